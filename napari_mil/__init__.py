@@ -1,0 +1,77 @@
+"""napari-mil: open a whole slide in napari, classify it by multiple-instance learning, see where the answer comes from.
+
+Public names load when first used: importing this package loads neither torch nor Qt nor OpenSlide.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_mil.aggregators import Aggregator, BagOutput, create_aggregator, list_aggregators
+    from napari_mil.bags import Bag, TileGrid, TissueMask, tile_grid, tissue_mask
+    from napari_mil.encoders import Encoder, create_encoder, list_encoders
+    from napari_mil.errors import NapariMilError
+    from napari_mil.events import CancellationToken
+    from napari_mil.inference.card import ClassifierCard, list_classifiers
+    from napari_mil.inference.classifier import Classifier, load_classifier
+    from napari_mil.inference.pipeline import classify
+    from napari_mil.inference.prediction import Prediction
+    from napari_mil.settings import Settings
+    from napari_mil.slides import Slide, open_slide
+
+_HOMES = {
+    "napari_mil.aggregators": ("Aggregator", "BagOutput", "create_aggregator", "list_aggregators"),
+    "napari_mil.bags": ("Bag", "TileGrid", "TissueMask", "tile_grid", "tissue_mask"),
+    "napari_mil.encoders": ("Encoder", "create_encoder", "list_encoders"),
+    "napari_mil.errors": ("NapariMilError",),
+    "napari_mil.events": ("CancellationToken",),
+    "napari_mil.inference.card": ("ClassifierCard", "list_classifiers"),
+    "napari_mil.inference.classifier": ("Classifier", "load_classifier"),
+    "napari_mil.inference.pipeline": ("classify",),
+    "napari_mil.inference.prediction": ("Prediction",),
+    "napari_mil.settings": ("Settings",),
+    "napari_mil.slides": ("Slide", "open_slide"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: F822  (they load lazily)
+    "Aggregator",
+    "Bag",
+    "BagOutput",
+    "CancellationToken",
+    "Classifier",
+    "ClassifierCard",
+    "Encoder",
+    "NapariMilError",
+    "Prediction",
+    "Settings",
+    "Slide",
+    "TileGrid",
+    "TissueMask",
+    "classify",
+    "create_aggregator",
+    "create_encoder",
+    "list_aggregators",
+    "list_classifiers",
+    "list_encoders",
+    "load_classifier",
+    "open_slide",
+    "tile_grid",
+    "tissue_mask",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("napari-mil")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'napari_mil' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])

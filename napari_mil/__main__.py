@@ -1,0 +1,29 @@
+"""Composes the command line and the window: the one place that imports both."""
+
+import argparse
+import sys
+
+from napari_mil.cli.main import run
+
+
+def add_view(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb that opens the window."""
+    parser = verbs.add_parser("view", help="open slides in the window", description="Open the window, with slides if any are given.")
+    parser.add_argument("slides", nargs="*", metavar="SLIDE", help="slide file; several open as layers")
+    parser.add_argument("--slide-mpp", type=float, metavar="MPP", help="µm per level-0 pixel, where the file says none or a wrong one")
+    parser.set_defaults(run=_view)
+
+
+def _view(arguments: argparse.Namespace) -> int:
+    from napari_mil.gui.app import view  # Qt and napari load for this verb alone
+
+    return view(arguments.slides, arguments.slide_mpp)
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    return run(sys.argv[1:], further_verbs=(add_view,))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""What an aggregator says about a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BagOutput:
+    """The answer for one bag of N instances and C classes; what a method lacks is None."""
+
+    logits: Tensor
+    """(C,): before the link function."""
+    multi_label: bool = False
+    """Whether C >= 2 classes are linked by sigmoids, each on its own, instead of one softmax."""
+    attention: Tensor | None = None
+    """(N, K): normalised, each column sums to 1; K heads or classes."""
+    scores: Tensor | None = None
+    """(N, H): raw relevance before normalisation."""
+    instance_logits: Tensor | None = None
+    """(N, C)."""
+    embedding: Tensor | None = None
+    """The bag as the classifier sees it: (D,), or (C, D) where each class has its own."""
+    critical: Tensor | None = None
+    """int64 (C,): DSMIL's top instance of each class."""
+    losses: Mapping[str, Tensor] = field(default_factory=dict)
+    """With a target: every weighted term; their sum is the training loss."""
+
+    def probabilities(self) -> Tensor:
+        """Return (C,): sigmoid of one unit or of each label, softmax over exclusive classes."""
+        return link(self.logits, self.multi_label)
+
+    @property
+    def loss(self) -> Tensor:
+        """Sum of all terms."""
+        return torch.stack(list(self.losses.values())).sum()
+
+
+def link(logits: Tensor, multi_label: bool) -> Tensor:
+    """Turn logits (..., C) into probabilities: sigmoid for one unit or several labels, softmax for exclusive classes."""
+    return logits.sigmoid() if logits.shape[-1] == 1 or multi_label else logits.softmax(-1)

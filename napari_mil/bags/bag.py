@@ -1,0 +1,45 @@
+"""One bag: the instances of a slide (or of a folder of images) as an aggregator sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from napari_mil.errors import NapariMilError
+
+
+@dataclass(frozen=True)
+class Bag:
+    """Instances with what is known about them.
+
+    Raises
+    ------
+    NapariMilError
+        If there is no instance, or the lengths disagree.
+    """
+
+    features: np.ndarray
+    """float32 (N, D), or maps (N, C, H, W)."""
+    coords: np.ndarray | None = None
+    """int64 (N, 2): (x, y) of the top left corner of each tile in level-0 pixels; None for bags of images."""
+    tile_size0: float | None = None
+    """Side of a tile in level-0 pixels, exact."""
+    names: tuple[str, ...] | None = None
+    """Names of the instances of an image bag."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Fingerprints of slide, grid and encoder."""
+    warnings: tuple[str, ...] = ()
+    """What was odd, one sentence each."""
+
+    def __post_init__(self) -> None:
+        if self.features.ndim not in (2, 4) or len(self.features) == 0:
+            raise NapariMilError(f"A bag needs at least one instance as (N, D) vectors or (N, C, H, W) maps, not an array of shape {self.features.shape}.")
+        for what, values in (("coordinates", self.coords), ("names", self.names)):
+            if values is not None and len(values) != len(self.features):
+                raise NapariMilError(f"The bag has {len(self.features)} instances but {len(values)} {what}.")
+
+    def __len__(self) -> int:
+        return len(self.features)

@@ -1,0 +1,202 @@
+"""A regular grid of tiles at a requested scale, exact at any downsample."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from napari_mil.bags.tissue import TissueMask
+from napari_mil.errors import MissingMppError, NapariMilError, ResolutionError
+from napari_mil.slides import Slide
+from napari_mil.slides.overview import resize_exactly
+
+LARGEST_ENLARGEMENT = 2.0
+"""Tiles at a scale more than twice as fine as level 0 would be invented, not read."""
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """Tiles of one slide; a plan that holds no pixels.
+
+    Attributes
+    ----------
+    coords
+        int64 (N, 2): (x, y) of the top left corners in level-0 pixels, row by row, the exact position rounded.
+    cells
+        int64 (N, 2): (row, column) of each tile in the lattice of `shape`.
+    shape
+        (rows, columns) of the lattice that covers the whole slide.
+    tile_px
+        Side of a tile as an encoder gets it, in pixels.
+    mpp
+        Micrometres per pixel of a tile; None where the slide has no scale and tiles were asked for by level.
+    tile_size0
+        Side of a tile in level-0 pixels, exact; a tile covers [x, x + tile_size0).
+    stride0
+        Level-0 pixels from one tile to the next, exact; less than `tile_size0` where tiles overlap.
+    level
+        Stored level the pixels are read from.
+    """
+
+    coords: np.ndarray
+    cells: np.ndarray
+    shape: tuple[int, int]
+    tile_px: int
+    mpp: float | None
+    tile_size0: float
+    stride0: float
+    level: int
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    @property
+    def fingerprint(self) -> str:
+        """Stable id of the plan: which tiles, how large, from which level."""
+        plan = f"{self.tile_px}:{self.tile_size0!r}:{self.stride0!r}:{self.level}".encode()
+        return hashlib.sha256(plan + np.ascontiguousarray(self.coords).tobytes()).hexdigest()[:32]
+
+    def read(self, slide: Slide, i: int) -> np.ndarray:
+        """Read tile `i`: uint8 (tile_px, tile_px, 3), averaged from the level's pixels that it covers; white beyond the edge."""
+        downsample = slide.level_downsamples[self.level]
+        left, top = self.coords[i] / downsample
+        side = self.tile_size0 / downsample
+        if side == self.tile_px and left == int(left) and top == int(top):
+            return slide.read_region(tuple(self.coords[i]), self.level, (self.tile_px, self.tile_px))
+        column, row = math.floor(left), math.floor(top)
+        width, height = math.ceil(left + side) - column, math.ceil(top + side) - row
+        window = slide.read_region((column * downsample, row * downsample), self.level, (width, height))
+        return resize_exactly(window, (left - column, top - row, left - column + side, top - row + side), (self.tile_px, self.tile_px))
+
+    def read_batches(self, slide: Slide, order: np.ndarray, batch_size: int, pool: Executor, ahead: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Read tiles in the given order, `ahead` batches before they are asked for.
+
+        Parameters
+        ----------
+        slide
+            The slide the grid was made for.
+        order
+            int (M,): indices of tiles.
+        batch_size
+            Tiles per batch.
+        pool
+            Threads that read; each takes one tile at a time.
+        ahead
+            Batches in flight, which bounds the memory.
+
+        Yields
+        ------
+        indices, tiles
+            int (B,) and uint8 (B, tile_px, tile_px, 3), in the given order whatever thread was first.
+        """
+        batches = iter([order[k : k + batch_size] for k in range(0, len(order), batch_size)])
+        in_flight: list[tuple[np.ndarray, list[Future[np.ndarray]]]] = []
+        try:
+            while True:
+                for indices in islice(batches, max(1, ahead) - len(in_flight)):
+                    in_flight.append((indices, [pool.submit(self.read, slide, int(i)) for i in indices]))
+                if not in_flight:
+                    return
+                indices, tiles = in_flight.pop(0)
+                yield indices, np.stack([tile.result() for tile in tiles])
+        finally:
+            for _, tiles in in_flight:
+                for tile in tiles:
+                    tile.cancel()
+
+
+def tile_grid(
+    slide: Slide,
+    tile_px: int = 224,
+    mpp: float = 0.5,
+    level: int | None = None,
+    overlap: float = 0.0,
+    mask: TissueMask | None = None,
+    min_tissue: float = 0.5,
+) -> TileGrid:
+    """Lay a regular grid over the slide.
+
+    A tile belongs to the grid when its centre lies inside the slide (a slide smaller than a tile gives one tile) and at least
+    `min_tissue` of the part inside the slide is tissue.
+
+    Parameters
+    ----------
+    slide
+        An open slide.
+    tile_px
+        Side of a tile in pixels.
+    mpp
+        Micrometres per pixel of a tile.
+    level
+        Take tiles of `tile_px` pixels of this stored level instead of a scale.
+    overlap
+        Share of a tile that its neighbour repeats, in [0, 1).
+    mask
+        Tissue; None is the whole slide.
+    min_tissue
+        Share of tissue that a tile needs, in [0, 1].
+
+    Returns
+    -------
+    TileGrid
+
+    Raises
+    ------
+    MissingMppError
+        If a scale is asked for and the slide has none.
+    ResolutionError
+        If the slide is more than twice as coarse as asked for, or has no such level.
+    """
+    _check(tile_px, mpp, overlap, min_tissue)
+    tile_mpp, tile_size0, level = _scale(slide, tile_px, mpp, level)
+    stride0 = tile_size0 * (1 - overlap)
+    width, height = slide.dimensions
+    # Tiles whose centre i * stride0 + tile_size0 / 2 lies inside [0, length).
+    columns, rows = (max(1, math.ceil((length - tile_size0 / 2) / stride0)) for length in (width, height))
+    cells = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(-1, 2)
+    if mask is not None:
+        cells = cells[_tissue_share(mask, cells[:, ::-1] * stride0, tile_size0, slide.dimensions) >= max(min_tissue, 1e-9)]
+    coords = np.floor(cells[:, ::-1] * stride0 + 0.5).astype(np.int64)
+    return TileGrid(coords, cells, (rows, columns), tile_px, tile_mpp, tile_size0, stride0, level)
+
+
+def _check(tile_px: int, mpp: float, overlap: float, min_tissue: float) -> None:
+    for what, value, right in (
+        ("tile_px", tile_px, tile_px >= 1),
+        ("mpp", mpp, math.isfinite(mpp) and mpp > 0),
+        ("overlap", overlap, 0 <= overlap < 1),
+        ("min_tissue", min_tissue, 0 <= min_tissue <= 1),
+    ):
+        if not right:
+            raise NapariMilError(f"{what} cannot be {value:g}; tile_px is at least 1, mpp positive, overlap in [0, 1) and min_tissue in [0, 1].")
+
+
+def _scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tuple[float | None, float, int]:
+    """Return (mpp of the tiles, side in level-0 pixels, level to read)."""
+    if level is not None:
+        if not 0 <= level < slide.level_count:
+            raise ResolutionError(f"{slide.path.name} has no level {level}; its levels are 0 to {slide.level_count - 1}.")
+        downsample = slide.level_downsamples[level]
+        return slide.mpp * downsample if slide.mpp else None, tile_px * downsample, level
+    if slide.mpp is None:
+        problem = f"an implausible resolution ({slide.mpp_source})" if slide.mpp_source.startswith("implausible") else "no resolution (µm per pixel)"
+        raise MissingMppError(f"{slide.path.name} has {problem}; give it with --slide-mpp (in the window: Slide tab, µm per pixel), or choose tiles by --level.")
+    if slide.mpp > LARGEST_ENLARGEMENT * mpp:
+        raise ResolutionError(
+            f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, too coarse for tiles of {mpp:g} µm per pixel; "
+            "open a finer scan, or choose tiles by --level or --mpp."
+        )
+    downsample = mpp / slide.mpp
+    return mpp, tile_px * downsample, slide.best_level_for_downsample(downsample)
+
+
+def _tissue_share(mask: TissueMask, corners: np.ndarray, size0: float, dimensions: Sequence[int]) -> np.ndarray:
+    """Return the share (N,) of tissue of the part of each tile that lies inside the slide."""
+    inside = np.clip(np.asarray(dimensions) - corners, 0, size0).prod(1) / size0**2
+    return mask.coverage(corners, size0) / np.maximum(inside, 1e-9)

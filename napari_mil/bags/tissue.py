@@ -1,0 +1,153 @@
+"""Where there is tissue: HSV saturation of an overview, threshold by Otsu within what is plausible."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from skimage.filters import gaussian, threshold_otsu
+from skimage.morphology import remove_small_holes, remove_small_objects
+
+from napari_mil.slides import Slide
+
+WANTED_MPP = 8.0
+"""Scale of the overview: a 224 px tile at 0.5 µm/px covers 14 x 14 mask pixels."""
+LARGEST_MASK_PX = 4096
+SMALLEST_MASK_PX = 512
+PAPER_SATURATION = 0.05
+"""The papers discard tiles of mean saturation below this (breast patches, methods §5.1)."""
+SATURATION_LIMITS = (0.02, 0.10)
+"""The threshold stays in between: JPEG noise on white glass reaches 0.02, eosin at its palest 0.10."""
+SMALLEST_CONTRAST = 0.03
+"""Otsu always splits; two classes of mean saturation closer than this are one (all glass, or all tissue)."""
+DARKEST_VALUE = 0.08
+"""Below this brightness saturation is noise: black canvas, masks, deep pen."""
+SMALLEST_PIECE_UM2 = 2_500.0
+"""A piece smaller than 50 µm x 50 µm is dust."""
+
+
+@dataclass(frozen=True)
+class TissueMask:
+    """Tissue of a whole slide.
+
+    Attributes
+    ----------
+    mask
+        bool (h, w).
+    downsample
+        Level-0 pixels per mask pixel, (along x, along y); a mask pixel (row, column) covers
+        level-0 x in [column * downsample[0], (column + 1) * downsample[0]).
+    """
+
+    mask: np.ndarray
+    downsample: tuple[float, float]
+
+    @property
+    def fraction(self) -> float:
+        """Share of the slide that is tissue."""
+        return float(self.mask.mean())
+
+    def coverage(self, corners: np.ndarray, size0: float) -> np.ndarray:
+        """Return the share of tissue of squares.
+
+        Parameters
+        ----------
+        corners
+            float (N, 2): (x, y) of the top left corners in level-0 pixels.
+        size0
+            Side in level-0 pixels.
+
+        Returns
+        -------
+        np.ndarray
+            float64 (N,); mask pixels at the border of a square count by the share that lies inside.
+        """
+        height, width = self.mask.shape
+        integral = np.zeros((height + 1, width + 1))
+        integral[1:, 1:] = self.mask.cumsum(0).cumsum(1)
+        left, top = corners[:, 0] / self.downsample[0], corners[:, 1] / self.downsample[1]
+        right, bottom = left + size0 / self.downsample[0], top + size0 / self.downsample[1]
+        inside = (
+            _bilinear(integral, bottom, right) - _bilinear(integral, top, right) - _bilinear(integral, bottom, left) + _bilinear(integral, top, left)
+        )
+        return inside / ((right - left) * (bottom - top))
+
+
+def tissue_mask(slide: Slide) -> TissueMask:
+    """Find tissue on an overview of the slide.
+
+    Saturation is measured after dividing by the colour of the glass, so that tinted and dim scans behave like white ones;
+    black canvas is no tissue. The threshold is Otsu's within `SATURATION_LIMITS`; where the two classes hardly differ it is
+    the papers' 0.05, so that a slide of glass has no tissue and a slide without glass is all tissue.
+
+    Parameters
+    ----------
+    slide
+        An open slide.
+
+    Returns
+    -------
+    TissueMask
+        bool array at about 8 µm per pixel (at most 4096 pixels a side) and its downsample.
+    """
+    width, height = slide.dimensions
+    downsample = max(_wanted_downsample(slide), max(width, height) / LARGEST_MASK_PX, 1.0)
+    thumbnail = slide.thumbnail((math.ceil(width / downsample), math.ceil(height / downsample)))
+    downsample_xy = (width / thumbnail.shape[1], height / thumbnail.shape[0])
+    mpp = slide.mpp or 0.5
+    smallest_piece = max(4, round(SMALLEST_PIECE_UM2 / (mpp**2 * downsample_xy[0] * downsample_xy[1])))
+    return TissueMask(_segment(thumbnail, smallest_piece), downsample_xy)
+
+
+def _wanted_downsample(slide: Slide) -> float:
+    """8 µm per pixel, but never a mask too small to have shapes; without mpp as if a pixel were 0.5 µm."""
+    wanted = WANTED_MPP / (slide.mpp or 0.5)
+    return min(wanted, max(slide.dimensions) / SMALLEST_MASK_PX)
+
+
+def _segment(thumbnail: np.ndarray, smallest_piece: int) -> np.ndarray:
+    """Return bool (h, w) from uint8 (h, w, 3)."""
+    rgb = thumbnail.astype(np.float32) / 255
+    value = rgb.max(2)
+    saturation = gaussian(_saturation(rgb / _glass_colour(rgb, value)), 1)
+    lit = value > DARKEST_VALUE
+    tissue = lit & (saturation > _threshold(saturation[lit]))
+    tissue = remove_small_objects(tissue, max_size=smallest_piece - 1)
+    return remove_small_holes(tissue, max_size=smallest_piece - 1)
+
+
+def _saturation(rgb: np.ndarray) -> np.ndarray:
+    """HSV saturation (max - min) / max of float (h, w, 3)."""
+    largest = rgb.max(2)
+    return (largest - rgb.min(2)) / np.maximum(largest, 1e-6)
+
+
+def _glass_colour(rgb: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return the median colour (3,) of what is as bright as the brightest and nearly grey; white where there is no such thing."""
+    bright = value >= 0.9 * np.quantile(value, 0.99)
+    nearly_grey = bright & (_saturation(rgb) < 2 * SATURATION_LIMITS[1]) & (value > 0.3)
+    if nearly_grey.mean() < 0.01:
+        return np.ones(3, np.float32)
+    return np.maximum(np.median(rgb[nearly_grey], 0), 0.3)
+
+
+def _threshold(saturation: np.ndarray) -> float:
+    """Return the saturation above which a pixel is tissue, from those of all lit pixels (n,)."""
+    if saturation.size == 0 or saturation.max() - saturation.min() < 1e-3:
+        return PAPER_SATURATION
+    otsu = float(threshold_otsu(saturation))
+    above, below = saturation[saturation > otsu], saturation[saturation <= otsu]
+    if above.size == 0 or below.size == 0 or above.mean() - below.mean() < SMALLEST_CONTRAST:
+        return PAPER_SATURATION
+    return float(np.clip(otsu, *SATURATION_LIMITS))
+
+
+def _bilinear(integral: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Read a summed-area table (h + 1, w + 1) at fractional positions (n,), clipped to its extent."""
+    rows, columns = np.clip(rows, 0, integral.shape[0] - 1), np.clip(columns, 0, integral.shape[1] - 1)
+    i, j = np.minimum(rows.astype(int), integral.shape[0] - 2), np.minimum(columns.astype(int), integral.shape[1] - 2)
+    v, u = rows - i, columns - j
+    upper = integral[i, j] * (1 - u) + integral[i, j + 1] * u
+    lower = integral[i + 1, j] * (1 - u) + integral[i + 1, j + 1] * u
+    return upper * (1 - v) + lower * v

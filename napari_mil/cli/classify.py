@@ -1,0 +1,115 @@
+"""``napari-mil classify SLIDE… --classifier C --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from napari_mil.cli.progress import ProgressPrinter
+from napari_mil.cli.results import prepare_output, result_folder
+from napari_mil.errors import CancelledError, NapariMilError
+from napari_mil.events import CancellationToken
+from napari_mil.inference.card import find_card
+from napari_mil.inference.prediction import Prediction
+from napari_mil.slides import Slide, open_slide
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb and its options."""
+    parser = verbs.add_parser(
+        "classify",
+        help="classify slides, write prediction.json and instances.csv",
+        description="Classify slides. Results go to DIR/<name of the slide>/; one already made from the same slide, classifier and grid is kept.",
+    )
+    parser.add_argument("slides", nargs="+", metavar="SLIDE", help="slide file")
+    parser.add_argument("--classifier", required=True, metavar="C", help="name (see 'list classifiers') or folder of a bundle")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (default: the GPU where there is one)")
+    add_tiling(parser)
+    parser.add_argument("--anonymous", action="store_true", help="leave the slide's name out of the results; their folder is called after its fingerprint")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per slide on stdout")
+    parser.set_defaults(run=run)
+
+
+def add_tiling(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every verb with tiles takes."""
+    parser.add_argument("--slide-mpp", type=float, metavar="MPP", help="µm per level-0 pixel, where the file says none or a wrong one")
+    parser.add_argument("--mpp", type=float, help="µm per pixel of a tile (default: the classifier's)")
+    parser.add_argument("--level", type=int, metavar="K", help="take tiles from this stored level whatever its scale")
+    parser.add_argument("--tile-px", type=int, metavar="PX", help="side of a tile in pixels (default: the classifier's)")
+    parser.add_argument("--mask", default="auto", choices=("auto", "none"), help="detect tissue, or take the whole slide")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Classify every slide; 0, 2 (the only input failed) or 3 (of several, some or all failed)."""
+    card = find_card(arguments.classifier)
+    prepare_output(arguments.out)
+    from napari_mil.inference.classifier import load_classifier  # torch loads only once the arguments are right
+
+    for path in arguments.slides:  # a typing error in the only path is said before two seconds of loading
+        if len(arguments.slides) == 1:
+            open_slide(path, arguments.slide_mpp).close()
+    classifier = load_classifier(card)
+    cancel = CancellationToken()
+    signal.signal(signal.SIGINT, lambda *_: cancel.cancel())
+    failed = 0
+    taken: set[Path] = set()
+    for path in arguments.slides:
+        try:
+            _classify_one(path, classifier, arguments, cancel, taken)
+        except CancelledError:
+            raise
+        except NapariMilError as error:
+            if len(arguments.slides) == 1:
+                raise
+            failed += 1
+            sys.stderr.write(f"napari-mil: {error}\n")
+    if failed:
+        sys.stderr.write(f"napari-mil: {failed} of {len(arguments.slides)} slides failed.\n")
+    return 3 if failed else 0
+
+
+def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, cancel: CancellationToken, taken: set[Path]) -> None:
+    from napari_mil.inference.pipeline import classify, plan_grid
+
+    with open_slide(path, arguments.slide_mpp) as slide:
+        name = f"slide-{slide.fingerprint[:8]}" if arguments.anonymous else slide.name
+        mask = _mask(slide, arguments.mask)
+        grid = plan_grid(slide, classifier.card, mask, tile_px=arguments.tile_px, mpp=arguments.mpp, level=arguments.level)
+        folder, earlier = result_folder(arguments.out, name, slide.fingerprint, taken)
+        taken.add(folder)
+        if earlier is not None and _same_work(earlier, classifier, grid):
+            _report(earlier, folder, arguments.json, kept=True)
+            return
+        progress = ProgressPrinter(name, quiet=arguments.json)
+        try:
+            prediction = classify(slide, classifier, device=arguments.device, grid=grid, mask=mask, on_event=progress, cancel=cancel)
+        finally:
+            progress.close()
+        (prediction.anonymous() if arguments.anonymous else prediction).save(folder)
+        _report(prediction, folder, arguments.json, kept=False)
+
+
+def _mask(slide: Slide, wanted: str) -> Any:
+    from napari_mil.bags import tissue_mask
+
+    return tissue_mask(slide) if wanted == "auto" else None
+
+
+def _same_work(earlier: Prediction, classifier: Any, grid: Any) -> bool:
+    same_classifier = earlier.classifier.get("fingerprint") == classifier.fingerprint
+    return bool(same_classifier and earlier.provenance.get("grid", {}).get("fingerprint") == grid.fingerprint)
+
+
+def _report(prediction: Prediction, folder: Path, as_json: bool, kept: bool) -> None:
+    if as_json:
+        print(json.dumps({"folder": str(folder), "kept": kept, **prediction.as_dict()}, ensure_ascii=False), flush=True)
+        return
+    probabilities = ", ".join(f"{name} {p:.2f}" for name, p in zip(prediction.classes, prediction.probabilities, strict=True))
+    label = prediction.label if prediction.label is not None else ", ".join(prediction.labels) or "none"
+    state = "kept, already made" if kept else f"{prediction.provenance['seconds']:.1f} s"
+    print(f"{folder.name}: {label} ({probabilities}; {prediction.n_instances} tiles, {state}) → {folder}", flush=True)

@@ -1,0 +1,80 @@
+"""What every encoder offers, whether it is learned or computed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderCard:
+    """What a user needs to know before choosing an encoder."""
+
+    name: str
+    dim: int
+    """Length of a feature vector."""
+    tile_px: int
+    """Side of a tile in pixels that it was made for."""
+    mpp: float
+    """Micrometres per pixel that it was made for."""
+    source: str
+    """Where it comes from: a paper, a model card."""
+    licence: str
+    needs: str = ""
+    """What is missing before it can run: a download, a licence, an extra; empty for embedded encoders."""
+
+
+class Encoder(ABC):
+    """Turns tiles into feature vectors on one device."""
+
+    card: EncoderCard
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    @property
+    def name(self) -> str:
+        """Name in the registry."""
+        return self.card.name
+
+    @property
+    def dim(self) -> int:
+        """Length of a feature vector."""
+        return self.card.dim
+
+    @property
+    def tile_px(self) -> int:
+        """Side of a tile in pixels that it was made for; `encode` says which others it takes."""
+        return self.card.tile_px
+
+    @property
+    def mpp(self) -> float:
+        """Micrometres per pixel that it was made for."""
+        return self.card.mpp
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Id of what is computed: weights, transform and version; features of equal fingerprints may be mixed."""
+
+    @abstractmethod
+    def encode(self, tiles: np.ndarray) -> np.ndarray:
+        """Encode a batch.
+
+        Parameters
+        ----------
+        tiles
+            uint8 (B, H, W, 3), RGB.
+
+        Returns
+        -------
+        np.ndarray
+            float32 (B, dim), on the CPU.
+        """
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Encoder:
+        """Return the same encoder on another device."""

@@ -1,0 +1,41 @@
+"""Errors a user can meet.
+
+Every message is one sentence that says what happened, to which file or value, and what to do.
+The command line prints it after ``napari-mil: `` and exits with 2; the window shows it as a notification.
+"""
+
+
+class NapariMilError(Exception):
+    """Base of every error whose message is written for the user."""
+
+
+class UnreadableSlideError(NapariMilError):
+    """Raised when a path holds no slide, or a slide whose pixels cannot be read."""
+
+
+class MissingMppError(NapariMilError):
+    """Raised when tiles are asked for at a scale and the slide does not say its own."""
+
+
+class ResolutionError(NapariMilError):
+    """Raised when tiles are asked for at a scale that the slide does not hold."""
+
+
+class NoTissueError(NapariMilError):
+    """Raised when no tile of the grid lies on tissue."""
+
+
+class UnknownNameError(NapariMilError):
+    """Raised when an encoder, an aggregator or a classifier of that name does not exist."""
+
+
+class ClassifierError(NapariMilError):
+    """Raised when a classifier bundle is damaged or does not fit what it is asked to classify."""
+
+
+class OutputError(NapariMilError):
+    """Raised when results cannot be written or read back."""
+
+
+class CancelledError(NapariMilError):
+    """Raised inside a job once its cancellation token is set."""

@@ -1,0 +1,86 @@
+"""What a running job tells, and how it is stopped (no Qt: `gui/jobs.py` alone turns these into signals)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_mil.errors import CancelledError
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The plan is made; work begins. The grid lets a view lay out its overlay before any value is known."""
+
+    total: int
+    what: str = "tiles"
+    grid: Any = None
+    """`bags.TileGrid` of the tiles, where there is one."""
+    tissue: Any = None
+    """`bags.TissueMask` the grid lies on, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """`done` of the total; `rate` per second over the last seconds; `eta` in seconds, None while unknown."""
+
+    done: int
+    rate: float
+    eta: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """First values for some instances: `values` maps a column (``attention``, ``score_<class>``) to an array like `indices`."""
+
+    indices: np.ndarray
+    values: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Something less than asked for is used instead; the message says what and why."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The job is done; `result` is what its function also returns."""
+
+    result: Any
+
+
+Event = Started | Advanced | Partial | Fallback | Finished
+OnEvent = Callable[[Event], None]
+
+
+class CancellationToken:
+    """Set once by whoever wants the work to stop; asked by the work between units."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the work to stop; calling it again changes nothing."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked the work to stop."""
+        return self._event.is_set()
+
+    def raise_if_cancelled(self) -> None:
+        """Leave the work by `CancelledError` if somebody asked for it."""
+        if self._event.is_set():
+            raise CancelledError("Cancelled; nothing was written.")
+
+
+def ignore(event: Event) -> None:
+    """Listen to nothing: the `on_event` of a caller who only wants the result."""

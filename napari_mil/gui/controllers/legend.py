@@ -1,0 +1,50 @@
+"""Keeps a title and one colour bar on the canvas for the overlay that is in front."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LEGEND_KEY = "napari_mil_legend"
+"""Metadata key of an overlay's title: classifier, what is shown, scale."""
+TEXT_COLOUR = "black"
+FONT_SIZE = 12
+
+
+class LegendController:
+    """Follows the layers of one viewer."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        events = viewer.layers.events
+        events.inserted.connect(self._on_inserted)
+        events.removed.connect(self.update)
+        events.reordered.connect(self.update)
+        for layer in viewer.layers:
+            layer.events.visible.connect(self.update)
+
+    def disconnect(self) -> None:
+        """Stop listening to the viewer."""
+        events = self._viewer.layers.events
+        events.inserted.disconnect(self._on_inserted)
+        for event in (events.removed, events.reordered):
+            event.disconnect(self.update)
+        for layer in self._viewer.layers:
+            layer.events.visible.disconnect(self.update)
+
+    def update(self, _: Any = None) -> None:
+        """Show the legend of the topmost visible overlay, or none."""
+        overlays = [layer for layer in self._viewer.layers if LEGEND_KEY in layer.metadata]
+        front = next((layer for layer in reversed(overlays) if layer.visible), None)
+        for layer in overlays:
+            bar = layer.colorbar
+            if bar.visible != (layer is front):
+                bar.visible = layer is front
+                bar.box = True
+        text = self._viewer.canvas.overlays.text
+        text.visible = front is not None
+        if front is not None:
+            text.text, text.position, text.font_size, text.box = front.metadata[LEGEND_KEY], "top_left", FONT_SIZE, True
+
+    def _on_inserted(self, event: Any) -> None:
+        event.value.events.visible.connect(self.update)
+        self.update()

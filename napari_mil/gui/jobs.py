@@ -1,0 +1,129 @@
+"""Jobs in threads: the one place that turns events into Qt signals."""
+
+from __future__ import annotations
+
+import queue
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+from superqt.utils import FunctionWorker, create_worker
+
+from napari_mil.errors import CancelledError, NapariMilError
+from napari_mil.events import Advanced, CancellationToken, Event, OnEvent, Partial
+
+DRAIN_EVERY_MS = 50
+"""Events reach the window at most twenty times a second."""
+CLOSING_WAIT_MS = 2000
+
+Work = Callable[[OnEvent, CancellationToken], Any]
+
+
+class Job(QObject):
+    """One running piece of work. `ended` comes exactly once, after `succeeded`, `failed` or `cancelled`."""
+
+    event_happened = Signal(object)
+    succeeded = Signal(object)
+    failed = Signal(str, str)
+    """(one sentence, details; details are empty where an input is at fault)."""
+    cancelled = Signal()
+    ended = Signal()
+
+    def __init__(self, work: Work, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.token = CancellationToken()
+        self._work = work
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._timer = QTimer(self)
+        self._timer.setInterval(DRAIN_EVERY_MS)
+        self._timer.timeout.connect(self._drain)
+        self._worker: FunctionWorker = create_worker(self._run, _start_thread=False)
+        self._worker.returned.connect(self._on_returned)
+
+    def start(self) -> None:
+        """Begin in a thread of Qt's pool."""
+        self._timer.start()
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next batch."""
+        self.token.cancel()
+
+    def _run(self) -> tuple[str, Any, str]:
+        """Do the work in the thread; what it came to is returned, never raised."""
+        try:
+            return "succeeded", self._work(self._events.put, self.token), ""
+        except CancelledError:
+            return "cancelled", None, ""
+        except NapariMilError as error:
+            return "failed", str(error), ""
+        except Exception as error:
+            return "failed", f"This is a defect of ours: {type(error).__name__}: {error}", traceback.format_exc()
+
+    def _drain(self) -> None:
+        """Pass events on; of progress and partial answers only the newest."""
+        events: list[Event] = []
+        while not self._events.empty():
+            events.append(self._events.get())
+        newest: dict[type, Event] = {type(event): event for event in events if isinstance(event, (Advanced, Partial))}
+        for event in events:
+            if newest.get(type(event), event) is event:
+                self.event_happened.emit(event)
+
+    def _on_returned(self, outcome: tuple[str, Any, str]) -> None:
+        self._timer.stop()
+        self._drain()
+        kind, value, details = outcome
+        if kind == "succeeded":
+            self.succeeded.emit(value)
+        elif kind == "failed":
+            self.failed.emit(value, details)
+        else:
+            self.cancelled.emit()
+        self.ended.emit()
+
+
+class JobRunner(QObject):
+    """Owns the jobs of one window: one of a kind at a time."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._running: dict[str, Job] = {}
+
+    def start(self, kind: str, work: Work) -> Job:
+        """Make a job of a kind, cancelling the one that runs; connect to its signals, it starts with the next turn of the event loop."""
+        self.cancel(kind)
+        job = Job(work, self)
+        self._running[kind] = job
+        job.ended.connect(lambda: self._forget(kind, job))
+        QTimer.singleShot(0, job.start)
+        return job
+
+    def is_running(self, kind: str) -> bool:
+        """Say whether a job of that kind has not ended."""
+        return kind in self._running
+
+    def cancel(self, kind: str) -> None:
+        """Ask the job of that kind, if any, to stop."""
+        if kind in self._running:
+            self._running[kind].cancel()
+
+    def close(self) -> None:
+        """Cancel everything, silence it, and wait for at most two seconds."""
+        jobs, self._running = list(self._running.values()), {}
+        for job in jobs:
+            job.blockSignals(True)
+            job.cancel()
+        if jobs:
+            from superqt.utils import WorkerBase
+
+            try:
+                WorkerBase.await_workers(CLOSING_WAIT_MS)
+            except RuntimeError:
+                return  # a batch longer than two seconds ends by itself, unheard
+
+    def _forget(self, kind: str, job: Job) -> None:
+        if self._running.get(kind) is job:
+            del self._running[kind]
+        job.deleteLater()

@@ -1,0 +1,75 @@
+"""The layers that are ours in a viewer: found by name, replaced in place, never brought back against the user's will."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_mil.gui.overlays import overlay_colormap
+from napari_mil.gui.reader import SLIDE_KEY
+from napari_mil.gui.state import OpenSlide
+
+OURS_KEY = "napari_mil_layer"
+"""Metadata key of layers that we made and may replace."""
+
+
+class LayerBook:
+    """Finds, adds and updates layers through napari's public interface."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+
+    @property
+    def viewer(self) -> Any:
+        """The napari viewer."""
+        return self._viewer
+
+    def slides(self) -> tuple[OpenSlide, ...]:
+        """Return the open slides in the order of their layers."""
+        return tuple(OpenSlide(layer.name, layer.metadata[SLIDE_KEY]) for layer in self._viewer.layers if SLIDE_KEY in layer.metadata)
+
+    def find(self, name: str) -> Any | None:
+        """Return the layer of that name, or None."""
+        return self._viewer.layers[name] if name in self._viewer.layers else None
+
+    def put_overlay(self, name: str, values: np.ndarray, visible: bool, arguments: dict[str, Any]) -> Any:
+        """Show values (rows, columns) in [0, 1] as a layer; one of that name keeps its visibility, opacity and colours."""
+        layer = self.find(name)
+        if layer is not None and layer.metadata.get(OURS_KEY) == "overlay":
+            layer.data = values
+            layer.scale, layer.translate = arguments["scale"], arguments["translate"]
+            return layer
+        return self._viewer.add_image(
+            values,
+            name=name,
+            colormap=overlay_colormap(),
+            contrast_limits=(0, 1),
+            interpolation2d="nearest",
+            blending="translucent",
+            visible=visible,
+            metadata={OURS_KEY: "overlay"},
+            **arguments,
+        )
+
+    def update_overlay(self, layer: Any, values: np.ndarray) -> None:
+        """Write new values into a layer of the same shape: nothing but the pixels is redone."""
+        layer.data[...] = values
+        layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def put_tissue(self, name: str, mask: np.ndarray, arguments: dict[str, Any]) -> Any:
+        """Show a tissue mask as an outline that can be painted on."""
+        layer = self.find(name)
+        if layer is not None and layer.metadata.get(OURS_KEY) == "tissue":
+            layer.data = mask.astype(np.uint8)
+            layer.scale, layer.translate = arguments["scale"], arguments["translate"]
+            return layer
+        layer = self._viewer.add_labels(mask.astype(np.uint8), name=name, opacity=0.8, metadata={OURS_KEY: "tissue"}, **arguments)
+        layer.contour = 2
+        return layer
+
+    def remove(self, name: str) -> None:
+        """Remove a layer of that name if it is ours."""
+        layer = self.find(name)
+        if layer is not None and (OURS_KEY in layer.metadata or SLIDE_KEY in layer.metadata):
+            self._viewer.layers.remove(layer)

@@ -1,0 +1,110 @@
+"""Small widgets that several tabs use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
+from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QElidingLabel
+
+ACCENT = "#2a9d8f"
+"""The one accent: the primary action and the winning class."""
+ACCENT_PRESSED = "#21867a"
+
+
+class PrimaryButton(QPushButton):
+    """The one thing to press on a tab; becomes the way out while work runs."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setMinimumHeight(32)
+        self.setStyleSheet(
+            f"PrimaryButton {{ background: {ACCENT}; color: white; font-weight: bold; border-radius: 4px; padding: 4px 12px; }}"
+            f"PrimaryButton:hover, PrimaryButton:pressed {{ background: {ACCENT_PRESSED}; }}"
+            "PrimaryButton:disabled { background: palette(mid); color: palette(light); }"
+        )
+
+
+class ProbabilityBar(QWidget):
+    """A probability as a bar; the number stands beside it."""
+
+    def __init__(self, probability: float, wins: bool) -> None:
+        super().__init__()
+        self._probability, self._wins = probability, wins
+        self.setMinimumWidth(60)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(f"probability {probability:.2f}")
+
+    def sizeHint(self) -> QSize:
+        """Ten pixels high."""
+        return QSize(120, 10)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the trough and what is filled of it."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        text = self.palette().color(QPalette.ColorRole.WindowText)
+        trough, filled = QColor(text), QColor(ACCENT) if self._wins else QColor(text)
+        trough.setAlphaF(0.15)
+        if not self._wins:
+            filled.setAlphaF(0.5)
+        area = QRectF(0, self.height() / 2 - 4, self.width(), 8)
+        painter.setBrush(trough)
+        painter.drawRoundedRect(area, 4, 4)
+        if self._probability > 0:
+            painter.setBrush(filled)
+            painter.drawRoundedRect(QRectF(area.x(), area.y(), max(8.0, area.width() * self._probability), 8), 4, 4)
+
+
+class Card(QFrame):
+    """A frame around what belongs together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self.setStyleSheet("#card { border: 1px solid palette(mid); border-radius: 6px; }")
+
+
+def grey_line(text: str = "") -> QLabel:
+    """Return a wrapped line of secondary facts."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet("QLabel { color: rgba(140, 146, 158, 255); }")
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def elided(text: str) -> QElidingLabel:
+    """Return one line that elides in the middle, the whole in its tooltip."""
+    label = QElidingLabel(text)
+    label.setElideMode(Qt.TextElideMode.ElideMiddle)
+    label.setToolTip(text)
+    return label
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """Return a vertical scroll area that never scrolls sideways and reserves the bar's width."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(content)
+    return area
+
+
+def column(*rows: Any, stretch: bool = True) -> QVBoxLayout:
+    """Return widgets and layouts below each other."""
+    layout = QVBoxLayout()
+    layout.setContentsMargins(8, 8, 8, 8)
+    layout.setSpacing(8)
+    for entry in rows:
+        if isinstance(entry, QWidget):
+            layout.addWidget(entry)
+        else:
+            layout.addLayout(entry)
+    if stretch:
+        layout.addStretch(1)
+    return layout

@@ -1,0 +1,118 @@
+"""The dock on the right: one tab per step of the work."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from pathlib import Path
+
+import napari.viewer
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QHideEvent
+from qtpy.QtWidgets import QDialog, QFileDialog, QStackedWidget, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
+
+from napari_mil.errors import NapariMilError
+from napari_mil.gui.controllers.classification import ClassificationController
+from napari_mil.gui.controllers.legend import LegendController
+from napari_mil.gui.controllers.slides import SlidesController
+from napari_mil.gui.jobs import JobRunner
+from napari_mil.gui.layer_book import LayerBook
+from napari_mil.gui.reader import read_slides
+from napari_mil.gui.samples import SLIDE, sample_path
+from napari_mil.gui.state import WindowState
+from napari_mil.gui.views.classify_tab import ClassifyTab
+from napari_mil.gui.views.slide_tab import SlideTab
+from napari_mil.gui.views.start_page import StartPage
+from napari_mil.slides import SLIDE_EXTENSIONS
+
+WIDTH = 380
+WARM_UP_AFTER_MS = 300
+"""torch takes two seconds to import: in a thread, once the window stands."""
+FILE_FILTER = f"Slides ({' '.join(f'*{ending}' for ending in SLIDE_EXTENSIONS)} *.png *.jpg *.jpeg *.bmp);;All files (*)"
+
+
+class Workbench(QWidget):
+    """Composes state, jobs, views and controllers around one viewer.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer the dock belongs to.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.setObjectName("napari-mil-workbench")
+        self.setMinimumWidth(WIDTH)
+        self._viewer = napari_viewer
+        self.state = WindowState()
+        self.jobs = JobRunner(self)
+        self.slide_tab, self.classify_tab, self._start = SlideTab(), ClassifyTab(), StartPage()
+        book = LayerBook(napari_viewer)
+        self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, show_error)
+        self.classification = ClassificationController(self.state, self.classify_tab, book, self.jobs, show_error, self._show_notes)
+        self._legend = LegendController(napari_viewer)
+
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.slide_tab, "Slide")
+        self.tabs.addTab(self.classify_tab, "Classify")
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._start)
+        self._pages.addWidget(self.tabs)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._pages)
+
+        self._start.open_requested.connect(self._ask_for_slides)
+        self._start.sample_requested.connect(lambda: self.open([sample_path(SLIDE)]))
+        self.state.slides_changed.connect(self._choose_page)
+        self._choose_page()
+        self._closed = False
+        self.destroyed.connect(lambda: None)
+        QTimer.singleShot(WARM_UP_AFTER_MS, warm_up)
+
+    def open(self, paths: list[Path]) -> None:
+        """Open slides as layers; one that cannot be opened is said and the others still open."""
+        for path in paths:
+            try:
+                for data, arguments, _ in read_slides(str(path)):
+                    self._viewer.add_image(data, **arguments)
+            except NapariMilError as error:
+                show_error(str(error))
+
+    def shut_down(self) -> None:
+        """Cancel what runs, wait at most two seconds, and let go of the viewer."""
+        if self._closed:
+            return
+        self._closed = True
+        self.jobs.close()
+        for controller in (self.slides, self.classification, self._legend):
+            controller.disconnect()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """A dock that is closed for good leaves its window: then nothing may go on."""
+        super().hideEvent(event)
+        if self.parent() is None:
+            self.shut_down()
+
+    def _choose_page(self) -> None:
+        self._pages.setCurrentWidget(self.tabs if self.state.slides else self._start)
+
+    def _ask_for_slides(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Open slides", "", FILE_FILTER)
+        self.open([Path(name) for name in names])
+
+    def _show_notes(self, title: str, text: str) -> None:
+        dialog = QDialog(self)
+        dialog.setWindowTitle(title)
+        dialog.resize(720, 600)
+        browser = QTextBrowser()
+        browser.setMarkdown(text)
+        QVBoxLayout(dialog).addWidget(browser)
+        dialog.show()
+
+
+def warm_up() -> None:
+    """Import what the first classification needs, beside the window."""
+    threading.Thread(target=import_module, args=("napari_mil.inference.pipeline",), daemon=True, name="warm-up").start()

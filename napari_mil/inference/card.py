@@ -1,0 +1,139 @@
+"""What a classifier bundle says about itself (no torch: the window lists bundles before torch is loaded)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_mil.errors import ClassifierError, UnknownNameError
+from napari_mil.settings import Settings
+
+SCHEMA = "napari-mil/classifier/1"
+CARD_FILE, WEIGHTS_FILE, NOTES_FILE = "classifier.json", "weights.safetensors", "card.md"
+SHIPPED = Path(__file__).parent / "shipped"
+LINKS = ("sigmoid", "softmax", "multi-label")
+
+
+@dataclass(frozen=True)
+class ClassifierCard:
+    """The contents of ``classifier.json``: everything about a classifier but its weights."""
+
+    name: str
+    title: str
+    """One line: what it tells apart, in which tissue."""
+    classes: tuple[str, ...]
+    """In the order of the logits; one sigmoid unit has two names, the negative first."""
+    link: str
+    """``sigmoid`` (one unit), ``softmax`` or ``multi-label``."""
+    encoder: Mapping[str, str] | None
+    """``name`` and ``fingerprint``; None for a classifier trained on bare features."""
+    in_dim: int
+    """Length of a feature vector."""
+    tile_px: int
+    mpp: float
+    """Micrometres per pixel of a tile."""
+    mpp_assumed: bool
+    """Whether the training images did not say their scale."""
+    overlap: float
+    aggregator: Mapping[str, Any]
+    """``name`` and ``options``."""
+    temperature: float
+    """Logits are divided by it; 1 is not calibrated."""
+    threshold: float
+    """Probability of the second class (or of a label) from which it is predicted."""
+    licence: str
+    intended_use: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Counts, versions and settings; no file names, no patients."""
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    """Figures with intervals and the protocol they come from."""
+    folder: Path | None = None
+    """Where the bundle lies; not written."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Logits of the aggregator: one for a sigmoid, one per class otherwise."""
+        return 1 if self.link == "sigmoid" else len(self.classes)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether classes are independent of each other."""
+        return self.link == "multi-label"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether a temperature was fitted."""
+        return self.temperature != 1.0
+
+    @property
+    def notes(self) -> str:
+        """The text of ``card.md``, for people."""
+        path = self.folder / NOTES_FILE if self.folder else None
+        return path.read_text(encoding="utf-8") if path and path.is_file() else self.title
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``classifier.json`` holds."""
+        fields = {key: getattr(self, key) for key in self.__dataclass_fields__ if key != "folder"}
+        return {"schema": SCHEMA, **fields, "classes": list(self.classes)}
+
+
+def read_card(folder: Path) -> ClassifierCard:
+    """Read ``classifier.json``.
+
+    Raises
+    ------
+    ClassifierError
+        If the folder is no bundle, or of a schema this version does not read.
+    """
+    path = folder / CARD_FILE
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ClassifierError(f"{folder.name} is not a classifier: it holds no {CARD_FILE}.") from None
+    except (OSError, ValueError) as error:
+        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} cannot be read ({error}); copy the bundle again.") from error
+    if not isinstance(entries, dict) or entries.pop("schema", None) != SCHEMA:
+        raise ClassifierError(f"The classifier {folder.name} is not of the schema {SCHEMA}; it may need a newer napari-mil.")
+    try:
+        card = ClassifierCard(**{**entries, "classes": tuple(entries["classes"])}, folder=folder)
+    except (KeyError, TypeError) as error:
+        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is incomplete ({error}); copy the bundle again.") from error
+    if card.link not in LINKS or len(card.classes) < (1 if card.multi_label else 2) or not card.temperature > 0:
+        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} contradicts itself in link, classes or temperature; copy the bundle again.")
+    return card
+
+
+def list_classifiers(settings: Settings | None = None) -> dict[str, ClassifierCard]:
+    """Return the cards of all installed classifiers by name: shipped ones, then the user's own; a damaged one is left out."""
+    own = (settings or Settings()).user_folder / "classifiers"
+    cards: dict[str, ClassifierCard] = {}
+    for root in (SHIPPED, own):
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            if (folder / CARD_FILE).is_file() and folder.name not in cards:
+                try:
+                    cards[folder.name] = read_card(folder)
+                except ClassifierError:
+                    continue
+    return cards
+
+
+def find_card(name_or_path: str | Path, settings: Settings | None = None) -> ClassifierCard:
+    """Return the card of an installed classifier by name, or of a bundle by its folder.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is neither.
+    ClassifierError
+        If the folder is no bundle.
+    """
+    installed = list_classifiers(settings)
+    if str(name_or_path) in installed:
+        return installed[str(name_or_path)]
+    folder = Path(name_or_path)
+    if folder.is_dir():
+        return read_card(folder)
+    raise UnknownNameError(f"There is no classifier named {str(name_or_path)!r}; choose one of {', '.join(installed)}, or give the folder of a bundle.")

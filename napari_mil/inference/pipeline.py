@@ -1,0 +1,336 @@
+"""From a slide to its answer: plan the tiles, read and encode them, aggregate."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from napari_mil.aggregators.output import link
+from napari_mil.bags import Bag, TileGrid, TissueMask, tile_grid, tissue_mask
+from napari_mil.encoders import create_encoder
+from napari_mil.errors import ClassifierError, NoTissueError
+from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, OnEvent, Partial, Started, ignore
+from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.classifier import Classifier, load_classifier
+from napari_mil.inference.devices import ForgivingEncoder, choose_device
+from napari_mil.inference.prediction import Prediction, instance_columns
+from napari_mil.settings import Settings
+from napari_mil.slides import Slide, open_slide
+
+Mask = TissueMask | Literal["auto"] | None
+BATCH_MP, LARGEST_BATCH = 1.6, 256
+"""A batch holds so many megapixels (32 tiles of 224 px) and at most so many tiles; cancelling ends within one."""
+PARTIAL_EVERY = 0.3
+"""Seconds between two partial answers, longer where aggregating what is there takes more than a tenth of the time."""
+
+
+def plan_grid(
+    slide: Slide,
+    card: ClassifierCard,
+    mask: TissueMask | None,
+    *,
+    tile_px: int | None = None,
+    mpp: float | None = None,
+    level: int | None = None,
+    overlap: float | None = None,
+) -> TileGrid:
+    """Lay the grid a classifier was trained on; what is given here wins over its card.
+
+    Raises
+    ------
+    NoTissueError
+        If no tile lies on tissue.
+    MissingMppError, ResolutionError
+        See `tile_grid`.
+    """
+    grid = tile_grid(
+        slide,
+        tile_px or card.tile_px,
+        mpp or card.mpp,
+        level,
+        card.overlap if overlap is None else overlap,
+        mask,
+    )
+    if len(grid) == 0:
+        raise NoTissueError(f"{slide.path.name} shows no tissue; if it does, draw it in the tissue layer or use the whole image (--mask none).")
+    return grid
+
+
+def scale_remarks(slide: Slide, card: ClassifierCard, grid: TileGrid) -> list[str]:
+    """Say where the scale of the tiles is less certain, or another, than the classifier expects."""
+    if grid.mpp is None:
+        return [f"The slide's scale is unknown: tiles are pixels of level {grid.level}, the classifier expects {card.mpp:g} µm per pixel."]
+    remarks = []
+    if abs(grid.mpp / card.mpp - 1) > 0.2:
+        remarks.append(f"Tiles have {grid.mpp:.3g} µm per pixel; the classifier was trained at {card.mpp:g}.")
+    if slide.mpp is not None and slide.mpp > 1.05 * grid.mpp:
+        remarks.append(f"Tiles are enlarged {slide.mpp / grid.mpp:.2f} times: the slide has {slide.mpp:.3g} µm per pixel at its finest.")
+    return remarks
+
+
+def classify(
+    target: Slide | Bag | str | os.PathLike[str],
+    classifier: Classifier | ClassifierCard | str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    grid: TileGrid | None = None,
+    mask: Mask = "auto",
+    focus: tuple[float, float] | None = None,
+    on_event: OnEvent | None = None,
+    cancel: CancellationToken | None = None,
+    settings: Settings | None = None,
+) -> Prediction:
+    """Classify a slide or a bag.
+
+    Parameters
+    ----------
+    target
+        An open slide, a path to one, or a bag of features that the classifier's encoder made.
+    classifier
+        A classifier, its card, its name, or the folder of a bundle.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    grid
+        Tiles to use instead of the classifier's own grid on `mask`.
+    mask
+        ``"auto"`` detects tissue, None takes the whole slide.
+    focus
+        (x, y) in level-0 pixels where tiles are encoded first, coarse to fine; None reads row by row. The answer is the same.
+    on_event
+        Told of progress, partial answers and fallbacks, in the caller's thread.
+    cancel
+        Asked once per batch.
+    settings
+        Thread counts and cache sizes.
+
+    Returns
+    -------
+    Prediction
+
+    Raises
+    ------
+    NapariMilError
+        If an input is at fault; see `errors`.
+    """
+    settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
+    loaded = classifier if isinstance(classifier, Classifier) else load_classifier(_as_name(classifier), settings)
+    if isinstance(target, Bag):
+        return _classify_bag(target, loaded, device, on_event)
+    if isinstance(target, Slide):
+        return _Run(target, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
+    with open_slide(target, settings=settings) as slide:
+        return _Run(slide, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
+
+
+def _as_name(classifier: ClassifierCard | str | os.PathLike[str]) -> ClassifierCard | str | Path:
+    return classifier if isinstance(classifier, (ClassifierCard, str)) else Path(classifier)
+
+
+def _classify_bag(bag: Bag, classifier: Classifier, device: str, on_event: OnEvent) -> Prediction:
+    started = time.monotonic()
+    if bag.features.ndim != 2 or bag.features.shape[1] != classifier.card.in_dim:
+        raise ClassifierError(
+            f"The classifier {classifier.card.name} takes features of length {classifier.card.in_dim}, not {bag.features.shape[1:]}; "
+            "encode the slide with its own encoder."
+        )
+    remarks: list[str] = list(bag.warnings)
+    chosen = choose_device(device, lambda event: _note(event, remarks, on_event))
+    prediction = _predict(classifier.to(chosen), bag, {}, {"device": str(chosen), "fallbacks": remarks}, started)
+    on_event(Finished(prediction))
+    return prediction
+
+
+@dataclass
+class _Run:
+    """One slide on its way through one classifier."""
+
+    slide: Slide
+    classifier: Classifier
+    device: str
+    on_event: OnEvent
+    cancel: CancellationToken
+    settings: Settings
+
+    def classify(self, grid: TileGrid | None, mask: Mask, focus: tuple[float, float] | None) -> Prediction:
+        started = time.monotonic()
+        card = self.classifier.card
+        if card.encoder is None:
+            raise ClassifierError(f"The classifier {card.name} was trained on bare features without an encoder; give it a feature file, not a slide.")
+        remarks: list[str] = []
+
+        def listen(event: Any) -> None:
+            _note(event, remarks, self.on_event)
+
+        tissue = tissue_mask(self.slide) if isinstance(mask, str) else mask
+        self.cancel.raise_if_cancelled()
+        plan = grid if grid is not None else plan_grid(self.slide, card, tissue)
+        for remark in scale_remarks(self.slide, card, plan):
+            listen(Fallback(remark))
+        chosen = choose_device(self.device, listen)
+        encoder = create_encoder(card.encoder["name"], device=chosen)
+        if encoder.fingerprint != card.encoder["fingerprint"]:
+            raise ClassifierError(f"The classifier {card.name} was trained on another version of the encoder {encoder.name!r}; train it again.")
+        self.on_event(Started(len(plan), "tiles", plan, tissue))
+        classifier = self.classifier.to(chosen)
+        features = self._embed(plan, ForgivingEncoder(encoder, listen), classifier, focus)
+        bag = Bag(features, plan.coords, plan.tile_size0, provenance={"grid": plan.fingerprint, "encoder": encoder.fingerprint})
+        provenance = {
+            "grid": {"fingerprint": plan.fingerprint, "tile_px": plan.tile_px, "mpp": plan.mpp, "level": plan.level, "stride0": plan.stride0},
+            "mpp_source": self.slide.mpp_source,
+            "tissue": None if tissue is None else round(tissue.fraction, 4),
+            "device": str(chosen),
+            "fallbacks": remarks,
+        }
+        prediction = _predict(classifier, bag, slide_facts(self.slide), provenance, started)
+        self.on_event(Finished(prediction))
+        return prediction
+
+    def _embed(self, grid: TileGrid, encoder: ForgivingEncoder, classifier: Classifier, focus: tuple[float, float] | None) -> np.ndarray:
+        """Return float32 (N, D) in grid order, whatever order tiles are visited in."""
+        features = np.empty((len(grid), encoder.encoder.dim), np.float32)
+        done = np.zeros(len(grid), bool)
+        order = np.arange(len(grid)) if focus is None else visiting_order(grid, focus)
+        batch = int(np.clip(BATCH_MP * 1e6 // grid.tile_px**2, 1, LARGEST_BATCH))
+        progress = _Progress(len(grid))
+        next_partial = time.monotonic() + PARTIAL_EVERY / 2
+        with ThreadPoolExecutor(self.settings.reader_threads, thread_name_prefix="tile-reader") as pool:
+            for indices, tiles in grid.read_batches(self.slide, order, batch, pool, self.settings.read_ahead):
+                self.cancel.raise_if_cancelled()
+                features[indices] = encoder.encode(tiles)
+                done[indices] = True
+                self.on_event(progress.advance(len(indices)))
+                if time.monotonic() >= next_partial and not done.all():
+                    began = time.monotonic()
+                    self.on_event(_partial(classifier, features, np.flatnonzero(done)))
+                    next_partial = time.monotonic() + max(PARTIAL_EVERY, 10 * (time.monotonic() - began))
+        return features
+
+
+def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
+    """Return int (N,): every fourth tile first, then every second, then all; in each pass from `focus` (x, y) outwards."""
+    rows, columns = grid.cells[:, 0], grid.cells[:, 1]
+    coarse, middle = (rows % 4 == 0) & (columns % 4 == 0), (rows % 2 == 0) & (columns % 2 == 0)
+    distance = np.hypot(*(grid.coords + grid.tile_size0 / 2 - np.asarray(focus)).T)
+    return np.lexsort((distance, np.where(coarse, 0, np.where(middle, 1, 2))))
+
+
+def slide_facts(slide: Slide) -> dict[str, Any]:
+    """Return what a prediction keeps of a slide: name, fingerprint, dimensions, mpp, vendor."""
+    return {
+        "name": slide.name,
+        "fingerprint": slide.fingerprint,
+        "dimensions": list(slide.dimensions),
+        "mpp": slide.mpp,
+        "vendor": slide.vendor,
+    }
+
+
+class _Progress:
+    """Rate over the last seconds and the time left."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=40)
+
+    def advance(self, units: int) -> Advanced:
+        self._done += units
+        now = time.monotonic()
+        self._recent.append((now, self._done))
+        then, before = self._recent[0]
+        rate = (self._done - before) / max(now - then, 1e-6)
+        return Advanced(self._done, rate, (self._total - self._done) / rate if rate > 0 else None)
+
+
+def _note(event: Any, remarks: list[str], on_event: OnEvent) -> None:
+    if isinstance(event, Fallback):
+        remarks.append(event.message)
+    on_event(event)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An aggregator's output as arrays, one column per class."""
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    attention: np.ndarray | None
+    instance_scores: np.ndarray | None
+    critical: np.ndarray | None
+
+
+@torch.inference_mode()
+def _answer(classifier: Classifier, features: np.ndarray) -> _Answer:
+    card = classifier.card
+    output = classifier.aggregator(classifier.standardise(features))
+    scores = None if output.instance_logits is None else link(output.instance_logits / card.temperature, card.multi_label).cpu().numpy()
+    probabilities = link(output.logits / card.temperature, card.multi_label).cpu().numpy()
+    return _Answer(
+        output.logits.cpu().numpy(),
+        _per_class(probabilities, card),
+        None if output.attention is None else output.attention.cpu().numpy(),
+        None if scores is None else _per_class(scores, card),
+        None if output.critical is None else output.critical.cpu().numpy(),
+    )
+
+
+def _per_class(probabilities: np.ndarray, card: ClassifierCard) -> np.ndarray:
+    """Turn (..., 1) of one sigmoid unit into (..., 2): (1 - p, p)."""
+    return np.concatenate([1 - probabilities, probabilities], -1) if card.link == "sigmoid" else probabilities
+
+
+def _partial(classifier: Classifier, features: np.ndarray, indices: np.ndarray) -> Partial:
+    answer = _answer(classifier, features[indices])
+    return Partial(indices, instance_columns(classifier.card.classes, answer.attention, answer.instance_scores))
+
+
+def _predict(classifier: Classifier, bag: Bag, slide: dict[str, Any], provenance: dict[str, Any], started: float) -> Prediction:
+    card = classifier.card
+    answer = _answer(classifier, bag.features)
+    labels = _labels(card, answer.probabilities)
+    return Prediction(
+        classes=card.classes,
+        logits=answer.logits,
+        probabilities=answer.probabilities,
+        label=None if card.multi_label else labels[0],
+        labels=labels,
+        coords=bag.coords,
+        tile_size0=bag.tile_size0,
+        names=bag.names if bag.coords is not None or bag.names is not None else tuple(str(k) for k in range(len(bag))),
+        attention=answer.attention,
+        instance_scores=answer.instance_scores,
+        critical=answer.critical,
+        slide=slide,
+        classifier={
+            "name": card.name,
+            "fingerprint": classifier.fingerprint,
+            "aggregator": card.aggregator["name"],
+            "encoder": dict(card.encoder) if card.encoder else None,
+            "temperature": card.temperature,
+            "threshold": card.threshold,
+        },
+        provenance={
+            **provenance,
+            "versions": {name: version(name) for name in ("napari-mil", "torch", "numpy", "openslide-python")} | {"python": platform.python_version()},
+            "seconds": round(time.monotonic() - started, 3),
+        },
+        features=bag,
+    )
+
+
+def _labels(card: ClassifierCard, probabilities: np.ndarray) -> tuple[str, ...]:
+    if card.multi_label:
+        return tuple(name for name, p in zip(card.classes, probabilities, strict=True) if p >= card.threshold)
+    if len(card.classes) == 2:
+        return (card.classes[int(probabilities[1] >= card.threshold)],)
+    return (card.classes[int(np.argmax(probabilities))],)
+

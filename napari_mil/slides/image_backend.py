@@ -1,0 +1,62 @@
+"""Plain pictures (PNG, JPEG, BMP): one level, held in memory, no scale of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from napari_mil.errors import UnreadableSlideError
+
+MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
+LARGEST_MP = 500
+"""A plain picture is decoded whole: 500 MP take 1.5 GB."""
+
+
+class ImageBackend:
+    """A picture without tiles; its dpi tag says how to print it, not how large the tissue is, so `mpp` is None."""
+
+    vendor = "image"
+    mpp: float | None = None
+    mpp_source = "image"
+    quick_hash = ""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with Image.open(path) as image:
+                width, height = image.size
+                if width * height > LARGEST_MP * 1e6:
+                    raise UnreadableSlideError(
+                        f"{path.name} is a plain picture of {width * height / 1e6:.0f} MP, more than {LARGEST_MP}; convert it to a tiled TIFF."
+                    )
+                self.properties: Mapping[str, str] = {"image.format": image.format or "", "image.mode": image.mode}
+                self._pixels = _rgb_on_white(image)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise UnreadableSlideError(f"{path.name} is a damaged picture that cannot be decoded; copy it again.") from error
+        self.level_dimensions: tuple[tuple[int, int], ...] = ((width, height),)
+        self.level_downsamples: tuple[float, ...] = (1.0,)
+        self.tile_sizes: tuple[tuple[int, int] | None, ...] = (None,)
+        self.bounds = (0, 0, width, height)
+        self.associated_images: Mapping[str, np.ndarray] = {}
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Say whether the file begins like a PNG, JPEG or BMP."""
+        with path.open("rb") as file:
+            return file.read(8).startswith(MAGIC)
+
+    def read(self, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
+        """Return a copy of the window, uint8 (height, width, 3)."""
+        return self._pixels[row : row + height, column : column + width].copy()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _rgb_on_white(image: Image.Image) -> np.ndarray:
+    if "A" in image.mode or "transparency" in image.info:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.array(image.convert("RGB"))

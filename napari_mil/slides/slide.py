@@ -1,0 +1,315 @@
+"""A slide: lazily read pixels in OpenSlide's words."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_mil.errors import NapariMilError, UnreadableSlideError
+from napari_mil.settings import Settings
+from napari_mil.slides.backend import SlideBackend
+from napari_mil.slides.fingerprint import fingerprint_file
+from napari_mil.slides.image_backend import ImageBackend
+from napari_mil.slides.levels import ChunkCache, Level, ReadWindow, chunk_size_for
+from napari_mil.slides.openslide_backend import OpenSlideBackend
+from napari_mil.slides.overview import HalvedWindow, SampledOverview, halved_size, stream_thumbnail
+from napari_mil.slides.resolution import judge_mpp
+from napari_mil.slides.window import read_window, stored_extent
+
+if TYPE_CHECKING:
+    import dask.array
+
+BACKENDS: tuple[type[SlideBackend], ...] = (OpenSlideBackend, ImageBackend)
+"""Asked in this order whether they recognise a file."""
+
+SLIDE_EXTENSIONS = (".svs", ".ndpi", ".mrxs", ".vms", ".vmu", ".scn", ".bif", ".svslide", ".tif", ".tiff", ".dcm", ".czi")
+"""All that OpenSlide reads; what a file is, its content says."""
+
+DETAILED_VIRTUAL_DOWNSAMPLE = 8
+"""Up to here a chunk of a level that the file lacks is averaged from all its pixels even where the whole would exceed the budget."""
+
+
+class Slide:
+    """An open slide; made by `open_slide`, a context manager, safe from several threads.
+
+    (x, y) are level-0 pixels, sizes are pixels of the level named beside them, pixels are uint8 RGB.
+    """
+
+    def __init__(self, path: Path, backend: SlideBackend, mpp: float | None, mpp_source: str, settings: Settings) -> None:
+        self.path = path
+        self.mpp = mpp
+        """Micrometres per level-0 pixel, or None where the file says nothing believable."""
+        self.mpp_source = mpp_source
+        """``openslide``, ``tiff``, ``user``, ``unknown`` or ``implausible: <figure> (<source>)``."""
+        self._backend = backend
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Slide:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        width, height = self.dimensions
+        return f"<Slide {self.path.name!r} {width} x {height}, {self.level_count} levels, mpp {self.mpp} ({self.mpp_source})>"
+
+    def close(self) -> None:
+        """Free the file, the threads and the cache."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+        if "levels" in self.__dict__:
+            self._cache.clear()
+        self._backend.close()
+
+    @property
+    def name(self) -> str:
+        """File name without its ending."""
+        return self.path.stem
+
+    @property
+    def vendor(self) -> str:
+        """OpenSlide's word for the format."""
+        return self._backend.vendor
+
+    @property
+    def level_count(self) -> int:
+        """Number of stored levels."""
+        return len(self._backend.level_dimensions)
+
+    @property
+    def dimensions(self) -> tuple[int, int]:
+        """(width, height) of level 0."""
+        return self._backend.level_dimensions[0]
+
+    @property
+    def level_dimensions(self) -> tuple[tuple[int, int], ...]:
+        """(width, height) of every stored level, finest first."""
+        return self._backend.level_dimensions
+
+    @property
+    def level_downsamples(self) -> tuple[float, ...]:
+        """Level-0 pixels per pixel of each stored level."""
+        return self._backend.level_downsamples
+
+    @property
+    def tile_sizes(self) -> tuple[tuple[int, int] | None, ...]:
+        """(width, height) of the file's tiles per stored level, None where it has none."""
+        return self._backend.tile_sizes
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height) in level-0 pixels of what is stored; the whole slide unless the file is sparse."""
+        return self._backend.bounds
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """The format's own entries, as OpenSlide names them; they may identify a patient."""
+        return self._backend.properties
+
+    @property
+    def associated_images(self) -> Mapping[str, np.ndarray]:
+        """Label, macro, thumbnail: uint8 (h, w, 3), decoded when asked for."""
+        return self._backend.associated_images
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of fluorescence channels; empty for brightfield."""
+        return ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Stable id of the content: 32 hexadecimal digits, whatever the file is called."""
+        return fingerprint_file(self.path, self._backend.quick_hash)
+
+    def with_mpp(self, mpp: float | None) -> Slide:
+        """Open the same file again with the user's scale (or, with None, the file's own)."""
+        return open_slide(self.path, mpp, settings=self._settings)
+
+    def best_level_for_downsample(self, downsample: float) -> int:
+        """Return the coarsest stored level that is at least as fine as `downsample`."""
+        # A thousandth finer or coarser is the rounding of level sizes, not another scale.
+        return max((k for k, d in enumerate(self.level_downsamples) if d <= downsample * 1.001), default=0)
+
+    def read_region(self, location: tuple[float, float], level: int, size: tuple[int, int]) -> np.ndarray:
+        """Read pixels of a stored level.
+
+        Parameters
+        ----------
+        location
+            (x, y) of the top left corner in level-0 pixels, rounded to the nearest whole pixel of `level`.
+        level
+            Index of a stored level.
+        size
+            (width, height) in pixels of `level`.
+
+        Returns
+        -------
+        np.ndarray
+            uint8 (height, width, 3); transparent and outside are white.
+
+        Raises
+        ------
+        UnreadableSlideError
+            If the pixels are damaged.
+        """
+        downsample = self.level_downsamples[level]
+        column, row = (math.floor(value / downsample + 0.5) for value in location)
+        return read_window(self._backend, level, column, row, *size)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """Lazily indexed arrays (H, W, 3), finest first: the stored levels, then halved ones until the longest side is small."""
+        settings = self._settings
+        stored = [
+            Level(
+                k,
+                size,
+                chunk_size_for(self.tile_sizes[k], settings.chunk_px),
+                _StoredWindow(self._backend, k),
+                self._cache,
+                self._threads,
+                stored_extent(self._backend, k),
+            )
+            for k, size in enumerate(self.level_dimensions)
+            # A level coarser than the viewer's coarsest would only blur the first picture.
+            if k == 0 or max(self.level_dimensions[k - 1]) > settings.overview_px
+        ]
+        return (*stored, *self._halved_levels(stored[-1]))
+
+    def _halved_levels(self, base: Level) -> list[Level]:
+        settings = self._settings
+        overview = SampledOverview(self._backend, base.index, settings.overview_budget_mp)
+        _, _, stored_width, stored_height = self.bounds
+        stored_mp = stored_width * stored_height / self.level_downsamples[base.index] ** 2 / 1e6
+        halved: list[Level] = []
+        finer, downsample = base, 1
+        while max(finer.shape[:2]) > settings.overview_px:
+            size = halved_size(finer.shape[1], finer.shape[0])
+            downsample *= 2
+            sampled = stored_mp > settings.overview_budget_mp and downsample > DETAILED_VIRTUAL_DOWNSAMPLE
+            read: ReadWindow = overview.window_of(size) if sampled else HalvedWindow(finer, size)
+            chunk_size = (settings.chunk_px, settings.chunk_px)
+            extent = _scaled_extent(finer, size)
+            finer = Level(base.index + len(halved) + 1, size, chunk_size, read, self._cache, self._threads, extent)
+            halved.append(finer)
+        return halved
+
+    def pyramid(self) -> list[dask.array.Array]:
+        """Return `levels` as dask arrays (H, W, 3) uint8 with the same chunks; cheap whatever the size."""
+        import dask.array  # 0.2 s, which the viewer does not need
+
+        return [dask.array.from_array(level, level.chunks, name=f"{self.fingerprint}-{level.index}", asarray=False) for level in self.levels]
+
+    def thumbnail(self, size: tuple[int, int]) -> np.ndarray:
+        """Average the whole slide.
+
+        Parameters
+        ----------
+        size
+            (width, height) to fit into; the aspect stays.
+
+        Returns
+        -------
+        np.ndarray
+            uint8 (h, w, 3), exact at any downsample; memory is bounded even where the file has one level only.
+        """
+        width, height = self.dimensions
+        scale = min(size[0] / width, size[1] / height, 1.0)
+        return stream_thumbnail(self._backend, (max(1, round(width * scale)), max(1, round(height * scale))), self._threads)
+
+    @cached_property
+    def _cache(self) -> ChunkCache:
+        return ChunkCache(self._settings.tile_cache_mb * 1_000_000)
+
+    @property
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._settings.reader_threads, thread_name_prefix="slide-reader")
+            return self._pool
+
+
+class _StoredWindow:
+    """Windows of one stored level, (row, column) first as arrays have it."""
+
+    def __init__(self, backend: SlideBackend, level: int) -> None:
+        self._backend, self._level = backend, level
+
+    def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
+        return read_window(self._backend, self._level, column, row, width, height)
+
+
+def _scaled_extent(finer: Level, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the extent of `finer` in pixels of a level of `size` (width, height), widened to whole ones."""
+    column0, row0, column1, row1 = finer.extent
+    scale_x, scale_y = size[0] / finer.shape[1], size[1] / finer.shape[0]
+    return (
+        math.floor(column0 * scale_x),
+        math.floor(row0 * scale_y),
+        min(size[0], math.ceil(column1 * scale_x)),
+        min(size[1], math.ceil(row1 * scale_y)),
+    )
+
+
+def open_slide(path: str | os.PathLike[str], mpp: float | None = None, *, settings: Settings | None = None) -> Slide:
+    """Open a whole slide or a plain picture; nothing but the header is read.
+
+    Parameters
+    ----------
+    path
+        The slide's file; of a slide in several files, any that OpenSlide accepts.
+    mpp
+        Micrometres per level-0 pixel where the file says none or a wrong one.
+    settings
+        Cache sizes and thread counts.
+
+    Returns
+    -------
+    Slide
+        A context manager.
+
+    Raises
+    ------
+    UnreadableSlideError
+        If there is no file, no access, or no slide in it.
+    """
+    file = Path(path)
+    try:
+        _refuse_what_is_no_file(file)
+        backend_type = next((candidate for candidate in BACKENDS if candidate.recognises(file)), None)
+    except OSError as error:
+        raise UnreadableSlideError(f"{file.name} cannot be read ({error.strerror or error}); check that you may read the file.") from error
+    if backend_type is None:
+        raise UnreadableSlideError(f"{file.name} is not a slide that OpenSlide knows, nor a PNG, JPEG or BMP picture; check that it is the right file.")
+    backend = backend_type(file)
+    try:
+        judged, source = judge_mpp(backend.mpp, backend.mpp_source, mpp)
+    except ValueError as error:
+        backend.close()
+        raise NapariMilError(str(error)) from None
+    return Slide(file, backend, judged, source, settings or Settings())
+
+
+def _refuse_what_is_no_file(file: Path) -> None:
+    if not file.exists():
+        raise UnreadableSlideError(f"{file.name} does not exist (in {file.absolute().parent}); check the path.")
+    if file.is_dir():
+        raise UnreadableSlideError(f"{file.name} is a folder, not a slide; give one of the slide files inside it.")
+    if not file.is_file():
+        raise UnreadableSlideError(f"{file.name} is not a regular file; give a slide file.")
+    if file.stat().st_size == 0:
+        raise UnreadableSlideError(f"{file.name} is an empty file; copy the slide again.")

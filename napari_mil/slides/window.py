@@ -1,0 +1,43 @@
+"""Windows of a stored level that may hang over its edge."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from napari_mil.slides.backend import SlideBackend
+
+WHITE = 255
+
+
+def stored_extent(backend: SlideBackend, level: int) -> tuple[int, int, int, int]:
+    """Return (column0, row0, column1, row1) of `level` outside which nothing is stored."""
+    x, y, width, height = backend.bounds
+    downsample = backend.level_downsamples[level]
+    level_width, level_height = backend.level_dimensions[level]
+    return (
+        math.floor(x / downsample),
+        math.floor(y / downsample),
+        min(level_width, math.ceil((x + width) / downsample)),
+        min(level_height, math.ceil((y + height) / downsample)),
+    )
+
+
+def is_stored(backend: SlideBackend, level: int, column: int, row: int, width: int, height: int) -> bool:
+    """Say whether any pixel of the window is stored."""
+    column0, row0, column1, row1 = stored_extent(backend, level)
+    return column < column1 and row < row1 and column + width > column0 and row + height > row0
+
+
+def read_window(backend: SlideBackend, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
+    """Return uint8 (height, width, 3) of any window in pixels of `level`; white where nothing is stored, without reading it."""
+    column0, row0, column1, row1 = stored_extent(backend, level)
+    left, right = max(column, column0), min(column + width, column1)
+    top, bottom = max(row, row0), min(row + height, row1)
+    if (left, top, right, bottom) == (column, row, column + width, row + height):
+        return backend.read(level, column, row, width, height)
+    window = np.full((height, width, 3), WHITE, np.uint8)
+    if left < right and top < bottom:
+        window[top - row : bottom - row, left - column : right - column] = backend.read(level, left, top, right - left, bottom - top)
+    return window

@@ -1,0 +1,1 @@
+"""Fitting aggregators on bags and judging them honestly."""

@@ -1,0 +1,54 @@
+"""Folds that keep a group (patient, acquisition) together and classes in proportion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def stratified_group_folds(labels: Sequence[int] | np.ndarray, groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
+    """Assign every bag to one fold.
+
+    Groups, in random order but largest first, go to the fold where they leave the class counts most even.
+
+    Parameters
+    ----------
+    labels
+        Class index of each bag, (B,).
+    groups
+        What must not be split, (B,).
+    folds
+        Number of folds.
+    seed
+        Of the random order.
+
+    Returns
+    -------
+    np.ndarray
+        int (B,): fold of each bag.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer groups than folds.
+    """
+    labels_array, names = np.asarray(labels), np.asarray(groups)
+    unique = np.unique(names)
+    if len(unique) < folds:
+        raise ValueError(f"{folds} folds need at least {folds} groups, not {len(unique)}")
+    classes = np.unique(labels_array)
+    counts = np.array([[np.sum((names == group) & (labels_array == c)) for c in classes] for group in unique])  # (groups, classes)
+    order = np.random.default_rng(seed).permutation(len(unique))
+    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    share = counts / np.maximum(counts.sum(0), 1)
+    filled = np.zeros((folds, len(classes)))
+    groups_in = np.zeros(folds)
+    assigned = np.empty(len(unique), int)
+    for g in order:
+        unevenness = [(np.std(filled + share[g] * (np.arange(folds)[:, None] == f), axis=0).sum(), groups_in[f], f) for f in range(folds)]
+        fold = min(unevenness)[2]
+        filled[fold] += share[g]
+        groups_in[fold] += 1
+        assigned[g] = fold
+    return assigned[np.searchsorted(unique, names)]

@@ -1,0 +1,83 @@
+"""Fit an aggregator on bags of features that fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_mil.aggregators import Aggregator
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """How long and how hard to train a head."""
+
+    epochs: int = 60
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    """Decoupled (AdamW)."""
+    instance_dropout: float = 0.5
+    """Share of instances left out of a bag at each visit: the strongest regulariser with few bags."""
+    bags_per_step: int = 8
+    seed: int = 0
+
+
+def standardisation(bags: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and scale, float32 (D,), of all instances of the training bags; a constant dimension has scale 1."""
+    instances = np.concatenate(bags).astype(np.float64)
+    scale = instances.std(0)
+    return instances.mean(0).astype(np.float32), np.where(scale > 1e-6, scale, 1).astype(np.float32)
+
+
+def fit(create: Callable[[], Aggregator], bags: Sequence[np.ndarray], targets: Sequence[float], settings: FitSettings) -> Aggregator:
+    """Train a fresh aggregator to the last epoch; nothing is selected on the way.
+
+    Parameters
+    ----------
+    create
+        Makes the aggregator; called once after seeding.
+    bags
+        float32 (N, D) each, already standardised.
+    targets
+        Target of each bag, as `Aggregator.bag_loss` takes it.
+    settings
+        Length and strength of the training.
+
+    Returns
+    -------
+    Aggregator
+        In evaluation mode.
+    """
+    torch.manual_seed(settings.seed)
+    random = np.random.default_rng(settings.seed)
+    aggregator = create().train()
+    optimiser = torch.optim.AdamW(aggregator.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs)
+    tensors = [torch.from_numpy(bag) for bag in bags]
+    labels = [torch.tensor([target]) for target in targets]
+    for _ in range(settings.epochs):
+        order = random.permutation(len(bags))
+        for step in range(0, len(order), settings.bags_per_step):
+            chosen = order[step : step + settings.bags_per_step]
+            optimiser.zero_grad()
+            loss = torch.stack([aggregator(_thinned(tensors[b], settings.instance_dropout, random), labels[b]).loss for b in chosen]).mean()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        schedule.step()
+    return aggregator.eval()
+
+
+def _thinned(bag: Tensor, share: float, random: np.random.Generator) -> Tensor:
+    """Leave out a random share of the instances, never the last."""
+    kept = max(1, round(len(bag) * (1 - share)))
+    return bag if kept == len(bag) else bag[random.permutation(len(bag))[:kept]]
+
+
+@torch.inference_mode()
+def bag_logits(aggregator: Aggregator, bags: Sequence[np.ndarray]) -> np.ndarray:
+    """Return logits (B, C) of standardised bags."""
+    return np.stack([aggregator(torch.from_numpy(bag)).logits.numpy() for bag in bags])

@@ -1,0 +1,1 @@
+"""What developers run by hand: training the shipped classifiers, screenshots, the demo."""

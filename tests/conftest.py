@@ -1,0 +1,72 @@
+"""Shared fixtures: real slides from the repository, painted ones with a planted answer, and the data beside the checkout."""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-mil-tests-")) / "settings.yaml")  # before any napari import
+os.environ.setdefault("NAPARI_ASYNC", "0")
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_mil.slides import open_slide
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE_SLIDE = ROOT / "sample_data" / "CMU-1-Small-Region.svs"
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def slide_path():
+    return SAMPLE_SLIDE
+
+
+@pytest.fixture
+def slide(slide_path):
+    with open_slide(slide_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder with more real data; absent outside the workplace."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared data is not beside this checkout")
+    return SHARED
+
+
+def write_pyramid(path, level0, downsamples=(1,), mpp=0.5, tile=64):
+    """Write RGB pixels as a tiled TIFF pyramid that OpenSlide opens; lower levels are block means."""
+    resolution = {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"} if mpp else {}
+    with tifffile.TiffWriter(path) as writer:
+        for k, downsample in enumerate(downsamples):
+            height, width = (side // downsample * downsample for side in level0.shape[:2])
+            blocks = level0[:height, :width].reshape(height // downsample, downsample, width // downsample, downsample, 3)
+            pixels = blocks.mean((1, 3)).round().astype(np.uint8)
+            writer.write(pixels, tile=(tile, tile), photometric="rgb", compression="deflate", subfiletype=int(k > 0), **(resolution if k == 0 else {}))
+    return path
+
+
+@pytest.fixture
+def paint(tmp_path):
+    """Return a function that writes a painted slide and opens it; everything is closed at the end."""
+    opened = []
+
+    def write_and_open(level0, downsamples=(1,), mpp=0.5, tile=64, name="painted.tiff", **arguments):
+        result = open_slide(write_pyramid(tmp_path / name, level0, downsamples, mpp, tile), **arguments)
+        opened.append(result)
+        return result
+
+    yield write_and_open
+    for slide in opened:
+        slide.close()
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """RGB noise with structure at every scale: uint8 (601, 467, 3), odd sides on purpose."""
+    random = np.random.default_rng(7)
+    coarse = np.kron(random.integers(60, 256, (20, 16, 3)), np.ones((31, 31, 1)))[:601, :467]
+    return np.clip(coarse + random.integers(-40, 40, coarse.shape), 0, 255).astype(np.uint8)

@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+
+from napari_mil.errors import ClassifierError, UnknownNameError
+from napari_mil.inference.card import CARD_FILE, SHIPPED, WEIGHTS_FILE, find_card, list_classifiers, read_card
+from napari_mil.inference.classifier import load_classifier
+from napari_mil.inference.pipeline import classify
+from napari_mil.settings import Settings
+
+
+def test_a_bundle_says_the_same_after_it_was_saved(classifier, features, tmp_path):
+    from napari_mil import Bag
+
+    classifier.save(tmp_path / "mine", "# mine")
+    again = load_classifier(tmp_path / "mine")
+    assert again.fingerprint == classifier.fingerprint
+    assert again.card.notes == "# mine"
+    bag = Bag(features)
+    assert np.array_equal(classify(bag, again, device="cpu").logits, classify(bag, classifier, device="cpu").logits)
+
+
+def test_the_fingerprint_follows_weights_and_calibration(make_classifier):
+    assert make_classifier().fingerprint == make_classifier().fingerprint
+    assert make_classifier().fingerprint != make_classifier(temperature=2.0).fingerprint
+    assert make_classifier().fingerprint != make_classifier(aggregator="abmil").fingerprint
+
+
+def test_the_users_own_classifiers_stand_behind_the_shipped_ones(classifier, tmp_path):
+    settings = Settings(user_folder=tmp_path)
+    classifier.save(tmp_path / "classifiers" / "mine", "")
+    names = list(list_classifiers(settings))
+    assert names[-1] == "mine"
+    assert find_card("mine", settings).title == "Nothing it has learned"
+
+
+def test_a_damaged_bundle_of_the_user_hides_no_other(classifier, tmp_path):
+    settings = Settings(user_folder=tmp_path)
+    classifier.save(tmp_path / "classifiers" / "fine", "")
+    classifier.save(tmp_path / "classifiers" / "broken", "")
+    (tmp_path / "classifiers" / "broken" / CARD_FILE).write_text("{")
+    assert "fine" in list_classifiers(settings)
+    assert "broken" not in list_classifiers(settings)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(UnknownNameError, match=r"'lung'.*breast-malignancy"):
+        find_card("lung")
+
+
+def spoil_card(folder, **changes):
+    entries = json.loads((folder / CARD_FILE).read_text())
+    entries.update(changes)
+    (folder / CARD_FILE).write_text(json.dumps({key: value for key, value in entries.items() if value is not None}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"schema": "napari-mil/classifier/99"}, "schema"),
+        ({"classes": None}, "incomplete"),
+        ({"link": "tanh"}, "contradicts"),
+        ({"temperature": 0}, "contradicts"),
+        ({"surprise": 1}, "incomplete"),
+    ],
+)
+def test_a_card_that_cannot_be_right_is_refused(classifier, tmp_path, changes, words):
+    classifier.save(tmp_path / "mine", "")
+    spoil_card(tmp_path / "mine", **changes)
+    with pytest.raises(ClassifierError, match=words):
+        read_card(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("spoil", ["missing", "garbage", "other shapes"])
+def test_weights_that_do_not_fit_are_refused_in_one_sentence(classifier, make_classifier, tmp_path, spoil):
+    classifier.save(tmp_path / "mine", "")
+    if spoil == "missing":
+        (tmp_path / "mine" / WEIGHTS_FILE).unlink()
+    elif spoil == "garbage":
+        (tmp_path / "mine" / WEIGHTS_FILE).write_bytes(b"\xff" * 300)
+    else:
+        spoil_card(tmp_path / "mine", aggregator={"name": "abmil", "options": {"hidden": 8}})
+    with pytest.raises(ClassifierError, match="cannot be loaded") as caught:
+        load_classifier(tmp_path / "mine")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["breast-malignancy", "colon-epithelium"])
+def test_a_shipped_bundle_is_small_complete_and_honest(name):
+    card = list_classifiers()[name]
+    assert sum(path.stat().st_size for path in (SHIPPED / name).iterdir()) < 5e6
+    load_classifier(card)
+    assert "research use only" in card.licence.lower()
+    assert card.evaluation["protocol"].startswith("honest")
+    for words in ("Research", "interval", "olour statistics", "Terms", "AUC"):
+        assert words in card.notes
+    assert card.mpp_assumed == ("scale is assumed" in card.notes)
+
+
+def test_a_bundle_names_no_file_and_no_path(classifier):
+    for name in ("breast-malignancy", "colon-epithelium"):
+        text = (SHIPPED / name / CARD_FILE).read_text()
+        for word in (".jpg", "/", "ytma"):
+            assert word not in text.replace("µm/px", "").replace("napari-mil/classifier/1", ""), (name, word)

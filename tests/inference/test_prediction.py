@@ -1,0 +1,118 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from napari_mil.errors import OutputError
+from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, Prediction, instance_columns
+
+any_float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+def prediction_of(n=3, attention=None, scores=None, **changes):
+    return Prediction(
+        **{
+            "classes": ("no, none", "some"),
+            "logits": np.array([0.3], np.float32),
+            "probabilities": np.array([0.4255575, 0.5744425], np.float32),
+            "label": "some",
+            "labels": ("some",),
+            "coords": np.arange(2 * n).reshape(n, 2) * 224,
+            "tile_size0": 224.44889779559118,
+            "attention": attention,
+            "instance_scores": scores,
+            "critical": np.array([1]),
+            "slide": {"name": "a slide", "fingerprint": "f" * 32, "dimensions": [10, 20], "mpp": 0.499, "vendor": "aperio"},
+            "classifier": {"name": "c"},
+            "provenance": {"device": "cpu", "fallbacks": ["something"]},
+            **changes,
+        }
+    )
+
+
+def assert_equal(a, b):
+    for field in Prediction.__dataclass_fields__:
+        left, right = getattr(a, field), getattr(b, field)
+        if isinstance(left, np.ndarray):
+            assert left.dtype == right.dtype, field
+            assert np.array_equal(left, right), field
+        elif field != "features":
+            assert left == right, field
+
+
+@settings(max_examples=40, deadline=None)
+@given(attention=arrays(np.float32, (4, 2), elements=any_float32), scores=arrays(np.float32, (4, 2), elements=any_float32))
+def test_saving_and_loading_keeps_every_bit(tmp_path_factory, attention, scores):
+    folder = tmp_path_factory.mktemp("prediction")
+    prediction = prediction_of(4, attention, scores)
+    prediction.save(folder)
+    assert_equal(prediction, Prediction.load(folder))
+
+
+def test_a_bag_of_images_has_names_instead_of_places(tmp_path):
+    prediction = prediction_of(2, np.ones((2, 1), np.float32) / 2, coords=None, tile_size0=None, names=("a, b.png", 'say "c".png'))
+    prediction.save(tmp_path)
+    assert (tmp_path / INSTANCES_FILE).read_text().splitlines()[0] == "name,attention"
+    assert_equal(prediction, Prediction.load(tmp_path))
+
+
+def test_the_files_hold_what_the_contract_names(tmp_path):
+    prediction_of(3, np.full((3, 1), 1 / 3, np.float32), np.full((3, 2), 0.5, np.float32)).save(tmp_path)
+    entries = json.loads((tmp_path / PREDICTION_FILE).read_text())
+    assert entries["schema"] == "napari-mil/prediction/1"
+    assert set(entries["slide"]) == {"name", "fingerprint", "dimensions", "mpp", "vendor"}
+    assert list(entries["probabilities"]) == entries["classes"] == ["no, none", "some"]
+    assert entries["n_instances"] == 3
+    assert (tmp_path / INSTANCES_FILE).read_text().splitlines()[0] == 'x,y,width,height,attention,"score_no, none",score_some'
+
+
+def test_columns_are_named_after_classes_or_heads():
+    two, three = np.zeros((5, 2)), np.zeros((5, 3))
+    assert list(instance_columns(("a", "b"), two, None)) == ["attention_a", "attention_b"]
+    assert list(instance_columns(("a", "b"), three, None)) == ["attention_1", "attention_2", "attention_3"]
+    assert list(instance_columns(("a", "b"), two[:, :1], two)) == ["attention", "score_a", "score_b"]
+
+
+def test_an_anonymous_answer_has_no_name(tmp_path):
+    prediction_of().anonymous().save(tmp_path)
+    assert "a slide" not in (tmp_path / PREDICTION_FILE).read_text()
+
+
+def test_saving_again_replaces_the_answer_and_leaves_nothing_beside(tmp_path):
+    prediction_of(3).save(tmp_path)
+    prediction_of(5).save(tmp_path)
+    assert Prediction.load(tmp_path).n_instances == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == [INSTANCES_FILE, PREDICTION_FILE]
+
+
+@pytest.mark.parametrize("lost", [PREDICTION_FILE, INSTANCES_FILE])
+def test_half_an_answer_is_none(tmp_path, lost):
+    prediction_of().save(tmp_path)
+    (tmp_path / lost).unlink()
+    with pytest.raises(OutputError, match="no complete prediction"):
+        Prediction.load(tmp_path)
+
+
+def test_a_fault_while_writing_leaves_the_earlier_answer(tmp_path, monkeypatch):
+    prediction_of(3).save(tmp_path)
+    monkeypatch.setattr(Prediction, "_write_table", lambda self, path: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OutputError, match="No space left"):
+        prediction_of(5).save(tmp_path)
+    assert Prediction.load(tmp_path).n_instances == 3
+
+
+def test_a_file_in_the_way_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        prediction_of().save(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_without_permission_is_said(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="cannot be written"):
+        prediction_of().save(tmp_path / "out")
