@@ -90,7 +90,8 @@ def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, can
             prediction = classify(slide, classifier, device=arguments.device, grid=grid, mask=mask, on_event=progress, cancel=cancel)
         finally:
             progress.close()
-        (prediction.anonymous() if arguments.anonymous else prediction).save(folder)
+        prediction = prediction.anonymous() if arguments.anonymous else prediction
+        prediction.save(folder)
         _report(prediction, folder, arguments.json, kept=False)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
 
 from napari_mil.gui.overlays import overlay_colormap
 from napari_mil.gui.reader import SLIDE_KEY
@@ -12,6 +14,11 @@ from napari_mil.gui.state import OpenSlide
 
 OURS_KEY = "napari_mil_layer"
 """Metadata key of layers that we made and may replace."""
+LEGEND_KEY = "napari_mil_legend"
+"""Metadata key of an overlay's title: classifier, what is shown, scale."""
+STATUS_KEY = "napari_mil_status"
+"""Metadata key of a layer's own `get_status` where ours stands before it."""
+TISSUE_COLOUR = "#00695c"
 
 
 class LayerBook:
@@ -33,8 +40,8 @@ class LayerBook:
         """Return the layer of that name, or None."""
         return self._viewer.layers[name] if name in self._viewer.layers else None
 
-    def put_overlay(self, name: str, values: np.ndarray, visible: bool, arguments: dict[str, Any]) -> Any:
-        """Show values (rows, columns) in [0, 1] as a layer; one of that name keeps its visibility, opacity and colours."""
+    def put_overlay(self, name: str, values: np.ndarray, legend: str, visible: bool, arguments: dict[str, Any]) -> Any:
+        """Show values (rows, columns) in [0, 1] as a layer with a legend; one of that name keeps its visibility, opacity and colours."""
         layer = self.find(name)
         if layer is not None and layer.metadata.get(OURS_KEY) == "overlay":
             layer.data = values
@@ -48,9 +55,22 @@ class LayerBook:
             interpolation2d="nearest",
             blending="translucent",
             visible=visible,
-            metadata={OURS_KEY: "overlay"},
+            metadata={OURS_KEY: "overlay", LEGEND_KEY: legend},
             **arguments,
         )
+
+    def describe(self, layer: Any, text_at: Callable[[tuple[float, ...]], str]) -> None:
+        """Let the status bar say `text_at(world position)` for a layer; asked by napari's status thread, so it only reads."""
+        plain = layer.metadata.setdefault(STATUS_KEY, layer.get_status)
+
+        def get_status(position: tuple[float, ...] | None = None, **arguments: Any) -> dict[str, str]:
+            status: dict[str, str] = plain(position, **arguments)
+            if position is not None and arguments.get("world"):
+                status["value"] = text_at(tuple(position))
+                status["coordinates"] = ": ".join((status["coords"], status["value"]))
+            return status
+
+        layer.get_status = get_status
 
     def update_overlay(self, layer: Any, values: np.ndarray) -> None:
         """Write new values into a layer of the same shape: nothing but the pixels is redone."""
@@ -64,7 +84,8 @@ class LayerBook:
             layer.data = mask.astype(np.uint8)
             layer.scale, layer.translate = arguments["scale"], arguments["translate"]
             return layer
-        layer = self._viewer.add_labels(mask.astype(np.uint8), name=name, opacity=0.8, metadata={OURS_KEY: "tissue"}, **arguments)
+        colours = DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: TISSUE_COLOUR})
+        layer = self._viewer.add_labels(mask.astype(np.uint8), name=name, colormap=colours, opacity=0.8, metadata={OURS_KEY: "tissue"}, **arguments)
         layer.contour = 2
         return layer
 

@@ -10,7 +10,7 @@ import napari.viewer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QDialog, QFileDialog, QStackedWidget, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDialog, QFileDialog, QStackedLayout, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers.classification import ClassificationController
@@ -50,26 +50,24 @@ class Workbench(QWidget):
         self.jobs = JobRunner(self)
         self.slide_tab, self.classify_tab, self._start = SlideTab(), ClassifyTab(), StartPage()
         book = LayerBook(napari_viewer)
-        self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, show_error)
-        self.classification = ClassificationController(self.state, self.classify_tab, book, self.jobs, show_error, self._show_notes)
+        self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, self._notify)
+        self.classification = ClassificationController(self.state, self.classify_tab, book, self.jobs, self._notify, self._show_notes)
         self._legend = LegendController(napari_viewer)
 
         self.tabs = QTabWidget()
         self.tabs.addTab(self.slide_tab, "Slide")
         self.tabs.addTab(self.classify_tab, "Classify")
-        self._pages = QStackedWidget()
+        self.tabs.tabBar().setStyleSheet("QTabBar::tab { min-height: 20px; padding: 3px 14px; }")  # napari's own cuts the text
+        # No box layout: napari would add a stretch below it and halve the tabs' height.
+        self._pages = QStackedLayout(self)
         self._pages.addWidget(self._start)
         self._pages.addWidget(self.tabs)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._pages)
 
         self._start.open_requested.connect(self._ask_for_slides)
         self._start.sample_requested.connect(lambda: self.open([sample_path(SLIDE)]))
         self.state.slides_changed.connect(self._choose_page)
         self._choose_page()
         self._closed = False
-        self.destroyed.connect(lambda: None)
         QTimer.singleShot(WARM_UP_AFTER_MS, warm_up)
 
     def open(self, paths: list[Path]) -> None:
@@ -98,6 +96,9 @@ class Workbench(QWidget):
 
     def _choose_page(self) -> None:
         self._pages.setCurrentWidget(self.tabs if self.state.slides else self._start)
+
+    def _notify(self, sentence: str) -> None:
+        show_error(sentence)
 
     def _ask_for_slides(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self, "Open slides", "", FILE_FILTER)

@@ -10,7 +10,6 @@ import numpy as np
 
 from napari_mil.bags import TileGrid, TissueMask
 from napari_mil.events import Advanced, CancellationToken, Event, Fallback, OnEvent, Partial, Started
-from napari_mil.gui.controllers.legend import LEGEND_KEY
 from napari_mil.gui.controllers.slides import tissue_layer_name
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.layer_book import LayerBook
@@ -248,24 +247,10 @@ class _Overlays:
         name = f"{self.request.entry.layer_name} · {self.request.card.name} · {spec.title}"
         if self._book.find(name) is None:
             self._new.add(name)
-        layer = self._book.put_overlay(name, image, spec.visible, overlay_arguments(slide, grid))
+        legend = f"{self.request.card.name} · {spec.title}" + (" (rank)" if spec.scale == "rank" else "")
+        layer = self._book.put_overlay(name, image, legend, spec.visible, overlay_arguments(slide, grid))
         self._layers[spec.column] = layer
-        layer.metadata[LEGEND_KEY] = f"{self.request.card.name} · {spec.title}" + (" (rank)" if spec.scale == "rank" else "")
-        layer.get_status = self._status_of(spec, layer)
-
-    def _status_of(self, spec: OverlaySpec, layer: Any) -> Callable[..., dict[str, str]]:
-        """Return what napari's status thread asks the layer under the mouse: pure reads only."""
-        slide, grid = self.request.entry.slide, self.grid
-        assert grid is not None
-
-        def get_status(position: tuple[float, ...] | None = None, **arguments: Any) -> dict[str, str]:
-            status: dict[str, str] = type(layer).get_status(layer, position, **arguments)
-            if position is not None and arguments.get("world"):
-                status["value"] = hover_text(grid, slide, spec, self._raw[spec.column], tuple(position))
-                status["coordinates"] = ": ".join((status["coords"], status["value"]))
-            return status
-
-        return get_status
+        self._book.describe(layer, lambda world: hover_text(grid, slide, spec, self._raw[spec.column], world))
 
 
 def classifier_line(card: ClassifierCard) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-LEGEND_KEY = "napari_mil_legend"
-"""Metadata key of an overlay's title: classifier, what is shown, scale."""
-TEXT_COLOUR = "black"
+from napari_mil.gui.layer_book import LEGEND_KEY
+
 FONT_SIZE = 12
 
 

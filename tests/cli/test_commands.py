@@ -1,0 +1,259 @@
+"""The command line as users run it, in a process of its own."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+TOOL = [sys.executable, "-m", "napari_mil"]
+
+
+def run(*arguments, **options):
+    return subprocess.run([*TOOL, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def sentence_of(result):
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("napari-mil: ")
+    assert "Traceback" not in line
+    return line
+
+
+@pytest.fixture(scope="module")
+def classified(slide_path, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", out)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def test_classify_writes_an_answer_and_one_row_per_tile(classified):
+    out, result = classified
+    folder = out / "CMU-1-Small-Region"
+    entries = json.loads((folder / "prediction.json").read_text())
+    rows = list(csv.DictReader((folder / "instances.csv").read_text().splitlines()))
+    assert entries["schema"] == "napari-mil/prediction/1"
+    assert entries["n_instances"] == len(rows)
+    assert set(rows[0]) == {"x", "y", "width", "height", "attention"}
+    assert sum(float(row["attention"]) for row in rows) == pytest.approx(1, abs=1e-4)
+    assert entries["label"] in result.stdout
+
+
+def test_the_command_gives_the_numbers_of_the_library(classified, slide_path):
+    from napari_mil import Prediction, classify
+
+    written, computed = Prediction.load(classified[0] / "CMU-1-Small-Region"), classify(slide_path, "breast-malignancy", device="cpu")
+    assert np.array_equal(written.coords, computed.coords)
+    assert np.allclose(written.attention, computed.attention, atol=1e-6)
+    assert written.probabilities == pytest.approx(computed.probabilities, abs=1e-6)
+
+
+def test_the_same_work_is_kept_and_said_to_be_and_other_work_replaces_it(slide_path, tmp_path):
+    common = ("classify", slide_path, "--out", tmp_path, "--device", "cpu", "--tile-px", 96)
+    first = run(*common, "--classifier", "colon-epithelium")
+    written = (tmp_path / "CMU-1-Small-Region" / "prediction.json").read_bytes()
+    again = run(*common, "--classifier", "colon-epithelium")
+    assert (first.returncode, again.returncode) == (0, 0)
+    assert "kept" in again.stdout
+    assert (tmp_path / "CMU-1-Small-Region" / "prediction.json").read_bytes() == written
+    other = run(*common, "--classifier", "breast-malignancy")
+    assert other.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["CMU-1-Small-Region"]
+    assert json.loads((tmp_path / "CMU-1-Small-Region" / "prediction.json").read_text())["classifier"]["name"] == "breast-malignancy"
+
+
+def test_a_second_slide_of_the_same_name_loses_nothing(slide_path, paint, noise, tmp_path):
+    other = paint(noise, name="CMU-1-Small-Region.tiff").path
+    result = run("classify", slide_path, other, "--classifier", "breast-malignancy", "--device", "cpu", "--mask", "none", "--out", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CMU-1-Small-Region", "CMU-1-Small-Region-2"]
+
+
+def test_an_anonymous_answer_names_the_slide_nowhere(slide_path, tmp_path):
+    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path, "--anonymous", "--json")
+    assert result.returncode == 0, result.stderr
+    assert "CMU" not in result.stdout.replace(str(tmp_path), "")
+    assert not [path for path in tmp_path.rglob("*") if "CMU" in path.name or (path.is_file() and "CMU" in path.read_text())]
+
+
+def test_json_is_one_object_per_slide(slide_path, tmp_path):
+    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path, "--json")
+    (line,) = result.stdout.splitlines()
+    assert json.loads(line)["label"] in ("benign", "malignant")
+    assert result.stderr == ""
+
+
+def spoil(kind, path, original):
+    if kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("this is not a slide\n")
+    elif kind == "truncated":
+        path.write_bytes(original.read_bytes()[:150_000])
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "noise":
+        path.write_bytes(np.random.default_rng(0).bytes(40_000))
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "truncated", "folder", "noise"])
+def test_what_is_no_slide_is_one_sentence_and_exit_code_2(kind, slide_path, tmp_path):
+    path = tmp_path / "slide.svs"
+    spoil(kind, path, slide_path)
+    result = run("classify", path, "--classifier", "breast-malignancy", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "slide.svs" in sentence_of(result)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("where", [0.3, 0.6, 0.95])
+def test_a_slide_cut_off_anywhere_is_refused_or_whole(where, slide_path, tmp_path):
+    path = tmp_path / "slide.svs"
+    data = slide_path.read_bytes()
+    path.write_bytes(data[: int(len(data) * where)])
+    result = run("classify", path, "--classifier", "breast-malignancy", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "slide.svs" in sentence_of(result)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_slide_without_scale_names_the_way_out_which_works(paint, noise, tmp_path):
+    path = paint(noise, mpp=None).path
+    common = ("classify", path, "--classifier", "breast-malignancy", "--mask", "none", "--device", "cpu", "--out", tmp_path / "out")
+    refused = run(*common)
+    assert refused.returncode == 2
+    assert "--slide-mpp" in sentence_of(refused)
+    assert "--level" in refused.stderr
+    assert run(*common, "--slide-mpp", 0.5).returncode == 0
+    by_level = run(*common, "--level", 0)
+    assert by_level.returncode == 0
+    assert "scale is unknown" in by_level.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--slide-mpp", "300"], "not plausible"),
+        (["--slide-mpp", "-1"], "not plausible"),
+        (["--slide-mpp", "coarse"], "invalid float value"),
+        (["--level", "7"], "no level 7"),
+        (["--tile-px", "-5"], "tile_px cannot be"),
+        (["--mpp", "0.01"], "too coarse"),
+        (["--device", "tpu"], "invalid choice"),
+        (["--classifier", "lung"], "no classifier named 'lung'"),
+    ],
+)
+def test_senseless_options_are_one_sentence(arguments, words, slide_path, tmp_path):
+    chosen = [] if "--classifier" in arguments else ["--classifier", "breast-malignancy"]
+    result = run("classify", slide_path, *chosen, "--out", tmp_path / "out", *arguments)
+    assert result.returncode == 2
+    assert words in sentence_of(result)
+    assert not (tmp_path / "out").exists()
+
+
+def test_glass_alone_is_refused(paint, tmp_path):
+    path = paint(np.full((600, 600, 3), 243, np.uint8)).path
+    result = run("classify", path, "--classifier", "breast-malignancy", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "no tissue" in sentence_of(result)
+
+
+def test_an_output_folder_that_is_a_file_is_said_before_any_work(slide_path, tmp_path):
+    (tmp_path / "out").touch()
+    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--out", tmp_path / "out" / "deeper")
+    assert result.returncode == 2
+    assert "is a file" in sentence_of(result)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_an_output_folder_without_permission_is_said(slide_path, tmp_path):
+    tmp_path.chmod(0o500)
+    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--out", tmp_path / "out")
+    assert result.returncode == 2
+    assert "permission denied" in sentence_of(result)
+
+
+def test_of_several_slides_the_good_ones_are_done_and_the_bad_ones_named(slide_path, tmp_path):
+    (tmp_path / "bad.svs").write_text("no slide")
+    result = run("classify", tmp_path / "bad.svs", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path / "out")
+    assert result.returncode == 3
+    assert "bad.svs is not a slide" in result.stderr
+    assert "1 of 2 slides failed" in result.stderr
+    assert (tmp_path / "out" / "CMU-1-Small-Region" / "prediction.json").is_file()
+
+
+def test_an_interrupt_ends_the_run_and_writes_nothing(slide_path, tmp_path):
+    # The whole slide in small overlapping tiles: long enough to be interrupted.
+    command = [*TOOL, "classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--mask", "none", "--tile-px", 8]
+    with subprocess.Popen([*map(str, command), "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        while not re.search(r": \d+ tiles$", process.stderr.readline().rstrip()):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "cancelled" in errors
+    assert not list((tmp_path / "out").rglob("*.json")) if (tmp_path / "out").exists() else True
+
+
+@pytest.mark.parametrize("verb", [["--help"], ["--version"], ["list", "classifiers"], ["list", "aggregators"], ["list", "encoders"], ["classify", "--help"]])
+def test_verbs_answer(verb):
+    result = run(*verb)
+    assert result.returncode == 0
+    assert result.stdout.strip()
+
+
+def test_list_slides_says_what_each_is(slide_path):
+    result = run("list", "slides", slide_path.parent, "--json")
+    rows = {row["name"]: row["about"] for row in json.loads(result.stdout)}
+    assert rows["CMU-1-Small-Region.svs"] == "2220 × 2967, 1 level, 0.499 µm/px, aperio"
+
+
+def test_doctor_names_what_is_missing_and_how_to_mend_it():
+    without = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    result = run("doctor", "--json", env=without)
+    assert result.returncode == 0
+    findings = {finding["what"]: finding for finding in json.loads(result.stdout)}
+    assert findings["display"]["state"] == "none"
+    assert "xvfb-run" in findings["display"]["mend"]
+    assert findings["torch"]["mend"] == ""
+    assert "breast-malignancy" in findings["classifiers"]["state"]
+
+
+def test_a_window_without_a_display_is_refused_in_words(slide_path):
+    without = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    result = run("view", slide_path, env=without)
+    assert result.returncode == 2
+    assert "no display" in sentence_of(result)
+
+
+def test_a_defect_of_ours_leaves_a_log_and_no_traceback(slide_path, tmp_path, monkeypatch, capsys):
+    from napari_mil.cli import listing, main
+    from napari_mil.settings import Settings
+
+    monkeypatch.setattr(main, "Settings", lambda: Settings(log_folder=tmp_path))
+    monkeypatch.setitem(listing.LISTINGS, "encoders", lambda _: 1 / 0)
+    assert main.run(["list", "encoders"]) == 1
+    (log,) = tmp_path.iterdir()
+    error = capsys.readouterr().err
+    assert str(log) in error
+    assert "Traceback" not in error
+    assert "ZeroDivisionError" in log.read_text()
+
+
+def test_the_sparse_giant_costs_less_than_a_gigabyte(shared, tmp_path):
+    path = shared / "data/slides/broken/sparse-54007x39429.svs"
+    code = (
+        "import resource, sys; from napari_mil.cli.main import run;"
+        f"code = run(['classify', {str(path)!r}, '--classifier', 'breast-malignancy', '--slide-mpp', '0.5', '--out', {str(tmp_path)!r}]);"
+        "print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    exit_code, peak_mb = map(int, result.stdout.split()[-2:])
+    assert exit_code in (0, 2)
+    assert peak_mb < 1000

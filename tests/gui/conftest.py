@@ -1,0 +1,86 @@
+"""One real window for all tests of this room; every test finds it empty."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.gui)
+            item.add_marker(pytest.mark.xdist_group("window"))
+
+
+@pytest.fixture(scope="session")
+def _window(qapp):
+    from napari_mil.gui.app import open_window
+
+    viewer, workbench = open_window()
+    viewer.window.resize(1000, 700)
+    yield viewer, workbench
+    workbench.shut_down()
+    viewer.close()
+
+
+class Bench:
+    """The window and what a test does in it."""
+
+    def __init__(self, viewer, workbench, qtbot):
+        self.viewer, self.workbench, self.qtbot = viewer, workbench, qtbot
+        self.tab, self.slide_tab = workbench.classify_tab, workbench.slide_tab
+
+    def open(self, path):
+        self.workbench.open([Path(path)])
+        return self.workbench.state.current
+
+    def choose(self, classifier):
+        box = self.tab.classifier_box
+        box.setCurrentIndex(box.findData(classifier))
+
+    def click(self, button):
+        from qtpy.QtCore import Qt
+
+        self.workbench.tabs.setCurrentWidget(self.tab if self.tab.isAncestorOf(button) else self.slide_tab)
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def wait_for_jobs(self):
+        self.qtbot.waitUntil(lambda: not any(map(self.workbench.jobs.is_running, ("classify", "tissue"))), timeout=60_000)
+
+    def classify(self):
+        self.workbench.classification.prediction = None
+        self.click(self.tab.button)
+        self.wait_for_jobs()
+        return self.workbench.classification.prediction
+
+    @property
+    def overlays(self):
+        return {layer.name.split(" · ")[-1]: layer for layer in self.viewer.layers if " · " in layer.name}
+
+
+@pytest.fixture
+def bench(_window, qtbot):
+    viewer, workbench = _window
+    made = Bench(viewer, workbench, qtbot)
+    made.choose("breast-malignancy")
+    yield made
+    for kind in ("classify", "tissue"):
+        workbench.jobs.cancel(kind)
+    made.wait_for_jobs()
+    viewer.layers.clear()
+    workbench.classify_tab.set_idle()
+    workbench.classify_tab.card.hide()
+    viewer.reset_view()
+
+
+@pytest.fixture
+def notices(monkeypatch):
+    """Every error notification of the test, instead of a pop-up."""
+    from napari_mil.gui import reader, workbench
+
+    said = []
+    monkeypatch.setattr(workbench, "show_error", said.append)
+    monkeypatch.setattr(reader, "show_error", said.append)
+    return said

@@ -1,0 +1,92 @@
+import threading
+
+import pytest
+
+from napari_mil.errors import NapariMilError
+from napari_mil.events import Advanced, Fallback, Started
+from napari_mil.gui.jobs import JobRunner
+
+
+@pytest.fixture
+def runner(qapp):
+    made = JobRunner()
+    yield made
+    made.close()
+
+
+def heard(job):
+    log = []
+    job.event_happened.connect(lambda event: log.append(event))
+    job.succeeded.connect(lambda result: log.append(("succeeded", result)))
+    job.failed.connect(lambda sentence, details: log.append(("failed", sentence, bool(details))))
+    job.cancelled.connect(lambda: log.append("cancelled"))
+    job.ended.connect(lambda: log.append("ended"))
+    return log
+
+
+def test_work_runs_beside_the_event_loop_and_is_heard_in_it(runner, qtbot):
+    threads = {}
+
+    def work(on_event, cancel):
+        threads["work"] = threading.get_ident()
+        on_event(Started(3))
+        return 42
+
+    job = runner.start("kind", work)
+    job.event_happened.connect(lambda _: threads.setdefault("window", threading.get_ident()))
+    log = heard(job)
+    qtbot.waitUntil(lambda: "ended" in log)
+    assert log == [Started(3), ("succeeded", 42), "ended"]
+    assert threads["window"] == threading.get_ident() != threads["work"]
+    assert not runner.is_running("kind")
+
+
+def test_a_flood_of_progress_reaches_the_window_as_a_trickle(runner, qtbot):
+    def work(on_event, cancel):
+        on_event(Fallback("kept"))
+        for k in range(20_000):
+            on_event(Advanced(k, 1.0, None))
+        on_event(Fallback("kept too"))
+
+    log = heard(runner.start("kind", work))
+    qtbot.waitUntil(lambda: "ended" in log)
+    progress = [event for event in log if isinstance(event, Advanced)]
+    assert progress[-1].done == 19_999
+    assert len(progress) < 200
+    assert [event.message for event in log if isinstance(event, Fallback)] == ["kept", "kept too"]
+
+
+def test_a_fault_of_the_input_is_one_sentence_and_a_defect_has_details(runner, qtbot):
+    def refuse(on_event, cancel):
+        raise NapariMilError("scan_07.svs has no resolution.")
+
+    def break_down(on_event, cancel):
+        return 1 / 0
+
+    first, second = heard(runner.start("a", refuse)), heard(runner.start("b", break_down))
+    qtbot.waitUntil(lambda: "ended" in first and "ended" in second)
+    assert first[0] == ("failed", "scan_07.svs has no resolution.", False)
+    assert second[0] == ("failed", "This is a defect of ours: ZeroDivisionError: division by zero", True)
+
+
+def wait_for_cancel(on_event, cancel):
+    while True:
+        cancel.raise_if_cancelled()
+
+
+def test_a_new_job_of_a_kind_replaces_the_one_that_runs(runner, qtbot):
+    first = heard(runner.start("kind", wait_for_cancel))
+    qtbot.wait(50)
+    second = heard(runner.start("kind", lambda on_event, cancel: "new"))
+    qtbot.waitUntil(lambda: "ended" in first and "ended" in second)
+    assert first == ["cancelled", "ended"]
+    assert second[0] == ("succeeded", "new")
+
+
+def test_closing_silences_what_still_runs(qapp, qtbot):
+    runner = JobRunner()
+    log = heard(runner.start("kind", wait_for_cancel))
+    qtbot.wait(50)
+    runner.close()
+    qtbot.wait(100)
+    assert log == []
