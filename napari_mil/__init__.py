@@ -34,7 +34,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: F822  (they load lazily)
+__all__ = [
     "Aggregator",
     "Bag",
     "BagOutput",

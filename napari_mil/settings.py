@@ -30,6 +30,9 @@ class Settings:
     reader_threads: int = field(default_factory=lambda: max(2, min(8, os.cpu_count() or 2)))
     """Threads that decode tiles; decoders release the GIL, so as many as cores."""
 
+    encoder_threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Cores that encode on the CPU; an open window keeps one for itself."""
+
     read_ahead: int = 4
     """Batches of tiles read before the encoder asks for them; bounds memory to that many batches."""
 

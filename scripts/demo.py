@@ -33,7 +33,8 @@ def main() -> None:
     prediction.save(OUTPUT)
     driver.screenshot(OUTPUT / "screenshot.png")
     driver.close()
-    print(f"{prediction.slide['name']}: {prediction.label} ({', '.join(f'{c} {p:.2f}' for c, p in zip(prediction.classes, prediction.probabilities, strict=True))})")
+    probabilities = ", ".join(f"{name} {p:.2f}" for name, p in zip(prediction.classes, prediction.probabilities, strict=True))
+    print(f"{prediction.slide['name']}: {prediction.label} ({probabilities})")
     print(f"See {', '.join(str(path) for path in sorted(OUTPUT.iterdir()))}.")
 
 

@@ -88,7 +88,8 @@ def main() -> None:
         },
         evaluation={
             "headline": headline(by_acquisition, "by acquisition"),
-            "protocol": f"honest: {arguments.repeats} x 5 folds by acquisition; tiling chosen on 3 inner folds (from a short list drawn up with this data in view); threshold 0.5; last epoch",
+            "protocol": f"honest: {arguments.repeats} x 5 folds by acquisition; tiling chosen on 3 inner folds "
+            "(from a short list drawn up with this data in view); threshold 0.5; last epoch",
             "by acquisition": by_acquisition,
             "by acquisition, without the one-class acquisition": without_one,
             "by image (optimistic)": by_image,

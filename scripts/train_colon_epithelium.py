@@ -108,7 +108,8 @@ def main() -> None:
         },
         evaluation={
             "headline": headline(by_image, "by image"),
-            "protocol": f"honest: {arguments.repeats} x 5 folds by image; tiling and epochs chosen on 3 inner folds (from a short list drawn up with this data in view); threshold 0.5; last epoch",
+            "protocol": f"honest: {arguments.repeats} x 5 folds by image; tiling and epochs chosen on 3 inner folds "
+            "(from a short list drawn up with this data in view); threshold 0.5; last epoch",
             "by image": by_image,
             "tiles": by_tile,
         },

@@ -186,7 +186,9 @@ def _scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tuple[f
         return slide.mpp * downsample if slide.mpp else None, tile_px * downsample, level
     if slide.mpp is None:
         problem = f"an implausible resolution ({slide.mpp_source})" if slide.mpp_source.startswith("implausible") else "no resolution (µm per pixel)"
-        raise MissingMppError(f"{slide.path.name} has {problem}; give it with --slide-mpp (in the window: Slide tab, µm per pixel), or choose tiles by --level.")
+        raise MissingMppError(
+            f"{slide.path.name} has {problem}; give it with --slide-mpp (in the window: Slide tab, µm per pixel), or choose tiles by --level."
+        )
     if slide.mpp > LARGEST_ENLARGEMENT * mpp:
         raise ResolutionError(
             f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, too coarse for tiles of {mpp:g} µm per pixel; "

@@ -68,9 +68,7 @@ class TissueMask:
         integral[1:, 1:] = self.mask.cumsum(0).cumsum(1)
         left, top = corners[:, 0] / self.downsample[0], corners[:, 1] / self.downsample[1]
         right, bottom = left + size0 / self.downsample[0], top + size0 / self.downsample[1]
-        inside = (
-            _bilinear(integral, bottom, right) - _bilinear(integral, top, right) - _bilinear(integral, bottom, left) + _bilinear(integral, top, left)
-        )
+        inside = _bilinear(integral, bottom, right) - _bilinear(integral, top, right) - _bilinear(integral, bottom, left) + _bilinear(integral, top, left)
         return inside / ((right - left) * (bottom - top))
 
 

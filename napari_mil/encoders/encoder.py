@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -32,8 +33,10 @@ class Encoder(ABC):
 
     card: EncoderCard
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.device = device
+        self.threads = threads or os.cpu_count() or 1
+        """Cores to use on the CPU."""
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ def list_encoders() -> dict[str, EncoderCard]:
     return {name: encoder.card for name, encoder in ENCODERS.items()}
 
 
-def create_encoder(name: str, weights: str | Path | None = None, device: str | torch.device = "auto") -> Encoder:
+def create_encoder(name: str, weights: str | Path | None = None, device: str | torch.device = "auto", threads: int | None = None) -> Encoder:
     """Make an encoder ready to run.
 
     Parameters
@@ -29,6 +29,8 @@ def create_encoder(name: str, weights: str | Path | None = None, device: str | t
         File with the weights of a learned encoder that does not ship them; none of the embedded ones takes any.
     device
         ``"auto"`` (the GPU where there is one), ``"cpu"``, ``"cuda"``, or a torch device.
+    threads
+        Cores to use on the CPU; None is all of them.
 
     Raises
     ------
@@ -41,4 +43,4 @@ def create_encoder(name: str, weights: str | Path | None = None, device: str | t
         raise UnknownNameError(f"The encoder {name!r} is computed, not learned; leave out the weights {Path(weights).name}.")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return ENCODERS[name](torch.device(device))
+    return ENCODERS[name](torch.device(device), threads)

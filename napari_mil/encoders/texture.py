@@ -11,6 +11,7 @@ by how the variance of haematoxylin falls with scale, by gradients, and by rotat
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -65,8 +66,11 @@ class TextureEncoder(Encoder):
         licence="BSD-3-Clause",
     )
 
-    def __init__(self, device: torch.device) -> None:
-        super().__init__(device)
+    def __init__(self, device: torch.device, threads: int | None = None) -> None:
+        super().__init__(device, threads)
+        # Blocks in threads of ours, one torch thread each: torch's own threads wait for each other after every small operation,
+        # which on a machine that is also busy otherwise (a window that draws) is five times slower.
+        self._pool = ThreadPoolExecutor(self.threads, "texture", torch.set_num_threads, (1,)) if device.type == "cpu" else None
         density = -torch.log((torch.arange(256, dtype=torch.float64) + 1) / 256)
         unmix = torch.linalg.inv(torch.tensor(RGB_FROM_STAINS, dtype=torch.float64))
         self._density = density.float().to(device)
@@ -81,9 +85,8 @@ class TextureEncoder(Encoder):
 
     def to(self, device: torch.device) -> TextureEncoder:
         """Return the same statistics computed on another device."""
-        return TextureEncoder(device)
+        return TextureEncoder(device, self.threads)
 
-    @torch.inference_mode()
     def encode(self, tiles: np.ndarray) -> np.ndarray:
         """Describe tiles.
 
@@ -104,10 +107,15 @@ class TextureEncoder(Encoder):
         """
         if tiles.dtype != np.uint8 or tiles.ndim != 4 or tiles.shape[3] != 3 or min(tiles.shape[1:3]) < SMALLEST_TILE:
             raise ValueError(f"tiles are uint8 (B, H, W, 3) of at least {SMALLEST_TILE} pixels a side, not {tiles.dtype} {tiles.shape}")
-        block = max(1, BLOCK_PX // (tiles.shape[1] * tiles.shape[2])) if self.device.type == "cpu" else len(tiles)
-        described = [self._describe(tiles[k : k + block]) for k in range(0, len(tiles), block)]
-        return torch.cat(described).cpu().numpy() if described else np.empty((0, self.dim), np.float32)
+        if len(tiles) == 0:
+            return np.empty((0, self.dim), np.float32)
+        if self._pool is None:
+            return self._describe(tiles).cpu().numpy()
+        block = max(1, BLOCK_PX // (tiles.shape[1] * tiles.shape[2]))
+        blocks = [tiles[k : k + block] for k in range(0, len(tiles), block)]
+        return torch.cat(list(self._pool.map(self._describe, blocks))).numpy()
 
+    @torch.inference_mode()
     def _describe(self, tiles: np.ndarray) -> torch.Tensor:
         """Return float32 (B, 78) on the device."""
         pixels = torch.tensor(tiles, device=self.device).permute(0, 3, 1, 2).contiguous()  # (B, 3, H, W) uint8
@@ -210,7 +218,7 @@ def _pooled(plane: torch.Tensor, k: int) -> torch.Tensor:
 
 
 def _scale_sds(plane: torch.Tensor) -> torch.Tensor:
-    """Standard deviation (B, 4) of a plane (B, H, W) after pooling; 0 where a tile is smaller than the pool."""
+    """Return the standard deviation (B, 4) of a plane (B, H, W) after pooling; 0 where a tile is smaller than the pool."""
     sds = []
     for k in POOLED:
         fits = min(plane.shape[1:]) >= k

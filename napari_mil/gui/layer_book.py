@@ -38,7 +38,7 @@ class LayerBook:
 
     def find(self, name: str) -> Any | None:
         """Return the layer of that name, or None."""
-        return self._viewer.layers[name] if name in self._viewer.layers else None
+        return self._viewer.layers[name] if name in self._viewer.layers else None  # noqa: SIM401  (a list with names, not a dict)
 
     def put_overlay(self, name: str, values: np.ndarray, legend: str, visible: bool, arguments: dict[str, Any]) -> Any:
         """Show values (rows, columns) in [0, 1] as a layer with a legend; one of that name keeps its visibility, opacity and colours."""

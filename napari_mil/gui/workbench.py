@@ -89,7 +89,7 @@ class Workbench(QWidget):
             controller.disconnect()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
-        """A dock that is closed for good leaves its window: then nothing may go on."""
+        """End the jobs when the dock is closed for good, which takes it out of its window."""
         super().hideEvent(event)
         if self.parent() is None:
             self.shut_down()

@@ -177,7 +177,7 @@ class _Run:
         for remark in scale_remarks(self.slide, card, plan):
             listen(Fallback(remark))
         chosen = choose_device(self.device, listen)
-        encoder = create_encoder(card.encoder["name"], device=chosen)
+        encoder = create_encoder(card.encoder["name"], device=chosen, threads=self.settings.encoder_threads)
         if encoder.fingerprint != card.encoder["fingerprint"]:
             raise ClassifierError(f"The classifier {card.name} was trained on another version of the encoder {encoder.name!r}; train it again.")
         self.on_event(Started(len(plan), "tiles", plan, tissue))
@@ -333,4 +333,3 @@ def _labels(card: ClassifierCard, probabilities: np.ndarray) -> tuple[str, ...]:
     if len(card.classes) == 2:
         return (card.classes[int(probabilities[1] >= card.threshold)],)
     return (card.classes[int(np.argmax(probabilities))],)
-

@@ -141,7 +141,7 @@ class Prediction:
             with (source / INSTANCES_FILE).open(newline="", encoding="utf-8") as file:
                 rows = csv.reader(file)
                 header = next(rows)
-                columns = dict(zip(header, zip(*rows, strict=True), strict=False)) or {name: () for name in header}
+                columns = dict(zip(header, zip(*rows, strict=True), strict=False)) or dict.fromkeys(header, ())
             return cls._from_files(entries, columns)
         except (OSError, ValueError, KeyError, StopIteration) as error:
             raise OutputError(f"{source} holds no complete prediction ({error}); classify the slide again.") from error

@@ -125,9 +125,7 @@ class Level:
         if out.size == 0 or y0 >= y1 or x0 >= x1:
             return out
         wanted = [
-            (i, j)
-            for i in range(y0 // self._chunk_height, -(-y1 // self._chunk_height))
-            for j in range(x0 // self._chunk_width, -(-x1 // self._chunk_width))
+            (i, j) for i in range(y0 // self._chunk_height, -(-y1 // self._chunk_height)) for j in range(x0 // self._chunk_width, -(-x1 // self._chunk_width))
         ]
         fetch = pool.map if pool is not None and len(wanted) > 1 else map
         for (i, j), pixels in zip(wanted, fetch(self._chunk, wanted), strict=True):
@@ -145,7 +143,6 @@ class Level:
         pixels = self._read(row, column, min(self._chunk_height, self.shape[0] - row), min(self._chunk_width, self.shape[1] - column))
         self._cache.put(self.index, chunk, pixels)
         return pixels
-
 
     def is_white(self, top: int, bottom: int, left: int, right: int) -> bool:
         """Say whether the window lies outside what the file stores, so that nothing needs to be read."""

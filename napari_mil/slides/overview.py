@@ -36,6 +36,7 @@ class HalvedWindow:
         self._ratio_y, self._ratio_x = finer.shape[0] / size[1], finer.shape[1] / size[0]
 
     def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
+        """Return uint8 (height, width, 3)."""
         top, bottom = row * self._ratio_y, (row + height) * self._ratio_y
         left, right = column * self._ratio_x, (column + width) * self._ratio_x
         y0, y1 = math.floor(top), min(math.ceil(bottom), self._finer.shape[0])
@@ -100,6 +101,7 @@ class SampledWindow:
         self._overview, self._size = overview, size
 
     def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
+        """Return uint8 (height, width, 3)."""
         picture = self._overview.picture()
         scale_x, scale_y = picture.shape[1] / self._size[0], picture.shape[0] / self._size[1]
         box = (column * scale_x, row * scale_y, (column + width) * scale_x, (row + height) * scale_y)

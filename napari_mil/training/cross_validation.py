@@ -74,9 +74,7 @@ def fit_head(candidate: Candidate, labels: np.ndarray, members: np.ndarray, seed
     return FittedHead(aggregator, mean, scale)
 
 
-def choose_candidate(
-    candidates: Sequence[Candidate], labels: np.ndarray, groups: Sequence[str], members: np.ndarray, inner_folds: int, seed: int
-) -> Candidate:
+def choose_candidate(candidates: Sequence[Candidate], labels: np.ndarray, groups: Sequence[str], members: np.ndarray, inner_folds: int, seed: int) -> Candidate:
     """Return the candidate of the largest AUC over inner folds of the training bags; the first where there is no choice."""
     if len(candidates) == 1:
         return candidates[0]

@@ -101,8 +101,8 @@ def test_an_installed_wheel_finds_its_sample_data_and_classifiers(wheel, tmp_pat
         "print(napari_mil.__file__); print(sample_path(SLIDE).is_file(), len(list(sample_path(BAG).glob('*.tif'))), len(list_classifiers()))"
     )
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    origin, facts = subprocess.run(
-        [interpreter, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
-    ).stdout.splitlines()[-2:]
+    origin, facts = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment).stdout.splitlines()[
+        -2:
+    ]
     assert origin.startswith(str(tmp_path))
     assert facts == "True 10 2"

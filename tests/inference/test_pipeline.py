@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -75,7 +77,7 @@ def test_events_come_in_order_and_partial_answers_grow(slide, classifier, monkey
     assert done[-1] == prediction.n_instances
     partials = [event for event in events if isinstance(event, Partial)]
     assert partials, "tissue lights up before the end"
-    assert all(set(a.indices) < set(b.indices) for a, b in zip(partials, partials[1:], strict=False))
+    assert all(set(a.indices) < set(b.indices) for a, b in itertools.pairwise(partials))
     assert all(event.values["attention"].sum() == pytest.approx(1, abs=1e-5) for event in partials)
 
 

@@ -1,0 +1,1 @@
+"""Connect state, jobs and views."""

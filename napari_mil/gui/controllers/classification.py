@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,8 @@ class ClassificationController:
         settings: Settings | None = None,
     ) -> None:
         self._state, self._view, self._book, self._jobs, self._notify = state, view, book, jobs, notify
-        self._settings = settings or Settings()
+        cores = os.cpu_count() or 2
+        self._settings = replace(settings or Settings(), encoder_threads=max(1, cores - 1))  # one core stays with the window
         self._cards = list_classifiers(self._settings)
         self._run: _Overlays | None = None
         self.prediction: Any = None
@@ -68,9 +70,7 @@ class ClassificationController:
         if entry is None or self._view.classifier not in self._cards:
             return
         tiles = self._view.tiles
-        request = ClassifyRequest(
-            entry, self._cards[self._view.classifier], self._view.device, self._view.tissue, None if tiles == BY_SCALE else int(tiles)
-        )
+        request = ClassifyRequest(entry, self._cards[self._view.classifier], self._view.device, self._view.tissue, None if tiles == BY_SCALE else int(tiles))
         work = self._work(request)
         self._run = _Overlays(self._book, request)
         self._view.set_running("Looking for tissue…" if request.tissue == DETECT else "Reading the first tiles…")
@@ -99,13 +99,11 @@ class ClassificationController:
             from napari_mil.bags import tissue_mask
             from napari_mil.inference.pipeline import classify, plan_grid
 
-            torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+            torch.set_num_threads(settings.encoder_threads)
             mask = tissue_mask(slide) if request.tissue == DETECT else drawn
             cancel.raise_if_cancelled()
             grid = plan_grid(slide, request.card, mask, level=request.level)
-            return classify(
-                slide, request.card, device=request.device, grid=grid, mask=mask, focus=focus, on_event=on_event, cancel=cancel, settings=settings
-            )
+            return classify(slide, request.card, device=request.device, grid=grid, mask=mask, focus=focus, on_event=on_event, cancel=cancel, settings=settings)
 
         return work
 
@@ -273,5 +271,3 @@ def answer_line(card: ClassifierCard, prediction: Any) -> str:
 def device_choices() -> list[tuple[str, str]]:
     """Return what can be chosen before torch is loaded; what auto came to stands on the card."""
     return [("auto", "Auto (GPU if there is one)"), ("cpu", f"CPU, {os.cpu_count()} cores"), ("cuda", "GPU")]
-
-

@@ -141,5 +141,7 @@ def mpp_origin(slide: Slide) -> str:
     if slide.mpp is not None:
         return "From the file." if slide.mpp_source == "openslide" else "From the file's TIFF resolution tag."
     if slide.mpp_source.startswith("implausible"):
-        return f"The file's figure is not plausible ({slide.mpp_source.removeprefix('implausible: ')} µm per pixel); enter the right one to classify at a scale."
+        return (
+            f"The file's figure is not plausible ({slide.mpp_source.removeprefix('implausible: ')} µm per pixel); enter the right one to classify at a scale."
+        )
     return "The file does not say; enter µm per pixel to classify at a scale."

@@ -43,9 +43,7 @@ class SlideTab(QWidget):
         self._tissue = grey_line()
 
         content = QWidget()
-        content.setLayout(
-            column(facts_card, QLabel("Scale of level 0"), scale_row, self._mpp_origin, QLabel("Tissue"), self.tissue_button, self._tissue)
-        )
+        content.setLayout(column(facts_card, QLabel("Scale of level 0"), scale_row, self._mpp_origin, QLabel("Tissue"), self.tissue_button, self._tissue))
         self.setLayout(column(scrolling(content), stretch=False))
         self.layout().setContentsMargins(0, 0, 0, 0)
         self._shown_mpp = 0.0

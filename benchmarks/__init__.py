@@ -1,0 +1,1 @@
+"""Measured, not asserted: each figure beside a reference in the same run."""
