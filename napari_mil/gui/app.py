@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 from napari_mil.errors import NapariMilError
+from napari_mil.gui.warm_up import FIRST_LAYER, import_beside
 from napari_mil.settings import APPLICATION
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def open_window(show: bool = True) -> tuple[Any, Workbench]:
     """Return a napari viewer with the workbench docked; `prepare` comes first."""
     import napari
 
-    # napari imports this with its first layer, on the event loop, where it costs a stall.
-    threading.Thread(target=import_module, args=("scipy.ndimage",), daemon=True, name="warm-up-ndimage").start()
+    import_beside(FIRST_LAYER)
     silence_binding_notice()
     viewer = napari.Viewer(title=APPLICATION, show=False, show_welcome_screen=False)
     _, workbench = viewer.window.add_plugin_dock_widget(APPLICATION, "Workbench")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,13 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import FunctionWorker, create_worker
 
 from napari_mil.errors import CancelledError, NapariMilError
-from napari_mil.events import Advanced, CancellationToken, Event, OnEvent, Partial
+from napari_mil.events import Advanced, CancellationToken, Event, OnEvent, Partial, Started
 
 DRAIN_EVERY_MS = 50
 """Events reach the window at most twenty times a second."""
 CLOSING_WAIT_MS = 2000
+LAYERS_WAIT_S = 1.0
+"""Longest time a thread waits for the window to make layers of what it told."""
 
 Work = Callable[[OnEvent, CancellationToken], Any]
 
@@ -35,6 +38,8 @@ class Job(QObject):
         self.token = CancellationToken()
         self._work = work
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._layers_made: set[type[Event]] = set()
+        self._drained = threading.Event()
         self._timer = QTimer(self)
         self._timer.setInterval(DRAIN_EVERY_MS)
         self._timer.timeout.connect(self._drain)
@@ -49,17 +54,31 @@ class Job(QObject):
     def cancel(self) -> None:
         """Ask the work to stop at its next batch."""
         self.token.cancel()
+        self._drained.set()
 
     def _run(self) -> tuple[str, Any, str]:
         """Do the work in the thread; what it came to is returned, never raised."""
         try:
-            return "succeeded", self._work(self._events.put, self.token), ""
+            return "succeeded", self._work(self._tell, self.token), ""
         except CancelledError:
             return "cancelled", None, ""
         except NapariMilError as error:
             return "failed", str(error), ""
         except Exception as error:
             return "failed", f"This is a defect of ours: {type(error).__name__}: {error}", traceback.format_exc()
+
+    def _tell(self, event: Event) -> None:
+        """Queue an event of the thread; wait for the window where it makes layers of it.
+
+        Making a layer is 0.1 s of Python on the event loop, several times that beside a thread that takes turns with it.
+        """
+        makes_layers = isinstance(event, (Started, Partial)) and type(event) not in self._layers_made
+        if makes_layers:
+            self._layers_made.add(type(event))
+            self._drained.clear()
+        self._events.put(event)
+        if makes_layers:
+            self._drained.wait(LAYERS_WAIT_S)
 
     def _drain(self) -> None:
         """Pass events on; of progress and partial answers only the newest."""
@@ -70,6 +89,8 @@ class Job(QObject):
         for event in events:
             if newest.get(type(event), event) is event:
                 self.event_happened.emit(event)
+        if events:
+            self._drained.set()
 
     def _on_returned(self, outcome: tuple[str, Any, str]) -> None:
         self._timer.stop()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_mil.gui.overlays import overlay_colormap
@@ -85,9 +86,9 @@ class LayerBook:
             layer.scale, layer.translate = arguments["scale"], arguments["translate"]
             return layer
         colours = DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: TISSUE_COLOUR})
-        layer = self._viewer.add_labels(mask.astype(np.uint8), name=name, colormap=colours, opacity=0.8, metadata={OURS_KEY: "tissue"}, **arguments)
-        layer.contour = 2
-        return layer
+        layer = Labels(mask.astype(np.uint8), name=name, colormap=colours, opacity=0.8, metadata={OURS_KEY: "tissue"}, **arguments)
+        layer.contour = 2  # before it is drawn for the first time
+        return self._viewer.add_layer(layer)
 
     def remove(self, name: str) -> None:
         """Remove a layer of that name if it is ours."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from importlib import import_module
 from pathlib import Path
 
 import napari.viewer
@@ -24,6 +22,7 @@ from napari_mil.gui.state import WindowState
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.gui.views.slide_tab import SlideTab
 from napari_mil.gui.views.start_page import StartPage
+from napari_mil.gui.warm_up import FIRST_CLASSIFICATION, import_beside
 from napari_mil.slides import SLIDE_EXTENSIONS
 
 WIDTH = 380
@@ -68,7 +67,7 @@ class Workbench(QWidget):
         self.state.slides_changed.connect(self._choose_page)
         self._choose_page()
         self._closed = False
-        QTimer.singleShot(WARM_UP_AFTER_MS, warm_up)
+        QTimer.singleShot(WARM_UP_AFTER_MS, lambda: import_beside(FIRST_CLASSIFICATION))
 
     def open(self, paths: list[Path]) -> None:
         """Open slides as layers; one that cannot be opened is said and the others still open."""
@@ -112,8 +111,3 @@ class Workbench(QWidget):
         browser.setMarkdown(text)
         QVBoxLayout(dialog).addWidget(browser)
         dialog.show()
-
-
-def warm_up() -> None:
-    """Import what the first classification needs, beside the window."""
-    threading.Thread(target=import_module, args=("napari_mil.inference.pipeline",), daemon=True, name="warm-up").start()

@@ -211,8 +211,9 @@ class _Run:
                 self.on_event(progress.advance(len(indices)))
                 if time.monotonic() >= next_partial and not done.all():
                     began = time.monotonic()
-                    self.on_event(_partial(classifier, features, np.flatnonzero(done)))
+                    partial = _partial(classifier, features, np.flatnonzero(done))
                     next_partial = time.monotonic() + max(PARTIAL_EVERY, 10 * (time.monotonic() - began))
+                    self.on_event(partial)
         return features
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from qtpy.QtCore import QTimer
+
 from napari_mil.gui.layer_book import LEGEND_KEY
 
 FONT_SIZE = 12
+AFTER_THE_LAYER_MS = 50
+"""A layer and its legend each hold up the event loop for 0.1 s when they are new: not in one go."""
 
 
 class LegendController:
@@ -46,4 +50,4 @@ class LegendController:
 
     def _on_inserted(self, event: Any) -> None:
         event.value.events.visible.connect(self.update)
-        self.update()
+        QTimer.singleShot(AFTER_THE_LAYER_MS, self.update)

@@ -1,0 +1,26 @@
+"""Imports that would stall the event loop later, done in a thread beside it."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+
+FIRST_LAYER = ("scipy.ndimage",)
+"""napari imports it for the thumbnail of its first layer: 0.1 to 0.4 s."""
+FIRST_CLASSIFICATION = ("pandas", "napari_mil.inference.pipeline")
+"""napari imports pandas for its first labels layer (0.4 s); the pipeline brings torch (2 s)."""
+
+
+def import_beside(modules: tuple[str, ...]) -> threading.Thread:
+    """Import modules one after the other in a thread; one that is missing is left to whoever needs it."""
+
+    def run() -> None:
+        for name in modules:
+            try:
+                import_module(name)
+            except ImportError:
+                continue
+
+    thread = threading.Thread(target=run, daemon=True, name="warm-up")
+    thread.start()
+    return thread
