@@ -185,14 +185,12 @@ def _scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tuple[f
         downsample = slide.level_downsamples[level]
         return slide.mpp * downsample if slide.mpp else None, tile_px * downsample, level
     if slide.mpp is None:
-        problem = f"an implausible resolution ({slide.mpp_source})" if slide.mpp_source.startswith("implausible") else "no resolution (µm per pixel)"
-        raise MissingMppError(
-            f"{slide.path.name} has {problem}; give it with --slide-mpp (in the window: Slide tab, µm per pixel), or choose tiles by --level."
-        )
+        problem = f"an implausible resolution ({slide.mpp_source})" if slide.mpp_source.startswith("implausible") else "no resolution"
+        raise MissingMppError(f"{slide.path.name} has {problem}; enter µm per pixel (Slide tab, or --slide-mpp), or choose tiles by level (Tiles, or --level).")
     if slide.mpp > LARGEST_ENLARGEMENT * mpp:
         raise ResolutionError(
             f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, too coarse for tiles of {mpp:g} µm per pixel; "
-            "open a finer scan, or choose tiles by --level or --mpp."
+            "open a finer scan, or choose tiles by level (Tiles, or --level)."
         )
     downsample = mpp / slide.mpp
     return mpp, tile_px * downsample, slide.best_level_for_downsample(downsample)

@@ -59,6 +59,7 @@ class Workbench(QWidget):
         self.tabs.tabBar().setStyleSheet("QTabBar::tab { min-height: 20px; padding: 3px 14px; }")  # napari's own cuts the text
         # No box layout: napari would add a stretch below it and halve the tabs' height.
         self._pages = QStackedLayout(self)
+        self._pages.setContentsMargins(0, 4, 0, 0)
         self._pages.addWidget(self._start)
         self._pages.addWidget(self.tabs)
 

@@ -99,7 +99,7 @@ def test_the_newest_slide_is_chosen_and_another_can_be(bench, slide_path, paint,
     bench.open(slide_path)
     bench.open(paint(noise).path)
     assert bench.workbench.state.current.layer_name == "painted"
-    bench.tab.slide_box.setCurrentText("CMU-1-Small-Region")
+    bench.tab.slide_box.setCurrentIndex(bench.tab.slide_box.findData("CMU-1-Small-Region"))
     assert bench.workbench.state.current.layer_name == "CMU-1-Small-Region"
     bench.viewer.layers.remove("CMU-1-Small-Region")
     assert bench.workbench.state.current.layer_name == "painted"
@@ -112,6 +112,8 @@ def test_a_slide_is_closed_with_its_layer(bench, slide_path, monkeypatch):
     bench.viewer.layers.clear()
     assert closed == [slide_path]
     assert bench.workbench._start.isVisible()
+    assert bench.viewer.canvas.background_color_override is None
+    assert not bench.viewer.canvas.overlays.scale_bar.visible
 
 
 def test_renaming_a_layer_keeps_it_the_chosen_slide(bench, slide_path):

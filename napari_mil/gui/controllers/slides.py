@@ -17,7 +17,7 @@ from napari_mil.gui.views.slide_tab import SlideTab
 from napari_mil.slides import Slide
 
 TISSUE_JOB = "tissue"
-WHITE, BLACK = "white", None
+WHITE = "white"
 
 
 def tissue_layer_name(entry: OpenSlide) -> str:
@@ -60,20 +60,20 @@ class SlidesController:
 
     def _show_current(self) -> None:
         entry = self._state.current
+        self._dress_canvas(entry.slide if entry is not None else None)
         if entry is None:
             return
         self._view.set_facts(slide_rows(entry.slide))
         self._view.set_mpp(entry.slide.mpp, mpp_origin(entry.slide))
         layer = self._book.find(tissue_layer_name(entry))
         self._view.set_tissue("" if layer is None else "Outlined; paint and erase in its layer.", busy=self._jobs.is_running(TISSUE_JOB))
-        self._dress_canvas(entry.slide)
 
-    def _dress_canvas(self, slide: Slide) -> None:
-        """White behind brightfield, black behind fluorescence; a scale bar where there is a scale."""
+    def _dress_canvas(self, slide: Slide | None) -> None:
+        """White behind brightfield, the theme's own behind all else; a scale bar where there is a scale."""
         canvas = self._book.viewer.canvas
-        canvas.background_color_override = BLACK if slide.channels else WHITE
+        canvas.background_color_override = WHITE if slide is not None and not slide.channels else None
         bar = canvas.overlays.scale_bar
-        bar.visible = slide.mpp is not None
+        bar.visible = slide is not None and slide.mpp is not None
         bar.box = True
 
     def _on_mpp(self, mpp: float) -> None:

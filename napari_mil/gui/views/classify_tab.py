@@ -8,8 +8,10 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QProgressBar, QWidget
 
 from napari_mil.gui.views.result_card import ResultCard
-from napari_mil.gui.views.widgets import PrimaryButton, column, grey_line, scrolling
+from napari_mil.gui.views.widgets import CAUTION, PrimaryButton, column, grey_line, scrolling
 
+LONGEST_TEXT = 32
+"""Characters that fit a box at the dock's narrowest."""
 READY_TEXT, CANCEL_TEXT, CANCELLING_TEXT = "Classify", "Cancel", "Cancelling…"
 
 
@@ -41,6 +43,7 @@ class ClassifyTab(QWidget):
         self.progress_text = grey_line()
         self.message = QLabel()
         self.message.setWordWrap(True)
+        self.message.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}")
         self.card = ResultCard()
         self._details = grey_line()
         content = QWidget()
@@ -48,7 +51,7 @@ class ClassifyTab(QWidget):
         self.setLayout(column(scrolling(content), stretch=False))
         self.layout().setContentsMargins(0, 0, 0, 0)
 
-        self.slide_box.currentTextChanged.connect(self._on_slide)
+        self.slide_box.currentIndexChanged.connect(lambda _: self._on_slide(str(self.slide_box.currentData() or "")))
         self.classifier_box.currentIndexChanged.connect(lambda _: self._show_details())
         self.button.clicked.connect(self._on_button)
         self.card.about_requested.connect(lambda: self.about_requested.emit())
@@ -154,12 +157,17 @@ def _combo() -> QComboBox:
     return box
 
 
+def elided_middle(text: str) -> str:
+    """Shorten a text to what a box shows, keeping both ends: names of slides differ at the end."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT // 2]}…{text[-LONGEST_TEXT // 2 + 1 :]}"
+
+
 def _fill(box: QComboBox, choices: Sequence[tuple[str, str]], current: str | None) -> None:
     """Replace the entries without telling anyone."""
     box.blockSignals(True)
     box.clear()
     for key, text in choices:
-        box.addItem(text, key)
+        box.addItem(elided_middle(text), key)
         box.setItemData(box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
     box.setCurrentIndex(max(0, box.findData(current)))
     box.blockSignals(False)

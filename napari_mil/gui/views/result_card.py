@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout
 
-from napari_mil.gui.views.widgets import ACCENT, Card, ProbabilityBar, elided, grey_line
+from napari_mil.gui.views.widgets import ACCENT, CAUTION, Card, ProbabilityBar, elided, grey_line
 
 
 class ResultCard(Card):
@@ -25,7 +25,7 @@ class ResultCard(Card):
         self._facts = grey_line()
         self._remarks = QLabel()
         self._remarks.setWordWrap(True)
-        self._remarks.setStyleSheet("QLabel { color: #d9a441; }")
+        self._remarks.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}")
         about = QLabel(f'<a href="about" style="color: {ACCENT}">About this classifier</a>')
         about.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
         about.linkActivated.connect(lambda _: self.about_requested.emit())

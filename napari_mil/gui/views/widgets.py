@@ -12,6 +12,8 @@ from superqt import QElidingLabel
 ACCENT = "#2a9d8f"
 """The one accent: the primary action and the winning class."""
 ACCENT_PRESSED = "#21867a"
+CAUTION = "#d98324"
+"""Readable on the dark and on the light theme."""
 
 
 class PrimaryButton(QPushButton):
