@@ -24,6 +24,7 @@ def rerun_in_virtual_display(module: str, arguments: Sequence[str], screen: str 
     if shutil.which("xvfb-run") is None:
         sys.exit("There is no display, and no virtual one: run sh scripts/system_libraries.sh first.")
     os.environ.update(environment)
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="napari-mil-runtime-"))  # Qt asks for a private folder
     os.execvp("xvfb-run", ["xvfb-run", "-a", "-s", f"-screen 0 {screen}", sys.executable, "-m", module, *arguments])
 
 

@@ -12,7 +12,7 @@ As slide-level implementations do, features are projected to `hidden` units with
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -82,20 +82,9 @@ class ABMIL(Aggregator):
 class GatedABMIL(ABMIL):
     """Gated attention MIL (eq. 9); parameters as `ABMIL`."""
 
-    def __init__(
-        self,
-        in_dim: int,
-        n_classes: int,
-        multi_label: bool = False,
-        hidden: int | None = 512,
-        attention_dim: int = 128,
-        heads: int = 1,
-        activation: Literal["tanh", "relu"] = "tanh",
-        attention_bias: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(in_dim, n_classes, multi_label, hidden, attention_dim, heads, activation, attention_bias, dropout)
-        self.U = nn.Linear(hidden or in_dim, attention_dim, bias=attention_bias)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.U = nn.Linear(self.V.in_features, self.V.out_features, bias=self.V.bias is not None)
 
     def scores(self, h: Tensor) -> Tensor:
         """w^T ( tanh(V h_k) * sigm(U h_k) ), eq. 9 before the softmax: (N, M) -> (N, K)."""

@@ -58,8 +58,8 @@ class TileGrid:
 
     @property
     def fingerprint(self) -> str:
-        """Stable id of the plan: which tiles, how large, from which level."""
-        plan = f"{self.tile_px}:{self.tile_size0!r}:{self.stride0!r}:{self.level}".encode()
+        """Stable id of the plan: which tiles, how large, at which scale, from which level."""
+        plan = f"{self.tile_px}:{self.mpp!r}:{self.tile_size0!r}:{self.stride0!r}:{self.level}".encode()
         return hashlib.sha256(plan + np.ascontiguousarray(self.coords).tobytes()).hexdigest()[:32]
 
     def read(self, slide: Slide, i: int) -> np.ndarray:
@@ -185,7 +185,8 @@ def _scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tuple[f
         downsample = slide.level_downsamples[level]
         return slide.mpp * downsample if slide.mpp else None, tile_px * downsample, level
     if slide.mpp is None:
-        problem = f"an implausible resolution ({slide.mpp_source})" if slide.mpp_source.startswith("implausible") else "no resolution"
+        implausible = slide.mpp_source.removeprefix("implausible: ").split(" ")[0]
+        problem = f"an implausible resolution ({implausible} µm per pixel)" if implausible != slide.mpp_source else "no resolution"
         raise MissingMppError(f"{slide.path.name} has {problem}; enter µm per pixel (Slide tab, or --slide-mpp), or choose tiles by level (Tiles, or --level).")
     if slide.mpp > LARGEST_ENLARGEMENT * mpp:
         raise ResolutionError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ def prepare() -> None:
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise NapariMilError("There is no display, so there can be no window; use 'napari-mil classify', or a virtual display (see 'napari-mil doctor').")
     sys.setswitchinterval(SWITCH_INTERVAL)
+    # napari asks Qt 5 for the system's theme, which only Qt 6 knows.
+    warnings.filterwarnings("ignore", message="System theme detection")
 
 
 def open_window(show: bool = True) -> tuple[Any, Workbench]:

@@ -22,7 +22,7 @@ class OpenSlideBackend:
             self._file = openslide.OpenSlide(path)
         except (openslide.OpenSlideError, OSError) as error:
             raise UnreadableSlideError(
-                f"{path.name} looks like a slide but cannot be opened ({_reason(error)}); the file may be damaged or incomplete, copy it again."
+                f"{path.name} looks like a slide but cannot be opened ({_reason(error)}); it may be damaged, or of a kind that OpenSlide does not read."
             ) from error
         properties = dict(self._file.properties)
         self.properties: Mapping[str, str] = properties
