@@ -113,4 +113,5 @@ def _report(prediction: Prediction, folder: Path, as_json: bool, kept: bool) -> 
     probabilities = ", ".join(f"{name} {p:.2f}" for name, p in zip(prediction.classes, prediction.probabilities, strict=True))
     label = prediction.label if prediction.label is not None else ", ".join(prediction.labels) or "none"
     state = "kept, already made" if kept else f"{prediction.provenance['seconds']:.1f} s"
-    print(f"{folder.name}: {label} ({probabilities}; {prediction.n_instances} tile{"s" * (prediction.n_instances != 1)}, {state}) → {folder}", flush=True)
+    tiles = "1 tile" if prediction.n_instances == 1 else f"{prediction.n_instances} tiles"
+    print(f"{folder.name}: {label} ({probabilities}; {tiles}, {state}) → {folder}", flush=True)
