@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from skimage.color import hed2rgb
@@ -98,3 +101,10 @@ def test_an_unknown_encoder_is_named(encoder):
         create_encoder("uni")
     with pytest.raises(UnknownNameError, match="computed, not learned"):
         create_encoder("texture", weights="some.pt")
+
+
+def test_the_documentation_lists_the_dimensions_in_order():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "texture.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [row[1] for row in rows] == list(DIMENSIONS)
+    assert [row[0] for row in rows] == [f"| {k}" for k in range(len(DIMENSIONS))]
