@@ -48,7 +48,6 @@ def open_window(show: bool = True) -> tuple[Any, Workbench]:
     silence_binding_notice()
     viewer = napari.Viewer(title=APPLICATION, show=False, show_welcome_screen=False)
     _, workbench = viewer.window.add_plugin_dock_widget(APPLICATION, "Workbench")
-    viewer.window._qt_window.installEventFilter(_closing_filter(viewer, workbench))
     workbench.state.current_changed.connect(lambda: set_title(viewer, workbench))
     if show:
         viewer.window.show()
@@ -66,20 +65,6 @@ def silence_binding_notice() -> None:
     from napari._qt import qt_main_window  # private, hence napari < 0.10
 
     qt_main_window.SHOW_QT_WARNING = False
-
-
-def _closing_filter(viewer: Any, workbench: Workbench) -> Any:
-    from qtpy.QtCore import QEvent, QObject
-
-    class ClosingFilter(QObject):
-        """Ends the jobs of a window before it goes."""
-
-        def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-            if event is not None and event.type() == QEvent.Type.Close:
-                workbench.shut_down()
-            return False
-
-    return ClosingFilter(workbench)
 
 
 def view(slides: Sequence[str], slide_mpp: float | None = None) -> int:

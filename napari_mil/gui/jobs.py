@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from napari_mil.events import Advanced, CancellationToken, Event, OnEvent, Parti
 
 DRAIN_EVERY_MS = 50
 """Events reach the window at most twenty times a second."""
-CLOSING_WAIT_MS = 2000
+CLOSING_WAIT_S = 2.0
 LAYERS_WAIT_S = 1.0
 """Longest time a thread waits for the window to make layers of what it told."""
 
@@ -39,7 +40,7 @@ class Job(QObject):
         self._work = work
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._layers_made: set[type[Event]] = set()
-        self._drained = threading.Event()
+        self._drained, self._over, self._begun = threading.Event(), threading.Event(), False
         self._timer = QTimer(self)
         self._timer.setInterval(DRAIN_EVERY_MS)
         self._timer.timeout.connect(self._drain)
@@ -48,6 +49,11 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin in a thread of Qt's pool."""
+        if self.token.cancelled:  # before its turn came
+            self._over.set()
+            self._on_returned(("cancelled", None, ""))
+            return
+        self._begun = True
         self._timer.start()
         self._worker.start()
 
@@ -56,14 +62,25 @@ class Job(QObject):
         self.token.cancel()
         self._drained.set()
 
+    def wait(self, seconds: float) -> bool:
+        """Block until the thread has ended its work, or for so long; say whether it has."""
+        return not self._begun or self._over.wait(max(0.0, seconds))
+
     def _run(self) -> tuple[str, Any, str]:
         """Do the work in the thread; what it came to is returned, never raised."""
+        try:
+            return self._outcome()
+        finally:
+            self._over.set()
+
+    def _outcome(self) -> tuple[str, Any, str]:
         try:
             return "succeeded", self._work(self._tell, self.token), ""
         except CancelledError:
             return "cancelled", None, ""
         except NapariMilError as error:
-            return "failed", str(error), ""
+            # What goes wrong after the cancel is its consequence: a slide that was closed, say.
+            return ("cancelled", None, "") if self.token.cancelled else ("failed", str(error), "")
         except Exception as error:
             return "failed", f"This is a defect of ours: {type(error).__name__}: {error}", traceback.format_exc()
 
@@ -77,8 +94,9 @@ class Job(QObject):
             self._layers_made.add(type(event))
             self._drained.clear()
         self._events.put(event)
-        if makes_layers:
-            self._drained.wait(LAYERS_WAIT_S)
+        until = time.monotonic() + LAYERS_WAIT_S
+        while makes_layers and not self._drained.wait(0.02) and not self.token.cancelled and time.monotonic() < until:
+            continue
 
     def _drain(self) -> None:
         """Pass events on; of progress and partial answers only the newest."""
@@ -136,13 +154,9 @@ class JobRunner(QObject):
         for job in jobs:
             job.blockSignals(True)
             job.cancel()
-        if jobs:
-            from superqt.utils import WorkerBase
-
-            try:
-                WorkerBase.await_workers(CLOSING_WAIT_MS)
-            except RuntimeError:
-                return  # a batch longer than two seconds ends by itself, unheard
+        until = time.monotonic() + CLOSING_WAIT_S
+        for job in jobs:
+            job.wait(until - time.monotonic())  # a batch longer than that ends by itself, unheard
 
     def _forget(self, kind: str, job: Job) -> None:
         if self._running.get(kind) is job:

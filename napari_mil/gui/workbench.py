@@ -6,9 +6,8 @@ from pathlib import Path
 
 import napari.viewer
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer
-from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QDialog, QFileDialog, QStackedLayout, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QStackedLayout, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers.classification import ClassificationController
@@ -68,6 +67,9 @@ class Workbench(QWidget):
         self.state.slides_changed.connect(self._choose_page)
         self._choose_page()
         self._closed = False
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.shut_down)
         QTimer.singleShot(WARM_UP_AFTER_MS, lambda: import_beside(FIRST_CLASSIFICATION))
 
     def open(self, paths: list[Path]) -> None:
@@ -88,11 +90,13 @@ class Workbench(QWidget):
         for controller in (self.slides, self.classification, self._legend):
             controller.disconnect()
 
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        """End the jobs when the dock is closed for good, which takes it out of its window."""
-        super().hideEvent(event)
-        if self.parent() is None:
+    def event(self, event: QEvent | None) -> bool:
+        """End everything when napari takes the dock out of its window for good, and the jobs when the window itself goes."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.shut_down()
+        elif event is not None and event.type() == QEvent.Type.Hide and not self.window().isVisible():
+            self.jobs.close()
+        return bool(super().event(event))
 
     def _choose_page(self) -> None:
         self._pages.setCurrentWidget(self.tabs if self.state.slides else self._start)

@@ -42,4 +42,4 @@ class SlideBackend(Protocol):
         """Return uint8 (height, width, 3) of a window that lies inside the level, in that level's pixels; transparent is white."""
 
     def close(self) -> None:
-        """Free the file; later reads fail."""
+        """Free the file: reads that run end well, later ones raise `UnreadableSlideError`."""

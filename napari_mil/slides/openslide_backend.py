@@ -9,6 +9,7 @@ import numpy as np
 import openslide
 
 from napari_mil.errors import UnreadableSlideError
+from napari_mil.slides.handle import SharedHandle
 
 WHITE = 255
 
@@ -24,6 +25,7 @@ class OpenSlideBackend:
             raise UnreadableSlideError(
                 f"{path.name} looks like a slide but cannot be opened ({_reason(error)}); it may be damaged, or of a kind that OpenSlide does not read."
             ) from error
+        self._handle = SharedHandle(path.name, self._file.close)
         properties = dict(self._file.properties)
         self.properties: Mapping[str, str] = properties
         self.vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
@@ -31,7 +33,7 @@ class OpenSlideBackend:
         self.level_downsamples = tuple(float(d) for d in self._file.level_downsamples)
         self.tile_sizes = tuple(_tile_size(properties, level) for level in range(self._file.level_count))
         self.bounds = _bounds(properties, self.level_dimensions[0])
-        self.associated_images: Mapping[str, np.ndarray] = _AssociatedImages(self._file)
+        self.associated_images: Mapping[str, np.ndarray] = _AssociatedImages(self._file, self._handle)
         self.mpp = _mean_mpp(properties)
         # OpenSlide fills mpp of plain TIFF files from the resolution tag, which writers often get wrong.
         self.mpp_source = "tiff" if self.vendor == "generic-tiff" else "openslide"
@@ -48,7 +50,8 @@ class OpenSlideBackend:
         # The whole level-0 pixel nearest to the wanted one: at most half a level-0 pixel beside it where the downsample is not whole.
         origin_level0 = (round(column * downsample), round(row * downsample))
         try:
-            image = self._file.read_region(origin_level0, level, (width, height))
+            with self._handle.reading():
+                image = self._file.read_region(origin_level0, level, (width, height))
         except (openslide.OpenSlideError, ValueError) as error:
             raise UnreadableSlideError(
                 f"{self._path.name} has pixels that cannot be read ({_reason(error)}); the file may be damaged or incomplete, copy it again."
@@ -56,18 +59,20 @@ class OpenSlideBackend:
         return _on_white(np.asarray(image))
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, once the reads that run have ended."""
+        self._handle.close()
 
 
 class _AssociatedImages(Mapping[str, np.ndarray]):
     """Label, macro and thumbnail as arrays, decoded when asked for."""
 
-    def __init__(self, file: openslide.OpenSlide) -> None:
-        self._images = file.associated_images
+    def __init__(self, file: openslide.OpenSlide, handle: SharedHandle) -> None:
+        self._images, self._handle = file.associated_images, handle
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return _on_white(np.asarray(self._images[name]))
+        with self._handle.reading():
+            image = self._images[name]
+        return _on_white(np.asarray(image))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._images)

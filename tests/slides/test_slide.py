@@ -1,5 +1,6 @@
 import shutil
 import threading
+import time
 
 import numpy as np
 import openslide
@@ -56,6 +57,32 @@ def test_threads_read_the_same_pixels_as_one(slide):
     for thread in threads:
         thread.join()
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def read_until_it_fails(slide, ends):
+    try:
+        while True:
+            slide.read_region((100, 100), 0, (500, 500))
+            np.asarray(slide.levels[0][:600, :600])
+    except Exception as error:
+        ends.append(error)
+
+
+def test_closing_a_slide_under_its_readers_ends_them_in_words(slide_path):
+    """A native file closed under a read would take the whole process with it."""
+    for _ in range(10):
+        slide, ends = open_slide(slide_path), []
+        threads = [threading.Thread(target=read_until_it_fails, args=(slide, ends)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.03)
+        slide.close()
+        slide.close()
+        for thread in threads:
+            thread.join(timeout=20)
+        assert len(ends) == 4
+        assert [type(error) for error in ends] == [UnreadableSlideError] * 4
+        assert all("was closed" in str(error) for error in ends)
 
 
 def test_a_thumbnail_is_the_area_average_of_the_whole_slide(paint):

@@ -51,6 +51,7 @@ class ClassificationController:
         view.about_requested.connect(lambda: show_notes(self._view.classifier, self._cards[self._view.classifier].notes))
         view.classifier_box.currentIndexChanged.connect(lambda _: self._offer_tiles())
         state.slides_changed.connect(self._offer_slides)
+        state.slides_changed.connect(self._stop_without_slide)
         state.current_changed.connect(self._offer_choices)
         book.viewer.layers.events.inserted.connect(self._offer_tissue)
         book.viewer.layers.events.removed.connect(self._offer_tissue)
@@ -165,6 +166,11 @@ class ClassificationController:
         run.drop()
         self._view.set_idle()
         self._view.set_message("Cancelled.")
+
+    def _stop_without_slide(self) -> None:
+        """Cancel the run whose slide is being closed."""
+        if self._run is not None and all(entry.slide is not self._run.request.entry.slide for entry in self._state.slides):
+            self._jobs.cancel(CLASSIFY_JOB)
 
     def _offer_slides(self) -> None:
         current = self._state.current
