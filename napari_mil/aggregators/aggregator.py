@@ -26,6 +26,8 @@ class Aggregator(nn.Module, ABC):
 
     def __init__(self, in_dim: int, n_classes: int, multi_label: bool = False) -> None:
         super().__init__()
+        if in_dim < 1 or n_classes < 1:
+            raise ValueError(f"an aggregator needs at least one feature and one class, not {in_dim} and {n_classes}")
         self.in_dim, self.n_classes, self.multi_label = in_dim, n_classes, multi_label
 
     @abstractmethod

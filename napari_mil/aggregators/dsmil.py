@@ -62,4 +62,4 @@ class DSMIL(Aggregator):
             losses = {"bag": self.bag_loss(logits, target)}
         if instance_target is not None:
             losses["instances"] = self.instance_loss(instance_logits, instance_target)
-        return BagOutput(logits, self.multi_label, attention, scores, instance_logits, embedding, critical, losses)
+        return BagOutput(logits, self.multi_label, attention, scores, instance_logits, embedding, critical, losses=losses)

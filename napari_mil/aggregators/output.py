@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BagOutput:
     """The answer for one bag of N instances and C classes; what a method lacks is None."""
 
@@ -27,6 +28,12 @@ class BagOutput:
     """The bag as the classifier sees it: (D,), or (C, D) where each class has its own."""
     critical: Tensor | None = None
     """int64 (C,): DSMIL's top instance of each class."""
+    similarity: Tensor | None = None
+    """(N,): cosine of each instance to the aggregate, where the method has it."""
+    tree: Any = None
+    """The merges of a hierarchical method."""
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    """bool (N,) by kind, where instances were masked."""
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     """With a target: every weighted term; their sum is the training loss."""
 
@@ -36,7 +43,15 @@ class BagOutput:
 
     @property
     def loss(self) -> Tensor:
-        """Sum of all terms."""
+        """Sum of all terms.
+
+        Raises
+        ------
+        ValueError
+            If the bag was seen without a target.
+        """
+        if not self.losses:
+            raise ValueError("there is no loss without a target")
         return torch.stack(list(self.losses.values())).sum()
 
 

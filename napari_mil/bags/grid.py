@@ -14,13 +14,13 @@ import numpy as np
 from napari_mil.bags.tissue import TissueMask
 from napari_mil.errors import MissingMppError, NapariMilError, ResolutionError
 from napari_mil.slides import Slide
-from napari_mil.slides.overview import resize_exactly
+from napari_mil.slides.resample import area_average
 
 LARGEST_ENLARGEMENT = 2.0
 """Tiles at a scale more than twice as fine as level 0 would be invented, not read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TileGrid:
     """Tiles of one slide; a plan that holds no pixels.
 
@@ -72,7 +72,7 @@ class TileGrid:
         column, row = math.floor(left), math.floor(top)
         width, height = math.ceil(left + side) - column, math.ceil(top + side) - row
         window = slide.read_region((column * downsample, row * downsample), self.level, (width, height))
-        return resize_exactly(window, (left - column, top - row, left - column + side, top - row + side), (self.tile_px, self.tile_px))
+        return area_average(window, (left - column, top - row, left - column + side, top - row + side), (self.tile_px, self.tile_px))
 
     def read_batches(self, slide: Slide, order: np.ndarray, batch_size: int, pool: Executor, ahead: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Read tiles in the given order, `ahead` batches before they are asked for.
@@ -154,21 +154,22 @@ def tile_grid(
         If the slide is more than twice as coarse as asked for, or has no such level.
     """
     _check(tile_px, mpp, overlap, min_tissue)
-    tile_mpp, tile_size0, level = _scale(slide, tile_px, mpp, level)
+    tile_mpp, tile_size0, level = tile_scale(slide, tile_px, mpp, level)
     stride0 = tile_size0 * (1 - overlap)
     width, height = slide.dimensions
     # Tiles whose centre i * stride0 + tile_size0 / 2 lies inside [0, length).
     columns, rows = (max(1, math.ceil((length - tile_size0 / 2) / stride0)) for length in (width, height))
     cells = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(-1, 2)
     if mask is not None:
-        cells = cells[_tissue_share(mask, cells[:, ::-1] * stride0, tile_size0, slide.dimensions) >= max(min_tissue, 1e-9)]
+        # A millionth below: shares are sums of parts of mask pixels, and full tissue is full.
+        cells = cells[_tissue_share(mask, cells[:, ::-1] * stride0, tile_size0, slide.dimensions) >= min_tissue - 1e-6]
     coords = np.floor(cells[:, ::-1] * stride0 + 0.5).astype(np.int64)
     return TileGrid(coords, cells, (rows, columns), tile_px, tile_mpp, tile_size0, stride0, level)
 
 
 def _check(tile_px: int, mpp: float, overlap: float, min_tissue: float) -> None:
     for what, value, right in (
-        ("tile_px", tile_px, tile_px >= 1),
+        ("tile_px", tile_px, tile_px >= 1 and tile_px == int(tile_px)),
         ("mpp", mpp, math.isfinite(mpp) and mpp > 0),
         ("overlap", overlap, 0 <= overlap < 1),
         ("min_tissue", min_tissue, 0 <= min_tissue <= 1),
@@ -177,8 +178,14 @@ def _check(tile_px: int, mpp: float, overlap: float, min_tissue: float) -> None:
             raise NapariMilError(f"{what} cannot be {value:g}; tile_px is at least 1, mpp positive, overlap in [0, 1) and min_tissue in [0, 1].")
 
 
-def _scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tuple[float | None, float, int]:
-    """Return (mpp of the tiles, side in level-0 pixels, level to read)."""
+def tile_scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tuple[float | None, float, int]:
+    """Return (mpp of the tiles, side in level-0 pixels, level to read); costs nothing.
+
+    Raises
+    ------
+    MissingMppError, ResolutionError
+        See `tile_grid`.
+    """
     if level is not None:
         if not 0 <= level < slide.level_count:
             raise ResolutionError(f"{slide.path.name} has no level {level}; its levels are 0 to {slide.level_count - 1}.")

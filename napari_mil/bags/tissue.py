@@ -9,6 +9,7 @@ import numpy as np
 from skimage.filters import gaussian, threshold_otsu
 from skimage.morphology import remove_small_holes, remove_small_objects
 
+from napari_mil.events import CancellationToken
 from napari_mil.slides import Slide
 
 WANTED_MPP = 8.0
@@ -27,7 +28,7 @@ SMALLEST_PIECE_UM2 = 2_500.0
 """A piece smaller than 50 µm x 50 µm is dust."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TissueMask:
     """Tissue of a whole slide.
 
@@ -72,7 +73,7 @@ class TissueMask:
         return inside / ((right - left) * (bottom - top))
 
 
-def tissue_mask(slide: Slide) -> TissueMask:
+def tissue_mask(slide: Slide, cancel: CancellationToken | None = None) -> TissueMask:
     """Find tissue on an overview of the slide.
 
     Saturation is measured after dividing by the colour of the glass, so that tinted and dim scans behave like white ones;
@@ -83,6 +84,8 @@ def tissue_mask(slide: Slide) -> TissueMask:
     ----------
     slide
         An open slide.
+    cancel
+        Asked while the overview is read.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def tissue_mask(slide: Slide) -> TissueMask:
     """
     width, height = slide.dimensions
     downsample = max(_wanted_downsample(slide), max(width, height) / LARGEST_MASK_PX, 1.0)
-    thumbnail = slide.thumbnail((math.ceil(width / downsample), math.ceil(height / downsample)))
+    thumbnail = slide.thumbnail((math.ceil(width / downsample), math.ceil(height / downsample)), cancel)
     downsample_xy = (width / thumbnail.shape[1], height / thumbnail.shape[0])
     mpp = slide.mpp or 0.5
     smallest_piece = max(4, round(SMALLEST_PIECE_UM2 / (mpp**2 * downsample_xy[0] * downsample_xy[1])))

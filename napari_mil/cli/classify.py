@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from napari_mil.cli.output import say
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.results import prepare_output, result_folder
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.inference.card import find_card
 from napari_mil.inference.prediction import Prediction
-from napari_mil.slides import Slide, open_slide
+from napari_mil.slides import open_slide
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,10 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
         if len(arguments.slides) == 1:
             open_slide(path, arguments.slide_mpp).close()
     classifier = load_classifier(card)
-    cancel = CancellationToken()
-    signal.signal(signal.SIGINT, lambda *_: cancel.cancel())
+    cancel = cancel_on_interrupt()
     failed = 0
-    taken: set[Path] = set()
+    taken: dict[Path, str] = {}
     for path in arguments.slides:
         try:
             _classify_one(path, classifier, arguments, cancel, taken)
@@ -73,21 +73,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 3 if failed else 0
 
 
-def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, cancel: CancellationToken, taken: set[Path]) -> None:
-    from napari_mil.inference.pipeline import classify, plan_grid
+def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, cancel: CancellationToken, taken: dict[Path, str]) -> None:
+    from napari_mil.inference.pipeline import classify, plan_tiles
 
     with open_slide(path, arguments.slide_mpp) as slide:
         name = f"slide-{slide.fingerprint[:8]}" if arguments.anonymous else slide.name
-        mask = _mask(slide, arguments.mask)
-        grid = plan_grid(slide, classifier.card, mask, tile_px=arguments.tile_px, mpp=arguments.mpp, level=arguments.level)
+        mask: Any = "auto" if arguments.mask == "auto" else None
+        plan = plan_tiles(slide, classifier.card, mask, tile_px=arguments.tile_px, mpp=arguments.mpp, level=arguments.level, cancel=cancel)
         folder, earlier = result_folder(arguments.out, name, slide.fingerprint, taken)
-        taken.add(folder)
-        if earlier is not None and _same_work(earlier, classifier, grid):
+        taken[folder] = slide.fingerprint
+        if earlier is not None and _same_work(earlier, classifier, plan.grid):
             _report(earlier, folder, arguments.json, kept=True)
             return
         progress = ProgressPrinter(name, quiet=arguments.json)
         try:
-            prediction = classify(slide, classifier, device=arguments.device, grid=grid, mask=mask, on_event=progress, cancel=cancel)
+            prediction = classify(slide, classifier, device=arguments.device, grid=plan.grid, mask=plan.tissue, on_event=progress, cancel=cancel)
         finally:
             progress.close()
         prediction = prediction.anonymous() if arguments.anonymous else prediction
@@ -95,10 +95,16 @@ def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, can
         _report(prediction, folder, arguments.json, kept=False)
 
 
-def _mask(slide: Slide, wanted: str) -> Any:
-    from napari_mil.bags import tissue_mask
+def cancel_on_interrupt() -> CancellationToken:
+    """Return a token that the first Ctrl-C sets; the second one ends the process at once."""
+    token = CancellationToken()
 
-    return tissue_mask(slide) if wanted == "auto" else None
+    def interrupt(*_: object) -> None:
+        token.cancel()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, interrupt)
+    return token
 
 
 def _same_work(earlier: Prediction, classifier: Any, grid: Any) -> bool:
@@ -108,10 +114,10 @@ def _same_work(earlier: Prediction, classifier: Any, grid: Any) -> bool:
 
 def _report(prediction: Prediction, folder: Path, as_json: bool, kept: bool) -> None:
     if as_json:
-        print(json.dumps({"folder": str(folder), "kept": kept, **prediction.as_dict()}, ensure_ascii=False), flush=True)
+        say(json.dumps({"folder": str(folder), "kept": kept, **prediction.as_dict()}, ensure_ascii=False))
         return
     probabilities = ", ".join(f"{name} {p:.2f}" for name, p in zip(prediction.classes, prediction.probabilities, strict=True))
     label = prediction.label if prediction.label is not None else ", ".join(prediction.labels) or "none"
     state = "kept, already made" if kept else f"{prediction.provenance['seconds']:.1f} s"
     tiles = "1 tile" if prediction.n_instances == 1 else f"{prediction.n_instances} tiles"
-    print(f"{folder.name}: {label} ({probabilities}; {tiles}, {state}) → {folder}", flush=True)
+    say(f"{folder.name}: {label} ({probabilities}; {tiles}, {state}) → {folder}")

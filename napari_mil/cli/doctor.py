@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
+from napari_mil.cli.output import say
+
 PACKAGES = ("napari-mil", "napari", "torch", "numpy", "openslide-python", "openslide-bin", "scikit-image", "safetensors", "dask", "qtpy")
 BINDINGS = ("PyQt5", "PyQt6", "PySide6")
 WINDOW_LIBRARIES = (
@@ -55,15 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 0 whatever they are."""
     findings = [*_versions(), *_bindings(), *_display(), *_torch(), *_codecs(), *_classifiers()]
     if arguments.json:
-        print(json.dumps([finding._asdict() for finding in findings], indent=2, ensure_ascii=False))
+        say(json.dumps([finding._asdict() for finding in findings], indent=2, ensure_ascii=False))
         return 0
     width = max(len(finding.what) for finding in findings)
     for finding in findings:
-        print(f"{'!' if finding.mend else ' '} {finding.what:{width}}  {finding.state}")
+        say(f"{'!' if finding.mend else ' '} {finding.what:{width}}  {finding.state}")
         if finding.mend:
-            print(f"  {'':{width}}  → {finding.mend}")
+            say(f"  {'':{width}}  → {finding.mend}")
     wanting = sum(bool(finding.mend) for finding in findings)
-    print("Nothing is missing." if not wanting else f"{wanting} thing{'s' * (wanting > 1)} to mend, marked with '!'.")
+    say("Nothing is missing." if not wanting else f"{wanting} thing{'s' * (wanting > 1)} to mend, marked with '!'.")
     return 0
 
 

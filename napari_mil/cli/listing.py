@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from napari_mil.cli.output import say
 from napari_mil.errors import NapariMilError
 from napari_mil.inference.card import list_classifiers
 from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
@@ -25,13 +26,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one row per entry; a folder without slides is said."""
     rows = LISTINGS[arguments.what](arguments.folder)
     if arguments.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        say(json.dumps(rows, indent=2, ensure_ascii=False))
     elif rows:
         width = max(len(row["name"]) for row in rows)
         for row in rows:
-            print(f"{row['name']:{width}}  {row['about']}")
+            say(f"{row['name']:{width}}  {row['about']}")
     else:
-        print(f"No {arguments.what} found.")
+        say(f"No {arguments.what} found.")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from napari_mil.cli import classify, doctor, listing
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.settings import Settings
 
-DONE, DEFECT, INPUT_AT_FAULT, SOME_FAILED, CANCELLED = 0, 1, 2, 3, 130
+DEFECT, INPUT_AT_FAULT, CANCELLED = 1, 2, 130
 
 AddVerb = Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]
 
@@ -44,6 +45,9 @@ def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentPars
 
 def run(arguments: Sequence[str], further_verbs: Sequence[AddVerb] = ()) -> int:
     """Run one command; every outcome becomes an exit code of design §4.10."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter gets a question mark
     parsed = build_parser(further_verbs).parse_args(arguments)
     try:
         return int(parsed.run(parsed))
@@ -53,9 +57,6 @@ def run(arguments: Sequence[str], further_verbs: Sequence[AddVerb] = ()) -> int:
     except NapariMilError as error:
         sys.stderr.write(f"napari-mil: {error}\n")
         return INPUT_AT_FAULT
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left; nothing to add
-        return DONE
     except Exception:
         where = _write_log(traceback.format_exc())
         sys.stderr.write(f"napari-mil: this is a defect of ours; please report it with the file {where}\n")

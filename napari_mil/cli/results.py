@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -20,21 +21,24 @@ def prepare_output(folder: Path) -> None:
         If it cannot.
     """
     nearest = folder.absolute()
-    while not nearest.exists():
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise OutputError(f"{nearest.name} is a file, so results cannot be written to {folder}; choose another folder.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise OutputError(f"Results cannot be written to {folder} (permission denied in {nearest}); choose another folder.")
+    try:
+        while not os.path.lexists(nearest):
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise OutputError(f"{nearest.name} is no folder, so results cannot be written to {folder}; choose another folder.")
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=nearest):
+            pass  # the one way to know on every file system
+    except OSError as error:
+        raise OutputError(f"Results cannot be written to {folder} ({error.strerror or error}); choose another folder.") from error
 
 
-def result_folder(out: Path, name: str, fingerprint: str, taken: set[Path]) -> tuple[Path, Prediction | None]:
-    """Return the folder for a slide and what it already holds from that slide.
+def result_folder(out: Path, name: str, fingerprint: str, taken: Mapping[Path, str]) -> tuple[Path, Prediction | None]:
+    """Return the folder for a slide and what it already holds from that slide; `taken` maps folders of this run to fingerprints.
 
     A folder of that name that belongs to another slide, in this run or an earlier one, is left alone: the next is ``<name>-2``.
     """
     for folder in _candidates(out, name):
-        if folder in taken:
+        if taken.get(folder, fingerprint) != fingerprint:
             continue
         earlier = _earlier(folder)
         if earlier is None and _is_free(folder):
@@ -60,6 +64,6 @@ def _earlier(folder: Path) -> Prediction | None:
 
 def _is_free(folder: Path) -> bool:
     """Say whether nothing of somebody else's is there: no folder, or only what an interrupted run of ours left."""
-    if not folder.exists():
+    if not os.path.lexists(folder):
         return True
-    return folder.is_dir() and all(entry.name in (PREDICTION_FILE, INSTANCES_FILE) or entry.name.startswith(".partial-") for entry in folder.iterdir())
+    return folder.is_dir() and all(entry.name == INSTANCES_FILE or entry.name.startswith(".partial-") for entry in folder.iterdir())

@@ -32,6 +32,8 @@ class Encoder(ABC):
     """Turns tiles into feature vectors on one device."""
 
     card: EncoderCard
+    smallest_tile = 1
+    """Least side of a tile in pixels."""
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.device = device

@@ -11,6 +11,7 @@ by how the variance of haematoxylin falls with scale, by gradients, and by rotat
 from __future__ import annotations
 
 import hashlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -65,12 +66,13 @@ class TextureEncoder(Encoder):
         source="computed: colour deconvolution (Ruifrok & Johnston 2001), local binary patterns (Ojala et al. 2002)",
         licence="BSD-3-Clause",
     )
+    smallest_tile = SMALLEST_TILE
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         super().__init__(device, threads)
         # Blocks in threads of ours, one torch thread each: torch's own threads wait for each other after every small operation,
         # which on a machine that is also busy otherwise (a window that draws) is five times slower.
-        self._pool = ThreadPoolExecutor(self.threads, "texture", torch.set_num_threads, (1,)) if device.type == "cpu" else None
+        self._pool = _single_threaded_pool(self.threads) if device.type == "cpu" else None
         density = -torch.log((torch.arange(256, dtype=torch.float64) + 1) / 256)
         unmix = torch.linalg.inv(torch.tensor(RGB_FROM_STAINS, dtype=torch.float64))
         self._density = density.float().to(device)
@@ -150,6 +152,16 @@ class TextureEncoder(Encoder):
             neighbour = plane[:, dy : dy + height - 2, dx : dx + width - 2]
             code |= (neighbour > centre + 0.02).to(torch.uint8) << bit
         return _histograms(self._patterns[code.int()].flatten(1), PATTERNS)
+
+
+def _single_threaded_pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads that each run torch on one core, and leave the setting of every other thread as it is."""
+    setting = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, "texture", torch.set_num_threads, (1,))
+    together = threading.Barrier(threads)
+    list(pool.map(lambda _: together.wait(), range(threads)))  # all of them have begun
+    torch.set_num_threads(setting)  # torch gives the last setting to threads that begin later
+    return pool
 
 
 def _uniform_patterns() -> torch.Tensor:

@@ -82,11 +82,7 @@ def view(slides: Sequence[str], slide_mpp: float | None = None) -> int:
     prepare()
     import napari
 
-    from napari_mil.gui.reader import slide_layer
-
-    viewer, _ = open_window()
-    for path in slides:
-        data, arguments, _ = slide_layer(open_slide(path, slide_mpp))
-        viewer.add_image(data, **arguments)
+    _, workbench = open_window()
+    workbench.open([Path(path) for path in slides], slide_mpp)
     napari.run()
     return 0

@@ -12,11 +12,14 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_mil.gui.overlays import overlay_colormap
 from napari_mil.gui.reader import SLIDE_KEY
 from napari_mil.gui.state import OpenSlide
+from napari_mil.slides import Slide
 
 OURS_KEY = "napari_mil_layer"
 """Metadata key of layers that we made and may replace."""
 LEGEND_KEY = "napari_mil_legend"
 """Metadata key of an overlay's title: classifier, what is shown, scale."""
+OWNER_KEY = "napari_mil_owner"
+"""Metadata key of the `Slide` a layer was made from."""
 STATUS_KEY = "napari_mil_status"
 """Metadata key of a layer's own `get_status` where ours stands before it."""
 TISSUE_COLOUR = "#00695c"
@@ -37,11 +40,20 @@ class LayerBook:
         """Return the open slides in the order of their layers."""
         return tuple(OpenSlide(layer.name, layer.metadata[SLIDE_KEY]) for layer in self._viewer.layers if SLIDE_KEY in layer.metadata)
 
+    def layer_of(self, slide: Slide) -> Any | None:
+        """Return the layer that shows a slide, whatever it is called now, or None."""
+        return next((layer for layer in self._viewer.layers if layer.metadata.get(SLIDE_KEY) is slide), None)
+
+    def remove_made_from(self, slide: Slide) -> None:
+        """Remove the layers we made from a slide, not the slide itself."""
+        for layer in [layer for layer in self._viewer.layers if layer.metadata.get(OWNER_KEY) is slide]:
+            self._viewer.layers.remove(layer)
+
     def find(self, name: str) -> Any | None:
         """Return the layer of that name, or None."""
         return self._viewer.layers[name] if name in self._viewer.layers else None  # noqa: SIM401  (a list with names, not a dict)
 
-    def put_overlay(self, name: str, values: np.ndarray, legend: str, visible: bool, arguments: dict[str, Any]) -> Any:
+    def put_overlay(self, slide: Slide, name: str, values: np.ndarray, legend: str, visible: bool, arguments: dict[str, Any]) -> Any:
         """Show values (rows, columns) in [0, 1] as a layer with a legend; one of that name keeps its visibility, opacity and colours."""
         layer = self.find(name)
         if layer is not None and layer.metadata.get(OURS_KEY) == "overlay":
@@ -56,7 +68,7 @@ class LayerBook:
             interpolation2d="nearest",
             blending="translucent",
             visible=visible,
-            metadata={OURS_KEY: "overlay", LEGEND_KEY: legend},
+            metadata={OURS_KEY: "overlay", LEGEND_KEY: legend, OWNER_KEY: slide},
             **arguments,
         )
 
@@ -78,7 +90,7 @@ class LayerBook:
         layer.data[...] = values
         layer.refresh(thumbnail=False, highlight=False, extent=False)
 
-    def put_tissue(self, name: str, mask: np.ndarray, arguments: dict[str, Any]) -> Any:
+    def put_tissue(self, slide: Slide, name: str, mask: np.ndarray, arguments: dict[str, Any]) -> Any:
         """Show a tissue mask as an outline that can be painted on."""
         layer = self.find(name)
         if layer is not None and layer.metadata.get(OURS_KEY) == "tissue":
@@ -86,12 +98,6 @@ class LayerBook:
             layer.scale, layer.translate = arguments["scale"], arguments["translate"]
             return layer
         colours = DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: TISSUE_COLOUR})
-        layer = Labels(mask.astype(np.uint8), name=name, colormap=colours, opacity=0.8, metadata={OURS_KEY: "tissue"}, **arguments)
+        layer = Labels(mask.astype(np.uint8), name=name, colormap=colours, opacity=0.8, metadata={OURS_KEY: "tissue", OWNER_KEY: slide}, **arguments)
         layer.contour = 2  # before it is drawn for the first time
         return self._viewer.add_layer(layer)
-
-    def remove(self, name: str) -> None:
-        """Remove a layer of that name if it is ours."""
-        layer = self.find(name)
-        if layer is not None and (OURS_KEY in layer.metadata or SLIDE_KEY in layer.metadata):
-            self._viewer.layers.remove(layer)

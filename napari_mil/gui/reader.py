@@ -55,7 +55,11 @@ def slide_layer(slide: Slide) -> LayerTuple:
         If not even the coarsest level can be read.
     """
     levels = slide.levels
-    coarsest = np.asarray(levels[-1])  # what napari needs before it can show anything; a damaged file fails here, once
+    try:
+        coarsest = np.asarray(levels[-1])  # what napari needs before it can show anything; a damaged file fails here, once
+    except NapariMilError:
+        slide.close()
+        raise
     reporter = _ReportOnce(slide.path.name)
     data = [*(_GuardedLevel(level, reporter) for level in levels[:-1]), coarsest]
     return data if len(data) > 1 else coarsest, {**slide_arguments(slide), "multiscale": len(data) > 1}, "image"
@@ -109,3 +113,6 @@ class _GuardedLevel:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:, :], dtype)
+
+    def __deepcopy__(self, memo: object) -> _GuardedLevel:
+        return self  # a copy of the layer shows the same file

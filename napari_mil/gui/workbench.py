@@ -15,14 +15,14 @@ from napari_mil.gui.controllers.legend import LegendController
 from napari_mil.gui.controllers.slides import SlidesController
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.reader import read_slides
+from napari_mil.gui.reader import slide_layer
 from napari_mil.gui.samples import SLIDE, sample_path
 from napari_mil.gui.state import WindowState
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.gui.views.slide_tab import SlideTab
 from napari_mil.gui.views.start_page import StartPage
 from napari_mil.gui.warm_up import FIRST_CLASSIFICATION, import_beside
-from napari_mil.slides import SLIDE_EXTENSIONS
+from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 
 WIDTH = 380
 WARM_UP_AFTER_MS = 300
@@ -72,12 +72,12 @@ class Workbench(QWidget):
             application.aboutToQuit.connect(self.shut_down)
         QTimer.singleShot(WARM_UP_AFTER_MS, lambda: import_beside(FIRST_CLASSIFICATION))
 
-    def open(self, paths: list[Path]) -> None:
+    def open(self, paths: list[Path], mpp: float | None = None) -> None:
         """Open slides as layers; one that cannot be opened is said and the others still open."""
         for path in paths:
             try:
-                for data, arguments, _ in read_slides(str(path)):
-                    self._viewer.add_image(data, **arguments)
+                data, arguments, _ = slide_layer(open_slide(path, mpp))
+                self._viewer.add_image(data, **arguments)
             except NapariMilError as error:
                 show_error(str(error))
 

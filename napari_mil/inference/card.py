@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from napari_mil.errors import ClassifierError, UnknownNameError
 from napari_mil.settings import Settings
 
@@ -81,7 +83,7 @@ class ClassifierCard:
 
 
 def read_card(folder: Path) -> ClassifierCard:
-    """Read ``classifier.json``.
+    """Read ``classifier.json``; a classifier is called after its folder, so that copies have names of their own.
 
     Raises
     ------
@@ -97,10 +99,14 @@ def read_card(folder: Path) -> ClassifierCard:
         raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} cannot be read ({error}); copy the bundle again.") from error
     if not isinstance(entries, dict) or entries.pop("schema", None) != SCHEMA:
         raise ClassifierError(f"The classifier {folder.name} is not of the schema {SCHEMA}; it may need a newer napari-mil.")
+    unknown = sorted(set(entries) - set(ClassifierCard.__dataclass_fields__))
     try:
-        card = ClassifierCard(**{**entries, "classes": tuple(entries["classes"])}, folder=folder)
-    except (KeyError, TypeError) as error:
-        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is incomplete ({error}); copy the bundle again.") from error
+        card = TypeAdapter(ClassifierCard).validate_python({**entries, "folder": folder, "name": folder.name})
+    except ValidationError as error:
+        wrong = ", ".join(sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]}))
+        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is incomplete or wrong in {wrong}; copy the bundle again.") from None
+    if unknown:
+        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is wrong: it has unknown entries ({', '.join(unknown)}); copy the bundle again.")
     if card.link not in LINKS or len(card.classes) < (1 if card.multi_label else 2) or not card.temperature > 0:
         raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} contradicts itself in link, classes or temperature; copy the bundle again.")
     return card
@@ -134,6 +140,10 @@ def find_card(name_or_path: str | Path, settings: Settings | None = None) -> Cla
     if str(name_or_path) in installed:
         return installed[str(name_or_path)]
     folder = Path(name_or_path)
-    if folder.is_dir():
-        return read_card(folder)
+    try:
+        found = folder.is_dir()
+    except OSError:
+        found = False  # no path this system could hold
+    if found:
+        return read_card(folder.resolve())
     raise UnknownNameError(f"There is no classifier named {str(name_or_path)!r}; choose one of {', '.join(installed)}, or give the folder of a bundle.")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ class Classifier:
     @property
     def fingerprint(self) -> str:
         """Stable id of the weights and of what turns logits into an answer."""
-        digest = hashlib.sha256(repr((self.card.classes, self.card.temperature, self.card.threshold, self.card.tile_px, self.card.mpp)).encode())
+        card = self.card
+        facts = [card.classes, card.link, card.encoder, card.tile_px, card.mpp, card.overlap, card.aggregator, card.temperature, card.threshold]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for key, tensor in sorted(self.tensors().items()):
             digest.update(key.encode() + tensor.numpy().tobytes())
         return digest.hexdigest()[:32]
@@ -49,8 +52,10 @@ class Classifier:
         return {key: tensor.detach().cpu().contiguous() for key, tensor in {**weights, MEAN: self.mean, SCALE: self.scale}.items()}
 
     def to(self, device: torch.device) -> Classifier:
-        """Return the same classifier on another device."""
-        return replace(self, aggregator=self.aggregator.to(device), mean=self.mean.to(device), scale=self.scale.to(device))
+        """Return the same classifier on another device; this one stays where it is."""
+        if device == self.mean.device:
+            return self
+        return replace(self, aggregator=deepcopy(self.aggregator).to(device), mean=self.mean.to(device), scale=self.scale.to(device))
 
     def standardise(self, features: np.ndarray) -> Tensor:
         """Return features (N, D) as the aggregator was trained on them, on its device."""
@@ -83,6 +88,6 @@ def load_classifier(name_or_path: str | Path | ClassifierCard, settings: Setting
         aggregator = create_aggregator(card.aggregator["name"], card.in_dim, card.n_outputs, multi_label=card.multi_label, **options)
         aggregator.load_state_dict({key.removeprefix(AGGREGATOR_PREFIX): weights[key] for key in weights if key.startswith(AGGREGATOR_PREFIX)})
         return Classifier(card, aggregator.eval(), weights[MEAN], weights[SCALE])
-    except (OSError, SafetensorError, KeyError, RuntimeError, NapariMilError) as error:
+    except (OSError, SafetensorError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, NapariMilError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ClassifierError(f"The classifier {card.name} cannot be loaded ({reason}); copy the bundle again.") from error

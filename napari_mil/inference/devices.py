@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from napari_mil.encoders import Encoder
+from napari_mil.errors import UnknownNameError
 from napari_mil.events import Fallback, OnEvent
 
 
@@ -16,7 +17,10 @@ def choose_device(wanted: str, on_event: OnEvent) -> torch.device:
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         on_event(Fallback("No GPU is available here; the CPU is used instead."))
         return torch.device("cpu")
-    return torch.device(wanted)
+    try:
+        return torch.device(wanted)
+    except RuntimeError:
+        raise UnknownNameError(f"There is no device named {wanted!r}; choose auto, cpu or cuda.") from None
 
 
 class ForgivingEncoder:

@@ -18,7 +18,7 @@ import torch
 from napari_mil.aggregators.output import link
 from napari_mil.bags import Bag, TileGrid, TissueMask, tile_grid, tissue_mask
 from napari_mil.encoders import create_encoder
-from napari_mil.errors import ClassifierError, NoTissueError
+from napari_mil.errors import ClassifierError, NapariMilError, NoTissueError, ResolutionError
 from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, OnEvent, Partial, Started, ignore
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
@@ -34,17 +34,28 @@ PARTIAL_EVERY = 0.3
 """Seconds between two partial answers, longer where aggregating what is there takes more than a tenth of the time."""
 
 
-def plan_grid(
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Which tiles of a slide are classified, and why these."""
+
+    grid: TileGrid
+    tissue: TissueMask | None
+    """The tissue they lie on; None where the whole slide is taken."""
+
+
+def plan_tiles(
     slide: Slide,
     card: ClassifierCard,
-    mask: TissueMask | None,
+    mask: Mask = "auto",
     *,
     tile_px: int | None = None,
     mpp: float | None = None,
     level: int | None = None,
-    overlap: float | None = None,
-) -> TileGrid:
+    cancel: CancellationToken | None = None,
+) -> Plan:
     """Lay the grid a classifier was trained on; what is given here wins over its card.
+
+    The scale is judged before tissue is looked for, which takes longer.
 
     Raises
     ------
@@ -53,17 +64,27 @@ def plan_grid(
     MissingMppError, ResolutionError
         See `tile_grid`.
     """
-    grid = tile_grid(
-        slide,
-        tile_px or card.tile_px,
-        mpp or card.mpp,
-        level,
-        card.overlap if overlap is None else overlap,
-        mask,
-    )
+    side, scale = card.tile_px if tile_px is None else tile_px, card.mpp if mpp is None else mpp
+    if level is not None and mpp is not None:
+        raise NapariMilError("Tiles have the scale of a level or one of their own: give --level or --mpp, not both.")
+    whole = tile_grid(slide, side, scale, level, card.overlap)
+    tissue = _tissue(slide, mask, cancel)
+    grid = whole if tissue is None else tile_grid(slide, side, scale, level, card.overlap, tissue)
+    if len(grid) == 0 and tissue is not None and tissue.mask.any():
+        raise NoTissueError(
+            f"{slide.path.name} has tissue, but no tile of {side} px is half covered by it; use smaller tiles (--tile-px) or the whole image (--mask none)."
+        )
     if len(grid) == 0:
         raise NoTissueError(f"{slide.path.name} shows no tissue; if it does, draw it in the tissue layer or use the whole image (--mask none).")
-    return grid
+    return Plan(grid, tissue)
+
+
+def _tissue(slide: Slide, mask: Mask, cancel: CancellationToken | None) -> TissueMask | None:
+    if not isinstance(mask, str):
+        return mask
+    if mask != "auto":
+        raise NapariMilError(f"mask is 'auto', None or a TissueMask, not {mask!r}.")
+    return tissue_mask(slide, cancel)
 
 
 def scale_remarks(slide: Slide, card: ClassifierCard, grid: TileGrid) -> list[str]:
@@ -101,7 +122,7 @@ def classify(
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     grid
-        Tiles to use instead of the classifier's own grid on `mask`.
+        Tiles to use instead of the classifier's own grid on `mask`, which then is only noted.
     mask
         ``"auto"`` detects tissue, None takes the whole slide.
     focus
@@ -171,24 +192,30 @@ class _Run:
         def listen(event: Any) -> None:
             _note(event, remarks, self.on_event)
 
-        tissue = tissue_mask(self.slide) if isinstance(mask, str) else mask
+        if grid is None:
+            planned = plan_tiles(self.slide, card, mask, cancel=self.cancel)
+            plan, tissue = planned.grid, planned.tissue
+        else:
+            plan, tissue = grid, mask if isinstance(mask, TissueMask) else None
         self.cancel.raise_if_cancelled()
-        plan = grid if grid is not None else plan_grid(self.slide, card, tissue)
         for remark in scale_remarks(self.slide, card, plan):
             listen(Fallback(remark))
         chosen = choose_device(self.device, listen)
         encoder = create_encoder(card.encoder["name"], device=chosen, threads=self.settings.encoder_threads)
         if encoder.fingerprint != card.encoder["fingerprint"]:
             raise ClassifierError(f"The classifier {card.name} was trained on another version of the encoder {encoder.name!r}; train it again.")
+        if plan.tile_px < encoder.smallest_tile:
+            raise ResolutionError(f"Tiles of {plan.tile_px} px are too small for the encoder {encoder.name!r}; it needs {encoder.smallest_tile}.")
         self.on_event(Started(len(plan), "tiles", plan, tissue))
         classifier = self.classifier.to(chosen)
-        features = self._embed(plan, ForgivingEncoder(encoder, listen), classifier, focus)
+        forgiving = ForgivingEncoder(encoder, listen)
+        features = self._embed(plan, forgiving, classifier, focus)
         bag = Bag(features, plan.coords, plan.tile_size0, provenance={"grid": plan.fingerprint, "encoder": encoder.fingerprint})
         provenance = {
             "grid": {"fingerprint": plan.fingerprint, "tile_px": plan.tile_px, "mpp": plan.mpp, "level": plan.level, "stride0": plan.stride0},
             "mpp_source": self.slide.mpp_source,
             "tissue": None if tissue is None else round(tissue.fraction, 4),
-            "device": str(chosen),
+            "device": str(forgiving.encoder.device),
             "fallbacks": remarks,
         }
         prediction = _predict(classifier, bag, slide_facts(self.slide), provenance, started)
@@ -269,8 +296,19 @@ class _Answer:
     critical: np.ndarray | None
 
 
-@torch.inference_mode()
 def _answer(classifier: Classifier, features: np.ndarray) -> _Answer:
+    """Aggregate on the classifier's device, or on the CPU where the bag does not fit there."""
+    try:
+        return _aggregate(classifier, features)
+    except torch.OutOfMemoryError:
+        if classifier.mean.device.type == "cpu":
+            raise
+    torch.cuda.empty_cache()
+    return _aggregate(classifier.to(torch.device("cpu")), features)
+
+
+@torch.inference_mode()
+def _aggregate(classifier: Classifier, features: np.ndarray) -> _Answer:
     card = classifier.card
     output = classifier.aggregator(classifier.standardise(features))
     scores = None if output.instance_logits is None else link(output.instance_logits / card.temperature, card.multi_label).cpu().numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ SCHEMA = "napari-mil/prediction/1"
 PREDICTION_FILE, INSTANCES_FILE = "prediction.json", "instances.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """One classifier's answer for one slide or bag of N instances; C classes.
 
@@ -48,6 +49,12 @@ class Prediction:
     """float32 (N, C): probability of each class for each instance alone."""
     critical: np.ndarray | None = None
     """int64: index of the top instance of each logit."""
+    similarity: np.ndarray | None = None
+    """float32 (N,): cosine of each instance to the aggregate, where the method has it."""
+    tree: Any = None
+    """The merges of a hierarchical method."""
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """bool (N,) by kind, where instances were masked."""
     slide: Mapping[str, Any] = field(default_factory=dict)
     """name, fingerprint, dimensions, mpp, vendor; nothing else of a slide is kept."""
     classifier: Mapping[str, Any] = field(default_factory=dict)
@@ -99,6 +106,8 @@ class Prediction:
         """
         target = Path(folder)
         try:
+            for left_over in target.glob(".partial-*") if target.is_dir() else ():
+                shutil.rmtree(left_over, ignore_errors=True)  # of a run that was killed while it wrote
             target.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".partial-", dir=target) as beside:
                 table, answer = Path(beside, INSTANCES_FILE), Path(beside, PREDICTION_FILE)
@@ -143,7 +152,7 @@ class Prediction:
                 header = next(rows)
                 columns = dict(zip(header, zip(*rows, strict=True), strict=False)) or dict.fromkeys(header, ())
             return cls._from_files(entries, columns)
-        except (OSError, ValueError, KeyError, StopIteration) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
             raise OutputError(f"{source} holds no complete prediction ({error}); classify the slide again.") from error
 
     @classmethod

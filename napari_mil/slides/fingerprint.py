@@ -8,14 +8,25 @@ from pathlib import Path
 SAMPLES, SAMPLE_BYTES = 64, 16 * 1024
 
 
-def fingerprint_file(path: Path, quick_hash: str = "") -> str:
+def fingerprint_file(path: Path, quick_hash: str = "", in_several_files: bool = False) -> str:
     """Hash the size, 64 samples spread over the file and the format's own hash (which covers the other files of a slide).
+
+    Parameters
+    ----------
+    path
+        The file that was opened.
+    quick_hash
+        The format's own hash of the content, or an empty string.
+    in_several_files
+        Whether any of several files opens the slide, so that this one's own bytes say nothing.
 
     Returns
     -------
     str
         32 hexadecimal digits; independent of name, place and time stamps.
     """
+    if in_several_files and quick_hash:
+        return hashlib.sha256(quick_hash.encode()).hexdigest()[:32]
     size = path.stat().st_size
     digest = hashlib.sha256(f"{size}:{quick_hash}".encode())
     with path.open("rb") as file:

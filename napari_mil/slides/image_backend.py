@@ -13,6 +13,7 @@ from napari_mil.errors import UnreadableSlideError
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 LARGEST_MP = 500
 """A plain picture is decoded whole: 500 MP take 1.5 GB."""
+EIGHT_BIT_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 
 class ImageBackend:
@@ -25,8 +26,10 @@ class ImageBackend:
 
     def __init__(self, path: Path) -> None:
         try:
-            with Image.open(path) as image:
+            with _open_of_any_size(path) as image:
                 width, height = image.size
+                if image.mode not in EIGHT_BIT_MODES:
+                    raise UnreadableSlideError(f"{path.name} is a picture with more than 8 bits per channel; save it with 8 bits.")
                 if width * height > LARGEST_MP * 1e6:
                     raise UnreadableSlideError(
                         f"{path.name} is a plain picture of {width * height / 1e6:.0f} MP, more than {LARGEST_MP}; convert it to a tiled TIFF."
@@ -53,6 +56,15 @@ class ImageBackend:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _open_of_any_size(path: Path) -> Image.Image:
+    """Open a picture without Pillow's own limit and warning: ours is judged on the header."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        return Image.open(path)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _rgb_on_white(image: Image.Image) -> np.ndarray:

@@ -10,17 +10,14 @@ from concurrent.futures import Executor
 import numpy as np
 from PIL import Image
 
+from napari_mil.events import CancellationToken
 from napari_mil.slides.backend import SlideBackend
 from napari_mil.slides.levels import Level
+from napari_mil.slides.resample import box_average
 from napari_mil.slides.window import WHITE, is_stored, read_window, stored_extent
 
 BLOCK_MP = 8.0
 """Megapixels decoded at once by one thread while a thumbnail is streamed."""
-
-
-def resize_exactly(pixels: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]) -> np.ndarray:
-    """Average the part `box` (left, top, right, bottom; fractions allowed) of `pixels` to uint8 (height, width, 3) of `size` (width, height)."""
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX, box=box))
 
 
 def halved_size(width: int, height: int) -> tuple[int, int]:
@@ -29,7 +26,7 @@ def halved_size(width: int, height: int) -> tuple[int, int]:
 
 
 class HalvedWindow:
-    """Windows of a level of about half the size of `finer`, averaged over exactly the pixels they cover."""
+    """Windows of a level of about half the size of `finer`, averaged over the pixels they cover."""
 
     def __init__(self, finer: Level, size: tuple[int, int]) -> None:
         self._finer = finer
@@ -44,7 +41,7 @@ class HalvedWindow:
         if self._finer.is_white(y0, y1, x0, x1):
             return np.full((height, width, 3), WHITE, np.uint8)
         source = self._finer.window(y0, y1, x0, x1)
-        return resize_exactly(source, (left - x0, top - y0, min(right - x0, x1 - x0), min(bottom - y0, y1 - y0)), (width, height))
+        return box_average(source, (left - x0, top - y0, min(right - x0, x1 - x0), min(bottom - y0, y1 - y0)), (width, height))
 
 
 class SampledOverview:
@@ -108,10 +105,11 @@ class SampledWindow:
         return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
-def stream_thumbnail(backend: SlideBackend, size: tuple[int, int], pool: Executor) -> np.ndarray:
+def stream_thumbnail(backend: SlideBackend, size: tuple[int, int], pool: Executor, cancel: CancellationToken) -> np.ndarray:
     """Average the whole slide to uint8 (height, width, 3) of `size` (width, height), decoding block by block.
 
-    Memory is bounded by a block per thread whatever the levels; time is that of the coarsest stored level that is at least as fine.
+    Memory is bounded by a block per thread whatever the levels (a target pixel is the least a block can be); time is that of the coarsest
+    stored level that is at least as fine. Cancelling ends it within a block.
     """
     width, height = size
     fine_enough = [k for k, (w, h) in enumerate(backend.level_dimensions) if w >= width and h >= height]
@@ -121,6 +119,7 @@ def stream_thumbnail(backend: SlideBackend, size: tuple[int, int], pool: Executo
     thumbnail = np.full((height, width, 3), WHITE, np.uint8)
 
     def fill(block: tuple[int, int, int, int]) -> None:
+        cancel.raise_if_cancelled()
         left, top, right, bottom = block
         box = (left * ratio_x, top * ratio_y, right * ratio_x, bottom * ratio_y)
         x0, y0, x1, y1 = math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])
@@ -128,7 +127,7 @@ def stream_thumbnail(backend: SlideBackend, size: tuple[int, int], pool: Executo
             return
         source = read_window(backend, level, x0, y0, x1 - x0, y1 - y0)
         within = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
-        thumbnail[top:bottom, left:right] = resize_exactly(source, within, (right - left, bottom - top))
+        thumbnail[top:bottom, left:right] = box_average(source, within, (right - left, bottom - top))
 
     for _ in pool.map(fill, _blocks(width, height, ratio_x * ratio_y)):
         pass

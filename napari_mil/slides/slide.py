@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_mil.errors import NapariMilError, UnreadableSlideError
+from napari_mil.events import CancellationToken
 from napari_mil.settings import Settings
 from napari_mil.slides.backend import SlideBackend
 from napari_mil.slides.fingerprint import fingerprint_file
@@ -65,6 +66,10 @@ class Slide:
         width, height = self.dimensions
         return f"<Slide {self.path.name!r} {width} x {height}, {self.level_count} levels, mpp {self.mpp} ({self.mpp_source})>"
 
+    def __deepcopy__(self, memo: object) -> Slide:
+        """Return the slide itself: a copy of a layer shows the same open file."""
+        return self
+
     def close(self) -> None:
         """Free the file and the cache; never waits, and reads that run in other threads end well."""
         self._backend.close()
@@ -73,8 +78,8 @@ class Slide:
 
     @property
     def name(self) -> str:
-        """File name without its ending."""
-        return self.path.stem
+        """File name without its ending; what cannot be written as UTF-8 is replaced."""
+        return self.path.stem.encode("utf-8", "replace").decode()
 
     @property
     def vendor(self) -> str:
@@ -129,7 +134,7 @@ class Slide:
     @cached_property
     def fingerprint(self) -> str:
         """Stable id of the content: 32 hexadecimal digits, whatever the file is called."""
-        return fingerprint_file(self.path, self._backend.quick_hash)
+        return fingerprint_file(self.path, self._backend.quick_hash, in_several_files=self.vendor == "dicom")
 
     def with_mpp(self, mpp: float | None) -> Slide:
         """Open the same file again with the user's scale (or, with None, the file's own)."""
@@ -161,7 +166,11 @@ class Slide:
         ------
         UnreadableSlideError
             If the pixels are damaged.
+        ValueError
+            If there is no such level or the size is negative.
         """
+        if not 0 <= level < self.level_count or min(size) < 0:
+            raise ValueError(f"{self.path.name} has levels 0 to {self.level_count - 1} and regions of positive size, not level {level} and {size}")
         downsample = self.level_downsamples[level]
         column, row = (math.floor(value / downsample + 0.5) for value in location)
         return read_window(self._backend, level, column, row, *size)
@@ -210,22 +219,31 @@ class Slide:
 
         return [dask.array.from_array(level, level.chunks, name=f"{self.fingerprint}-{level.index}", asarray=False) for level in self.levels]
 
-    def thumbnail(self, size: tuple[int, int]) -> np.ndarray:
+    def thumbnail(self, size: tuple[int, int], cancel: CancellationToken | None = None) -> np.ndarray:
         """Average the whole slide.
 
         Parameters
         ----------
         size
             (width, height) to fit into; the aspect stays.
+        cancel
+            Asked once per block of 8 megapixels.
 
         Returns
         -------
         np.ndarray
-            uint8 (h, w, 3), exact at any downsample; memory is bounded even where the file has one level only.
+            uint8 (h, w, 3); memory is bounded even where the file has one level only.
+
+        Raises
+        ------
+        ValueError
+            If the size is not positive.
         """
+        if min(size) < 1:
+            raise ValueError(f"a thumbnail has at least one pixel, not {size[0]} x {size[1]}")
         width, height = self.dimensions
         scale = min(size[0] / width, size[1] / height, 1.0)
-        return stream_thumbnail(self._backend, (max(1, round(width * scale)), max(1, round(height * scale))), self._threads)
+        return stream_thumbnail(self._backend, (max(1, round(width * scale)), max(1, round(height * scale))), self._threads, cancel or CancellationToken())
 
     @cached_property
     def _cache(self) -> ChunkCache:

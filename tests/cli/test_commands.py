@@ -168,7 +168,7 @@ def test_an_output_folder_that_is_a_file_is_said_before_any_work(slide_path, tmp
     (tmp_path / "out").touch()
     result = run("classify", slide_path, "--classifier", "breast-malignancy", "--out", tmp_path / "out" / "deeper")
     assert result.returncode == 2
-    assert "is a file" in sentence_of(result)
+    assert "is no folder" in sentence_of(result)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
@@ -176,7 +176,7 @@ def test_an_output_folder_without_permission_is_said(slide_path, tmp_path):
     tmp_path.chmod(0o500)
     result = run("classify", slide_path, "--classifier", "breast-malignancy", "--out", tmp_path / "out")
     assert result.returncode == 2
-    assert "permission denied" in sentence_of(result)
+    assert "ermission denied" in sentence_of(result)
 
 
 def test_of_several_slides_the_good_ones_are_done_and_the_bad_ones_named(slide_path, tmp_path):

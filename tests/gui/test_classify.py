@@ -131,6 +131,35 @@ def test_cancel_ends_within_one_batch_and_leaves_no_half_answer(bench, slide_pat
     assert not bench.tab.card.isVisible()
 
 
+def test_cancelling_a_second_run_leaves_the_first_answer_as_it_was(bench, slide_path, request):
+    bench.open(slide_path)
+    first = bench.classify()
+    before = np.array(bench.overlays["attention"].data)
+    gate = request.getfixturevalue("slow_encoder")
+    bench.click(bench.tab.button)
+    for _ in range(3):
+        gate.release()
+    layer = bench.overlays["attention"]
+    bench.qtbot.waitUntil(lambda: not np.array_equal(np.asarray(layer.data), before, equal_nan=True), timeout=30_000)
+    bench.click(bench.tab.button)
+    for _ in range(5):
+        gate.release()
+    bench.wait_for_jobs()
+    assert np.array_equal(np.asarray(bench.overlays["attention"].data), before, equal_nan=True)
+    assert bench.workbench.classification.prediction is first
+    assert bench.tab.card.isVisible()
+
+
+def test_renaming_the_slide_during_a_run_keeps_its_overlay(bench, slide_path, slow_encoder):
+    bench.open(slide_path)
+    start_and_wait_for_overlay(bench, slow_encoder)
+    bench.viewer.layers["CMU-1-Small-Region"].name = "renamed"
+    for _ in range(10_000):
+        slow_encoder.release()
+    bench.wait_for_jobs()
+    assert (~np.isnan(np.asarray(bench.overlays["attention"].data))).sum() == bench.workbench.classification.prediction.n_instances
+
+
 def test_an_overlay_deleted_by_hand_stays_deleted_and_breaks_nothing(bench, slide_path, slow_encoder):
     bench.open(slide_path)
     start_and_wait_for_overlay(bench, slow_encoder)

@@ -123,3 +123,45 @@ def test_renaming_a_layer_keeps_it_the_chosen_slide(bench, slide_path):
     assert bench.tab.slide_box.currentText() == "my slide"
     bench.classify()
     assert "my slide · breast-malignancy · attention" in bench.viewer.layers
+
+
+def test_a_corrected_scale_leaves_other_slides_alone(bench, slide_path):
+    bench.open(slide_path)
+    bench.open(slide_path)
+    names = [layer.name for layer in bench.viewer.layers]
+    bench.tab.slide_box.setCurrentIndex(bench.tab.slide_box.findData(names[0]))
+    bench.slide_tab.mpp_field.setValue(0.25)
+    bench.click(bench.slide_tab.mpp_button)
+    assert [layer.name for layer in bench.viewer.layers] == names
+    assert [tuple(layer.scale) for layer in bench.viewer.layers] == [(0.25, 0.25), (0.499, 0.499)]
+
+
+def test_a_slide_that_vanished_cannot_be_rescaled_and_stays_as_it_is(bench, slide_path, tmp_path, notices):
+    import shutil
+
+    copy = shutil.copy(slide_path, tmp_path / "copy.svs")
+    bench.open(copy)
+    (tmp_path / "copy.svs").unlink()
+    bench.slide_tab.mpp_field.setValue(0.25)
+    bench.click(bench.slide_tab.mpp_button)
+    assert "copy.svs does not exist" in notices[0]
+    assert [layer.name for layer in bench.viewer.layers] == ["copy"]
+
+
+def test_a_duplicated_layer_shows_the_same_file(bench, slide_path):
+    from copy import deepcopy
+
+    bench.open(slide_path)
+    layer = bench.viewer.layers[0]
+    data = [deepcopy(level) for level in layer.data]
+    assert np.array_equal(np.asarray(data[0][:10, :10]), np.asarray(layer.data[0][:10, :10]))
+    assert deepcopy(layer.metadata)["napari_mil_slide"] is layer.metadata["napari_mil_slide"]
+
+
+def test_a_sparse_slide_is_shown_where_something_is(bench, shared):
+    entry = bench.open(shared / "data/slides/derived/two-regions-mimic.scn")
+    x, y, width, height = entry.slide.bounds
+    bench.qtbot.wait(100)
+    _, at_y, at_x = bench.viewer.scene.camera.center
+    assert (at_x / 0.5, at_y / 0.5) == pytest.approx((x + width / 2, y + height / 2), rel=1e-3)
+    assert bench.viewer.scene.camera.zoom * height * 0.5 <= bench.viewer.canvas.size[0]

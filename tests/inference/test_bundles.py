@@ -62,7 +62,8 @@ def spoil_card(folder, **changes):
         ({"classes": None}, "incomplete"),
         ({"link": "tanh"}, "contradicts"),
         ({"temperature": 0}, "contradicts"),
-        ({"surprise": 1}, "incomplete"),
+        ({"surprise": 1}, "unknown entries"),
+        ({"temperature": "warm"}, "wrong in temperature"),
     ],
 )
 def test_a_card_that_cannot_be_right_is_refused(classifier, tmp_path, changes, words):

@@ -10,7 +10,7 @@ from napari_mil.errors import CancelledError, ClassifierError, MissingMppError, 
 from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, Partial, Started
 from napari_mil.inference import pipeline
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
-from napari_mil.inference.pipeline import classify, plan_grid, visiting_order
+from napari_mil.inference.pipeline import classify, plan_tiles, visiting_order
 
 
 def test_an_answer_holds_everything_about_its_instances(slide, classifier):
@@ -121,7 +121,7 @@ def test_a_slide_without_scale_is_refused_and_mended_by_the_user(paint, noise, c
 
 def test_uncertain_scales_are_said(paint, noise, classifier):
     slide = paint(noise, mpp=None)
-    grid = plan_grid(slide, classifier.card, None, level=0)
+    grid = plan_tiles(slide, classifier.card, None, level=0).grid
     prediction = classify(slide, classifier, grid=grid, device="cpu")
     assert "scale is unknown" in prediction.provenance["fallbacks"][0]
     coarse = paint(noise, mpp=1.1, name="coarse.tiff")

@@ -43,6 +43,8 @@ class ClassificationController:
         self._settings = replace(settings or Settings(), encoder_threads=max(1, cores - 1))  # one core stays with the window
         self._cards = list_classifiers(self._settings)
         self._run: _Overlays | None = None
+        self._tiles_of: Any = None
+        self._answered: Any = None
         self.prediction: Any = None
         """The last answer, an `inference.prediction.Prediction`."""
         view.classify_requested.connect(self.classify)
@@ -97,14 +99,13 @@ class ClassificationController:
         def work(on_event: OnEvent, cancel: CancellationToken) -> Any:
             import torch  # loads in this thread, if the window's warm-up has not done it yet
 
-            from napari_mil.bags import tissue_mask
-            from napari_mil.inference.pipeline import classify, plan_grid
+            from napari_mil.inference.pipeline import classify, plan_tiles
 
             torch.set_num_threads(settings.encoder_threads)
-            mask = tissue_mask(slide) if request.tissue == DETECT else drawn
-            cancel.raise_if_cancelled()
-            grid = plan_grid(slide, request.card, mask, level=request.level)
-            return classify(slide, request.card, device=request.device, grid=grid, mask=mask, focus=focus, on_event=on_event, cancel=cancel, settings=settings)
+            plan = plan_tiles(slide, request.card, "auto" if request.tissue == DETECT else drawn, level=request.level, cancel=cancel)
+            return classify(
+                slide, request.card, device=request.device, grid=plan.grid, mask=plan.tissue, focus=focus, on_event=on_event, cancel=cancel, settings=settings
+            )
 
         return work
 
@@ -139,7 +140,7 @@ class ClassificationController:
     def _on_succeeded(self, run: _Overlays, prediction: Any) -> None:
         if run is not self._run:
             return
-        self.prediction = prediction
+        self.prediction, self._answered = prediction, run.request.entry.slide
         run.show(np.arange(prediction.n_instances), prediction.columns())
         run.finish()
         self._view.set_idle()
@@ -156,9 +157,17 @@ class ClassificationController:
     def _on_failed(self, run: _Overlays, sentence: str, details: str) -> None:
         if run is not self._run:
             return
+        run.drop()
         self._view.set_idle()
         self._view.set_message(sentence + (f"\n\n{details}" if details else ""))
         self._notify(sentence)
+        self._show_card_again()
+
+    def _show_card_again(self) -> None:
+        """Bring back the answer that stood before, if it is about the slide that is shown."""
+        current = self._state.current
+        if self.prediction is not None and current is not None and self._answered is current.slide:
+            self._view.card.show()
 
     def _on_cancelled(self, run: _Overlays) -> None:
         if run is not self._run:
@@ -166,6 +175,7 @@ class ClassificationController:
         run.drop()
         self._view.set_idle()
         self._view.set_message("Cancelled.")
+        self._show_card_again()
 
     def _stop_without_slide(self) -> None:
         """Cancel the run whose slide is being closed."""
@@ -197,7 +207,9 @@ class ClassificationController:
         entry = self._state.current
         downsamples = entry.slide.level_downsamples if entry is not None else ()
         choices = [(BY_SCALE, f"{card.tile_px} px at {card.mpp:g} µm/px"), *((str(k), f"{card.tile_px} px of level {k}") for k in range(len(downsamples)))]
-        self._view.set_tile_choices(choices, self._view.tiles if self._view.tiles != "None" else BY_SCALE)
+        same_slide = entry is not None and entry.slide is self._tiles_of
+        self._tiles_of = entry.slide if entry is not None else None
+        self._view.set_tile_choices(choices, self._view.tiles if same_slide else BY_SCALE)  # a level says nothing about another slide
 
 
 class _Overlays:
@@ -208,19 +220,19 @@ class _Overlays:
         self.grid: TileGrid | None = None
         self.remarks: list[str] = []
         self._layers: dict[str, Any] = {}
-        self._new: set[str] = set()
+        self._before: dict[str, tuple[np.ndarray, tuple[float, ...], tuple[float, ...]]] = {}
         self._raw: dict[str, np.ndarray] = {}
 
     def start(self, event: Started) -> None:
         """Lay out the grid; outline the tissue it lies on."""
         self.grid = event.grid
         entry = self.request.entry
-        if event.tissue is not None and self.request.tissue == DETECT and self._book.find(entry.layer_name) is not None:
-            self._book.put_tissue(tissue_layer_name(entry), event.tissue.mask, tissue_arguments(entry.slide, event.tissue))
+        if event.tissue is not None and self.request.tissue == DETECT and self._book.layer_of(entry.slide) is not None:
+            self._book.put_tissue(entry.slide, tissue_layer_name(entry), event.tissue.mask, tissue_arguments(entry.slide, event.tissue))
 
     def show(self, indices: np.ndarray, columns: dict[str, np.ndarray]) -> None:
         """Draw the values of some tiles; the first time this makes the layers."""
-        if self.grid is None or self._book.find(self.request.entry.layer_name) is None:
+        if self.grid is None or self._book.layer_of(self.request.entry.slide) is None:
             return  # the slide was closed meanwhile
         for spec in overlay_specs(list(columns), self.request.card.classes):
             values = columns[spec.column]
@@ -241,18 +253,26 @@ class _Overlays:
                 layer.refresh(thumbnail=True, highlight=False, extent=False)
 
     def drop(self) -> None:
-        """Remove the layers this run made: half an answer is none."""
-        for name in self._new:
-            self._book.remove(name)
+        """Take back what this run drew: half an answer is none, and the whole one before it still holds."""
+        layers = self._book.viewer.layers
+        for column, layer in self._layers.items():
+            if layer not in layers:
+                continue
+            if column in self._before:
+                layer.data, layer.scale, layer.translate = self._before[column]
+            else:
+                layers.remove(layer)
 
     def _add(self, spec: OverlaySpec, image: np.ndarray) -> None:
         assert self.grid is not None
         slide, grid = self.request.entry.slide, self.grid
-        name = f"{self.request.entry.layer_name} · {self.request.card.name} · {spec.title}"
-        if self._book.find(name) is None:
-            self._new.add(name)
+        shown = self._book.layer_of(slide)
+        name = f"{shown.name if shown is not None else slide.name} · {self.request.card.name} · {spec.title}"
+        earlier = self._book.find(name)
+        if earlier is not None:
+            self._before[spec.column] = (np.array(earlier.data), tuple(earlier.scale), tuple(earlier.translate))
         legend = f"{self.request.card.name} · {spec.title}" + (" (rank)" if spec.scale == "rank" else "")
-        layer = self._book.put_overlay(name, image, legend, spec.visible, overlay_arguments(slide, grid))
+        layer = self._book.put_overlay(slide, name, image, legend, spec.visible, overlay_arguments(slide, grid))
         self._layers[spec.column] = layer
         self._book.describe(layer, lambda world: hover_text(grid, slide, spec, self._raw[spec.column], world))
 
@@ -267,7 +287,7 @@ def answer_line(card: ClassifierCard, prediction: Any) -> str:
     """Calibration, tiles, seconds and how good the classifier is, in one line."""
     facts = [
         "calibrated" if card.calibrated else "not calibrated",
-        f"{prediction.n_instances} tiles",
+        "1 tile" if prediction.n_instances == 1 else f"{prediction.n_instances} tiles",
         f"{prediction.provenance['seconds']:.1f} s on {prediction.provenance['device']}",
     ]
     headline = card.evaluation.get("headline")

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from qtpy.QtCore import QTimer
+
 from napari_mil.bags import TissueMask, tissue_mask
+from napari_mil.errors import NapariMilError
 from napari_mil.events import CancellationToken, OnEvent
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.layer_book import LayerBook
@@ -47,10 +50,23 @@ class SlidesController:
         events.removed.disconnect(self._on_removed)
 
     def _on_layers(self, _: Any = None) -> None:
+        known = {entry.slide for entry in self._state.slides}
         self._state.set_slides(self._book.slides())
+        for entry in self._state.slides:
+            if entry.slide not in known and entry.slide.bounds != (0, 0, *entry.slide.dimensions):
+                QTimer.singleShot(0, partial(self._show_bounds, entry.slide))  # after napari has fitted the whole canvas
         for layer in self._book.viewer.layers:
             if SLIDE_KEY in layer.metadata:
                 layer.events.name.connect(self._on_layers)
+
+    def _show_bounds(self, slide: Slide) -> None:
+        """Fit the view to what a sparse slide stores."""
+        x, y, width, height = slide.bounds
+        unit = slide.mpp or 1.0
+        viewer = self._book.viewer
+        canvas_height, canvas_width = viewer.canvas.size
+        viewer.scene.camera.center = (0, (y + height / 2) * unit, (x + width / 2) * unit)
+        viewer.scene.camera.zoom = 0.95 * min(canvas_width / (width * unit), canvas_height / (height * unit))
 
     def _on_removed(self, event: Any) -> None:
         slide = event.value.metadata.get(SLIDE_KEY)
@@ -79,17 +95,20 @@ class SlidesController:
     def _on_mpp(self, mpp: float) -> None:
         """Open the slide again with the user's scale, in the place of its layer."""
         entry = self._state.current
-        if entry is None:
+        layer = self._book.layer_of(entry.slide) if entry is not None else None
+        if entry is None or layer is None:
             return
         viewer = self._book.viewer
-        layer = self._book.find(entry.layer_name)
-        position = viewer.layers.index(layer)
-        data, arguments, _ = slide_layer(entry.slide.with_mpp(mpp))
-        for other in [other.name for other in viewer.layers if other.name.startswith(f"{entry.layer_name} ")]:
-            self._book.remove(other)  # made at another scale
+        name, position = layer.name, viewer.layers.index(layer)
+        try:
+            data, arguments, _ = slide_layer(entry.slide.with_mpp(mpp))
+        except NapariMilError as error:
+            self._notify(str(error))
+            return
+        self._book.remove_made_from(entry.slide)  # at another scale
         viewer.layers.remove(layer)
-        viewer.add_image(data, **{**arguments, "name": entry.layer_name})
-        viewer.layers.move(len(viewer.layers) - 1, position)
+        viewer.add_image(data, **{**arguments, "name": name})
+        viewer.layers.move(len(viewer.layers) - 1, min(position, len(viewer.layers) - 1))
         viewer.reset_view()
 
     def _on_tissue(self) -> None:
@@ -98,7 +117,7 @@ class SlidesController:
             return
 
         def work(on_event: OnEvent, cancel: CancellationToken) -> TissueMask:
-            return tissue_mask(entry.slide)
+            return tissue_mask(entry.slide, cancel)
 
         self._view.set_tissue("Looking for tissue…", busy=True)
         job = self._jobs.start(TISSUE_JOB, work)
@@ -106,9 +125,9 @@ class SlidesController:
         job.failed.connect(lambda sentence, _: self._on_tissue_failed(sentence))
 
     def _on_tissue_found(self, entry: OpenSlide, mask: TissueMask) -> None:
-        if self._book.find(entry.layer_name) is None:
+        if self._book.layer_of(entry.slide) is None:
             return
-        self._book.put_tissue(tissue_layer_name(entry), mask.mask, tissue_arguments(entry.slide, mask))
+        self._book.put_tissue(entry.slide, tissue_layer_name(entry), mask.mask, tissue_arguments(entry.slide, mask))
         text = f"{mask.fraction:.0%} of the slide, outlined; paint and erase in its layer." if mask.mask.any() else "No tissue found; paint it in the layer."
         self._view.set_tissue(text)
 

@@ -90,17 +90,17 @@ class ClassifyTab(QWidget):
     @property
     def tissue(self) -> str:
         """Key of the chosen way to find tissue."""
-        return str(self.tissue_box.currentData())
+        return str(self.tissue_box.currentData() or "")
 
     @property
     def tiles(self) -> str:
         """Key of the chosen scale of tiles."""
-        return str(self.tiles_box.currentData())
+        return str(self.tiles_box.currentData() or "")
 
     @property
     def device(self) -> str:
         """Key of the chosen device."""
-        return str(self.device_box.currentData())
+        return str(self.device_box.currentData() or "")
 
     def set_idle(self) -> None:
         """Offer to classify."""
