@@ -98,7 +98,13 @@ def tissue_mask(slide: Slide, cancel: CancellationToken | None = None) -> Tissue
     downsample_xy = (width / thumbnail.shape[1], height / thumbnail.shape[0])
     mpp = slide.mpp or 0.5
     smallest_piece = max(4, round(SMALLEST_PIECE_UM2 / (mpp**2 * downsample_xy[0] * downsample_xy[1])))
-    return TissueMask(_segment(thumbnail, smallest_piece), downsample_xy)
+    # Outside of what is stored there is nothing to find, and its white would be taken for glass.
+    x, y, stored_width, stored_height = slide.bounds
+    left, top = int(x / downsample_xy[0]), int(y / downsample_xy[1])
+    right, bottom = math.ceil((x + stored_width) / downsample_xy[0]), math.ceil((y + stored_height) / downsample_xy[1])
+    mask = np.zeros(thumbnail.shape[:2], bool)
+    mask[top:bottom, left:right] = _segment(thumbnail[top:bottom, left:right], smallest_piece)
+    return TissueMask(mask, downsample_xy)
 
 
 def _wanted_downsample(slide: Slide) -> float:
@@ -109,28 +115,36 @@ def _wanted_downsample(slide: Slide) -> float:
 
 def _segment(thumbnail: np.ndarray, smallest_piece: int) -> np.ndarray:
     """Return bool (h, w) from uint8 (h, w, 3)."""
-    rgb = thumbnail.astype(np.float32) / 255
-    value = rgb.max(2)
-    saturation = gaussian(_saturation(rgb / _glass_colour(rgb, value)), 1)
-    lit = value > DARKEST_VALUE
+    lit = thumbnail.max(2) > DARKEST_VALUE * 255
+    saturation = gaussian(_saturation(thumbnail, _glass_colour(thumbnail)), 1)
     tissue = lit & (saturation > _threshold(saturation[lit]))
     tissue = remove_small_objects(tissue, max_size=smallest_piece - 1)
     return remove_small_holes(tissue, max_size=smallest_piece - 1)
 
 
-def _saturation(rgb: np.ndarray) -> np.ndarray:
-    """HSV saturation (max - min) / max of float (h, w, 3)."""
-    largest = rgb.max(2)
-    return (largest - rgb.min(2)) / np.maximum(largest, 1e-6)
+def _saturation(pixels: np.ndarray, white: np.ndarray) -> np.ndarray:
+    """HSV saturation (max - min) / max, float32 (h, w), of uint8 (h, w, 3) divided by a colour (3,); plane by plane, to spare memory."""
+    largest = pixels[..., 0] * np.float32(1 / white[0])
+    smallest = largest.copy()
+    for channel in (1, 2):
+        plane = pixels[..., channel] * np.float32(1 / white[channel])
+        np.maximum(largest, plane, out=largest)
+        np.minimum(smallest, plane, out=smallest)
+    np.subtract(largest, smallest, out=smallest)
+    np.maximum(largest, 1e-6, out=largest)
+    return np.divide(smallest, largest, out=smallest)
 
 
-def _glass_colour(rgb: np.ndarray, value: np.ndarray) -> np.ndarray:
+def _glass_colour(pixels: np.ndarray) -> np.ndarray:
     """Return the median colour (3,) of what is as bright as the brightest and nearly grey; white where there is no such thing."""
-    bright = value >= 0.9 * np.quantile(value, 0.99)
-    nearly_grey = bright & (_saturation(rgb) < 2 * SATURATION_LIMITS[1]) & (value > 0.3)
-    if nearly_grey.mean() < 0.01:
-        return np.ones(3, np.float32)
-    return np.maximum(np.median(rgb[nearly_grey], 0), 0.3)
+    white = np.full(3, 255, np.float32)
+    value = pixels.max(2)
+    bright = value >= max(0.9 * np.quantile(value, 0.99), 0.3 * 255)
+    nearly_grey = pixels[bright]
+    nearly_grey = nearly_grey[_saturation(nearly_grey[None], white)[0] < 2 * SATURATION_LIMITS[1]]
+    if len(nearly_grey) < 0.01 * value.size:
+        return white
+    return np.maximum(np.median(nearly_grey, 0), 0.3 * 255).astype(np.float32)
 
 
 def _threshold(saturation: np.ndarray) -> float:

@@ -45,8 +45,11 @@ def stratified_group_folds(labels: Sequence[int] | np.ndarray, groups: Sequence[
     filled = np.zeros((folds, len(classes)))
     groups_in = np.zeros(folds)
     assigned = np.empty(len(unique), int)
-    for g in order:
-        unevenness = [(np.std(filled + share[g] * (np.arange(folds)[:, None] == f), axis=0).sum(), groups_in[f], f) for f in range(folds)]
+    for done, g in enumerate(order):
+        empty = np.flatnonzero(groups_in == 0)
+        # No fold may stay empty: the last groups go where there is none yet.
+        open_folds = empty if len(empty) >= len(order) - done else np.arange(folds)
+        unevenness = [(np.std(filled + share[g] * (np.arange(folds)[:, None] == f), axis=0).sum(), groups_in[f], int(f)) for f in open_folds]
         fold = min(unevenness)[2]
         filled[fold] += share[g]
         groups_in[fold] += 1

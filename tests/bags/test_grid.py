@@ -98,6 +98,14 @@ def test_an_edge_tile_counts_tissue_of_the_part_inside():
     assert len(grid) == 9, "the last column hangs over by 140 pixels"
 
 
+@given(size=st.integers(20, 400), mpp=st.floats(0.3, 3))
+def test_full_tissue_is_full_and_no_minimum_is_none(size, mpp):
+    canvas = Canvas(1000, 1300)
+    full, none = (TissueMask(np.full((37, 29), value), (1000 / 29, 1300 / 37)) for value in (True, False))
+    assert len(tile_grid(canvas, size, mpp, mask=full, min_tissue=1.0)) == len(tile_grid(canvas, size, mpp))
+    assert len(tile_grid(canvas, size, mpp, mask=none, min_tissue=0.0)) == len(tile_grid(canvas, size, mpp))
+
+
 def test_tiles_by_level_need_no_scale():
     grid = tile_grid(Canvas(1000, 800, mpp=None, downsamples=(1.0, 4.0)), 100, level=1)
     assert (grid.tile_size0, grid.level, grid.mpp) == (400.0, 1, None)

@@ -4,9 +4,11 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ TOOL = [sys.executable, "-m", "napari_mil"]
 
 
 def run(*arguments, **options):
-    return subprocess.run([*TOOL, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options)
+    return subprocess.run([*TOOL, *map(str, arguments)], capture_output=True, text=True, errors="replace", timeout=300, check=False, **options)
 
 
 def sentence_of(result):
@@ -144,6 +146,11 @@ def test_a_slide_without_scale_names_the_way_out_which_works(paint, noise, tmp_p
         (["--slide-mpp", "coarse"], "invalid float value"),
         (["--level", "7"], "no level 7"),
         (["--tile-px", "-5"], "tile_px cannot be"),
+        (["--tile-px", "0"], "tile_px cannot be"),
+        (["--tile-px", "4"], "too small for the encoder"),
+        (["--tile-px", "20000"], "no tile of 20000 px is half covered"),
+        (["--mpp", "0"], "mpp cannot be"),
+        (["--level", "0", "--mpp", "2"], "not both"),
         (["--mpp", "0.01"], "too coarse"),
         (["--device", "tpu"], "invalid choice"),
         (["--classifier", "lung"], "no classifier named 'lung'"),
@@ -186,6 +193,63 @@ def test_of_several_slides_the_good_ones_are_done_and_the_bad_ones_named(slide_p
     assert "bad.svs is not a slide" in result.stderr
     assert "1 of 2 slides failed" in result.stderr
     assert (tmp_path / "out" / "CMU-1-Small-Region" / "prediction.json").is_file()
+
+
+def test_a_reader_who_leaves_does_not_stop_the_work(slide_path, paint, noise, tmp_path):
+    other = paint(noise, name="other.tiff").path
+    command = [*TOOL, "classify", slide_path, other, "--classifier", "breast-malignancy", "--mask", "none", "--device", "cpu", "--out", tmp_path / "out"]
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        process.stderr.read()
+    assert process.returncode == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CMU-1-Small-Region", "other"]
+
+
+def test_the_same_slide_twice_is_done_once(slide_path, tmp_path):
+    result = run("classify", slide_path, slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path)
+    assert result.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["CMU-1-Small-Region"]
+    assert "kept" in result.stdout.splitlines()[1]
+
+
+def test_files_of_somebody_else_are_left_alone(slide_path, tmp_path):
+    foreign = tmp_path / "CMU-1-Small-Region"
+    foreign.mkdir()
+    (foreign / "prediction.json").write_text("[]")
+    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (foreign / "prediction.json").read_text() == "[]"
+    assert (tmp_path / "CMU-1-Small-Region-2" / "prediction.json").is_file()
+
+
+def test_what_an_interrupted_run_left_is_replaced(slide_path, tmp_path):
+    folder = tmp_path / "CMU-1-Small-Region"
+    (folder / ".partial-x").mkdir(parents=True)
+    (folder / "instances.csv").write_text("x,y")
+    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["instances.csv", "prediction.json"]
+
+
+def test_names_a_terminal_cannot_show_do_not_break_the_run(slide_path, tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path / "b") + b"\xff\xc3\xa4.svs"))
+    shutil.copy(slide_path, path)
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    result = run("classify", path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path / "out", env=environment)
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "out").rglob("prediction.json"))) == 1
+
+
+def test_an_interrupt_while_tissue_is_looked_for_ends_the_run_too(slide_path, monkeypatch):
+    from napari_mil.bags import tissue_mask
+    from napari_mil.errors import CancelledError
+    from napari_mil.events import CancellationToken
+    from napari_mil.slides import open_slide
+
+    token = CancellationToken()
+    token.cancel()
+    with open_slide(slide_path) as slide, pytest.raises(CancelledError):
+        tissue_mask(slide, token)
 
 
 def test_an_interrupt_ends_the_run_and_writes_nothing(slide_path, tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,28 @@ def test_the_fingerprint_follows_weights_and_calibration(make_classifier):
     assert make_classifier().fingerprint == make_classifier().fingerprint
     assert make_classifier().fingerprint != make_classifier(temperature=2.0).fingerprint
     assert make_classifier().fingerprint != make_classifier(aggregator="abmil").fingerprint
+
+
+def test_the_fingerprint_follows_options_that_change_the_answer_alone(make_classifier):
+    plain, weighted = make_classifier("dsmil"), make_classifier("dsmil")
+    card = replace(weighted.card, aggregator={"name": "dsmil", "options": {"lambda_": 0.0}})
+    assert replace(weighted, card=card).fingerprint != plain.fingerprint
+
+
+def test_a_copy_of_a_bundle_is_called_after_its_folder(classifier, tmp_path):
+    settings = Settings(user_folder=tmp_path)
+    for name in ("first", "second"):
+        classifier.save(tmp_path / "classifiers" / name, "")
+    cards = list_classifiers(settings)
+    assert [cards[name].name for name in ("first", "second")] == ["first", "second"]
+
+
+@pytest.mark.parametrize("aggregator", [{"name": "dsmil", "options": {"lambda_": 2}}, {"name": "abmil", "options": {"activation": "gelu"}}, {}])
+def test_options_that_cannot_be_are_refused_in_words(classifier, tmp_path, aggregator):
+    classifier.save(tmp_path / "mine", "")
+    spoil_card(tmp_path / "mine", aggregator=aggregator)
+    with pytest.raises(ClassifierError, match="cannot be loaded"):
+        load_classifier(tmp_path / "mine")
 
 
 def test_the_users_own_classifiers_stand_behind_the_shipped_ones(classifier, tmp_path):

@@ -1,4 +1,5 @@
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 from napari_mil.bags import Bag, tile_grid, tissue_mask
 from napari_mil.encoders import create_encoder
-from napari_mil.errors import CancelledError, ClassifierError, MissingMppError, NoTissueError
+from napari_mil.errors import CancelledError, ClassifierError, MissingMppError, NapariMilError, NoTissueError
 from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, Partial, Started
 from napari_mil.inference import pipeline
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
@@ -197,6 +198,40 @@ def test_a_gpu_too_small_for_one_tile_gives_way_to_the_cpu():
     assert encoder.encode(tiles).shape == (4, 78)
     assert encoder.encoder.device.type == "cpu"
     assert "the CPU is used" in said[-1].message
+
+
+def test_a_mask_is_not_guessed_from_a_word(slide, classifier):
+    with pytest.raises(NapariMilError, match="not 'none'"):
+        classify(slide, classifier, mask="none")
+
+
+def test_a_given_grid_is_used_without_looking_for_tissue(slide, classifier, monkeypatch):
+    monkeypatch.setattr(pipeline, "tissue_mask", lambda *_: pytest.fail("looked for tissue"))
+    grid = tile_grid(slide, 128, 0.6)
+    prediction = classify(slide, classifier, grid=grid, device="cpu")
+    assert prediction.n_instances == len(grid)
+    assert prediction.provenance["tissue"] is None
+
+
+def test_the_scale_is_judged_before_tissue_is_looked_for(paint, noise, classifier, monkeypatch):
+    monkeypatch.setattr(pipeline, "tissue_mask", lambda *_: pytest.fail("looked for tissue"))
+    with pytest.raises(MissingMppError):
+        plan_tiles(paint(noise, mpp=None), classifier.card)
+
+
+def test_an_unknown_device_is_named(features, classifier):
+    with pytest.raises(NapariMilError, match="'tpu9'"):
+        classify(Bag(features), classifier, device="tpu9")
+
+
+def test_encoding_leaves_the_threads_of_others_as_they_were():
+    seen = []
+    before = torch.get_num_threads()
+    create_encoder("texture", device="cpu", threads=2).encode(np.zeros((4, 64, 64, 3), np.uint8))
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert [torch.get_num_threads(), *seen] == [before, before]
 
 
 def test_a_full_cpu_is_not_hidden():

@@ -157,6 +157,42 @@ def test_plain_pictures_open_without_a_scale(tmp_path, noise):
         assert np.array_equal(slide.read_region((5, 7), 0, (30, 20)), noise[7:27, 5:35])
 
 
+def test_a_picture_is_judged_by_its_header_before_it_is_decoded(tmp_path):
+    path = tmp_path / "huge.png"
+    Image.new("L", (25_000, 24_000)).save(path)
+    with pytest.raises(UnreadableSlideError, match=r"huge\.png is a plain picture of 600 MP, more than 500"):
+        open_slide(path)
+
+
+def test_a_picture_beyond_pillows_own_limit_opens_without_a_word(tmp_path, recwarn):
+    Image.new("L", (14_000, 13_000)).save(tmp_path / "large.png")
+    with open_slide(tmp_path / "large.png") as slide:
+        assert slide.dimensions == (14_000, 13_000)
+    assert not recwarn.list
+
+
+def test_sixteen_bit_pictures_are_refused_not_saturated(tmp_path):
+    Image.fromarray(np.full((20, 20), 30_000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(UnreadableSlideError, match="more than 8 bits"):
+        open_slide(tmp_path / "deep.png")
+
+
+def test_senseless_regions_are_refused_as_such(slide):
+    for level, size in ((-1, (5, 5)), (7, (5, 5)), (0, (-5, 5))):
+        with pytest.raises(ValueError, match="levels 0 to 0"):
+            slide.read_region((0, 0), level, size)
+    with pytest.raises(ValueError, match="at least one pixel"):
+        slide.thumbnail((0, 10))
+
+
+def test_any_file_of_a_dicom_slide_is_the_same_slide(shared):
+    fingerprints = set()
+    for path in (shared / "data/slides/dicom/CMU-1-Small-Region").glob("*.dcm"):
+        with open_slide(path) as slide:
+            fingerprints.add(slide.fingerprint)
+    assert len(fingerprints) == 1
+
+
 def test_transparent_pictures_are_on_white(tmp_path):
     Image.new("RGBA", (20, 20), (10, 20, 30, 0)).save(tmp_path / "clear.png")
     with open_slide(tmp_path / "clear.png") as slide:
