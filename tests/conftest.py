@@ -31,7 +31,7 @@ def slide(slide_path):
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder with more real data; absent outside the workplace."""
+    """The folder with more real data, where it stands beside the checkout."""
     if not SHARED.is_dir():
         pytest.skip("the shared data is not beside this checkout")
     return SHARED
