@@ -70,3 +70,28 @@ def noise():
     random = np.random.default_rng(7)
     coarse = np.kron(random.integers(60, 256, (20, 16, 3)), np.ones((31, 31, 1)))[:601, :467]
     return np.clip(coarse + random.integers(-40, 40, coarse.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def spoil(slide_path):
+    """Return a function that puts something that is no slide at a path."""
+
+    def put(kind, path):
+        if kind == "empty":
+            path.touch()
+        elif kind == "text":
+            path.write_text("this is not a slide\n")
+        elif kind == "truncated":
+            path.write_bytes(slide_path.read_bytes()[:150_000])
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "noise":
+            path.write_bytes(np.random.default_rng(0).bytes(40_000))
+        elif kind == "damaged picture":
+            path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 50)
+        elif kind == "dangling link":
+            path.symlink_to(path.with_name("nowhere"))
+        else:
+            assert kind == "missing"
+
+    return put

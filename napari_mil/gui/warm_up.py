@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from importlib import import_module
 
 FIRST_LAYER = ("scipy.ndimage",)
@@ -16,10 +17,8 @@ def import_beside(modules: tuple[str, ...]) -> threading.Thread:
 
     def run() -> None:
         for name in modules:
-            try:
+            with suppress(Exception):  # whoever needs it will see why; a window closed at once ends imports in any way
                 import_module(name)
-            except ImportError:
-                continue
 
     thread = threading.Thread(target=run, daemon=True, name="warm-up")
     thread.start()

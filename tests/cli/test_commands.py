@@ -91,23 +91,10 @@ def test_json_is_one_object_per_slide(slide_path, tmp_path):
     assert result.stderr == ""
 
 
-def spoil(kind, path, original):
-    if kind == "empty":
-        path.touch()
-    elif kind == "text":
-        path.write_text("this is not a slide\n")
-    elif kind == "truncated":
-        path.write_bytes(original.read_bytes()[:150_000])
-    elif kind == "folder":
-        path.mkdir()
-    elif kind == "noise":
-        path.write_bytes(np.random.default_rng(0).bytes(40_000))
-
-
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "truncated", "folder", "noise"])
-def test_what_is_no_slide_is_one_sentence_and_exit_code_2(kind, slide_path, tmp_path):
+def test_what_is_no_slide_is_one_sentence_and_exit_code_2(kind, spoil, tmp_path):
     path = tmp_path / "slide.svs"
-    spoil(kind, path, slide_path)
+    spoil(kind, path)
     result = run("classify", path, "--classifier", "breast-malignancy", "--out", tmp_path / "out")
     assert result.returncode == 2
     assert "slide.svs" in sentence_of(result)

@@ -76,16 +76,9 @@ def test_a_corrected_scale_moves_the_layer_and_drops_what_was_made_at_the_old_on
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "folder", "truncated"])
-def test_what_is_no_slide_is_a_notice_and_the_window_lives_on(bench, notices, slide_path, tmp_path, kind):
+def test_what_is_no_slide_is_a_notice_and_the_window_lives_on(bench, notices, slide_path, spoil, tmp_path, kind):
     path = tmp_path / "scan_07.svs"
-    if kind == "empty":
-        path.touch()
-    elif kind == "text":
-        path.write_text("no slide")
-    elif kind == "folder":
-        path.mkdir()
-    elif kind == "truncated":
-        path.write_bytes(slide_path.read_bytes()[:150_000])
+    spoil(kind, path)
     bench.open(path)
     assert len(notices) == 1
     assert "scan_07.svs" in notices[0]
