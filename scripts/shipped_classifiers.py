@@ -72,7 +72,6 @@ BASELINES = {
     "colour statistics, mean and extremes": lambda bag: np.concatenate([bag.mean(0), bag.min(0), bag.max(0)]),
 }
 """What a plain logistic regression sees of a bag of colour statistics: the usual average, and a stronger summary."""
-STRONGEST_BASELINE = "colour statistics, mean and extremes"
 
 
 def colour_baseline(bags: Sequence[np.ndarray], summary: str, labels: np.ndarray, groups: Sequence[str], folds: np.ndarray) -> np.ndarray:

@@ -51,9 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     prepare_output(arguments.out)
     from napari_mil.inference.classifier import load_classifier  # torch loads only once the arguments are right
 
-    for path in arguments.slides:  # a typing error in the only path is said before two seconds of loading
-        if len(arguments.slides) == 1:
-            open_slide(path, arguments.slide_mpp).close()
+    if len(arguments.slides) == 1:  # a typing error is said before two seconds of loading
+        open_slide(arguments.slides[0], arguments.slide_mpp).close()
     classifier = load_classifier(card)
     cancel = cancel_on_interrupt()
     failed = 0

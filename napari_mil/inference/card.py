@@ -66,6 +66,11 @@ class ClassifierCard:
         return self.link == "multi-label"
 
     @property
+    def shipped(self) -> bool:
+        """Whether it came with the package, and not from the user."""
+        return self.folder is not None and self.folder.parent == SHIPPED
+
+    @property
     def calibrated(self) -> bool:
         """Whether a temperature was fitted."""
         return self.temperature != 1.0

@@ -135,6 +135,8 @@ def test_cancelling_a_second_run_leaves_the_first_answer_as_it_was(bench, slide_
     bench.open(slide_path)
     first = bench.classify()
     before = np.array(bench.overlays["attention"].data)
+    place = tuple((first.coords[7] + first.tile_size0 / 2)[::-1] * 0.499)
+    hovered = bench.overlays["attention"].get_status(place, world=True)["value"]
     gate = request.getfixturevalue("slow_encoder")
     bench.click(bench.tab.button)
     for _ in range(3):
@@ -146,6 +148,7 @@ def test_cancelling_a_second_run_leaves_the_first_answer_as_it_was(bench, slide_
         gate.release()
     bench.wait_for_jobs()
     assert np.array_equal(np.asarray(bench.overlays["attention"].data), before, equal_nan=True)
+    assert bench.overlays["attention"].get_status(place, world=True)["value"] == hovered != ""
     assert bench.workbench.classification.prediction is first
     assert bench.tab.card.isVisible()
 

@@ -55,6 +55,7 @@ def test_the_users_own_classifiers_stand_behind_the_shipped_ones(classifier, tmp
     classifier.save(tmp_path / "classifiers" / "mine", "")
     names = list(list_classifiers(settings))
     assert names[-1] == "mine"
+    assert [card.shipped for card in list_classifiers(settings).values()] == [True] * (len(names) - 1) + [False]
     assert find_card("mine", settings).title == "Nothing it has learned"
 
 

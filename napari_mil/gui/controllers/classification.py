@@ -19,6 +19,7 @@ from napari_mil.gui.state import ClassifyRequest, OpenSlide, WindowState
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.inference.card import ClassifierCard, list_classifiers
 from napari_mil.settings import Settings
+from napari_mil.slides import Slide
 
 CLASSIFY_JOB = "classify"
 DETECT, FROM_LAYER, WHOLE = "detect", "layer", "whole"
@@ -43,8 +44,8 @@ class ClassificationController:
         self._settings = replace(settings or Settings(), encoder_threads=max(1, cores - 1))  # one core stays with the window
         self._cards = list_classifiers(self._settings)
         self._run: _Overlays | None = None
-        self._tiles_of: Any = None
-        self._answered: Any = None
+        self._tiles_of: Slide | None = None
+        self._answered: Slide | None = None
         self.prediction: Any = None
         """The last answer, an `inference.prediction.Prediction`."""
         view.classify_requested.connect(self.classify)
@@ -57,7 +58,9 @@ class ClassificationController:
         state.current_changed.connect(self._offer_choices)
         book.viewer.layers.events.inserted.connect(self._offer_tissue)
         book.viewer.layers.events.removed.connect(self._offer_tissue)
-        view.set_classifiers([(card.name, "", classifier_line(card)) for card in self._cards.values()], next(iter(self._cards), None))
+        view.set_classifiers(
+            [(card.name, "" if card.shipped else "mine", classifier_line(card)) for card in self._cards.values()], next(iter(self._cards), None)
+        )
         view.set_devices(device_choices(), "auto")
         self._offer_slides()
         self._offer_choices()
@@ -220,7 +223,7 @@ class _Overlays:
         self.grid: TileGrid | None = None
         self.remarks: list[str] = []
         self._layers: dict[str, Any] = {}
-        self._before: dict[str, tuple[np.ndarray, tuple[float, ...], tuple[float, ...]]] = {}
+        self._before: dict[str, tuple[np.ndarray, tuple[float, ...], tuple[float, ...], Callable[..., dict[str, str]]]] = {}
         self._raw: dict[str, np.ndarray] = {}
 
     def start(self, event: Started) -> None:
@@ -259,7 +262,7 @@ class _Overlays:
             if layer not in layers:
                 continue
             if column in self._before:
-                layer.data, layer.scale, layer.translate = self._before[column]
+                layer.data, layer.scale, layer.translate, layer.get_status = self._before[column]
             else:
                 layers.remove(layer)
 
@@ -270,7 +273,7 @@ class _Overlays:
         name = f"{shown.name if shown is not None else slide.name} · {self.request.card.name} · {spec.title}"
         earlier = self._book.find(name)
         if earlier is not None:
-            self._before[spec.column] = (np.array(earlier.data), tuple(earlier.scale), tuple(earlier.translate))
+            self._before[spec.column] = (np.array(earlier.data), tuple(earlier.scale), tuple(earlier.translate), earlier.get_status)
         legend = f"{self.request.card.name} · {spec.title}" + (" (rank)" if spec.scale == "rank" else "")
         layer = self._book.put_overlay(slide, name, image, legend, spec.visible, overlay_arguments(slide, grid))
         self._layers[spec.column] = layer
