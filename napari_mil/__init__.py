@@ -7,7 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_mil.aggregators import Aggregator, BagOutput, create_aggregator, list_aggregators
+    from napari_mil.aggregators import (
+        Aggregator,
+        BagOutput,
+        MergeTree,
+        create_aggregator,
+        create_miner,
+        list_aggregators,
+        load_published_checkpoint,
+        load_published_state,
+    )
     from napari_mil.bags import Bag, TileGrid, TissueMask, tile_grid, tissue_mask
     from napari_mil.encoders import Encoder, create_encoder, list_encoders
     from napari_mil.errors import NapariMilError
@@ -20,7 +29,16 @@ if TYPE_CHECKING:
     from napari_mil.slides import Slide, open_slide
 
 _HOMES = {
-    "napari_mil.aggregators": ("Aggregator", "BagOutput", "create_aggregator", "list_aggregators"),
+    "napari_mil.aggregators": (
+        "Aggregator",
+        "BagOutput",
+        "MergeTree",
+        "create_aggregator",
+        "create_miner",
+        "list_aggregators",
+        "load_published_checkpoint",
+        "load_published_state",
+    ),
     "napari_mil.bags": ("Bag", "TileGrid", "TissueMask", "tile_grid", "tissue_mask"),
     "napari_mil.encoders": ("Encoder", "create_encoder", "list_encoders"),
     "napari_mil.errors": ("NapariMilError",),
@@ -42,6 +60,7 @@ __all__ = [
     "Classifier",
     "ClassifierCard",
     "Encoder",
+    "MergeTree",
     "NapariMilError",
     "Prediction",
     "Settings",
@@ -51,10 +70,13 @@ __all__ = [
     "classify",
     "create_aggregator",
     "create_encoder",
+    "create_miner",
     "list_aggregators",
     "list_classifiers",
     "list_encoders",
     "load_classifier",
+    "load_published_checkpoint",
+    "load_published_state",
     "open_slide",
     "tile_grid",
     "tissue_mask",

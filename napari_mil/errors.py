@@ -29,6 +29,18 @@ class UnknownNameError(NapariMilError):
     """Raised when an encoder, an aggregator or a classifier of that name does not exist."""
 
 
+class BagError(NapariMilError):
+    """Raised when a bag is empty or of another shape than the aggregator takes."""
+
+
+class CheckpointError(NapariMilError):
+    """Raised when a checkpoint of another project cannot be opened, is not recognised or is not safe to open."""
+
+
+class OptionError(NapariMilError):
+    """Raised when an option does not exist, is out of range or contradicts another."""
+
+
 class ClassifierError(NapariMilError):
     """Raised when a classifier bundle is damaged or does not fit what it is asked to classify."""
 

@@ -12,22 +12,59 @@ As slide-level implementations do, features are projected to `hidden` units with
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 from torch import Tensor, nn
 
-from napari_mil.aggregators.aggregator import Aggregator, pool
-from napari_mil.aggregators.output import BagOutput
+from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
+from napari_mil.aggregators.output import PackedOutput
+from napari_mil.aggregators.packing import Bags
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-class ABMIL(Aggregator):
-    """Attention MIL.
+class Attention(nn.Module):
+    """Scores before the softmax: w^T tanh(V h_k) (eq. 8), or gated w^T ( tanh(V h_k) * sigm(U h_k) ) (eq. 9).
 
     Parameters
     ----------
-    in_dim, n_classes, multi_label
+    width
+        M, length of h.
+    dim
+        L, units of V and U.
+    heads
+        K, score columns.
+    gated
+        Whether there is a gate U.
+    activation, bias
+        See `ABMIL`.
+    dropout
+        Rate after V and after U, in training.
+    """
+
+    def __init__(self, width: int, dim: int, heads: int = 1, *, gated: bool, activation: str = "tanh", bias: bool = True, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.V = nn.Linear(width, dim, bias=bias)
+        self.U = nn.Linear(width, dim, bias=bias) if gated else None
+        self.w = nn.Linear(dim, heads, bias=bias)
+        self.activation = ACTIVATIONS[activation]()
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(N, M) -> (N, K)."""
+        signal = self.dropout(self.activation(self.V(h)))
+        if self.U is not None:
+            signal = signal * self.dropout(self.U(h).sigmoid())
+        scores: Tensor = self.w(signal)
+        return scores
+
+
+class ABMIL(PackedAggregator):
+    """Attention MIL (Ilse et al. 2018, eq. 7 and 8).
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
         See `Aggregator`.
     hidden
         M, units of the projection; None leaves features as they are.
@@ -43,50 +80,41 @@ class ABMIL(Aggregator):
         Rate after the projection, in training.
     """
 
+    gated = False
+    reads_16_bits = True
+
     def __init__(
         self,
         in_dim: int,
         n_classes: int,
-        multi_label: bool = False,
+        *,
         hidden: int | None = 512,
         attention_dim: int = 128,
         heads: int = 1,
         activation: Literal["tanh", "relu"] = "tanh",
         attention_bias: bool = True,
         dropout: float = 0.0,
+        **task: Unpack[Task],
     ) -> None:
-        super().__init__(in_dim, n_classes, multi_label)
+        super().__init__(in_dim, n_classes, **task)
         width = hidden or in_dim
-        self.projection: nn.Module = nn.Sequential(nn.Linear(in_dim, width), nn.ReLU(), nn.Dropout(dropout)) if hidden else nn.Identity()
-        self.V = nn.Linear(width, attention_dim, bias=attention_bias)
-        self.w = nn.Linear(attention_dim, heads, bias=attention_bias)
-        self.activation = ACTIVATIONS[activation]()
+        self.projection = projection(in_dim, hidden, dropout)
+        self.attention = Attention(width, attention_dim, heads, gated=self.gated, activation=activation, bias=attention_bias)
         self.classifier = nn.Linear(heads * width, n_classes)
 
-    def forward(self, bag: Tensor, target: Tensor | None = None, instance_target: Tensor | None = None) -> BagOutput:
-        """See `Aggregator.forward`; attention (N, K), scores (N, K)."""
-        h = self.projection(bag)  # (N, D) -> (N, M)
-        scores = self.scores(h)  # (N, M) -> (N, K)
-        attention = scores.softmax(0)  # eq. 8, 9
-        embedding = pool(attention, h).flatten()  # eq. 7: (K, M) -> (K * M,)
-        logits = self.classifier(embedding)
-        losses = {} if target is None else {"bag": self.bag_loss(logits, target)}
-        return BagOutput(logits, self.multi_label, attention, scores, embedding=embedding, losses=losses)
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; attention (N, K), scores (N, K), embedding (B, K * M)."""
+        attended = bags.attend(self.rows, features)  # eq. 8, 9 and 7
+        embedding = attended.embedding.flatten(1)  # (B, K, M) -> (B, K * M)
+        return PackedOutput(self.classifier(embedding), self.multi_label, attended.attention, attended.scores, embedding=embedding)
 
-    def scores(self, h: Tensor) -> Tensor:
-        """w^T tanh(V h_k), eq. 8 before the softmax: (N, M) -> (N, K)."""
-        scores: Tensor = self.w(self.activation(self.V(h)))
-        return scores
+    def rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, D) -> h (n, M), scores (n, K)."""
+        h = self.projection(features)
+        return h, self.attention(h)
 
 
 class GatedABMIL(ABMIL):
-    """Gated attention MIL (eq. 9); parameters as `ABMIL`."""
+    """Gated attention MIL (Ilse et al. 2018, eq. 7 and 9); parameters as `ABMIL`."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.U = nn.Linear(self.V.in_features, self.V.out_features, bias=self.V.bias is not None)
-
-    def scores(self, h: Tensor) -> Tensor:
-        """w^T ( tanh(V h_k) * sigm(U h_k) ), eq. 9 before the softmax: (N, M) -> (N, K)."""
-        scores: Tensor = self.w(self.activation(self.V(h)) * self.U(h).sigmoid())
-        return scores
+    gated = True

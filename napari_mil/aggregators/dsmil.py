@@ -1,4 +1,6 @@
-"""Dual-stream MIL as the seed paper prints it (dual-stream maximum self-attention MIL, eq. 3-8).
+"""Dual-stream MIL, as the seed paper prints it and as Li, Li & Eliceiri 2021 (dsmil-wsi, CVPR) released it.
+
+Printed (dual-stream maximum self-attention MIL, eq. 3-8):
 
     c_m = max_i W0 h_i                          first stream: the critical instance m          (eq. 3)
     q_i = Wq h_i,  v_i = Wv h_i                 query and information                          (eq. 4, 5)
@@ -9,22 +11,31 @@
 Choices the paper leaves open: lambda is 0.5 (its value is never given; the released loss weighs the streams equally); for
 C > 1 classes each class has its own critical instance and c_b[j] = <W1[j], b_j>; the loss is that of c, or, with
 `stream_losses`, the mean of the losses of both streams as the released code has it. No map has a bias.
+
+Released: biases; a query of two layers, 128 units, tanh; products divided by sqrt(128); information is the features themselves,
+or with `passing_v` a layer of its own; the bag stream alone answers, every class seeing the embedding of every class.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Unpack
+
 from torch import Tensor, nn
 
-from napari_mil.aggregators.aggregator import Aggregator, pool
-from napari_mil.aggregators.output import BagOutput
+from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
+from napari_mil.aggregators.output import PackedOutput
+from napari_mil.aggregators.packing import Bags, blockwise
+
+INSTANCE_STREAM, BAG_STREAM = "instance stream", "bag stream"
 
 
-class DSMIL(Aggregator):
-    """Dual-stream MIL, eq. 3-8.
+class DSMIL(PackedAggregator):
+    """Dual-stream MIL as printed (seed paper, eq. 3-8).
 
     Parameters
     ----------
-    in_dim, n_classes, multi_label
+    in_dim, n_classes, **task
         See `Aggregator`.
     lambda_
         Weight of the bag stream in the answer, in [0, 1].
@@ -32,8 +43,10 @@ class DSMIL(Aggregator):
         Train each stream on the target (half weight each) instead of their weighted sum.
     """
 
-    def __init__(self, in_dim: int, n_classes: int, multi_label: bool = False, lambda_: float = 0.5, stream_losses: bool = False) -> None:
-        super().__init__(in_dim, n_classes, multi_label)
+    reads_16_bits = True
+
+    def __init__(self, in_dim: int, n_classes: int, *, lambda_: float = 0.5, stream_losses: bool = False, **task: Unpack[Task]) -> None:
+        super().__init__(in_dim, n_classes, **task)
         if not 0 <= lambda_ <= 1:
             raise ValueError(f"lambda_ weighs two streams and lies in [0, 1], not {lambda_:g}")
         self.lambda_, self.stream_losses = lambda_, stream_losses
@@ -44,22 +57,99 @@ class DSMIL(Aggregator):
         # <q_i, q_m> is not scaled: queries start small enough that a bag of standardised features does not saturate the softmax.
         nn.init.xavier_uniform_(self.Wq.weight, gain=in_dim**-0.25)
 
-    def forward(self, bag: Tensor, target: Tensor | None = None, instance_target: Tensor | None = None) -> BagOutput:
-        """See `Aggregator.forward`; attention (N, C), scores (N, C), instance_logits (N, C), critical (C,)."""
-        instance_logits = self.W0(bag)  # (N, D) -> (N, C)
-        critical = instance_logits.argmax(0)  # eq. 3: (C,), the first of equals
-        maximum = instance_logits.gather(0, critical[None])[0]  # c_m: (C,)
-        queries = self.Wq(bag)  # eq. 4: (N, D)
-        scores = queries @ queries[critical].T  # eq. 6: <q_i, q_m>, (N, C)
-        attention = scores.softmax(0)
-        embedding = self.Wv(pool(attention, bag))  # eq. 5, 7: Wv is linear, so it may follow the sum; (C, D)
-        bag_logits = (self.W1.weight * embedding).sum(1)  # c_b[j] = <W1[j], b_j>: (C,)
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; attention (N, C), scores (N, C), instance_logits (N, C), critical (B, C), embedding (B, C, D)."""
+        instance_logits = blockwise(self.W0, features)  # (N, D) -> (N, C)
+        critical = bags.argmax(instance_logits)  # eq. 3: (B, C), the first of equals
+        maximum = instance_logits.gather(0, critical)  # c_m: (B, C)
+        q_m = self.Wq(features[critical].to(self.Wq.weight.dtype))  # eq. 4: (B, C, D)
+        scores = bags.products(features, q_m @ self.Wq.weight)  # eq. 6: <Wq h_i, q_m> = <h_i, Wq^T q_m>, (N, C)
+        attention = bags.softmax(scores)
+        embedding = self.Wv(bags.weighted_sum(attention, features))  # eq. 5, 7: Wv is linear, so it may follow the sum; (B, C, D)
+        bag_logits = (self.W1.weight * embedding).sum(2)  # c_b[j] = <W1[j], b_j>: (B, C)
         logits = (1 - self.lambda_) * maximum + self.lambda_ * bag_logits  # eq. 8
-        losses: dict[str, Tensor] = {}
-        if target is not None and self.stream_losses:
-            losses = {"instance stream": self.bag_loss(maximum, target) / 2, "bag stream": self.bag_loss(bag_logits, target) / 2}
-        elif target is not None:
-            losses = {"bag": self.bag_loss(logits, target)}
-        if instance_target is not None:
-            losses["instances"] = self.instance_loss(instance_logits, instance_target)
-        return BagOutput(logits, self.multi_label, attention, scores, instance_logits, embedding, critical, losses=losses)
+        streams = {INSTANCE_STREAM: maximum, BAG_STREAM: bag_logits}
+        return PackedOutput(logits, self.multi_label, attention, scores, instance_logits, embedding, critical, streams)
+
+    def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
+        """See `PackedAggregator`."""
+        losses = super().losses(output, target, instance_target)
+        return _per_stream(self, losses, output, target) if self.stream_losses else losses
+
+
+class DSMILReleased(PackedAggregator):
+    """Dual-stream MIL as its authors' code computes it (dsmil-wsi).
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
+        See `Aggregator`.
+    hidden
+        Units of a projection before it, as MHIM-MIL has it; None as released.
+    query_dim
+        Length of a query.
+    nonlinear_q
+        A query of two layers with tanh; False is the older release's single layer.
+    passing_v
+        Give the information a layer of its own instead of the features themselves.
+    dropout
+        Rate before the information layer and after the projection, in training.
+    """
+
+    reads_16_bits = True
+
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        hidden: int | None = None,
+        query_dim: int = 128,
+        nonlinear_q: bool = True,
+        passing_v: bool = False,
+        dropout: float = 0.0,
+        **task: Unpack[Task],
+    ) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        width = hidden or in_dim
+        self.projection = projection(in_dim, hidden, dropout)
+        self.instance_classifier = nn.Linear(width, n_classes)
+        self.q = nn.Linear(width, query_dim)
+        self.q2 = nn.Linear(query_dim, query_dim) if nonlinear_q else None
+        self.v = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width), nn.ReLU()) if passing_v else nn.Identity()
+        self.bag_classifier = nn.Conv1d(n_classes, n_classes, width)
+
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; attention (N, C), scores (N, C), instance_logits (N, C), critical (B, C), embedding (B, C, M)."""
+        h = features if isinstance(self.projection, nn.Identity) else blockwise(self.projection, features)  # (N, M)
+        instance_logits = blockwise(self.instance_classifier, h)  # (N, C)
+        critical = bags.argmax(instance_logits)  # (B, C)
+        q_m = self.query(h[critical].to(self.q.weight.dtype))  # (B, C, Q)
+        scores = self.products(h, q_m, bags) / self.q.out_features**0.5  # (N, C)
+        attention = bags.softmax(scores)
+        values = h if isinstance(self.v, nn.Identity) else blockwise(self.v, h)
+        embedding = bags.weighted_sum(attention, values)  # (B, C, M)
+        logits = self.bag_classifier(embedding)[..., 0]  # every class sees the embedding of every class: (B, C)
+        streams = {INSTANCE_STREAM: instance_logits.gather(0, critical), BAG_STREAM: logits}
+        return PackedOutput(logits, self.multi_label, attention, scores, instance_logits, embedding, critical, streams)
+
+    def query(self, h: Tensor) -> Tensor:
+        """q(h): (..., M) -> (..., Q)."""
+        q: Tensor = self.q(h) if self.q2 is None else self.q2(self.q(h).relu()).tanh()
+        return q
+
+    def products(self, h: Tensor, q_m: Tensor, bags: Bags) -> Tensor:
+        """<q(h_i), q_m> of each class: (N, M), (B, C, Q) -> (N, C)."""
+        if self.q2 is None:  # <A h + b, q_m> = <h, A^T q_m> + <b, q_m>: no query but the critical ones is computed
+            return bags.products(h, q_m @ self.q.weight) + bags.spread(q_m @ self.q.bias)
+        return bags.products(blockwise(self.query, h), q_m)
+
+    def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
+        """Half of each stream's loss."""
+        return _per_stream(self, super().losses(output, target, instance_target), output, target)
+
+
+def _per_stream(aggregator: PackedAggregator, losses: Mapping[str, Tensor], output: PackedOutput, target: Tensor | None) -> Mapping[str, Tensor]:
+    """Put half of each stream's loss in the place of the loss of the answer."""
+    rest = {name: loss for name, loss in losses.items() if name != "bag"}
+    return rest if target is None else {**{name: aggregator.bag_loss(logits[0], target) / 2 for name, logits in output.streams.items()}, **rest}

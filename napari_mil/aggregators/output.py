@@ -1,13 +1,14 @@
-"""What an aggregator says about a bag."""
+"""What an aggregator says about a bag, or about many."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from napari_mil.aggregators.merge_tree import MergeTree
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +26,14 @@ class BagOutput:
     instance_logits: Tensor | None = None
     """(N, C)."""
     embedding: Tensor | None = None
-    """The bag as the classifier sees it: (D,), or (C, D) where each class has its own."""
+    """The bag as the classifier sees it: (D,), (D, H, W), or (C, D) where each class has its own."""
     critical: Tensor | None = None
     """int64 (C,): DSMIL's top instance of each class."""
+    streams: Mapping[str, Tensor] = field(default_factory=dict)
+    """(C,) by name: logits of parts that the method weighs into one answer."""
     similarity: Tensor | None = None
     """(N,): cosine of each instance to the aggregate, where the method has it."""
-    tree: Any = None
+    tree: MergeTree | None = None
     """The merges of a hierarchical method."""
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     """bool (N,) by kind, where instances were masked."""
@@ -53,6 +56,45 @@ class BagOutput:
         if not self.losses:
             raise ValueError("there is no loss without a target")
         return torch.stack(list(self.losses.values())).sum()
+
+
+@dataclass(frozen=True, eq=False)
+class PackedOutput:
+    """The answers for B bags whose N instances lie one after another; what a method lacks is None."""
+
+    logits: Tensor
+    """(B, C)."""
+    multi_label: bool = False
+    attention: Tensor | None = None
+    """(N, K): each column sums to 1 within each bag."""
+    scores: Tensor | None = None
+    """(N, H)."""
+    instance_logits: Tensor | None = None
+    """(N, C)."""
+    embedding: Tensor | None = None
+    """(B, ...): each bag as the classifier sees it."""
+    critical: Tensor | None = None
+    """int64 (B, C): rows of the N instances."""
+    streams: Mapping[str, Tensor] = field(default_factory=dict)
+    """(B, C) by name."""
+
+    def probabilities(self) -> Tensor:
+        """Return (B, C), as `BagOutput.probabilities`."""
+        return link(self.logits, self.multi_label)
+
+    def only(self, losses: Mapping[str, Tensor]) -> BagOutput:
+        """Return the answer of the only bag."""
+        return BagOutput(
+            self.logits[0],
+            self.multi_label,
+            self.attention,
+            self.scores,
+            self.instance_logits,
+            None if self.embedding is None else self.embedding[0],
+            None if self.critical is None else self.critical[0],
+            {name: logits[0] for name, logits in self.streams.items()},
+            losses=losses,
+        )
 
 
 def link(logits: Tensor, multi_label: bool) -> Tensor:

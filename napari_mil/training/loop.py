@@ -65,7 +65,7 @@ def fit(create: Callable[[], Aggregator], bags: Sequence[np.ndarray], targets: S
             chosen = order[step : step + settings.bags_per_step]
             optimiser.zero_grad()
             loss = torch.stack([aggregator(_thinned(tensors[b], settings.instance_dropout, random), labels[b]).loss for b in chosen]).mean()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         schedule.step()
     return aggregator.eval()

@@ -1,0 +1,37 @@
+"""Sub-concepts: Feng & Zhou 2017, "Deep MIML network", AAAI.
+
+s[n, l, k] = w[l, k]^T h_n + b[l, k]        K sub-concepts of each of L labels
+instance score = max over k,  bag score = max over n
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from torch import Tensor, nn
+
+from napari_mil.aggregators.aggregator import PackedAggregator, Task
+from napari_mil.aggregators.output import PackedOutput
+from napari_mil.aggregators.packing import Bags
+
+
+class DeepMIML(PackedAggregator):
+    """The best sub-concept of the best instance, for each label (Feng & Zhou 2017).
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
+        See `Aggregator`; made for several labels.
+    sub_concepts
+        K of each label.
+    """
+
+    def __init__(self, in_dim: int, n_classes: int, *, sub_concepts: int = 20, **task: Unpack[Task]) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        self.subconcept = nn.Linear(in_dim, n_classes * sub_concepts)
+
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; instance_logits (N, C)."""
+        scores = self.subconcept(features).unflatten(1, (self.n_classes, -1))  # (N, D) -> (N, C, K)
+        instance_logits = scores.amax(2)
+        return PackedOutput(bags.max(instance_logits), self.multi_label, instance_logits=instance_logits)

@@ -1,0 +1,130 @@
+"""Bags as graphs: Tu, Huang, He & Zhou 2019, "Multiple instance learning with graph neural networks".
+
+    A[i, j] = 1 if ||x_i - x_j|| < threshold, i != j
+    H = relu-like(SAGE(A, X)),   S = softmax(W SAGE(A, H))        instances, and their soft assignment to K clusters
+    X' = S^T H,  A' = S^T A S,   H' = relu-like(SAGE(A', X'))     the coarse graph (differentiable pooling)
+    logits = MLP(concatenated rows of H')
+
+SAGE(A, X)_i = W_rel mean of neighbours + W_root x_i. The paper's text was not at hand: layers follow a public re-implementation
+(georg-wolflein/das-mil). The threshold of the paper is unknown; by default it is the root mean square distance of pairs of the bag.
+Losses: bag; link prediction ||A - S S^T||_F / N^2; entropy of the assignment. A is visited in blocks of rows and never held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Unpack
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_mil.aggregators.aggregator import Aggregator, Task
+from napari_mil.aggregators.output import BagOutput
+
+PAIRS = 4_000_000
+"""Entries of A held at a time."""
+SLOPE = 0.01
+
+
+class SAGE(nn.Module):
+    """GraphSAGE layer: W_rel mean of neighbours + W_root x."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.lin_rel = nn.Linear(in_dim, out_dim, bias=False)
+        self.lin_root = nn.Linear(in_dim, out_dim)
+
+    def forward(self, neighbours: Tensor, x: Tensor) -> Tensor:
+        """Means of neighbours (N, D) and the nodes themselves (N, D) -> (N, out_dim)."""
+        out: Tensor = self.lin_rel(neighbours) + self.lin_root(x)
+        return out
+
+
+class GNNMIL(Aggregator):
+    """Graph network with differentiable pooling (Tu et al. 2019).
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
+        See `Aggregator`.
+    hidden
+        Width of a node.
+    clusters
+        K of the soft assignment.
+    threshold
+        Distance below which instances are neighbours; None is the root mean square distance of the pairs of the bag.
+    auxiliary_weight
+        Weight of link prediction and entropy in the loss.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        hidden: int = 64,
+        clusters: int = 1,
+        threshold: float | None = None,
+        auxiliary_weight: float = 1.0,
+        **task: Unpack[Task],
+    ) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        self.threshold, self.auxiliary_weight = threshold, auxiliary_weight
+        self.gnn_embd = SAGE(in_dim, hidden)
+        self.gnn_pool = SAGE(hidden, clusters)
+        self.mlp = nn.Linear(clusters, clusters)
+        self.gnn_embd2 = SAGE(hidden, hidden)
+        self.lin1 = nn.Linear(clusters * hidden, max(1, hidden // 2))
+        self.lin2 = nn.Linear(self.lin1.out_features, n_classes)
+
+    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+        """See `Aggregator`; embedding (K * hidden,)."""
+        threshold = self.reach(bag)
+        h = functional.leaky_relu(self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag), SLOPE)  # (N, hidden)
+        s = functional.leaky_relu(self.gnn_pool(self.neighbour_means(bag, h, threshold), h), SLOPE)
+        s = functional.leaky_relu(self.mlp(s), SLOPE).softmax(1)  # (N, K)
+        coarse = self.coarse(bag, s, threshold)  # S^T A S: (K, K)
+        x = s.T @ h  # (K, hidden)
+        means = coarse @ x / coarse.sum(1, keepdim=True).clamp(min=1)
+        embedding = functional.leaky_relu(self.gnn_embd2(means, x), SLOPE).flatten()
+        logits = self.lin2(functional.leaky_relu(self.lin1(embedding), SLOPE))
+        losses = {}
+        if target is not None:
+            losses = {"bag": self.bag_loss(logits, target)}
+            losses |= {name: self.auxiliary_weight * loss for name, loss in self.auxiliary_losses(bag, s, coarse, threshold).items()}
+        return BagOutput(logits, self.multi_label, embedding=embedding, losses=losses)
+
+    def reach(self, bag: Tensor) -> Tensor:
+        """Return the distance () below which instances are neighbours."""
+        if self.threshold is not None:
+            return bag.new_tensor(self.threshold)
+        # mean over pairs of ||x_i - x_j||^2 = 2 N / (N - 1) mean ||x_i - mean||^2
+        spread = (bag - bag.mean(0)).square().sum(1).mean()
+        return (2 * len(bag) / max(1, len(bag) - 1) * spread).sqrt().detach()
+
+    def edges(self, bag: Tensor, threshold: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield rows of A: where, (n, N)."""
+        points = bag.detach()
+        rows = max(1, PAIRS // len(bag))
+        for start in range(0, len(bag), rows):
+            block = points[start : start + rows]
+            near = (torch.cdist(block, points) < threshold).to(bag.dtype)
+            index = torch.arange(len(block), device=bag.device)
+            near[index, start + index] = 0
+            yield slice(start, start + len(block)), near
+
+    def neighbour_means(self, bag: Tensor, values: Tensor, threshold: Tensor) -> Tensor:
+        """Mean of the neighbours of each instance, zero where there is none: (N, M) -> (N, M)."""
+        return torch.cat([near @ values / near.sum(1, keepdim=True).clamp(min=1) for _, near in self.edges(bag, threshold)])
+
+    def coarse(self, bag: Tensor, s: Tensor, threshold: Tensor) -> Tensor:
+        """S^T A S: (K, K)."""
+        return torch.stack([s[where].T @ (near @ s) for where, near in self.edges(bag, threshold)]).sum(0)
+
+    def auxiliary_losses(self, bag: Tensor, s: Tensor, coarse: Tensor, threshold: Tensor) -> dict[str, Tensor]:
+        """Return ||A - S S^T||_F / N^2, written out as |A|^2 - 2 tr(S^T A S) + |S^T S|^2; and the mean entropy of the assignment."""
+        edges = torch.stack([near.sum() for _, near in self.edges(bag, threshold)]).sum()
+        squared = edges - 2 * coarse.trace() + (s.T @ s).square().sum()
+        entropy = -(s * s.clamp(min=1e-12).log()).sum(1).mean()
+        return {"link prediction": squared.clamp(min=1e-12).sqrt() / len(bag) ** 2, "assignment entropy": entropy}

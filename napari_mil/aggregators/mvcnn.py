@@ -1,0 +1,35 @@
+"""Multi-view CNN: Su, Maji, Kalogerakis & Learned-Miller 2015, "Multi-view convolutional neural networks for 3D shape recognition", ICCV.
+
+The element-wise maximum over instances of their feature maps ("view pooling"), then space is averaged and classified.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from torch import Tensor, nn
+
+from napari_mil.aggregators.aggregator import PackedAggregator, Task, spatial_mean
+from napari_mil.aggregators.output import PackedOutput
+from napari_mil.aggregators.packing import Bags
+
+
+class MVCNN(PackedAggregator):
+    """View pooling (Su et al. 2015).
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
+        See `Aggregator`.
+    """
+
+    works_on_maps = True
+
+    def __init__(self, in_dim: int, n_classes: int, **task: Unpack[Task]) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        self.classifier = nn.Linear(in_dim, n_classes)
+
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; embedding (B, D) or (B, D, H, W)."""
+        embedding = bags.max(features)
+        return PackedOutput(self.classifier(spatial_mean(embedding)), self.multi_label, embedding=embedding)

@@ -1,0 +1,48 @@
+"""Neural aggregation network: Yang et al. 2017, "Neural aggregation network for video face recognition", CVPR.
+
+    e_k = q^T f_k,  a_k = softmax_k(e_k),  r = sum_k a_k f_k      (eq. 2, 3, 1)  an attention block
+    q1  = tanh(W r0 + b)                                          (eq. 4)        the query of the second block
+
+q0 is learned, r1 is the aggregate. On feature maps the scores are those of their spatial means and the weighted sum is of maps.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import torch
+from torch import Tensor, nn
+
+from napari_mil.aggregators.aggregator import PackedAggregator, Task, spatial_mean
+from napari_mil.aggregators.output import PackedOutput
+from napari_mil.aggregators.packing import Bags
+
+
+class NAN(PackedAggregator):
+    """Two cascaded attention blocks (Yang et al. 2017).
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
+        See `Aggregator`.
+    """
+
+    works_on_maps = True
+
+    def __init__(self, in_dim: int, n_classes: int, **task: Unpack[Task]) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        self.q0 = nn.Parameter(torch.randn(in_dim) / in_dim**0.5)
+        self.transfer = nn.Linear(in_dim, in_dim)
+        self.classifier = nn.Linear(in_dim, n_classes)
+
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; attention (N, 1), scores (N, 1), embedding (B, D) or (B, D, H, W)."""
+        f = spatial_mean(features)  # (N, D)
+        first = bags.softmax(f @ self.q0[:, None])  # eq. 2, 3: (N, 1)
+        r0 = bags.weighted_sum(first, f)[:, 0]  # eq. 1: (B, D)
+        q1 = self.transfer(r0).tanh()  # eq. 4
+        scores = bags.products(f, q1[:, None])  # (N, 1)
+        attention = bags.softmax(scores)
+        embedding = bags.weighted_sum(attention, features)[:, 0]  # r1
+        logits = self.classifier(spatial_mean(embedding))
+        return PackedOutput(logits, self.multi_label, attention, scores, embedding=embedding)

@@ -1,0 +1,125 @@
+"""Operators that turn the instances of a bag into one value: of features, and of instance probabilities.
+
+Features: max; mean; sum; log-sum-exp with the mean inside, (1/r) log mean exp(r x), as Wang et al. 2018 compute it.
+Probabilities: the same, and noisy-or 1 - prod(1 - p); ISR s / (1 + s) with s = sum p / (1 - p); the generalised mean (mean p^r)^(1/r);
+noisy-and (sigm(a (m - b)) - sigm(-a b)) / (sigm(a (1 - b)) - sigm(-a b)) with m = mean p (Kraus, Ba & Frey 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal, Unpack
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
+from napari_mil.aggregators.output import PackedOutput, link
+from napari_mil.aggregators.packing import Bags
+
+Pooling = Literal["max", "mean", "lse"]
+
+
+def lse(values: Tensor, bags: Bags, r: float = 1.0) -> Tensor:
+    """(1/r) log mean exp(r x): (N, ...) -> (B, ...)."""
+    return bags.logmeanexp(r * values) / r
+
+
+def noisy_or(p: Tensor, bags: Bags) -> Tensor:
+    """1 - prod(1 - p), in logarithms: (N, ...) -> (B, ...)."""
+    return -torch.expm1(bags.sum(torch.log1p(-p)))
+
+
+def isr(p: Tensor, bags: Bags) -> Tensor:
+    """Integrated segmentation and recognition, s / (1 + s) with s = sum p / (1 - p): (N, ...) -> (B, ...)."""
+    odds = bags.sum(p / (1 - p))
+    return odds / (1 + odds)
+
+
+def generalised_mean(p: Tensor, bags: Bags, r: float = 2.5) -> Tensor:
+    """(mean p^r)^(1/r): (N, ...) -> (B, ...)."""
+    return bags.mean(p**r) ** (1 / r)
+
+
+def noisy_and(p: Tensor, bags: Bags, b: Tensor | float, a: float = 7.5) -> Tensor:
+    """Sigmoid of the mean probability around the threshold b with slope a, rescaled to [0, 1]: (N, ...) -> (B, ...)."""
+    b = torch.as_tensor(b, dtype=p.dtype)
+    low = (-a * b).sigmoid()
+    return ((a * (bags.mean(p) - b)).sigmoid() - low) / ((a * (1 - b)).sigmoid() - low)
+
+
+POOLINGS: dict[str, Callable[[Tensor, Bags], Tensor]] = {"max": lambda x, bags: bags.max(x), "mean": lambda x, bags: bags.mean(x), "lse": lse}
+
+
+def pool_probabilities(instance_logits: Tensor, sigmoids: bool, bags: Bags, pooling: str) -> Tensor:
+    """Pool instance probabilities: logits (N, C) -> logits of the pooled probabilities (B, C).
+
+    Computed in logarithms, so that a probability next to 0 or 1 is not lost: log p - log (1 - p) for sigmoids,
+    log p (which softmax renormalises) for exclusive classes.
+    """
+    if pooling == "max" and sigmoids:
+        return bags.max(instance_logits)
+    if pooling == "lse":
+        log_p = lse(link(instance_logits, sigmoids), bags).log()
+        return log_p - torch.log(-torch.expm1(log_p)) if sigmoids else log_p
+    log_p = functional.logsigmoid(instance_logits) if sigmoids else instance_logits.log_softmax(-1)
+    if pooling == "max":
+        return bags.max(log_p)
+    return bags.logmeanexp(log_p) - bags.logmeanexp(functional.logsigmoid(-instance_logits)) if sigmoids else bags.logmeanexp(log_p)
+
+
+class PoolingBaseline(PackedAggregator):
+    """Projection, pooling and a linear classifier, in the order that a child says.
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
+        See `Aggregator`.
+    hidden
+        Units of the projection; None leaves features as they are.
+    dropout
+        Rate after the projection, in training.
+    """
+
+    pooling: ClassVar[str]
+
+    def __init__(self, in_dim: int, n_classes: int, *, hidden: int | None = 512, dropout: float = 0.0, **task: Unpack[Task]) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        self.projection = projection(in_dim, hidden, dropout)
+        self.classifier = nn.Linear(hidden or in_dim, n_classes)
+
+
+class InstanceMax(PoolingBaseline):
+    """A classifier per instance, the largest of its probabilities ("instance + max" of Ilse et al. 2018); parameters as `PoolingBaseline`."""
+
+    pooling = "max"
+
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; instance_logits (N, C)."""
+        instance_logits = self.classifier(self.projection(features))
+        logits = pool_probabilities(instance_logits, self.sigmoids, bags, self.pooling)
+        return PackedOutput(logits, self.multi_label, instance_logits=instance_logits)
+
+
+class InstanceMean(InstanceMax):
+    """A classifier per instance, the mean of its probabilities ("instance + mean"); parameters as `PoolingBaseline`."""
+
+    pooling = "mean"
+
+
+class EmbeddingMax(PoolingBaseline):
+    """The element-wise maximum of the embeddings, then a classifier ("embedding + max"); parameters as `PoolingBaseline`."""
+
+    pooling = "max"
+
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; embedding (B, M)."""
+        embedding = POOLINGS[self.pooling](self.projection(features), bags)
+        return PackedOutput(self.classifier(embedding), self.multi_label, embedding=embedding)
+
+
+class EmbeddingMean(EmbeddingMax):
+    """The mean of the embeddings, then a classifier ("embedding + mean"); parameters as `PoolingBaseline`."""
+
+    pooling = "mean"

@@ -1,0 +1,5 @@
+"""Opening the checkpoints of other projects: one file per project says how its tensors are recognised, and what they are called here."""
+
+from napari_mil.aggregators.published.loading import load_published_checkpoint, load_published_state
+
+__all__ = ["load_published_checkpoint", "load_published_state"]

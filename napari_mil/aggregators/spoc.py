@@ -1,0 +1,52 @@
+"""Sum-pooled convolutional features: Babenko & Lempitsky 2015, "Aggregating deep convolutional features for image retrieval", ICCV.
+
+    psi = sum_y sum_x w(y, x) f(y, x),   w = exp(-((y - y0)^2 + (x - x0)^2) / (2 sigma^2))      (eq. 1, 4; centring prior)
+
+sigma is a third of the distance from the centre to the closest border; the centre is ((H - 1) / 2, (W - 1) / 2), so that the prior is
+symmetric. A bag is the sum of its instances. Whitening, which the paper adds for retrieval, is left out: training follows.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import torch
+from torch import Tensor, nn
+
+from napari_mil.aggregators.aggregator import PackedAggregator, Task
+from napari_mil.aggregators.output import PackedOutput
+from napari_mil.aggregators.packing import Bags
+
+
+class SPoC(PackedAggregator):
+    """Sum pooling with a centring prior (Babenko & Lempitsky 2015).
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
+        See `Aggregator`.
+    centring
+        Whether maps are weighted towards their centre.
+    """
+
+    works_on_maps = True
+
+    def __init__(self, in_dim: int, n_classes: int, *, centring: bool = True, **task: Unpack[Task]) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        self.centring = centring
+        self.classifier = nn.Linear(in_dim, n_classes)
+
+    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
+        """See `PackedAggregator`; embedding (B, D)."""
+        if features.ndim == 4:
+            features = torch.einsum("ncyx,yx->nc", features, self.prior(*features.shape[2:]).to(features))
+        embedding = bags.sum(features)
+        return PackedOutput(self.classifier(embedding), self.multi_label, embedding=embedding)
+
+    def prior(self, height: int, width: int) -> Tensor:
+        """Return w: float64 (H, W)."""
+        if not self.centring:
+            return torch.ones(height, width)
+        y, x = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2 for side in (height, width))
+        sigma = min(height, width) / 2 / 3
+        return torch.exp(-(y[:, None] ** 2 + x**2) / (2 * sigma**2))

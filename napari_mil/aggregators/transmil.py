@@ -1,0 +1,138 @@
+"""TransMIL: Shao et al. 2021, "TransMIL: transformer based correlated multiple instance learning for whole slide image classification", NeurIPS.
+
+    h = relu(W h);  tokens are padded to S x S, S = ceil(sqrt N), with the first ones; a class token goes in front    (algorithm 2)
+    x = x + Nystrom(LN(x))                                                                                           (eq. 9)
+    PPEG: x + conv7(x) + conv5(x) + conv3(x), depthwise, over the S x S grid of tokens, class token untouched        (algorithm 3)
+    x = x + Nystrom(LN(x));  logits = W LN(x)[class token]
+
+The grid is the order of the file, not the place on the slide: the answer depends on the order of the instances.
+MHIM-MIL's variant (`padding="inside"`) pads only for PPEG, to at least 7 x 7 with zeros, and drops the padding after it.
+
+The three convolutions and the identity are one 7 x 7 convolution; of the second layer only the class token is computed, since
+nothing else reaches the answer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Unpack
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_mil.aggregators.aggregator import Aggregator, Task, projection
+from napari_mil.aggregators.nystrom import NystromAttention
+from napari_mil.aggregators.output import BagOutput
+from napari_mil.aggregators.packing import blockwise
+
+SMALLEST_GRID = 7
+"""Side that MHIM-MIL's variant fills at least."""
+
+
+class TransLayer(nn.Module):
+    """x + Nystrom(LN(x)); parameters as `NystromAttention`."""
+
+    def __init__(self, dim: int, heads: int, head_dim: int, landmarks: int, pinv_iterations: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.attn = NystromAttention(dim, heads, head_dim, landmarks, pinv_iterations, kernel, dropout)
+
+    def forward(self, tokens: Tensor, only_first: bool = False, read_out: bool = False) -> tuple[Tensor, Tensor | None]:
+        """(N, dim) -> (N, dim) or (1, dim), and the read-out (H, N) or None."""
+        out, scores = self.attn(tokens, self.norm, only_first, read_out)
+        return tokens[: len(out)] + out, scores
+
+
+class PPEG(nn.Module):
+    """Pyramid position encoding generator: three depthwise convolutions over the grid of tokens."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(dim, dim, 7, 1, 3, groups=dim)
+        self.proj1 = nn.Conv2d(dim, dim, 5, 1, 2, groups=dim)
+        self.proj2 = nn.Conv2d(dim, dim, 3, 1, 1, groups=dim)
+
+    def forward(self, tokens: Tensor, width: int) -> Tensor:
+        """(H * width, dim) -> (H * width, dim)."""
+        identity = functional.pad(tokens.new_ones(1, 1, 1, 1), (3, 3, 3, 3))
+        kernel = self.proj.weight + functional.pad(self.proj1.weight, (1, 1, 1, 1)) + functional.pad(self.proj2.weight, (2, 2, 2, 2)) + identity
+        bias = self.proj.bias + self.proj1.bias + self.proj2.bias  # type: ignore[operator]
+        grid = tokens.T.unflatten(1, (-1, width))[None]  # (1, dim, H, width), channels last in memory
+        return functional.conv2d(grid, kernel, bias, padding=3, groups=len(kernel))[0].flatten(1).T
+
+
+class TransMIL(Aggregator):
+    """Two Nyström layers around a position encoding (Shao et al. 2021).
+
+    Parameters
+    ----------
+    in_dim, n_classes, **task
+        See `Aggregator`.
+    hidden
+        Width of a token.
+    heads
+        H.
+    landmarks
+        m; None is half of the width.
+    pinv_iterations, kernel
+        See `NystromAttention`.
+    padding
+        ``"before"`` as published, ``"inside"`` as MHIM-MIL.
+    dropout
+        Rate after the projection, in training: none as published, 0.25 in MHIM-MIL.
+    attention_dropout
+        Rate after each attention, in training.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        hidden: int = 512,
+        heads: int = 8,
+        landmarks: int | None = None,
+        pinv_iterations: int = 6,
+        kernel: int = 33,
+        padding: Literal["before", "inside"] = "before",
+        dropout: float = 0.0,
+        attention_dropout: float = 0.1,
+        **task: Unpack[Task],
+    ) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        self.padding = padding
+        layer = (hidden, heads, hidden // 8, landmarks or hidden // 2, pinv_iterations, kernel, attention_dropout)
+        self.projection = projection(in_dim, hidden, dropout)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, hidden))
+        self.layer1 = TransLayer(*layer)
+        self.pos_layer = PPEG(hidden)
+        self.layer2 = TransLayer(*layer)
+        self.norm = nn.LayerNorm(hidden)
+        self.classifier = nn.Linear(hidden, n_classes)
+
+    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+        """See `Aggregator`; embedding (hidden,); scores (N, H), in evaluation: the class token's row of the first layer, which is no distribution."""
+        n = len(bag)
+        h = blockwise(self.projection, bag)
+        side = math.ceil(math.sqrt(n))
+        if self.padding == "before":
+            h = torch.cat([h, h[: side * side - n]])
+        tokens, read_out = self.layer1(torch.cat([self.cls_token[0], h]), read_out=not self.training)
+        tokens = torch.cat([tokens[:1], self.encode_positions(tokens[1:], side)])
+        tokens, _ = self.layer2(tokens, only_first=True)
+        embedding = self.norm(tokens)[0]
+        logits = self.classifier(embedding)
+        scores = None if read_out is None else read_out[:, 1 : n + 1].T
+        losses = {} if target is None else {"bag": self.bag_loss(logits, target)}
+        return BagOutput(logits, self.multi_label, scores=scores, embedding=embedding, losses=losses)
+
+    def encode_positions(self, h: Tensor, side: int) -> Tensor:
+        """PPEG over the grid: (N, hidden) -> (N, hidden)."""
+        if self.padding == "before":
+            return self.pos_layer(h, side)
+        grid = torch.cat([h, h[: side * side - len(h)]])
+        if side < SMALLEST_GRID:
+            side = SMALLEST_GRID
+            grid = functional.pad(grid, (0, 0, 0, side * side - len(grid)))
+        return self.pos_layer(grid, side)[: len(h)]

@@ -1,0 +1,49 @@
+"""Opening other people's pickles: tensors and numbers, never code (torch only)."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_mil.errors import CheckpointError
+
+ALLOWED: list[Any] = [
+    np.ndarray,
+    np.dtype,
+    *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((np.zeros(0).__reduce__()[0], f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+]
+"""The one allow-list of the project beyond tensors: numpy's scalars, arrays and dtypes, under their old and new module names."""
+
+
+def load_pickle(path: str | os.PathLike[str]) -> Any:
+    """Read what `torch.save` wrote, tensors on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, it is damaged, or it holds anything but tensors, numbers, texts and containers.
+    """
+    file = Path(path)
+    try:
+        with torch.serialization.safe_globals(ALLOWED), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about other versions of the format: what it cannot read, it refuses
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read ({error.strerror or error}); check the path.") from error
+    except pickle.UnpicklingError as error:
+        named = re.search(r"(?:GLOBAL|global|class|function) [`']?([\w.]+)", str(error))
+        what = f"the Python object {named[1]}" if named else "more than tensors and numbers"
+        raise CheckpointError(
+            f"{file.name} was not opened: it holds {what}, and loading that could run code; save it again as a state dict or as safetensors."
+        ) from None
+    except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError, IndexError) as error:
+        raise CheckpointError(f"{file.name} is no checkpoint, or damaged ({' '.join(str(error).split())[:120]}); copy it again.") from error

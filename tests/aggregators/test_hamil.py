@@ -1,0 +1,99 @@
+"""HAMIL's merges: batched, differentiable, and independent of the order of the bag."""
+
+import pytest
+import torch
+
+from napari_mil.aggregators import create_aggregator
+from napari_mil.networks import ResNet18
+
+
+def maps(n=9, channels=6, side=5, seed=0):
+    return torch.randn(n, channels, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def hamil(**options):
+    torch.manual_seed(0)
+    return create_aggregator("hamil", 6, 2, spatial_dims=2, **options)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_merges_of_one_depth_at_once_equal_one_by_one(layers, depthwise):
+    aggregator, bag = hamil(layers=layers, kernel=3, depthwise=depthwise).eval(), maps()
+    tree = aggregator.merges(bag)
+    nodes = list(bag)
+    for left, right, _ in tree.triplets.tolist():
+        nodes.append(aggregator.unit(nodes[left][None], nodes[right][None])[0])
+    assert torch.allclose(aggregator(bag).embedding, nodes[-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_canonical_order_makes_the_answer_independent_of_the_order_of_the_bag(layers):
+    aggregator, bag = hamil(layers=layers).eval(), maps(20)
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(aggregator(bag).logits, aggregator(bag[order]).logits, atol=1e-5)
+
+
+def test_as_printed_the_answer_depends_on_the_order_of_the_bag():
+    bag, order = maps(20), torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    as_printed = hamil(order="index").eval()
+    assert not torch.allclose(as_printed(bag).embedding, as_printed(bag[order]).embedding, atol=1e-3)
+
+
+def test_twins_do_not_disturb_the_canonical_order():
+    aggregator, bag = hamil(kernel=3).eval(), maps(12)
+    bag[5] = bag[9] = bag[1]
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(2))
+    assert torch.allclose(aggregator(bag).logits, aggregator(bag[order]).logits, atol=1e-5)
+
+
+def test_gradients_flow_through_the_merges_into_the_backbone():
+    torch.manual_seed(0)
+    backbone, aggregator = ResNet18(maps=True).eval(), create_aggregator("hamil", 512, 2, spatial_dims=2, kernel=3)
+    features = backbone(torch.rand(3, 3, 64, 64))
+    output = aggregator(features, torch.tensor(1))
+    output.loss.backward()
+    assert backbone.conv1.weight.grad.abs().sum() > 0
+    assert not output.tree.heights.dtype.hasobject
+    assert output.similarity.shape == (3,)
+
+
+def test_a_batch_norm_in_training_sees_one_merge_at_a_time_unless_it_is_frozen():
+    bag, frozen, moving = maps(), hamil(frozen_norm=True).train(), hamil().train()
+    assert frozen.unit.pairs_are_alike
+    assert not moving.unit.pairs_are_alike
+    assert moving.eval().unit.pairs_are_alike
+    frozen(bag)
+    assert frozen.unit.bn1.num_batches_tracked == 0
+    moving.train()(bag)
+    assert moving.unit.bn1.num_batches_tracked == len(bag) - 1
+
+
+def test_similarity_is_the_cosine_to_the_aggregate():
+    output = hamil().eval()(maps())
+    expected = torch.stack([torch.cosine_similarity(one.flatten(), output.embedding.flatten(), 0) for one in maps()])
+    assert torch.allclose(output.similarity, expected, atol=1e-6)
+
+
+def test_hamil_a_is_plain_averages_along_the_tree():
+    bag = torch.tensor([[0.0], [1.0], [10.0]])
+    output = create_aggregator("hamil-mean", 1, 2)(bag)
+    assert output.embedding.item() == pytest.approx((0.5 + 10) / 2)
+
+
+def test_ramil_shuffles_anew_in_training_and_always_alike_in_evaluation():
+    torch.manual_seed(0)
+    aggregator, bag = create_aggregator("ramil", 6, 2, spatial_dims=2, frozen_norm=True), maps(12)
+    assert torch.equal(aggregator.eval()(bag).logits, aggregator(bag).logits)
+    trees = {tuple(aggregator.train()(bag).tree.triplets[:, 1]) for _ in range(5)}
+    assert len(trees) > 1
+
+
+def test_a_unit_that_does_not_exist_is_refused():
+    from napari_mil.errors import OptionError
+
+    for wrong in ({"layers": 4}, {"kernel": 4}):
+        with pytest.raises(OptionError, match="odd kernels"):
+            hamil(**wrong)
+    with pytest.raises(OptionError, match="maps"):
+        create_aggregator("hamil", 6, 2, depthwise=True)
