@@ -84,7 +84,7 @@ def start_classifying(driver, result: dict[str, float]) -> None:
     def watch() -> None:
         if "result" not in result and not driver.workbench.jobs.is_running("classify"):
             result["result"] = time.perf_counter() - clicked
-            result["tiles"] = driver.workbench.classification.prediction.n_instances
+            result["tiles"] = driver.workbench.state.answer.prediction.n_instances
 
     from qtpy.QtCore import QTimer
 

@@ -53,6 +53,7 @@ def take(folder: Path, size: tuple[int, int], theme: str) -> None:
         driver.wait_until(lambda: not driver.workbench.jobs.is_running("classify"), "the answer")
         driver.screenshot(folder / f"{number}b-{name}-done.png")
         print(f"{folder.name}: {name} in {time.monotonic() - seen:.1f} s", flush=True)
+        inspect(driver, folder, f"{number}", name)
         for layer in [layer for layer in driver.viewer.layers if "·" in layer.name]:
             driver.viewer.layers.remove(layer)
     driver.close_slides()
@@ -69,6 +70,21 @@ def take(folder: Path, size: tuple[int, int], theme: str) -> None:
     driver.viewer.reset_view()
     driver.screenshot(folder / "9-sample-bag.png")
     driver.close()
+
+
+def inspect(driver: WindowDriver, folder: Path, number: str, name: str) -> None:
+    """Clusters, then masks, alone on the slide."""
+    tab = driver.workbench.inspect_tab
+    driver.show_tab("Inspect")
+    for letter, what, button in (("c", "clusters", tab.cluster_button), ("d", "masks", tab.mask_button)):
+        for layer in driver.viewer.layers[1:]:
+            layer.visible = "critical" in layer.name
+        tab.strategy_box.setCurrentIndex(tab.strategy_box.count() - 1)
+        button.click()
+        driver.spin(0.05)
+        driver.wait_until(lambda: not driver.workbench.jobs.is_running("inspect"), what)
+        driver.screenshot(folder / f"{number}{letter}-{name}-{what}.png")
+    driver.show_tab("Classify")
 
 
 def _without_scale(folder: Path) -> Path:

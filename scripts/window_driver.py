@@ -87,12 +87,13 @@ class WindowDriver:
 
     def classify(self) -> Any:
         """Press the button, wait for the answer, return the prediction (None if there is none)."""
-        self.workbench.classification.prediction = None
+        self.workbench.state.set_answer(None)
         self.workbench.classify_tab.button.click()
         self.spin(0.05)
         self.wait_until(lambda: not self.workbench.jobs.is_running("classify"), "the slide is classified")
         self.spin(0.3)
-        return self.workbench.classification.prediction
+        answer = self.workbench.state.answer
+        return answer and answer.prediction
 
     def close_slides(self) -> None:
         """Remove every layer."""

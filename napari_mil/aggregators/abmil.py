@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from typing import Literal, Unpack
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
 from napari_mil.aggregators.output import PackedOutput
@@ -52,9 +54,12 @@ class Attention(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """(N, M) -> (N, K)."""
-        signal = self.dropout(self.activation(self.V(h)))
-        if self.U is not None:
-            signal = signal * self.dropout(self.U(h).sigmoid())
+        if self.U is None:
+            signal = self.dropout(self.activation(self.V(h)))
+        else:  # V h and U h as one matrix product
+            bias = None if self.V.bias is None else torch.cat([self.V.bias, self.U.bias])
+            signal, gate = functional.linear(h, torch.cat([self.V.weight, self.U.weight]), bias).chunk(2, 1)
+            signal = self.dropout(self.activation(signal)) * self.dropout(gate.sigmoid())
         scores: Tensor = self.w(signal)
         return scores
 

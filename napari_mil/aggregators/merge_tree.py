@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -75,8 +75,9 @@ class MergeTree:
             raise ValueError("a tree is cut into a number of clusters, at least 1, or at a height")
         kept = int((self.heights <= height).sum()) if n_clusters is None else max(0, self.n_leaves - n_clusters)
         owner = np.arange(self.n_leaves + kept)
-        for left, right, new in self.triplets[:kept][::-1].tolist():
-            owner[left] = owner[right] = owner[new]
+        owner[self.triplets[:kept, 0]] = owner[self.triplets[:kept, 1]] = self.triplets[:kept, 2]
+        while not np.array_equal(above := owner[owner], owner):
+            owner = above
         _, first, labels = np.unique(owner[: self.n_leaves], return_index=True, return_inverse=True)
         return np.argsort(np.argsort(first))[labels]
 
@@ -95,7 +96,7 @@ class MergeTree:
         yield from np.split(order, np.flatnonzero(np.diff(of_merge[order])) + 1) if len(order) else ()
 
 
-def single_linkage(points: np.ndarray, order: Order = "canonical") -> MergeTree:
+def single_linkage(points: np.ndarray, order: Order = "canonical", on_block: Callable[[], None] | None = None) -> MergeTree:
     """Merge the closest clusters until one is left; exact up to float64, in memory linear in N.
 
     Parameters
@@ -106,6 +107,8 @@ def single_linkage(points: np.ndarray, order: Order = "canonical") -> MergeTree:
         ``"index"`` as printed: ties and operands follow the order of the bag. ``"canonical"``: instances are first ranked by length
         (then by their numbers, the first that differs), ties follow the ranks, and the operand of more leaves comes first, of equal ones
         that of lower index; so the tree and what is computed along it do not depend on the order of the bag.
+    on_block
+        Called now and then; what it raises ends the work.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def single_linkage(points: np.ndarray, order: Order = "canonical") -> MergeTree:
     points = np.ascontiguousarray(points.reshape(len(points), -1))
     leaf_of = canonical_ranking(points) if order == "canonical" else np.arange(len(points))
     rank_of = np.argsort(leaf_of)
-    edges, lengths = minimum_spanning_tree(points)
+    edges, lengths = minimum_spanning_tree(points, on_block)
     triplets, heights = _merges(rank_of[edges], lengths, points, leaf_of)
     if order == "canonical":
         sizes = MergeTree(triplets, heights).sizes

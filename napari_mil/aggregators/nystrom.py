@@ -54,7 +54,9 @@ class NystromAttention(nn.Module):
         self.to_out = nn.Sequential(nn.Linear(heads * head_dim, dim), nn.Dropout(dropout))
         self.res_conv = nn.Conv2d(heads, heads, (kernel, 1), padding=(kernel // 2, 0), groups=heads, bias=False)
 
-    def forward(self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], only_first: bool = False, read_out: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], only_first: bool = False, read_out: bool = False
+    ) -> tuple[list[Tensor], Tensor | None]:
         """Attend.
 
         Parameters
@@ -71,7 +73,8 @@ class NystromAttention(nn.Module):
         Returns
         -------
         tuple
-            (N, dim), or (1, dim); and (H, N), row of the first token in softmax(q k_l^T) pinv(...) softmax(q_l k^T), or None.
+            Blocks of (n, dim) that together answer for N tokens, or for 1; and (H, N), row of the first token in
+            softmax(q k_l^T) pinv(...) softmax(q_l k^T), or None.
         """
         n = len(tokens)
         padding = -n % self.landmarks
@@ -90,15 +93,19 @@ class NystromAttention(nn.Module):
             total, mixed = total * fade + mass * grow, mixed * fade + mix * grow
         core = inverse @ (mixed / total)  # eq. 13 from the right: (H, m, d)
 
-        reach = self.res_conv.kernel_size[0] // 2
-        v = torch.cat(values)
         out = []
-        for start in range(0, 1 if only_first else n, BLOCK):
-            end = 1 if only_first else min(n, start + BLOCK)
-            before, after = max(0, start - reach), min(n, end + reach)
-            out.append(again(self.tokens_see, tokens[start:end], v[before:after], start - before, k_l, core, weight_q, prepare))
+        for k, block in enumerate(tokens[:1] if only_first else tokens.split(BLOCK)):
+            around, skip = self.neighbourhood(values, k)
+            out.append(again(self.tokens_see, block.reshape(-1, tokens.shape[1]), around, skip, k_l, core, weight_q, prepare))
         scores = self.first_token_sees(tokens, prepare, q_l, k_l, inverse, top, total) if read_out else None
-        return torch.cat(out), scores
+        return out, scores
+
+    def neighbourhood(self, values: list[Tensor], k: int) -> tuple[Tensor, int]:
+        """Return the values of block k with those that the convolution reaches before and after, and how many are before."""
+        reach = self.res_conv.kernel_size[0] // 2
+        before = values[k - 1][-reach:] if k else values[k][:0]
+        after = values[k + 1][:reach] if k + 1 < len(values) else values[k][:0]
+        return torch.cat([before, values[k], after]), len(before)
 
     def landmark_means(self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], padding: int) -> Tensor:
         """Means of l consecutive tokens, of which the first `padding` are zeros: (N, dim) -> (m, dim)."""

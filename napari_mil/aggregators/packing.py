@@ -189,7 +189,9 @@ class PackedBags(Bags):
 
     def max(self, values: Tensor) -> Tensor:
         """See `Bags`."""
-        return torch.segment_reduce(values, "max", offsets=self.offsets)
+        lowest = values.new_full((len(self.lengths), *values.shape[1:]), -torch.inf)
+        owner = self.owner.reshape(-1, *(1,) * (values.ndim - 1)).expand_as(values)
+        return lowest.scatter_reduce(0, owner, values, "amax", include_self=False)
 
     def argmax(self, scores: Tensor) -> Tensor:
         """See `Bags`."""

@@ -9,6 +9,7 @@ looked up again, outside their own component; where float32 cannot tell, in floa
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -18,13 +19,15 @@ BLOCK_ROWS = 128
 """Points whose distances to all others are held at a time: 5 MB for 10 000 points."""
 
 
-def minimum_spanning_tree(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def minimum_spanning_tree(points: np.ndarray, on_block: Callable[[], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Connect points with the least total length.
 
     Parameters
     ----------
     points
         float (N, D), N >= 1.
+    on_block
+        Called now and then; what it raises ends the work.
 
     Returns
     -------
@@ -34,7 +37,7 @@ def minimum_spanning_tree(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     firsts, twins = _twins(points)
     edges, lengths = [twins], [np.zeros(len(twins))]
     if len(firsts) > 1:
-        between, length = _Boruvka(points, firsts).run()
+        between, length = _Boruvka(points, firsts, on_block or (lambda: None)).run()
         edges.append(firsts[between])
         lengths.append(length)
     return np.concatenate(edges), np.concatenate(lengths)
@@ -58,8 +61,8 @@ def _twins(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Boruvka:
-    def __init__(self, points: np.ndarray, chosen: np.ndarray) -> None:
-        self.points, self.chosen = points, chosen
+    def __init__(self, points: np.ndarray, chosen: np.ndarray, on_block: Callable[[], None]) -> None:
+        self.points, self.chosen, self.on_block = points, chosen, on_block
         n = len(chosen)
         self.k = min(NEIGHBOURS, n - 1)
         self.component = np.arange(n)
@@ -147,6 +150,7 @@ class _Boruvka:
         """Renew the lists of points; `outside` their component only."""
         component = torch.from_numpy(self.component)
         for start in range(0, len(points), BLOCK_ROWS):
+            self.on_block()
             block = points[start : start + BLOCK_ROWS]
             squared = products.squared_distances(block)
             if outside:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_mil.aggregators.aggregator import Aggregator, Task, projection
-from napari_mil.aggregators.nystrom import NystromAttention
+from napari_mil.aggregators.nystrom import BLOCK, NystromAttention
 from napari_mil.aggregators.output import BagOutput
 from napari_mil.aggregators.packing import blockwise
 
@@ -41,7 +41,8 @@ class TransLayer(nn.Module):
     def forward(self, tokens: Tensor, only_first: bool = False, read_out: bool = False) -> tuple[Tensor, Tensor | None]:
         """(N, dim) -> (N, dim) or (1, dim), and the read-out (H, N) or None."""
         out, scores = self.attn(tokens, self.norm, only_first, read_out)
-        return tokens[: len(out)] + out, scores
+        before = [tokens[:1]] if only_first else tokens.split(BLOCK)
+        return torch.cat([block + attended for block, attended in zip(before, out, strict=True)]), scores
 
 
 class PPEG(nn.Module):

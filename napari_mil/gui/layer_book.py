@@ -23,6 +23,8 @@ OWNER_KEY = "napari_mil_owner"
 STATUS_KEY = "napari_mil_status"
 """Metadata key of a layer's own `get_status` where ours stands before it."""
 TISSUE_COLOUR = "#00695c"
+MARK_COLOUR = "#d4006a"
+"""Stands out on pink, violet and viridis."""
 
 
 class LayerBook:
@@ -71,6 +73,41 @@ class LayerBook:
             metadata={OURS_KEY: "overlay", LEGEND_KEY: legend, OWNER_KEY: slide},
             **arguments,
         )
+
+    def put_groups(self, slide: Slide, name: str, image: np.ndarray, legend: str, arguments: dict[str, Any]) -> Any:
+        """Show drawn groups, uint8 (rows, columns, 4), as a layer with a legend; one of that name keeps its visibility and opacity."""
+        layer = self.find(name)
+        if layer is not None and layer.metadata.get(OURS_KEY) == "groups":
+            layer.data = image
+            layer.scale, layer.translate = arguments["scale"], arguments["translate"]
+            layer.metadata[LEGEND_KEY] = legend
+            return layer
+        metadata = {OURS_KEY: "groups", LEGEND_KEY: legend, OWNER_KEY: slide}
+        return self._viewer.add_image(image, name=name, rgb=True, interpolation2d="nearest", blending="translucent", metadata=metadata, **arguments)
+
+    def put_marks(self, slide: Slide, name: str, positions: np.ndarray, texts: list[str], side: float) -> Any:
+        """Outline places (n, 2), world (y, x), as squares of a side in world units with their texts."""
+        self.remove(name)
+        active = self._viewer.layers.selection.active
+        layer = self._viewer.add_points(
+            positions,
+            name=name,
+            size=side,
+            symbol="square",
+            face_color="transparent",
+            border_color=MARK_COLOUR,
+            border_width=0.12,
+            text={"string": texts, "color": MARK_COLOUR, "size": 10, "anchor": "upper_left"},
+            metadata={OURS_KEY: "marks", OWNER_KEY: slide},
+        )
+        self._viewer.layers.selection.active = active  # the status bar goes on to speak of the overlay
+        return layer
+
+    def remove(self, name: str) -> None:
+        """Remove a layer of ours by name, if it is there."""
+        layer = self.find(name)
+        if layer is not None and OURS_KEY in layer.metadata:
+            self._viewer.layers.remove(layer)
 
     def describe(self, layer: Any, text_at: Callable[[tuple[float, ...]], str]) -> None:
         """Let the status bar say `text_at(world position)` for a layer; asked by napari's status thread, so it only reads."""

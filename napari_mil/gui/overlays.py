@@ -47,6 +47,8 @@ def overlay_specs(columns: list[str], classes: tuple[str, ...]) -> list[OverlayS
     attentions = [name for name in columns if name.split("_")[0] == "attention"]
     specs = [OverlaySpec(name, name.replace("_", ": ", 1), "rank", visible=not scores and k == 0) for k, name in enumerate(attentions)]
     specs += [OverlaySpec(name, name.replace("_", ": ", 1), "raw", visible=k == 0) for k, name in enumerate(scores)]
+    if "similarity" in columns:
+        specs.append(OverlaySpec("similarity", "similarity", "rank", visible=not specs))
     return specs
 
 
@@ -99,11 +101,16 @@ def hover_text(grid: TileGrid, slide: Slide, spec: OverlaySpec, values: np.ndarr
 
     `values` holds the raw value of every tile, NaN where there is none yet.
     """
+    tile = tile_under(grid, slide, world)
+    if tile is None or np.isnan(values[tile]):
+        return ""
+    rank = int((values > values[tile]).sum()) + 1
+    return f"{spec.title} {values[tile]:.3g} · rank {rank} of {int((~np.isnan(values)).sum())} · tile {tile}"
+
+
+def tile_under(grid: TileGrid, slide: Slide, world: tuple[float, ...]) -> int | None:
+    """Return the tile under a world position (…, y, x), or None beside the tiles."""
     unit = slide.mpp or 1.0
     row, column = (int(np.floor((position / unit + 0.5 - (grid.tile_size0 - grid.stride0) / 2) / grid.stride0)) for position in world[-2:])
     found = np.flatnonzero((grid.cells[:, 0] == row) & (grid.cells[:, 1] == column))
-    if not len(found) or np.isnan(values[found[0]]):
-        return ""
-    value = values[found[0]]
-    rank = int((values > value).sum()) + 1
-    return f"{spec.title} {value:.3g} · rank {rank} of {int((~np.isnan(values)).sum())} · tile {found[0]}"
+    return int(found[0]) if len(found) else None

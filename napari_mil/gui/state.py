@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from psygnal import Signal
 
+from napari_mil.bags import TileGrid
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.slides import Slide
 
@@ -18,6 +20,17 @@ class OpenSlide:
     slide: Slide
 
 
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a classifier said about a slide that is open."""
+
+    slide: Slide
+    card: ClassifierCard
+    grid: TileGrid
+    prediction: Any
+    """An `inference.prediction.Prediction`."""
+
+
 class WindowState:
     """The slides that are open and the one that tabs speak of."""
 
@@ -25,10 +38,30 @@ class WindowState:
     """Slides were opened, closed or renamed."""
     current_changed = Signal()
     """Another slide is chosen, or the chosen one got another scale."""
+    answer_changed = Signal()
+    """There is another answer, or none any more."""
 
     def __init__(self) -> None:
         self._slides: tuple[OpenSlide, ...] = ()
         self._current: str | None = None
+        self._answer: Answer | None = None
+
+    @property
+    def answer(self) -> Answer | None:
+        """The last answer, as long as its slide is open."""
+        return self._answer
+
+    def set_answer(self, answer: Answer | None) -> None:
+        """Tell the answer that tabs speak of."""
+        if answer is not self._answer:
+            self._answer = answer
+            self.answer_changed.emit()
+
+    def extend_answer(self, prediction: Any) -> Answer:
+        """Keep what was asked of the answer afterwards; return it."""
+        assert self._answer is not None
+        self._answer = replace(self._answer, prediction=prediction)
+        return self._answer
 
     @property
     def slides(self) -> tuple[OpenSlide, ...]:
@@ -55,6 +88,8 @@ class WindowState:
         self.slides_changed.emit()
         if self.current != before:
             self.current_changed.emit()
+        if self._answer is not None and all(entry.slide is not self._answer.slide for entry in slides):
+            self.set_answer(None)
 
     def choose(self, layer_name: str) -> None:
         """Choose an open slide by the name of its layer."""

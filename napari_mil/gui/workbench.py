@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import napari.viewer
@@ -11,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QStackedLayout, Q
 
 from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers.classification import ClassificationController
+from napari_mil.gui.controllers.inspection import InspectionController
 from napari_mil.gui.controllers.legend import LegendController
 from napari_mil.gui.controllers.slides import SlidesController
 from napari_mil.gui.jobs import JobRunner
@@ -19,9 +22,11 @@ from napari_mil.gui.reader import slide_layer
 from napari_mil.gui.samples import SLIDE, sample_path
 from napari_mil.gui.state import WindowState
 from napari_mil.gui.views.classify_tab import ClassifyTab
+from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.gui.views.slide_tab import SlideTab
 from napari_mil.gui.views.start_page import StartPage
 from napari_mil.gui.warm_up import FIRST_CLASSIFICATION, import_beside
+from napari_mil.settings import Settings
 from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 
 WIDTH = 380
@@ -46,15 +51,18 @@ class Workbench(QWidget):
         self._viewer = napari_viewer
         self.state = WindowState()
         self.jobs = JobRunner(self)
-        self.slide_tab, self.classify_tab, self._start = SlideTab(), ClassifyTab(), StartPage()
+        self.slide_tab, self.classify_tab, self.inspect_tab, self._start = SlideTab(), ClassifyTab(), InspectTab(), StartPage()
+        settings = replace(Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1))  # one core stays with the window
         book = LayerBook(napari_viewer)
         self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, self._notify)
-        self.classification = ClassificationController(self.state, self.classify_tab, book, self.jobs, self._notify, self._show_notes)
+        self.classification = ClassificationController(self.state, self.classify_tab, book, self.jobs, self._notify, self._show_notes, settings)
+        self.inspection = InspectionController(self.state, self.inspect_tab, book, self.jobs, settings)
         self._legend = LegendController(napari_viewer)
 
         self.tabs = QTabWidget()
         self.tabs.addTab(self.slide_tab, "Slide")
         self.tabs.addTab(self.classify_tab, "Classify")
+        self.tabs.addTab(self.inspect_tab, "Inspect")
         self.tabs.tabBar().setStyleSheet("QTabBar::tab { min-height: 20px; padding: 3px 14px; }")  # napari's own cuts the text
         # No box layout: napari would add a stretch below it and halve the tabs' height.
         self._pages = QStackedLayout(self)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from napari_mil.aggregators import MergeTree
 from napari_mil.aggregators.output import link
 from napari_mil.bags import Bag, TileGrid, TissueMask, tile_grid, tissue_mask
 from napari_mil.encoders import create_encoder
@@ -294,6 +295,8 @@ class _Answer:
     attention: np.ndarray | None
     instance_scores: np.ndarray | None
     critical: np.ndarray | None
+    similarity: np.ndarray | None
+    tree: MergeTree | None
 
 
 def _answer(classifier: Classifier, features: np.ndarray) -> _Answer:
@@ -319,6 +322,8 @@ def _aggregate(classifier: Classifier, features: np.ndarray) -> _Answer:
         None if output.attention is None else output.attention.cpu().numpy(),
         None if scores is None else _per_class(scores, card),
         None if output.critical is None else output.critical.cpu().numpy(),
+        None if output.similarity is None else output.similarity.cpu().numpy(),
+        output.tree,
     )
 
 
@@ -329,7 +334,7 @@ def _per_class(probabilities: np.ndarray, card: ClassifierCard) -> np.ndarray:
 
 def _partial(classifier: Classifier, features: np.ndarray, indices: np.ndarray) -> Partial:
     answer = _answer(classifier, features[indices])
-    return Partial(indices, instance_columns(classifier.card.classes, answer.attention, answer.instance_scores))
+    return Partial(indices, instance_columns(classifier.card.classes, answer.attention, answer.instance_scores, answer.similarity))
 
 
 def _predict(classifier: Classifier, bag: Bag, slide: dict[str, Any], provenance: dict[str, Any], started: float) -> Prediction:
@@ -348,6 +353,8 @@ def _predict(classifier: Classifier, bag: Bag, slide: dict[str, Any], provenance
         attention=answer.attention,
         instance_scores=answer.instance_scores,
         critical=answer.critical,
+        similarity=answer.similarity,
+        tree=answer.tree,
         slide=slide,
         classifier={
             "name": card.name,

@@ -10,15 +10,20 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mil.bags import Bag
 from napari_mil.errors import OutputError
 
+if TYPE_CHECKING:
+    from napari_mil.aggregators import MergeTree
+
 SCHEMA = "napari-mil/prediction/1"
-PREDICTION_FILE, INSTANCES_FILE = "prediction.json", "instances.csv"
+PREDICTION_FILE, INSTANCES_FILE, TREE_FILE = "prediction.json", "instances.csv", "tree.csv"
+MASKED = "masked_"
+"""Columns of masks begin so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +56,8 @@ class Prediction:
     """int64: index of the top instance of each logit."""
     similarity: np.ndarray | None = None
     """float32 (N,): cosine of each instance to the aggregate, where the method has it."""
-    tree: Any = None
-    """The merges of a hierarchical method."""
+    tree: MergeTree | None = None
+    """The merges of the bag: of a hierarchical method, or asked for (see `explanation.with_tree`)."""
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     """bool (N,) by kind, where instances were masked."""
     slide: Mapping[str, Any] = field(default_factory=dict)
@@ -70,8 +75,8 @@ class Prediction:
         return len(self.coords if self.coords is not None else self.names or ())
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Return per-instance values by column name: ``attention`` or one per class or head, ``score_<class>``."""
-        return instance_columns(self.classes, self.attention, self.instance_scores)
+        """Return per-instance values by column name: ``attention`` or one per class or head, ``score_<class>``, ``similarity``."""
+        return instance_columns(self.classes, self.attention, self.instance_scores, self.similarity)
 
     def anonymous(self) -> Prediction:
         """Return the same answer without the slide's name."""
@@ -89,15 +94,16 @@ class Prediction:
             "labels": list(self.labels),
             "logits": [float(value) for value in self.logits],
             "critical": None if self.critical is None else [int(index) for index in self.critical],
+            "tree": None if self.tree is None else TREE_FILE,
             "n_instances": self.n_instances,
             "tile_size0": self.tile_size0,
             "provenance": dict(self.provenance),
         }
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``prediction.json`` and ``instances.csv`` into a folder, made if need be.
+        """Write ``prediction.json``, ``instances.csv`` and, where there is one, ``tree.csv`` into a folder, made if need be.
 
-        Both are written beside and renamed; ``prediction.json`` comes last, so that where it stands the answer is whole.
+        All are written beside and renamed; ``prediction.json`` comes last, so that where it stands the answer is whole.
 
         Raises
         ------
@@ -110,11 +116,16 @@ class Prediction:
                 shutil.rmtree(left_over, ignore_errors=True)  # of a run that was killed while it wrote
             target.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".partial-", dir=target) as beside:
-                table, answer = Path(beside, INSTANCES_FILE), Path(beside, PREDICTION_FILE)
+                table, tree, answer = Path(beside, INSTANCES_FILE), Path(beside, TREE_FILE), Path(beside, PREDICTION_FILE)
                 self._write_table(table)
+                self._write_tree(tree)
                 answer.write_text(json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
                 (target / PREDICTION_FILE).unlink(missing_ok=True)
                 os.replace(table, target / INSTANCES_FILE)
+                if tree.exists():
+                    os.replace(tree, target / TREE_FILE)
+                else:
+                    (target / TREE_FILE).unlink(missing_ok=True)
                 os.replace(answer, target / PREDICTION_FILE)
         except OSError as error:
             raise OutputError(f"Results cannot be written to {target} ({error.strerror or error}); choose another folder.") from error
@@ -128,10 +139,18 @@ class Prediction:
             table["name"] = self.names
         # float32's shortest text that reads back to the same bits.
         table.update({name: values.astype(str).tolist() for name, values in self.columns().items()})
+        table.update({f"{MASKED}{kind}": mask.astype(int).astype(str).tolist() for kind, mask in self.masks.items()})
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(table)
             writer.writerows(zip(*table.values(), strict=True))
+
+    def _write_tree(self, path: Path) -> None:
+        if self.tree is not None:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(("left", "right", "new", "height"))
+                writer.writerows((*triplet, repr(height)) for triplet, height in zip(self.tree.triplets.tolist(), self.tree.heights.tolist(), strict=True))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Prediction:
@@ -151,7 +170,8 @@ class Prediction:
                 rows = csv.reader(file)
                 header = next(rows)
                 columns = dict(zip(header, zip(*rows, strict=True), strict=False)) or dict.fromkeys(header, ())
-            return cls._from_files(entries, columns)
+            prediction = cls._from_files(entries, columns)
+            return replace(prediction, tree=_read_tree(source / TREE_FILE)) if entries.get("tree") else prediction
         except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
             raise OutputError(f"{source} holds no complete prediction ({error}); classify the slide again.") from error
 
@@ -172,14 +192,26 @@ class Prediction:
             attention=np.stack(attention, 1) if attention else None,
             instance_scores=np.stack(scores, 1) if scores else None,
             critical=None if entries["critical"] is None else np.array(entries["critical"], np.int64),
+            similarity=np.array(columns["similarity"], np.float32) if "similarity" in columns else None,
+            masks={name.removeprefix(MASKED): np.array(values, np.int64) > 0 for name, values in columns.items() if name.startswith(MASKED)},
             slide=entries["slide"],
             classifier=entries["classifier"],
             provenance=entries["provenance"],
         )
 
 
-def instance_columns(classes: tuple[str, ...], attention: np.ndarray | None, scores: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Name the columns of attention (N, K) and of instance scores (N, C)."""
+def _read_tree(path: Path) -> MergeTree:
+    from napari_mil.aggregators import MergeTree  # loads torch
+
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))[1:]
+    return MergeTree(np.array([row[:3] for row in rows], np.int64).reshape(-1, 3), np.array([row[3] for row in rows], np.float64))
+
+
+def instance_columns(
+    classes: tuple[str, ...], attention: np.ndarray | None, scores: np.ndarray | None, similarity: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Name the columns of attention (N, K), of instance scores (N, C) and of similarity (N,)."""
     columns: dict[str, np.ndarray] = {}
     if attention is not None:
         heads = attention.shape[1]
@@ -187,4 +219,6 @@ def instance_columns(classes: tuple[str, ...], attention: np.ndarray | None, sco
         columns.update({f"attention{name}": attention[:, k] for k, name in enumerate(names)})
     if scores is not None:
         columns.update({f"score_{name}": scores[:, c] for c, name in enumerate(classes)})
+    if similarity is not None:
+        columns["similarity"] = similarity
     return columns

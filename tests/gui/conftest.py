@@ -30,7 +30,7 @@ class Bench:
 
     def __init__(self, viewer, workbench, qtbot):
         self.viewer, self.workbench, self.qtbot = viewer, workbench, qtbot
-        self.tab, self.slide_tab = workbench.classify_tab, workbench.slide_tab
+        self.tab, self.slide_tab, self.inspect_tab = workbench.classify_tab, workbench.slide_tab, workbench.inspect_tab
 
     def open(self, path):
         self.workbench.open([Path(path)])
@@ -43,17 +43,19 @@ class Bench:
     def click(self, button):
         from qtpy.QtCore import Qt
 
-        self.workbench.tabs.setCurrentWidget(self.tab if self.tab.isAncestorOf(button) else self.slide_tab)
+        tabs = (self.slide_tab, self.tab, self.inspect_tab)
+        self.workbench.tabs.setCurrentWidget(next(tab for tab in tabs if tab.isAncestorOf(button)))
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def wait_for_jobs(self):
-        self.qtbot.waitUntil(lambda: not any(map(self.workbench.jobs.is_running, ("classify", "tissue"))), timeout=60_000)
+        self.qtbot.waitUntil(lambda: not any(map(self.workbench.jobs.is_running, ("classify", "tissue", "inspect"))), timeout=60_000)
 
     def classify(self):
-        self.workbench.classification.prediction = None
+        self.workbench.state.set_answer(None)
         self.click(self.tab.button)
         self.wait_for_jobs()
-        return self.workbench.classification.prediction
+        answer = self.workbench.state.answer
+        return answer and answer.prediction
 
     @property
     def overlays(self):
@@ -66,7 +68,7 @@ def bench(_window, qtbot):
     made = Bench(viewer, workbench, qtbot)
     made.choose("breast-malignancy")
     yield made
-    for kind in ("classify", "tissue"):
+    for kind in ("classify", "tissue", "inspect"):
         workbench.jobs.cancel(kind)
     made.wait_for_jobs()
     viewer.layers.clear()

@@ -42,7 +42,7 @@ def test_instance_scores_light_up_in_front_of_attention(bench, slide_path):
     bench.open(slide_path)
     bench.choose("colon-epithelium")
     prediction = bench.classify()
-    assert list(bench.overlays) == ["attention", "score: epithelium"]
+    assert list(bench.overlays) == ["attention", "score: epithelium", "critical"]
     assert not bench.overlays["attention"].visible
     shown = np.asarray(bench.overlays["score: epithelium"].data)
     assert np.array_equal(np.sort(shown[~np.isnan(shown)]), np.sort(prediction.instance_scores[:, 1]))
@@ -54,12 +54,12 @@ def test_the_legend_names_the_overlay_that_is_in_front(bench, slide_path):
     bench.classify()
     text = bench.viewer.canvas.overlays.text
     assert (text.visible, text.text) == (True, "colon-epithelium · score: epithelium")
-    assert [layer.colorbar.visible for layer in bench.overlays.values()] == [False, True]
+    assert [bench.overlays[name].colorbar.visible for name in ("attention", "score: epithelium")] == [False, True]
     bench.overlays["score: epithelium"].visible = False
     assert not text.visible
     bench.overlays["attention"].visible = True
     assert text.text == "colon-epithelium · attention (rank)"
-    assert [layer.colorbar.visible for layer in bench.overlays.values()] == [True, False]
+    assert [bench.overlays[name].colorbar.visible for name in ("attention", "score: epithelium")] == [True, False]
 
 
 def test_running_again_keeps_the_users_opacity_and_visibility(bench, slide_path):
@@ -113,7 +113,7 @@ def test_the_overlay_fills_in_while_the_work_goes_on(bench, slide_path, slow_enc
     for _ in range(10_000):
         slow_encoder.release()
     bench.wait_for_jobs()
-    assert (~np.isnan(np.asarray(layer.data))).sum() == bench.workbench.classification.prediction.n_instances
+    assert (~np.isnan(np.asarray(layer.data))).sum() == bench.workbench.state.answer.prediction.n_instances
 
 
 def test_cancel_ends_within_one_batch_and_leaves_no_half_answer(bench, slide_path, slow_encoder):
@@ -149,7 +149,7 @@ def test_cancelling_a_second_run_leaves_the_first_answer_as_it_was(bench, slide_
     bench.wait_for_jobs()
     assert np.array_equal(np.asarray(bench.overlays["attention"].data), before, equal_nan=True)
     assert bench.overlays["attention"].get_status(place, world=True)["value"] == hovered != ""
-    assert bench.workbench.classification.prediction is first
+    assert bench.workbench.state.answer.prediction is first
     assert bench.tab.card.isVisible()
 
 
@@ -160,7 +160,7 @@ def test_renaming_the_slide_during_a_run_keeps_its_overlay(bench, slide_path, sl
     for _ in range(10_000):
         slow_encoder.release()
     bench.wait_for_jobs()
-    assert (~np.isnan(np.asarray(bench.overlays["attention"].data))).sum() == bench.workbench.classification.prediction.n_instances
+    assert (~np.isnan(np.asarray(bench.overlays["attention"].data))).sum() == bench.workbench.state.answer.prediction.n_instances
 
 
 def test_an_overlay_deleted_by_hand_stays_deleted_and_breaks_nothing(bench, slide_path, slow_encoder):
@@ -171,7 +171,7 @@ def test_an_overlay_deleted_by_hand_stays_deleted_and_breaks_nothing(bench, slid
         slow_encoder.release()
     bench.wait_for_jobs()
     assert bench.overlays == {}
-    assert bench.workbench.classification.prediction is not None
+    assert bench.workbench.state.answer is not None
 
 
 def test_a_slide_closed_while_it_is_classified_breaks_nothing(bench, slide_path, slow_encoder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from napari_mil.gui.controllers.slides import tissue_layer_name
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.overlays import OverlaySpec, hover_text, lattice, overlay_arguments, overlay_specs, shown_values, tissue_arguments
-from napari_mil.gui.state import ClassifyRequest, OpenSlide, WindowState
+from napari_mil.gui.state import Answer, ClassifyRequest, OpenSlide, WindowState
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.inference.card import ClassifierCard, list_classifiers
 from napari_mil.settings import Settings
@@ -37,17 +36,12 @@ class ClassificationController:
         jobs: JobRunner,
         notify: Callable[[str], None],
         show_notes: Callable[[str, str], None],
-        settings: Settings | None = None,
+        settings: Settings,
     ) -> None:
-        self._state, self._view, self._book, self._jobs, self._notify = state, view, book, jobs, notify
-        cores = os.cpu_count() or 2
-        self._settings = replace(settings or Settings(), encoder_threads=max(1, cores - 1))  # one core stays with the window
+        self._state, self._view, self._book, self._jobs, self._notify, self._settings = state, view, book, jobs, notify, settings
         self._cards = list_classifiers(self._settings)
         self._run: _Overlays | None = None
         self._tiles_of: Slide | None = None
-        self._answered: Slide | None = None
-        self.prediction: Any = None
-        """The last answer, an `inference.prediction.Prediction`."""
         view.classify_requested.connect(self.classify)
         view.cancel_requested.connect(self.cancel)
         view.slide_chosen.connect(state.choose)
@@ -143,9 +137,10 @@ class ClassificationController:
     def _on_succeeded(self, run: _Overlays, prediction: Any) -> None:
         if run is not self._run:
             return
-        self.prediction, self._answered = prediction, run.request.entry.slide
         run.show(np.arange(prediction.n_instances), prediction.columns())
         run.finish()
+        assert run.grid is not None
+        self._state.set_answer(Answer(run.request.entry.slide, run.request.card, run.grid, prediction))
         self._view.set_idle()
         card = run.request.card
         wins = set(prediction.labels)
@@ -168,8 +163,8 @@ class ClassificationController:
 
     def _show_card_again(self) -> None:
         """Bring back the answer that stood before, if it is about the slide that is shown."""
-        current = self._state.current
-        if self.prediction is not None and current is not None and self._answered is current.slide:
+        current, answer = self._state.current, self._state.answer
+        if answer is not None and current is not None and answer.slide is current.slide:
             self._view.card.show()
 
     def _on_cancelled(self, run: _Overlays) -> None:

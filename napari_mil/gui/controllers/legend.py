@@ -39,6 +39,8 @@ class LegendController:
         overlays = [layer for layer in self._viewer.layers if LEGEND_KEY in layer.metadata]
         front = next((layer for layer in reversed(overlays) if layer.visible), None)
         for layer in overlays:
+            if layer.rgb:
+                continue  # its colours are names, explained beside it
             bar = layer.colorbar
             if bar.visible != (layer is front):
                 bar.visible = layer is front

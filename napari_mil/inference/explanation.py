@@ -1,0 +1,68 @@
+"""What can be asked of an answer afterwards: the tree of its bag, the instances that mining would mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from napari_mil.aggregators import create_miner, single_linkage
+from napari_mil.errors import BagError
+from napari_mil.inference.classifier import Classifier
+from napari_mil.inference.prediction import Prediction
+
+
+def with_tree(prediction: Prediction, classifier: Classifier, on_block: Callable[[], None] | None = None) -> Prediction:
+    """Return the answer with the merges of its bag: the method's own, or single linkage of the features as the classifier sees them.
+
+    Parameters
+    ----------
+    prediction
+        An answer whose features are still in memory, or that has a tree.
+    classifier
+        The one that gave it.
+    on_block
+        Called now and then; what it raises ends the work.
+
+    Raises
+    ------
+    BagError
+        If the features are gone.
+    """
+    if prediction.tree is not None:
+        return prediction
+    features = classifier.standardise(_features(prediction)).cpu().numpy()
+    return replace(prediction, tree=single_linkage(features, on_block=on_block))
+
+
+@torch.inference_mode()
+def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) -> Prediction:
+    """Return the answer with what a mining strategy would mask of its bag, the classifier being the teacher.
+
+    Parameters
+    ----------
+    prediction
+        An answer whose features are still in memory.
+    classifier
+        The one that gave it.
+    strategy
+        See `create_miner`; ratios are those published for its aggregator.
+
+    Raises
+    ------
+    BagError
+        If the features are gone.
+    UnknownNameError
+        If the classifier's aggregator has nothing to rank instances by.
+    """
+    features = classifier.standardise(_features(prediction))
+    masks = create_miner(strategy, classifier.aggregator).eval().masks(features)
+    return replace(prediction, masks={kind: mask.cpu().numpy() for kind, mask in masks.items()})
+
+
+def _features(prediction: Prediction) -> np.ndarray:
+    if prediction.features is None:
+        raise BagError("The features of this answer are no longer in memory; classify again.")
+    return prediction.features.features
