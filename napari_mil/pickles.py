@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ ALLOWED: list[Any] = [
     *((np.zeros(0).__reduce__()[0], f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
 ]
 """The one allow-list of the project beyond tensors: numpy's scalars, arrays and dtypes, under their old and new module names."""
+
+
+DAMAGED = (RuntimeError, ValueError, EOFError, LookupError, AttributeError, TypeError, AssertionError, ArithmeticError, ImportError, MemoryError, struct.error)
+"""What reading flipped bits comes to."""
 
 
 def load_pickle(path: str | os.PathLike[str]) -> Any:
@@ -45,5 +50,5 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
         raise CheckpointError(
             f"{file.name} was not opened: it holds {what}, and loading that could run code; save it again as a state dict or as safetensors."
         ) from None
-    except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError, IndexError) as error:
+    except DAMAGED as error:
         raise CheckpointError(f"{file.name} is no checkpoint, or damaged ({' '.join(str(error).split())[:120]}); copy it again.") from error

@@ -38,7 +38,7 @@ class Aggregator(nn.Module, ABC):
     """
 
     works_on_maps: ClassVar[bool] = False
-    reads_16_bits: ClassVar[bool] = False
+    reads_16_bits: bool = False
     """Whether a bag kept in 16 bits is multiplied as it is; other methods turn it into float32 first."""
 
     def __init__(self, in_dim: int, n_classes: int, *, multi_label: bool = False, spatial_dims: int = 1) -> None:
@@ -87,7 +87,7 @@ class Aggregator(nn.Module, ABC):
         BagError
             If the offsets do not cut the features into bags of at least one instance.
         """
-        bags, rows = PackedBags(offsets, len(features)), self.instances(features)
+        bags, rows = PackedBags(offsets.to(features.device), len(features)), self.instances(features)
         outputs = [self.aggregate(rows[start:end], None, None) for start, end in bags.bounds()]
         return PackedOutput(
             torch.stack([output.logits for output in outputs]),
@@ -104,7 +104,7 @@ class Aggregator(nn.Module, ABC):
             raise BagError(f"The bag has the shape {tuple(bag.shape)}; this aggregator takes {shape} with N of at least 1 and {self.in_dim} features.")
         if self.spatial_dims == 2 and not self.works_on_maps:
             bag = bag.mean((2, 3))
-        return bag.float() if bag.dtype in SIXTEEN_BITS and not self.reads_16_bits else bag
+        return bag if bag.dtype in SIXTEEN_BITS and self.reads_16_bits else bag.to(next(self.parameters()).dtype)
 
     @property
     def sigmoids(self) -> bool:
@@ -113,12 +113,14 @@ class Aggregator(nn.Module, ABC):
 
     def bag_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Negative log-likelihood () of a target under logits (C,)."""
+        target = target.to(logits.device)
         if self.sigmoids:
             return functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype).reshape(logits.shape))
         return functional.cross_entropy(logits, target.reshape(()).long())
 
     def instance_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean negative log-likelihood () of instance targets (N,) or (N, C) under logits (N, C)."""
+        target = target.to(logits.device)
         if self.sigmoids:
             return functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype).reshape(logits.shape))
         return functional.cross_entropy(logits, target.long())
@@ -145,7 +147,7 @@ class PackedAggregator(Aggregator):
 
     def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
         """See `Aggregator.forward_packed`."""
-        bags = PackedBags(offsets, len(features))
+        bags = PackedBags(offsets.to(features.device), len(features))
         return self.answer(self.instances(features), bags)
 
 

@@ -10,6 +10,7 @@ Instance loss: with the label c, the k instances of highest attention are positi
 instance classifier of c; with `subtyping` the k highest of every other branch are negative for theirs.
 L = 0.7 bag + 0.3 instances. As its authors' code: cross entropy for instances (the paper prints a smooth SVM loss), the mean over
 2k instances, summed over classes and divided by their number only with `subtyping`. k is at most N, and a bag of one has no instance loss.
+The chosen instances pass the projection once more, so that those of a whole bag need not be kept; in training with a dropout of their own.
 """
 
 from __future__ import annotations
@@ -97,11 +98,13 @@ class CLAMSingleBranch(PackedAggregator):
     def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
         """See `Aggregator`."""
         output = super().aggregate(bag, target, None)
-        if target is None or len(bag) < 2:
+        if target is None:
             return output
         assert output.attention is not None
-        instances = self.clustering_loss(bag, output.attention, target)
-        return replace(output, losses={"bag": self.bag_weight * output.losses["bag"], "instances": (1 - self.bag_weight) * instances})
+        losses = {"bag": self.bag_weight * output.losses["bag"]}
+        if len(bag) > 1:
+            losses["instances"] = (1 - self.bag_weight) * self.clustering_loss(bag, output.attention, target)
+        return replace(output, losses=losses)
 
     def clustering_loss(self, bag: Tensor, attention: Tensor, target: Tensor) -> Tensor:
         """Instance loss () of a bag (N, D) under its attention (N, K)."""

@@ -21,11 +21,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Unpack
 
+import torch
 from torch import Tensor, nn
 
 from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
 from napari_mil.aggregators.output import PackedOutput
-from napari_mil.aggregators.packing import Bags, blockwise
+from napari_mil.aggregators.packing import Bags, OneBag, blockwise
+from napari_mil.aggregators.pooling import pool_probabilities
 
 INSTANCE_STREAM, BAG_STREAM = "instance stream", "bag stream"
 
@@ -92,6 +94,10 @@ class DSMILReleased(PackedAggregator):
         A query of two layers with tanh; False is the older release's single layer.
     passing_v
         Give the information a layer of its own instead of the features themselves.
+    v_relu
+        Whether that layer ends in ReLU; the first release had none.
+    average_streams
+        Answer with the mean of both streams' probabilities, as MHIM-MIL does, instead of the bag stream alone.
     dropout
         Rate before the information layer and after the projection, in training.
     """
@@ -107,6 +113,8 @@ class DSMILReleased(PackedAggregator):
         query_dim: int = 128,
         nonlinear_q: bool = True,
         passing_v: bool = False,
+        v_relu: bool = True,
+        average_streams: bool = False,
         dropout: float = 0.0,
         **task: Unpack[Task],
     ) -> None:
@@ -116,7 +124,9 @@ class DSMILReleased(PackedAggregator):
         self.instance_classifier = nn.Linear(width, n_classes)
         self.q = nn.Linear(width, query_dim)
         self.q2 = nn.Linear(query_dim, query_dim) if nonlinear_q else None
-        self.v = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width), nn.ReLU()) if passing_v else nn.Identity()
+        self.average_streams = average_streams
+        information = (nn.Dropout(dropout), nn.Linear(width, width), *([nn.ReLU()] if v_relu else []))
+        self.v = nn.Sequential(*information) if passing_v else nn.Identity()
         self.bag_classifier = nn.Conv1d(n_classes, n_classes, width)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
@@ -131,6 +141,8 @@ class DSMILReleased(PackedAggregator):
         embedding = bags.weighted_sum(attention, values)  # (B, C, M)
         logits = self.bag_classifier(embedding)[..., 0]  # every class sees the embedding of every class: (B, C)
         streams = {INSTANCE_STREAM: instance_logits.gather(0, critical), BAG_STREAM: logits}
+        if self.average_streams:
+            logits = pool_probabilities(torch.stack(list(streams.values())), self.sigmoids, OneBag(), "mean")[0]
         return PackedOutput(logits, self.multi_label, attention, scores, instance_logits, embedding, critical, streams)
 
     def query(self, h: Tensor) -> Tensor:

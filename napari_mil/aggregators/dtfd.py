@@ -26,6 +26,7 @@ from napari_mil.aggregators.abmil import Attention
 from napari_mil.aggregators.aggregator import Aggregator, Task
 from napari_mil.aggregators.output import BagOutput, link
 from napari_mil.aggregators.packing import Attended, OneBag
+from napari_mil.aggregators.pooling import pool_probabilities
 
 Distillation = Literal["afs", "maxs", "maxmins", "mas"]
 
@@ -102,8 +103,7 @@ class DTFD(Aggregator):
         passes = [self.one_pass(bag, self.deal(bag, k), target) for k in range(1 if self.training else self.mean_inference)]
         if len(passes) == 1:
             return passes[0]
-        p = torch.stack([output.probabilities() for output in passes]).mean(0)
-        logits = p.logit() if self.sigmoids else p.log()
+        logits = pool_probabilities(torch.stack([output.logits for output in passes]), self.sigmoids, OneBag(), "mean")[0]
         attention = torch.stack([output.attention for output in passes if output.attention is not None]).mean(0)
         losses: Mapping[str, Tensor] = {name: torch.stack([output.losses[name] for output in passes]).mean() for name in passes[0].losses}
         return BagOutput(logits, self.multi_label, attention, passes[0].scores, embedding=passes[0].embedding, losses=losses)
@@ -138,12 +138,12 @@ class DTFD(Aggregator):
 
     def attend_within_groups(self, bag: Tensor, owner: Tensor, groups: int) -> Attended:
         """Attention of each pseudo-bag as one head: scores (N, G), lowest outside; and W h without bias (N, C)."""
-        lowest = torch.finfo(torch.float32).min / 2
 
         def rows(features: Tensor, owners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             h = self.projection(features)
             others = owners[:, None] != torch.arange(groups, device=owners.device)
-            return h, self.attention1(h).expand(-1, groups).masked_fill(others, lowest), h @ self.classifier1.weight.T
+            scores = self.attention1(h).expand(-1, groups)
+            return h, scores.masked_fill(others, torch.finfo(scores.dtype).min / 2), h @ self.classifier1.weight.T
 
         return OneBag().attend(rows, bag, owner)
 

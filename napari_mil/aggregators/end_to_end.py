@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from napari_mil.aggregators.aggregator import Aggregator
-from napari_mil.aggregators.output import BagOutput
+from napari_mil.aggregators.output import BagOutput, PackedOutput
 
 
 class EndToEnd(Aggregator):
@@ -42,4 +45,22 @@ class EndToEnd(Aggregator):
         blocks = images.split(self.chunk)
         if not torch.is_grad_enabled():
             return torch.cat([self.backbone(block) for block in blocks])
-        return torch.cat([checkpoint(self.backbone, block, use_reentrant=False) for block in blocks])
+        return torch.cat([checkpoint(self.backbone, block, use_reentrant=False, context_fn=self._contexts) for block in blocks])
+
+    def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
+        """See `Aggregator.forward_packed`."""
+        return self.aggregator.forward_packed(self.embed(self.instances(features)), offsets)
+
+    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), self._statistics_kept()
+
+    @contextmanager
+    def _statistics_kept(self) -> Iterator[None]:
+        """While activations are computed again, batch norms do not count the images again."""
+        before = [(statistic, statistic.clone()) for statistic in self.backbone.buffers()]
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for statistic, value in before:
+                    statistic.copy_(value)

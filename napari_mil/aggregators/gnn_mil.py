@@ -6,7 +6,8 @@
     logits = MLP(concatenated rows of H')
 
 SAGE(A, X)_i = W_rel mean of neighbours + W_root x_i. The paper's text was not at hand: layers follow a public re-implementation
-(georg-wolflein/das-mil). The threshold of the paper is unknown; by default it is the root mean square distance of pairs of the bag.
+(georg-wolflein/das-mil). The threshold of the paper is unknown; by default it is the root mean square distance of the pairs of the bag,
+which takes linear time and needs no training set.
 Losses: bag; link prediction ||A - S S^T||_F / N^2; entropy of the assignment. A is visited in blocks of rows and never held.
 """
 
@@ -80,6 +81,11 @@ class GNNMIL(Aggregator):
 
     def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
         """See `Aggregator`; embedding (K * hidden,)."""
+        with torch.autocast(bag.device.type, enabled=False):  # sums over all pairs overflow 16 bits
+            return self.pass_graph(bag, target)
+
+    def pass_graph(self, bag: Tensor, target: Tensor | None) -> BagOutput:
+        """From instances (N, D) to the answer."""
         threshold = self.reach(bag)
         h = functional.leaky_relu(self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag), SLOPE)  # (N, hidden)
         s = functional.leaky_relu(self.gnn_pool(self.neighbour_means(bag, h, threshold), h), SLOPE)

@@ -16,6 +16,7 @@ As printed, the operands of a merge follow the order of the bag and the unit is 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar, Literal, Unpack
 
 import numpy as np
@@ -86,7 +87,7 @@ class ConvolutionUnit(nn.Module):
         for k in range(1, self.layers + 1):
             x = getattr(self, f"conv{k}")(x)
             if hasattr(self, f"bn{k}"):
-                x = getattr(self, f"bn{k}")(x)
+                x = _normalised(getattr(self, f"bn{k}"), x)
             if k < self.layers:
                 x = x.relu()
         return x.reshape(left.shape)
@@ -102,13 +103,89 @@ class MeanUnit(nn.Module):
         return (left + right) / 2
 
 
-class HAMIL(Aggregator):
-    """Convolutional merges along the tree of the bag (HAMIL, algorithm 1, eq. 1-3).
+class MergingAggregator(Aggregator):
+    """Merges of instances, two by two, until one is left.
 
     Parameters
     ----------
     in_dim, n_classes, **task
         See `Aggregator`.
+    unit
+        Merges pairs of operands.
+    """
+
+    works_on_maps: ClassVar[bool] = True
+
+    def __init__(self, in_dim: int, n_classes: int, unit: ConvolutionUnit | MeanUnit, **task: Unpack[Task]) -> None:
+        super().__init__(in_dim, n_classes, **task)
+        self.unit = unit
+        self.classifier = nn.Linear(in_dim, n_classes)
+
+    @abstractmethod
+    def merges(self, bag: Tensor) -> MergeTree:
+        """Return which instances merge, and when."""
+
+    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+        """See `Aggregator`; embedding (D,) or (D, H, W), similarity (N,), tree."""
+        tree = self.merges(bag)
+        embedding = self.replay(bag, tree)
+        logits = self.classifier(spatial_mean(embedding[None])[0])
+        similarity = functional.cosine_similarity(bag.flatten(1), embedding.flatten()[None])
+        losses = {} if target is None else {"bag": self.bag_loss(logits, target)}
+        return BagOutput(logits, self.multi_label, embedding=embedding, similarity=similarity, tree=tree, losses=losses)
+
+    def replay(self, bag: Tensor, tree: MergeTree) -> Tensor:
+        """Eq. 1 along the queue, merges that do not wait for each other at once: (N, ...) -> (...)."""
+        nodes: list[Tensor | None] = [*bag.unbind(), *[None] * len(tree.triplets)]
+        levels = tree.levels() if self.unit.pairs_are_alike else (np.array([k]) for k in range(len(tree.triplets)))
+        for level in levels:
+            left, right, new = tree.triplets[level].T.tolist()
+            merged = self.unit(_taken(nodes, left), _taken(nodes, right))
+            for node, value in zip(new, merged.unbind(), strict=True):
+                nodes[node] = value
+        assert nodes[-1] is not None
+        return nodes[-1]
+
+
+class TreeAggregator(MergingAggregator):
+    """Merges in the order of single linkage (algorithm 1).
+
+    Parameters
+    ----------
+    in_dim, n_classes, unit, **task
+        See `MergingAggregator`.
+    distance
+        Cluster flattened maps (``"flatten"``) or their means over space (``"mean"``).
+    order
+        ``"canonical"`` or, as printed, ``"index"``.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        unit: ConvolutionUnit | MeanUnit,
+        *,
+        distance: Literal["flatten", "mean"] = "flatten",
+        order: Order = "canonical",
+        **task: Unpack[Task],
+    ) -> None:
+        super().__init__(in_dim, n_classes, unit, **task)
+        self.distance, self.order = distance, order
+
+    def merges(self, bag: Tensor) -> MergeTree:
+        """Algorithm 1 on detached features."""
+        features = (spatial_mean(bag) if self.distance == "mean" else bag).detach()
+        return single_linkage(features.flatten(1).cpu().numpy(), self.order)
+
+
+class HAMIL(TreeAggregator):
+    """Convolutional merges along the tree of the bag (HAMIL, algorithm 1, eq. 1-3).
+
+    Parameters
+    ----------
+    in_dim, n_classes, distance, order, **task
+        See `TreeAggregator`.
     layers
         Convolutions of a unit: 1 (L1), 2 (L2) or 3 (L3).
     kernel
@@ -122,13 +199,7 @@ class HAMIL(Aggregator):
         computed one by one.
     depthwise
         Whether each channel of a map has its own unit.
-    distance
-        Cluster flattened maps (``"flatten"``) or their means over space (``"mean"``).
-    order
-        ``"canonical"`` or, as printed, ``"index"``.
     """
-
-    works_on_maps: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -145,61 +216,26 @@ class HAMIL(Aggregator):
         order: Order = "canonical",
         **task: Unpack[Task],
     ) -> None:
-        super().__init__(in_dim, n_classes, **task)
-        if depthwise and self.spatial_dims == 1:
-            raise ValueError("units of their own for each channel need maps (spatial_dims=2)")
-        final_norm = layers == 1 if final_norm is None else final_norm
-        self.distance, self.order = distance, order
-        self.unit: nn.Module = ConvolutionUnit(layers, kernel, hidden, final_norm, self.spatial_dims, in_dim if depthwise else None, frozen_norm)
-        self.classifier = nn.Linear(in_dim, n_classes)
-
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
-        """See `Aggregator`; embedding (D,) or (D, H, W), similarity (N,), tree."""
-        tree = self.merges(bag)
-        embedding = self.replay(bag, tree)
-        logits = self.classifier(spatial_mean(embedding[None])[0])
-        similarity = functional.cosine_similarity(bag.flatten(1), embedding.flatten()[None])
-        losses = {} if target is None else {"bag": self.bag_loss(logits, target)}
-        return BagOutput(logits, self.multi_label, embedding=embedding, similarity=similarity, tree=tree, losses=losses)
-
-    def merges(self, bag: Tensor) -> MergeTree:
-        """Algorithm 1 on detached features."""
-        features = (spatial_mean(bag) if self.distance == "mean" else bag).detach()
-        return single_linkage(features.flatten(1).cpu().numpy(), self.order)
-
-    def replay(self, bag: Tensor, tree: MergeTree) -> Tensor:
-        """Eq. 1 along the queue, merges that do not wait for each other at once: (N, ...) -> (...)."""
-        nodes: list[Tensor | None] = [*bag.unbind(), *[None] * len(tree.triplets)]
-        alike = self.unit.pairs_are_alike
-        levels = tree.levels() if alike else (np.array([k]) for k in range(len(tree.triplets)))
-        for level in levels:
-            left, right, new = tree.triplets[level].T.tolist()
-            merged = self.unit(_taken(nodes, left), _taken(nodes, right))
-            for node, value in zip(new, merged.unbind(), strict=True):
-                nodes[node] = value
-        assert nodes[-1] is not None
-        return nodes[-1]
+        unit = _convolution_unit(in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise)
+        super().__init__(in_dim, n_classes, unit, distance=distance, order=order, **task)
 
 
-class HAMILMean(HAMIL):
+class HAMILMean(TreeAggregator):
     """HAMIL-A: plain averages along the tree of the bag.
 
     Parameters
     ----------
-    in_dim, n_classes, **task
-        See `Aggregator`.
-    distance, order
-        As `HAMIL`.
+    in_dim, n_classes, distance, order, **task
+        See `TreeAggregator`.
     """
 
     def __init__(
         self, in_dim: int, n_classes: int, *, distance: Literal["flatten", "mean"] = "flatten", order: Order = "canonical", **task: Unpack[Task]
     ) -> None:
-        super().__init__(in_dim, n_classes, distance=distance, order=order, **task)
-        self.unit = MeanUnit()
+        super().__init__(in_dim, n_classes, MeanUnit(), distance=distance, order=order, **task)
 
 
-class RAMIL(HAMIL):
+class RAMIL(MergingAggregator):
     """Merges in random order instead of the tree's: (((i1, i2), i3), ...), anew in training, always alike in evaluation.
 
     Parameters
@@ -209,6 +245,21 @@ class RAMIL(HAMIL):
     layers, kernel, hidden, final_norm, frozen_norm, depthwise
         As `HAMIL`.
     """
+
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        layers: int = 1,
+        kernel: int = 7,
+        hidden: int = 2,
+        final_norm: bool | None = None,
+        frozen_norm: bool = False,
+        depthwise: bool = False,
+        **task: Unpack[Task],
+    ) -> None:
+        super().__init__(in_dim, n_classes, _convolution_unit(in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise), **task)
 
     def merges(self, bag: Tensor) -> MergeTree:
         """Left fold in random order."""
@@ -225,9 +276,27 @@ class RAMIL(HAMIL):
         return MergeTree(np.stack([left, instances[1:], new], 1), np.arange(1, n, dtype=np.float64))
 
 
+def _convolution_unit(
+    in_dim: int, task: Task, layers: int, kernel: int, hidden: int, final_norm: bool | None, frozen_norm: bool, depthwise: bool
+) -> ConvolutionUnit:
+    spatial_dims = task.get("spatial_dims", 1)
+    if depthwise and spatial_dims == 1:
+        raise ValueError("units of their own for each channel need maps (spatial_dims=2)")
+    final_norm = layers == 1 if final_norm is None else final_norm
+    return ConvolutionUnit(layers, kernel, hidden, final_norm, spatial_dims, in_dim if depthwise else None, frozen_norm)
+
+
 def _taken(nodes: list[Tensor | None], indices: list[int]) -> Tensor:
     """Stack nodes and let go of them: each is an operand once."""
     taken = [nodes[i] for i in indices]
     for i in indices:
         nodes[i] = None
     return torch.stack([node for node in taken if node is not None])
+
+
+def _normalised(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply a batch norm; one value per channel has no statistics of its own, and the running ones are taken."""
+    if norm.training and x.numel() == x.shape[1]:
+        return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)  # type: ignore[arg-type]
+    normalised: Tensor = norm(x)
+    return normalised

@@ -16,8 +16,11 @@ from typing import Literal
 import numpy as np
 
 from napari_mil.aggregators.spanning_tree import distances, minimum_spanning_tree
+from napari_mil.errors import BagError
 
 Order = Literal["canonical", "index"]
+LARGEST = 1e150
+"""Numbers above have no squares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +100,7 @@ class MergeTree:
 
 
 def single_linkage(points: np.ndarray, order: Order = "canonical", on_block: Callable[[], None] | None = None) -> MergeTree:
-    """Merge the closest clusters until one is left; exact up to float64, in memory linear in N.
+    """Merge the closest clusters until one is left; exact up to float64, in memory linear in N unless very many distances are equal.
 
     Parameters
     ----------
@@ -113,7 +116,14 @@ def single_linkage(points: np.ndarray, order: Order = "canonical", on_block: Cal
     Returns
     -------
     MergeTree
+
+    Raises
+    ------
+    BagError
+        If there are no points, or numbers that have no distances.
     """
+    if not len(points) or not np.isfinite(points).all() or float(np.abs(points).max(initial=0)) > LARGEST:
+        raise BagError("The features of this bag cannot be clustered: there are none, or they hold NaN, infinite or absurdly large numbers.")
     points = np.ascontiguousarray(points.reshape(len(points), -1))
     leaf_of = canonical_ranking(points) if order == "canonical" else np.arange(len(points))
     rank_of = np.argsort(leaf_of)

@@ -49,6 +49,8 @@ class NystromAttention(nn.Module):
         self, dim: int, heads: int = 8, head_dim: int = 64, landmarks: int = 256, pinv_iterations: int = 6, kernel: int = 33, dropout: float = 0.1
     ) -> None:
         super().__init__()
+        if kernel % 2 == 0 or kernel > 2 * BLOCK:
+            raise ValueError(f"the residual convolution sees an odd number of tokens, at most {2 * BLOCK - 1}, not {kernel}")
         self.heads, self.head_dim, self.landmarks, self.pinv_iterations = heads, head_dim, landmarks, pinv_iterations
         self.to_qkv = nn.Linear(dim, 3 * heads * head_dim, bias=False)
         self.to_out = nn.Sequential(nn.Linear(heads * head_dim, dim), nn.Dropout(dropout))
@@ -149,12 +151,14 @@ class NystromAttention(nn.Module):
 
     def pinv(self, a: Tensor) -> Tensor:
         """Return the iterative pseudo-inverse, in float32 or more (eq. 11): (H, m, m) -> (H, m, m)."""
-        eye = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
-        z = a.mT / (a.abs().sum(-1).max() * a.abs().sum(-2).max())  # maxima over all heads, as coded
-        for _ in range(self.pinv_iterations):
-            az = a @ z
-            z = 0.25 * z @ (13 * eye - az @ (15 * eye - az @ (7 * eye - az)))
-        return z
+        with torch.autocast(a.device.type, enabled=False):
+            a = a.to(torch.promote_types(a.dtype, torch.float32))
+            eye = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+            z = a.mT / (a.abs().sum(-1).max() * a.abs().sum(-2).max())  # maxima over all heads, as coded
+            for _ in range(self.pinv_iterations):
+                az = a @ z
+                z = 0.25 * z @ (13 * eye - az @ (15 * eye - az @ (7 * eye - az)))
+            return z
 
     def split(self, x: Tensor) -> Tensor:
         """(n, H * d) -> (H, n, d)."""

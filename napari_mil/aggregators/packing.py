@@ -93,7 +93,11 @@ class OneBag(Bags):
 
     def weighted_sum(self, weights: Tensor, values: Tensor) -> Tensor:
         """See `Bags`."""
-        return _product(weights.T, values.flatten(1)).unflatten(1, values.shape[1:])[None]
+        flat = values.flatten(1)
+        if flat.dtype == weights.dtype:
+            return (weights.T @ flat).unflatten(1, values.shape[1:])[None]
+        parts = [w.T @ block.to(w.dtype) for w, block in zip(weights.split(ROWS), flat.split(ROWS), strict=True)]
+        return torch.stack(parts).sum(0).unflatten(1, values.shape[1:])[None]
 
     def sum(self, values: Tensor) -> Tensor:
         """See `Bags`."""
@@ -117,14 +121,14 @@ class OneBag(Bags):
 
     def products(self, rows: Tensor, per_bag: Tensor) -> Tensor:
         """See `Bags`."""
-        return _product(per_bag[0], rows.T).T
+        return torch.cat([block.to(per_bag.dtype) @ per_bag[0].T for block in rows.split(ROWS)])
 
     def attend(self, rows: RowFunction, features: Tensor, *along: Tensor) -> Attended:
         """Read the bag once, keeping the running maximum, normaliser and weighted sum of the softmax (Milakov & Gimelshein 2018)."""
         if len(features) <= ROWS:
             values, scores, *more = row_function(rows, features, *along)
             attention = scores.softmax(0)
-            return Attended(attention, scores, _product(attention.T, values)[None], tuple(more))
+            return Attended(attention, scores, (attention.T @ values.to(attention.dtype))[None], tuple(more))
         parts: list[tuple[Tensor, ...]] = []
         top, total, pooled = features.new_zeros(0), features.new_zeros(0), features.new_zeros(0)
         for blocks in zip(*(tensor.split(ROWS) for tensor in (features, *along)), strict=True):
@@ -134,7 +138,7 @@ class OneBag(Bags):
             highest = scores.detach().amax(0)
             previous, top = top, torch.maximum(top, highest) if len(top) else highest
             weights = (scores - top).exp()
-            mass, mix = weights.sum(0), _product(weights.T, values)
+            mass, mix = weights.sum(0), weights.T @ values.to(weights.dtype)
             if len(previous):
                 fade = (previous - top).exp()
                 mass, mix = total * fade + mass, pooled * fade[:, None] + mix
@@ -196,7 +200,7 @@ class PackedBags(Bags):
     def argmax(self, scores: Tensor) -> Tensor:
         """See `Bags`."""
         rows = torch.arange(len(scores), device=scores.device)[:, None].expand_as(scores)
-        others = torch.where(scores == self.spread(self.max(scores)), rows, len(scores))
+        others = torch.where((scores == self.spread(self.max(scores))) | scores.isnan(), rows, len(scores))
         first = others.new_full((len(self.lengths), scores.shape[1]), len(scores))
         return first.scatter_reduce(0, self.owner[:, None].expand_as(others), others, "amin")
 
@@ -215,14 +219,11 @@ class PackedBags(Bags):
         return Attended(attention, scores, self.weighted_sum(attention, values), tuple(more))
 
 
-def _product(small: Tensor, large: Tensor) -> Tensor:
-    """Multiply in the precision of the large matrix; 16 bits give float32."""
-    return small @ large if small.dtype == large.dtype else (small.to(large.dtype) @ large).to(small.dtype)
-
-
 def row_function(rows: RowFunction, features: Tensor, *along: Tensor) -> tuple[Tensor, ...]:
-    """Apply `rows`: 16-bit features are multiplied in 16 bits; what comes out besides the values is float32."""
-    if features.dtype not in SIXTEEN_BITS:
+    """Apply `rows`: bfloat16 is multiplied in 16 bits, float16 (which overflows above 65 504) in 32; scores come out in float32."""
+    if features.dtype == torch.float16:
+        return rows(features.float(), *along)
+    if features.dtype != torch.bfloat16:
         return rows(features, *along)
     with torch.autocast(features.device.type, features.dtype):
         values, *per_row = rows(features, *along)

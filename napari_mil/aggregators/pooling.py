@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
-from napari_mil.aggregators.output import PackedOutput, link
+from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Bags
 
 Pooling = Literal["max", "mean", "lse"]
@@ -60,13 +60,20 @@ def pool_probabilities(instance_logits: Tensor, sigmoids: bool, bags: Bags, pool
     """
     if pooling == "max" and sigmoids:
         return bags.max(instance_logits)
-    if pooling == "lse":
-        log_p = lse(link(instance_logits, sigmoids), bags).log()
-        return log_p - torch.log(-torch.expm1(log_p)) if sigmoids else log_p
     log_p = functional.logsigmoid(instance_logits) if sigmoids else instance_logits.log_softmax(-1)
+    if pooling == "lse":  # P = log mean exp(p), and 1 - P = -log mean exp(-(1 - p))
+        yes = _log_lse(log_p, bags, 1)
+        return yes - _log_lse(functional.logsigmoid(-instance_logits), bags, -1) if sigmoids else yes
     if pooling == "max":
         return bags.max(log_p)
     return bags.logmeanexp(log_p) - bags.logmeanexp(functional.logsigmoid(-instance_logits)) if sigmoids else bags.logmeanexp(log_p)
+
+
+def _log_lse(log_p: Tensor, bags: Bags, sign: int) -> Tensor:
+    """log( sign log mean exp(sign p) ); where the mean of p is next to nothing, that is log mean p."""
+    mean = bags.mean(torch.expm1(sign * log_p.exp()))
+    tiny = mean.abs() < 1e-5
+    return torch.where(tiny, bags.logmeanexp(log_p), torch.log(sign * torch.log1p(torch.where(tiny, sign * 0.5, mean))))
 
 
 class PoolingBaseline(PackedAggregator):

@@ -15,6 +15,7 @@ from napari_mil.aggregators.hamil import HAMIL, RAMIL, HAMILMean
 from napari_mil.aggregators.mi_net import MINet, MINetDS, MiNetInstance, MINetRC
 from napari_mil.aggregators.mvcnn import MVCNN
 from napari_mil.aggregators.nan import NAN
+from napari_mil.aggregators.options import check_options
 from napari_mil.aggregators.pooling import EmbeddingMax, EmbeddingMean, InstanceMax, InstanceMean
 from napari_mil.aggregators.sa_abmil import SelfAttentionABMIL
 from napari_mil.aggregators.single_instance import SingleInstance
@@ -80,7 +81,8 @@ def create_aggregator(name: str, in_dim: int, n_classes: int, **options: Any) ->
     """
     if name not in AGGREGATORS:
         raise UnknownNameError(f"There is no aggregator named {name!r}; choose one of {', '.join(AGGREGATORS)}.")
+    check_options(f"The aggregator {name}", AGGREGATORS[name], options)
     try:
         return AGGREGATORS[name](in_dim, n_classes, **options)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"The aggregator {name!r} does not take these options ({error}); see its documentation.") from error
+        raise OptionError(f"The aggregator {name} does not take these options ({error}); see its documentation.") from error

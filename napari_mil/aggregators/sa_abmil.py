@@ -63,7 +63,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int, kernel: Kernel, query_dim: int, gamma: float) -> None:
         super().__init__()
-        self.kernel = KERNELS[kernel]
+        self.kernel = kernel
         self.query, self.key, self.value = nn.Linear(width, query_dim), nn.Linear(width, query_dim), nn.Linear(width, width)
         self.gamma = nn.Parameter(torch.full((1,), gamma))
         self.gamma_att = nn.Parameter(torch.ones(1))
@@ -80,7 +80,7 @@ class SelfAttention(nn.Module):
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """sum_i softmax_i(k(q_j, k_i)) v_i: (n, Q), (N, Q), (N, M) -> (n, M)."""
-        return self.kernel(q, k, self.gamma_att).softmax(1) @ v
+        return KERNELS[self.kernel](q, k, self.gamma_att).softmax(1) @ v
 
 
 class SelfAttentionABMIL(Aggregator):

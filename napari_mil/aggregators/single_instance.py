@@ -6,39 +6,15 @@ The baseline "SI" of the HAMIL paper; how it combines instances is not stated th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
 from napari_mil.aggregators.output import PackedOutput
-from napari_mil.aggregators.packing import Bags
-from napari_mil.aggregators.pooling import pool_probabilities
+from napari_mil.aggregators.pooling import InstanceMean
 
 
-class SingleInstance(PackedAggregator):
-    """A classifier of instances that is trained on the label of the bag.
-
-    Parameters
-    ----------
-    in_dim, n_classes, **task
-        See `Aggregator`.
-    hidden
-        Units of the projection; None leaves features as they are.
-    dropout
-        Rate after the projection, in training.
-    """
-
-    def __init__(self, in_dim: int, n_classes: int, *, hidden: int | None = 512, dropout: float = 0.0, **task: Unpack[Task]) -> None:
-        super().__init__(in_dim, n_classes, **task)
-        self.projection = projection(in_dim, hidden, dropout)
-        self.classifier = nn.Linear(hidden or in_dim, n_classes)
-
-    def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; instance_logits (N, C)."""
-        instance_logits = self.classifier(self.projection(features))
-        logits = pool_probabilities(instance_logits, self.sigmoids, bags, "mean")
-        return PackedOutput(logits, self.multi_label, instance_logits=instance_logits)
+class SingleInstance(InstanceMean):
+    """A classifier of instances that is trained on the label of the bag; parameters as `PoolingBaseline`."""
 
     def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
         """One term: the mean loss of the instances on their own targets, or else on the target of the bag."""

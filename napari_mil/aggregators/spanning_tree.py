@@ -25,7 +25,7 @@ def minimum_spanning_tree(points: np.ndarray, on_block: Callable[[], None] | Non
     Parameters
     ----------
     points
-        float (N, D), N >= 1.
+        float (N, D), N >= 1; finite and small enough to be squared.
     on_block
         Called now and then; what it raises ends the work.
 
@@ -79,6 +79,8 @@ class _Boruvka:
         while self.component.any():
             if not self.join(edges, lengths):
                 self.refresh()
+                if not self.join(edges, lengths):
+                    raise ArithmeticError("no component found its shortest way out, although all distances were computed exactly")
         return np.array(edges, np.int64).reshape(-1, 2), np.array(lengths)
 
     def join(self, edges: list[np.ndarray], lengths: list[float]) -> bool:
@@ -169,19 +171,22 @@ class _Products:
     """Squared distances by matrix products, with a bound of their rounding."""
 
     def __init__(self, points: np.ndarray, chosen: np.ndarray, dtype: torch.dtype) -> None:
-        single = points if len(chosen) == len(points) else points[chosen]
-        single = single.astype(np.float32 if dtype == torch.float32 else np.float64, copy=False)
-        # Products lose what is small beside the lengths of the points: these are measured from the middle.
-        self.centred = torch.from_numpy(single - single.mean(0, dtype=np.float64).astype(single.dtype))
+        # Products lose what is small beside the lengths of the points: these are measured from the middle, in units of the largest number.
+        parts = np.array_split(np.arange(len(chosen)), len(chosen) // 1024 + 1)
+        middle = np.sum([points[chosen[part]].sum(0, dtype=np.float64) for part in parts], 0) / len(chosen)
+        self.unit = max(float(np.abs(points[chosen[part]] - middle).max()) for part in parts)
+        self.centred = torch.empty(len(chosen), points.shape[1], dtype=dtype)
+        for part in parts:
+            self.centred[part] = torch.from_numpy((points[chosen[part]] - middle) / self.unit).to(dtype)
         self.norms = torch.linalg.vector_norm(self.centred, dim=1).square()
         longest = float(self.norms.max()) ** 0.5
         # Rounding of a product of D terms grows as sqrt(D); 8 times its standard deviation.
         self.error = 8 * (points.shape[1] ** 0.5 + 4) * torch.finfo(dtype).eps * longest * self.norms.sqrt()
 
     def squared_distances(self, block: np.ndarray) -> torch.Tensor:
-        """Return (n, N) squared distances, short of the squared length of the row's point."""
+        """Return (n, N) squared distances in squared units, short of the squared length of the row's point."""
         return torch.addmm(self.norms, self.centred[block], self.centred.T, alpha=-2)
 
     def at_least(self, squared: torch.Tensor, block: np.ndarray) -> np.ndarray:
         """Return float64 (n,) distances that are certainly not larger than these."""
-        return (squared + self.norms[block] - self.error[block]).clamp(min=0).double().sqrt().numpy()
+        return self.unit * (squared + self.norms[block] - self.error[block]).clamp(min=0).double().sqrt().numpy()

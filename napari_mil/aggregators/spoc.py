@@ -3,7 +3,8 @@
     psi = sum_y sum_x w(y, x) f(y, x),   w = exp(-((y - y0)^2 + (x - x0)^2) / (2 sigma^2))      (eq. 1, 4; centring prior)
 
 sigma is a third of the distance from the centre to the closest border; the centre is ((H - 1) / 2, (W - 1) / 2), so that the prior is
-symmetric. A bag is the sum of its instances. Whitening, which the paper adds for retrieval, is left out: training follows.
+symmetric. A bag is the sum of its instances, of length 1 for the classifier (`normalise`), or its logits would grow with the bag and the
+map. Whitening, which the paper adds for retrieval, is left out: training follows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_mil.aggregators.aggregator import PackedAggregator, Task
 from napari_mil.aggregators.output import PackedOutput
@@ -27,13 +29,15 @@ class SPoC(PackedAggregator):
         See `Aggregator`.
     centring
         Whether maps are weighted towards their centre.
+    normalise
+        Whether the sum is divided by its length.
     """
 
     works_on_maps = True
 
-    def __init__(self, in_dim: int, n_classes: int, *, centring: bool = True, **task: Unpack[Task]) -> None:
+    def __init__(self, in_dim: int, n_classes: int, *, centring: bool = True, normalise: bool = True, **task: Unpack[Task]) -> None:
         super().__init__(in_dim, n_classes, **task)
-        self.centring = centring
+        self.centring, self.normalise = centring, normalise
         self.classifier = nn.Linear(in_dim, n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
@@ -41,6 +45,8 @@ class SPoC(PackedAggregator):
         if features.ndim == 4:
             features = torch.einsum("ncyx,yx->nc", features, self.prior(*features.shape[2:]).to(features))
         embedding = bags.sum(features)
+        if self.normalise:
+            embedding = functional.normalize(embedding)
         return PackedOutput(self.classifier(embedding), self.multi_label, embedding=embedding)
 
     def prior(self, height: int, width: int) -> Tensor:

@@ -102,6 +102,8 @@ class TransMIL(Aggregator):
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
+        if hidden % 8:
+            raise ValueError(f"the width of a token is a multiple of 8, not {hidden}")
         self.padding = padding
         layer = (hidden, heads, hidden // 8, landmarks or hidden // 2, pinv_iterations, kernel, attention_dropout)
         self.projection = projection(in_dim, hidden, dropout)
@@ -113,13 +115,13 @@ class TransMIL(Aggregator):
         self.classifier = nn.Linear(hidden, n_classes)
 
     def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
-        """See `Aggregator`; embedding (hidden,); scores (N, H), in evaluation: the class token's row of the first layer, which is no distribution."""
+        """See `Aggregator`; embedding (hidden,); scores (N, H), unless a gradient is wanted: the class token's row of layer 1, no distribution."""
         n = len(bag)
         h = blockwise(self.projection, bag)
         side = math.ceil(math.sqrt(n))
         if self.padding == "before":
             h = torch.cat([h, h[: side * side - n]])
-        tokens, read_out = self.layer1(torch.cat([self.cls_token[0], h]), read_out=not self.training)
+        tokens, read_out = self.layer1(torch.cat([self.cls_token[0], h]), read_out=not (self.training and torch.is_grad_enabled()))
         tokens = torch.cat([tokens[:1], self.encode_positions(tokens[1:], side)])
         tokens, _ = self.layer2(tokens, only_first=True)
         embedding = self.norm(tokens)[0]

@@ -50,7 +50,7 @@ class Glyph:
     """One of `PATTERNS`."""
 
 
-MASK_GLYPHS = {"high": Glyph("#D55E00"), "low": Glyph("#0072B2", "frame"), "random": Glyph("#F0E442", "stripes")}
+MASK_GLYPHS = {"high": Glyph("#D55E00"), "low": Glyph("#0072B2", "frame"), "random": Glyph("#F0E442", "dots")}
 
 
 def cluster_glyph(cluster: int) -> Glyph:

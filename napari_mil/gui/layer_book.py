@@ -74,34 +74,37 @@ class LayerBook:
             **arguments,
         )
 
-    def put_groups(self, slide: Slide, name: str, image: np.ndarray, legend: str, arguments: dict[str, Any]) -> Any:
+    def put_groups(self, slide: Slide, name: str, image: np.ndarray, legend: str, arguments: dict[str, Any]) -> None:
         """Show drawn groups, uint8 (rows, columns, 4), as a layer with a legend; one of that name keeps its visibility and opacity."""
         layer = self.find(name)
         if layer is not None and layer.metadata.get(OURS_KEY) == "groups":
             layer.data = image
             layer.scale, layer.translate = arguments["scale"], arguments["translate"]
             layer.metadata[LEGEND_KEY] = legend
-            return layer
+            return
         metadata = {OURS_KEY: "groups", LEGEND_KEY: legend, OWNER_KEY: slide}
-        return self._viewer.add_image(image, name=name, rgb=True, interpolation2d="nearest", blending="translucent", metadata=metadata, **arguments)
+        self._viewer.add_image(image, name=name, rgb=True, interpolation2d="nearest", blending="translucent", metadata=metadata, **arguments)
+        layers = self._viewer.layers
+        for marks in [other for other in layers if other.metadata.get(OURS_KEY) == "marks"]:
+            layers.move(layers.index(marks), len(layers))  # stay in front
 
-    def put_marks(self, slide: Slide, name: str, positions: np.ndarray, texts: list[str], side: float) -> Any:
-        """Outline places (n, 2), world (y, x), as squares of a side in world units with their texts."""
+    def put_marks(self, slide: Slide, name: str, positions: np.ndarray, texts: list[str], side: float, arguments: dict[str, Any]) -> None:
+        """Outline places (n, 2), world (y, x), as squares of a side in world units; their texts tell several apart."""
         self.remove(name)
         active = self._viewer.layers.selection.active
-        layer = self._viewer.add_points(
+        self._viewer.add_points(
             positions,
             name=name,
             size=side,
             symbol="square",
             face_color="transparent",
             border_color=MARK_COLOUR,
-            border_width=0.12,
-            text={"string": texts, "color": MARK_COLOUR, "size": 10, "anchor": "upper_left"},
+            border_width=0.2,
+            text={"string": texts, "color": MARK_COLOUR, "size": 12, "anchor": "lower_left"} if len(texts) > 1 else None,
             metadata={OURS_KEY: "marks", OWNER_KEY: slide},
+            **arguments,
         )
         self._viewer.layers.selection.active = active  # the status bar goes on to speak of the overlay
-        return layer
 
     def remove(self, name: str) -> None:
         """Remove a layer of ours by name, if it is there."""

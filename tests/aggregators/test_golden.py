@@ -19,6 +19,7 @@ from napari_mil.aggregators.mining.miner import class_aware_scores, consistency_
 from napari_mil.aggregators.mining.schedules import cosine
 from napari_mil.aggregators.packing import OneBag
 from napari_mil.aggregators.pooling import generalised_mean, isr, lse, noisy_and, noisy_or
+from napari_mil.aggregators.sa_abmil import KERNELS
 
 FOLDER = Path(os.environ.get("NAPARI_MIL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden"))
 CASES = sorted(FOLDER.glob("*.json"))
@@ -127,7 +128,7 @@ def check_self_attention(case):
     aggregator, bag = case.rebuild(), case.tensors["input"]
     attention = aggregator.self_attention
     case.agrees("embeddings", attention(bag))
-    case.agrees("self_attention", attention.kernel(attention.query(bag), attention.key(bag), attention.gamma_att).softmax(1))
+    case.agrees("self_attention", KERNELS[attention.kernel](attention.query(bag), attention.key(bag), attention.gamma_att).softmax(1))
 
 
 def check_ramil(case):
@@ -177,12 +178,13 @@ def check_deepmiml(case):
 def check_spoc(case):
     """There are no weights in the case but the prior."""
     maps = case.tensors["input"]
-    aggregator = create_aggregator("spoc", maps.shape[1], 2, spatial_dims=2, centring=case.hyper["centering"]).eval()
-    case.agrees("prior", aggregator.prior(*maps.shape[2:]))
-    output = aggregator(maps)
-    case.agrees("bag_embedding", output.embedding)
-    case.agrees("bag_embedding_l2", torch.nn.functional.normalize(output.embedding, dim=0))
-    case.agrees("instance_embeddings", torch.stack([aggregator(one[None]).embedding for one in maps]))
+    plain, normalised = (
+        create_aggregator("spoc", maps.shape[1], 2, spatial_dims=2, centring=case.hyper["centering"], normalise=normalise).eval() for normalise in (False, True)
+    )
+    case.agrees("prior", plain.prior(*maps.shape[2:]))
+    case.agrees("bag_embedding", plain(maps).embedding)
+    case.agrees("bag_embedding_l2", normalised(maps).embedding)
+    case.agrees("instance_embeddings", torch.stack([plain(one[None]).embedding for one in maps]))
 
 
 def check_pooling(case):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from napari_mil.aggregators import create_aggregator, create_miner
 from napari_mil.aggregators.mining import STRATEGIES, MaskRatios, mask_instances
-from napari_mil.errors import OptionError, UnknownNameError
+from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
 
 BASES = ["abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil"]
 OPTIONS = {"transmil": {"hidden": 32, "landmarks": 8}, "abmil": {"hidden": 16}, "gated-abmil": {"hidden": 16}}
@@ -145,8 +145,10 @@ def test_a_trained_base_initialises_the_teacher_and_the_students_projection():
     assert all((weight == 0.5).all() for weight in miner.teacher.parameters())
     assert (miner.student.projection[0].weight == 0.5).all()
     assert not (miner.student.classifier.weight == 0.5).all()
-    with pytest.raises(RuntimeError):
-        miner.initialise({"foreign": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match="does not fit"):
+        miner.initialise({"foreign": torch.zeros(1)}, "all")
+    with pytest.raises(OptionError, match="no projection"):
+        create_miner("ham", base("dsmil")).initialise(base("dsmil").state_dict())
 
 
 def test_the_teachers_dropout_is_off_unless_wanted():

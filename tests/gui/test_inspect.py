@@ -91,7 +91,9 @@ def test_the_two_streams_of_dsmil_are_two_layers_with_the_critical_instance_mark
     expected = (prediction.coords[prediction.critical] + (prediction.tile_size0 - 1) / 2)[:, ::-1] * 0.499
     assert np.allclose(marks.data, expected)
     assert prediction.critical[0] == prediction.instance_scores[:, 1].argmax()
-    assert list(marks.text.values) == ["critical: epithelium"]
+    assert bench.viewer.layers[-1] is marks
+    assert bench.viewer.layers.selection.active is not marks
+    assert f"critical tile {prediction.critical[0]} (epithelium)" in bench.inspect_tab.subject.text()
 
 
 @pytest.mark.parametrize(

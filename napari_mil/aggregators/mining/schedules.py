@@ -6,5 +6,5 @@ import math
 
 
 def cosine(start: float, end: float, step: int, steps: int) -> float:
-    """Value at a step of `steps`, counted from 0: from `start` towards `end`, which the step after the last would reach."""
-    return end + (start - end) / 2 * (1 + math.cos(math.pi * step / steps))
+    """Value at a step of `steps`, counted from 0: from `start` towards `end`, where it stays after the last."""
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps))))

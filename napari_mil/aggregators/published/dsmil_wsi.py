@@ -2,7 +2,7 @@
 
 i_classifier.fc[.0]           instance classifier
 b_classifier.q.{0,2} | q      query of two layers, or of one in older releases
-b_classifier.v.1              information layer, where `passing_v` was on
+b_classifier.v.1              information layer, where `passing_v` was on (always, without ReLU, in the first release)
 b_classifier.fcc              bag classifier
 """
 
@@ -39,7 +39,10 @@ def build(state: State, hint: Hint) -> Aggregator:
             "save the aggregator without it."
         )
     classes, _, width = state["b_classifier.fcc.weight"].shape
-    return fill(DSMILReleased(width, classes, multi_label=classes > 1, **query_options(state)), state, STREAMS)
+    options = query_options(state)
+    # The first release had a linear query and no ReLU behind its information; what came later has it, which tensors cannot tell.
+    options["v_relu"] = hint.get("v_relu", options["nonlinear_q"] or "passing_v" in hint)
+    return fill(DSMILReleased(width, classes, multi_label=classes > 1, **options), state, STREAMS)
 
 
 def query_options(state: State) -> dict[str, Any]:

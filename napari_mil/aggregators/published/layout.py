@@ -54,7 +54,10 @@ def fill(module: Module, state: State, rules: Rules, ignored: Iterable[str] = ()
             continue
         for pattern, replacement in rules:
             if match := re.match(pattern, name):
-                renamed[match.expand(replacement) + name[match.end() :]] = tensor
+                ours = match.expand(replacement) + name[match.end() :]
+                if ours in renamed:
+                    raise CheckpointError(f"Two of the tensors would be {ours} here, of which {name} is one; the checkpoint mixes two releases.")
+                renamed[ours] = tensor
                 break
         else:
             unknown.append(name)
@@ -65,6 +68,8 @@ def fill(module: Module, state: State, rules: Rules, ignored: Iterable[str] = ()
         parts = [f"it has {listed(unknown)}, which this network has not"] * bool(unknown) + [f"it lacks {listed(missing)}"] * bool(missing)
         raise CheckpointError(f"The tensors do not fit the network that their shapes describe: {' and '.join(parts)}.")
     for name, tensor in renamed.items():
+        if own[name].is_floating_point() and not tensor.is_floating_point():
+            raise CheckpointError(f"The tensor {name} holds {tensor.dtype}, no real numbers.")
         if own[name].shape != tensor.shape:
             raise CheckpointError(f"The tensor {name} has the shape {tuple(tensor.shape)}; the network has {tuple(own[name].shape)} there.")
     module.load_state_dict({**own, **renamed})

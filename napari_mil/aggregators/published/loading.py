@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_mil.aggregators.aggregator import Aggregator
 from napari_mil.aggregators.published import attention_deep_mil, clam, dsmil_wsi, dtfd_mil, formulas, mhim_mil, transmil
-from napari_mil.aggregators.published.layout import Hint, Layout, State, listed
+from napari_mil.aggregators.published.layout import Hint, Layout, State, listed, part_of
 from napari_mil.errors import CheckpointError, NapariMilError
 from napari_mil.pickles import load_pickle
 
@@ -24,15 +24,19 @@ WRAPPERS = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and Lightning put before every name."""
 CONTAINERS = ("state_dict", "model_state_dict", "model")
 STUDENTS = ("student", "model")
+DEEPEST = 4
+"""Containers within containers that are looked into."""
 
 
-def load_published_checkpoint(path: str | os.PathLike[str]) -> Aggregator:
+def load_published_checkpoint(path: str | os.PathLike[str], hint: Hint | None = None) -> Aggregator:
     """Open another project's checkpoint.
 
     Parameters
     ----------
     path
         What `torch.save` wrote, or a safetensors file: a state dict, alone or in a training dump.
+    hint
+        See `load_published_state`.
 
     Returns
     -------
@@ -49,11 +53,11 @@ def load_published_checkpoint(path: str | os.PathLike[str]) -> Aggregator:
         try:
             content: Any = load_file(file)
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{file} cannot be read as safetensors ({error}); copy it again.") from error
+            raise CheckpointError(f"{file} cannot be read as safetensors ({error}); it is missing or damaged.") from error
     else:
         content = load_pickle(file)
     try:
-        return load_published_state(content)
+        return load_published_state(content, hint)
     except CheckpointError as error:
         raise CheckpointError(f"{file.name}: {error}") from error
 
@@ -73,55 +77,68 @@ def load_published_state(state_dict: Mapping[str, Any], hint: Hint | None = None
     CheckpointError
         If the tensors are of no known project or do not fit the network that their shapes describe.
     """
-    hint = dict(hint or {})
     if not isinstance(state_dict, Mapping):
-        raise CheckpointError(f"There is no state dict in it, but {_what(state_dict)}; save model.state_dict() instead.")
-    state = tensors_of(state_dict)
-    if not state:
-        raise CheckpointError(f"There are no tensors by name in it (but {listed([str(key) for key in state_dict]) or 'nothing'}); save model.state_dict().")
+        raise CheckpointError(f"There is no state dict in it, but a whole {type(state_dict).__name__}; save model.state_dict() instead.")
     try:
-        if hint.get("aggregator") in formulas.READERS:
-            return formulas.build(state, hint)
-        for layout in LAYOUTS:
-            if layout.recognises(state):
-                return _as_aggregator(layout.build(state, hint))
-    except (KeyError, ValueError, IndexError, StopIteration) as error:
-        raise CheckpointError(f"The tensors are incomplete or of unexpected shapes ({error!r}), so the network cannot be rebuilt.") from error
+        return _rebuild(tensors_of(state_dict), dict(hint or {}))
     except NapariMilError as error:
         raise CheckpointError(str(error)) from error
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError, AssertionError, StopIteration, RuntimeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise CheckpointError(f"The tensors are incomplete or of unexpected shapes, so the network cannot be rebuilt ({reason}).") from error
+
+
+def _rebuild(state: State, hint: Hint) -> Aggregator:
+    if not state:
+        raise CheckpointError("There are no tensors by name in it; save model.state_dict().")
+    if hint.get("aggregator") in formulas.READERS:
+        return formulas.build(state, hint)
+    # A training dump may hold more than the network: then its part under a wrapper's prefix is looked at alone.
+    for candidate in (state, *(part_of(state, prefix) for prefix in WRAPPERS)):
+        for layout in LAYOUTS:
+            if layout.recognises(candidate):
+                module = layout.build(candidate, hint)
+                assert isinstance(module, Aggregator)
+                return module
     raise CheckpointError(
         f"Its tensors ({listed(list(state))}) are named as in none of the projects that can be opened: {'; '.join(layout.project for layout in LAYOUTS)}."
     )
 
 
-def tensors_of(content: Mapping[str, Any]) -> State:
+def tensors_of(content: Mapping[str, Any], depth: int = 0) -> State:
     """Find the tensors of the network: flat, with ``group/`` before the names of several networks, without what wrappers put before names."""
     if set(content) >= dtfd_mil.GROUPS:
         return _flat({group: content[group] for group in dtfd_mil.GROUPS})
-    if "teacher" in content and (student := next((name for name in STUDENTS if name in content), None)):
+    student = next((name for name in STUDENTS if isinstance(content.get(name), Mapping)), None)
+    if student is not None and isinstance(content.get("teacher"), Mapping) and mhim_mil.recognises(_unwrapped(content[student])):
         return _flat({"student": content[student], "teacher": content["teacher"]})
-    for name in CONTAINERS:
-        if isinstance(content.get(name), Mapping):
-            return tensors_of(content[name])
-    return _unwrapped({name: tensor for name, tensor in content.items() if isinstance(name, str) and isinstance(tensor, Tensor)})
+    for name in (*CONTAINERS, *STUDENTS):
+        if isinstance(content.get(name), Mapping) and depth < DEEPEST:
+            return tensors_of(content[name], depth + 1)
+    return _unwrapped(content)
 
 
 def _flat(groups: Mapping[str, Any]) -> State:
+    for group, state in groups.items():
+        if not isinstance(state, Mapping):
+            raise CheckpointError(f"The group {group} holds no tensors by name.")
     return {f"{group}/{name}": tensor for group, state in groups.items() for name, tensor in _unwrapped(state).items()}
 
 
-def _unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off prefixes that all names share."""
-    unwrapped = dict(state)
-    while unwrapped and (prefix := next((prefix for prefix in WRAPPERS if all(re.match(re.escape(prefix), name) for name in unwrapped)), None)):
-        unwrapped = {name.removeprefix(prefix): tensor for name, tensor in unwrapped.items()}
-    return unwrapped
+def _unwrapped(content: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """Return the tensors by name, without prefixes that all names share.
 
-
-def _as_aggregator(module: nn.Module) -> Aggregator:
-    assert isinstance(module, Aggregator)
-    return module
-
-
-def _what(content: Any) -> str:
-    return f"a whole {type(content).__name__}"
+    Raises
+    ------
+    CheckpointError
+        If a tensor is not what it says: few bytes that stretch to many numbers, or no plain numbers.
+    """
+    state = {name: tensor for name, tensor in content.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+            raise CheckpointError(f"The tensor {name} is sparse, quantised or complex, which no network here is.")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise CheckpointError(f"The tensor {name} claims {tensor.numel()} numbers, more than the file holds.")
+    while state and (prefix := next((prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in state)), None)):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state

@@ -61,7 +61,8 @@ def _base(state: State, hint: Hint) -> Aggregator:
         transmil = TransMIL(in_dim, n_classes, hidden=hidden, heads=heads, kernel=kernel, padding="inside", dropout=0.25)
         return fill(transmil, flat, [*ENDS, (r"pos_embedding\.", "pos_layer."), *TOKENS])
     if "b_classifier.fcc.weight" in encoder:
-        dsmil = DSMILReleased(in_dim, n_classes, hidden=hidden, dropout=0.25, **query_options(encoder))
+        # Published inference averages the streams; a hint describes a case in which the bag stream alone is the answer.
+        dsmil = DSMILReleased(in_dim, n_classes, hidden=hidden, dropout=0.25, average_streams=not hint, **query_options(encoder))
         return fill(dsmil, flat, [ENDS[0], *STREAMS], ignored=(r"predictor\..*",))
     gated = "attention.attention_b.0.weight" in encoder
     dim = len(encoder[f"attention.attention{'_a' if gated else ''}.0.weight"])

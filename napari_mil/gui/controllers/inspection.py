@@ -12,7 +12,7 @@ from napari_mil.events import CancellationToken, OnEvent
 from napari_mil.gui.glyphs import MASK_GLYPHS, Glyph, cluster_glyph, draw_groups, glyph_arguments
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.overlays import tile_under
+from napari_mil.gui.overlays import overlay_arguments, tile_under
 from napari_mil.gui.state import Answer, WindowState
 from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.settings import Settings
@@ -79,7 +79,7 @@ class InspectionController:
         elif self._about is None or answer.slide is not self._about.slide or answer.card is not self._about.card or answer.grid is not self._about.grid:
             mined = answer.card.aggregator["name"] in MINED
             reason = "" if mined else f"The aggregator of {answer.card.name} ({answer.card.aggregator['name']}) has nothing that ranks tiles for mining."
-            subject = f"{self._shown_name(answer)} · {answer.card.name}: {answer.prediction.n_instances} tiles"
+            subject = f"{self._shown_name(answer)} · {answer.card.name}: {answer.prediction.n_instances} tiles{_critical_text(answer)}"
             self._view.set_available(subject, reason, STRATEGIES)
             self._mark_critical(answer)
         self._about = answer
@@ -105,7 +105,7 @@ class InspectionController:
             if kind in masks:
                 chosen = masks[kind]
                 text = partial(_mask_text, kind, chosen)
-                self._put(answer, f"masked: {kind}", f"masked by {strategy.upper()}: {kind}", [(MASK_GLYPHS[kind], np.flatnonzero(chosen))], text)
+                self._put(answer, f"masked: {kind}", f"masked by {strategy.upper()}", [(MASK_GLYPHS[kind], np.flatnonzero(chosen))], text)
             else:
                 self._book.remove(self._layer_name(answer, f"masked: {kind}"))
         self._view.mask_legend.set_groups([(kind, MASK_GLYPHS[kind], int(masks[kind].sum())) for kind in MASK_GLYPHS if kind in masks], 3)
@@ -113,13 +113,13 @@ class InspectionController:
     def _put(self, answer: Answer, title: str, legend: str, groups: list[tuple[Glyph, np.ndarray]], text_of: Callable[[int], str]) -> None:
         slide, grid = answer.slide, answer.grid
         image = draw_groups(grid, groups)
-        layer = self._book.put_groups(slide, self._layer_name(answer, title), image, f"{answer.card.name} · {legend}", glyph_arguments(slide, grid))
+        self._book.put_groups(slide, self._layer_name(answer, title), image, f"{answer.card.name} · {legend}", glyph_arguments(slide, grid))
 
         def text_at(world: tuple[float, ...]) -> str:
             tile = tile_under(grid, slide, world)
             return "" if tile is None or not (text := text_of(tile)) else f"{text} · tile {tile}"
 
-        self._book.describe(layer, text_at)
+        self._book.describe(self._book.find(self._layer_name(answer, title)), text_at)
 
     def _mark_critical(self, answer: Answer) -> None:
         critical = answer.prediction.critical
@@ -129,7 +129,8 @@ class InspectionController:
         centres = answer.grid.coords[critical] + (answer.grid.tile_size0 - 1) / 2
         unit = answer.slide.mpp or 1.0
         side = answer.grid.tile_size0 * unit
-        self._book.put_marks(answer.slide, self._layer_name(answer, "critical"), centres[:, ::-1] * unit, [f"critical: {name}" for name in classes], side)
+        arguments = {key: value for key, value in overlay_arguments(answer.slide, answer.grid).items() if key in ("units", "axis_labels")}
+        self._book.put_marks(answer.slide, self._layer_name(answer, "critical"), centres[:, ::-1] * unit, list(classes), side, arguments)
 
     def _layer_name(self, answer: Answer, title: str) -> str:
         return f"{self._shown_name(answer)} · {answer.card.name} · {title}"
@@ -149,6 +150,15 @@ def _masks(strategy: str, prediction: Any, classifier: Any, cancel: Cancellation
     from napari_mil.inference.explanation import with_masks
 
     return with_masks(prediction, classifier, strategy)
+
+
+def _critical_text(answer: Answer) -> str:
+    """Name the tiles that the first stream of DSMIL rests on."""
+    critical = answer.prediction.critical
+    if critical is None:
+        return ""
+    classes = answer.card.classes if len(critical) > 1 else answer.card.classes[-1:]
+    return "; critical tile " + ", ".join(f"{tile} ({name})" for tile, name in zip(critical.tolist(), classes, strict=True))
 
 
 def _mask_text(kind: str, mask: np.ndarray, tile: int) -> str:

@@ -97,7 +97,8 @@ class InspectTab(QWidget):
                 self.subject,
                 _section(
                     "Clusters",
-                    "Tiles that resemble each other: the merges of the bag's tree, stopped at a number.",
+                    "Tiles that resemble each other: the merges of the bag's tree, stopped at a number. "
+                    "Single linkage: expect one large cluster and tiles that stand apart from it.",
                     (self.cluster_box, self.cluster_button),
                     self.cluster_legend,
                 ),
