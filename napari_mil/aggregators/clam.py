@@ -126,7 +126,8 @@ class CLAMSingleBranch(PackedAggregator):
         top = branch.topk(k).indices
         if holds:
             return torch.cat([top, (-branch).topk(k).indices]), torch.arange(2 * k, device=top.device).less(k).long()
-        return top if self.subtyping else top[:0], torch.zeros_like(top)
+        top = top if self.subtyping else top[:0]
+        return top, torch.zeros_like(top)
 
     def holds(self, target: Tensor, label: int) -> bool:
         """Whether the bag has the label."""

@@ -87,9 +87,8 @@ class GNNMIL(Aggregator):
     def pass_graph(self, bag: Tensor, target: Tensor | None) -> BagOutput:
         """From instances (N, D) to the answer."""
         threshold = self.reach(bag)
-        h = functional.leaky_relu(self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag), SLOPE)  # (N, hidden)
-        s = functional.leaky_relu(self.gnn_pool(self.neighbour_means(bag, h, threshold), h), SLOPE)
-        s = functional.leaky_relu(self.mlp(s), SLOPE).softmax(1)  # (N, K)
+        h = self.embed(bag, threshold)
+        s = self.assign(bag, h, threshold)
         coarse = self.coarse(bag, s, threshold)  # S^T A S: (K, K)
         x = s.T @ h  # (K, hidden)
         means = coarse @ x / coarse.sum(1, keepdim=True).clamp(min=1)
@@ -100,6 +99,15 @@ class GNNMIL(Aggregator):
             losses = {"bag": self.bag_loss(logits, target)}
             losses |= {name: self.auxiliary_weight * loss for name, loss in self.auxiliary_losses(bag, s, coarse, threshold).items()}
         return BagOutput(logits, self.multi_label, embedding=embedding, losses=losses)
+
+    def embed(self, bag: Tensor, threshold: Tensor) -> Tensor:
+        """H = SAGE(A, X): (N, D) -> (N, hidden)."""
+        return functional.leaky_relu(self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag), SLOPE)
+
+    def assign(self, bag: Tensor, h: Tensor, threshold: Tensor) -> Tensor:
+        """S = softmax(W SAGE(A, H)): (N, hidden) -> (N, K)."""
+        s = functional.leaky_relu(self.gnn_pool(self.neighbour_means(bag, h, threshold), h), SLOPE)
+        return functional.leaky_relu(self.mlp(s), SLOPE).softmax(1)
 
     def reach(self, bag: Tensor) -> Tensor:
         """Return the distance () below which instances are neighbours."""
