@@ -34,6 +34,7 @@ screenshots: .venv/ready
 	$(BIN)/python -m scripts.screenshots screenshots
 
 benchmark: .venv/ready
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.run docs/benchmarks.md
 
 wheel: .venv/ready

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from napari_mil.aggregators import single_linkage
 from napari_mil.errors import OutputError
-from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, Prediction, instance_columns
+from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, TREE_FILE, Prediction, instance_columns
 
 any_float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -51,6 +52,37 @@ def test_saving_and_loading_keeps_every_bit(tmp_path_factory, attention, scores)
     prediction = prediction_of(4, attention, scores)
     prediction.save(folder)
     assert_equal(prediction, Prediction.load(folder))
+
+
+def test_tree_similarity_and_masks_come_back_to_the_bit(tmp_path):
+    points = np.random.default_rng(0).normal(size=(5, 3))
+    extras = {
+        "similarity": np.array([0.1, -1, 1, 0.3333333, 0], np.float32),
+        "masks": {"high": np.array([True, False, False, False, True]), "random": np.zeros(5, bool)},
+        "tree": single_linkage(points),
+    }
+    prediction = prediction_of(5, np.full((5, 1), 0.2, np.float32), **extras)
+    prediction.save(tmp_path)
+    again = Prediction.load(tmp_path)
+    assert np.array_equal(again.similarity, extras["similarity"])
+    assert {kind: mask.tolist() for kind, mask in again.masks.items()} == {kind: mask.tolist() for kind, mask in extras["masks"].items()}
+    assert np.array_equal(again.tree.triplets, extras["tree"].triplets)
+    assert np.array_equal(again.tree.heights, extras["tree"].heights)
+
+
+def test_an_answer_without_a_tree_leaves_none_of_the_answer_before(tmp_path):
+    prediction_of(2, tree=single_linkage(np.eye(2))).save(tmp_path)
+    assert (tmp_path / TREE_FILE).exists()
+    prediction_of(2).save(tmp_path)
+    assert not (tmp_path / TREE_FILE).exists()
+    assert Prediction.load(tmp_path).tree is None
+
+
+def test_a_tree_that_was_taken_away_is_missed(tmp_path):
+    prediction_of(2, tree=single_linkage(np.eye(2))).save(tmp_path)
+    (tmp_path / TREE_FILE).unlink()
+    with pytest.raises(OutputError, match="no complete prediction"):
+        Prediction.load(tmp_path)
 
 
 def test_a_bag_of_images_has_names_instead_of_places(tmp_path):

@@ -1,0 +1,76 @@
+"""Trees and masks of an answer, asked for afterwards."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_mil.aggregators import create_aggregator, single_linkage
+from napari_mil.bags import Bag
+from napari_mil.errors import BagError, CancelledError, UnknownNameError
+from napari_mil.events import CancellationToken
+from napari_mil.inference.classifier import load_classifier
+from napari_mil.inference.explanation import with_masks, with_tree
+from napari_mil.inference.pipeline import classify
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_classifier("breast-malignancy")
+
+
+@pytest.fixture(scope="module")
+def prediction(classifier):
+    features = np.random.default_rng(0).normal(size=(60, classifier.card.in_dim)).astype(np.float32)
+    return classify(Bag(features, np.arange(120).reshape(60, 2), 128.0), classifier, device="cpu")
+
+
+def test_the_tree_is_that_of_the_features_as_the_classifier_sees_them(prediction, classifier):
+    tree = with_tree(prediction, classifier).tree
+    seen = classifier.standardise(prediction.features.features).numpy()
+    assert np.array_equal(tree.triplets, single_linkage(seen).triplets)
+    assert prediction.tree is None
+
+
+def test_a_tree_that_is_there_is_not_grown_again(prediction, classifier):
+    once = with_tree(prediction, classifier)
+    assert with_tree(once, classifier) is once
+
+
+def test_growing_a_tree_can_be_cancelled(prediction, classifier):
+    token = CancellationToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        with_tree(prediction, classifier, token.raise_if_cancelled)
+
+
+@pytest.mark.parametrize(("strategy", "kinds"), [("ham", {"high"}), ("lr-ham", {"high", "low", "random"})])
+def test_masks_hide_what_the_classifier_ranks_highest(prediction, classifier, strategy, kinds):
+    masks = with_masks(prediction, classifier, strategy).masks
+    assert set(masks) == kinds
+    assert masks["high"].shape == (60,)
+    if strategy == "lr-ham":
+        assert masks["high"][prediction.attention[:, 0].argmax()]
+
+
+def test_an_aggregator_that_ranks_nothing_is_named(prediction, classifier):
+    pooled = replace(classifier, aggregator=create_aggregator("embedding-mean", classifier.card.in_dim, 1).eval())
+    with pytest.raises(UnknownNameError, match="EmbeddingMean"):
+        with_masks(prediction, pooled, "ham")
+
+
+def test_without_features_nothing_can_be_asked(prediction, classifier):
+    for ask in (lambda answer: with_tree(answer, classifier), lambda answer: with_masks(answer, classifier, "ham")):
+        with pytest.raises(BagError, match="no longer in memory"):
+            ask(replace(prediction, features=None))
+
+
+def test_hamil_puts_its_tree_and_similarity_into_the_answer(prediction, classifier):
+    torch.manual_seed(0)
+    card = replace(classifier.card, link="softmax", aggregator={"name": "hamil", "options": {}})
+    hamil = replace(classifier, card=card, aggregator=create_aggregator("hamil", card.in_dim, 2).eval())
+    answer = classify(prediction.features, hamil, device="cpu")
+    assert answer.tree.triplets.shape == (59, 3)
+    assert answer.similarity.shape == (60,)
+    assert "similarity" in answer.columns()
