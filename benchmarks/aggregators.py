@@ -230,23 +230,25 @@ def hamil(kind: str, n: int, dim: int) -> dict[str, float]:
 
 
 def hamil_as_printed(aggregator: Any, bag: Tensor) -> Tensor:
-    """Algorithm 1 word for word over a matrix of distances (which the paper's pseudo-code leaves to the reader), then the queue."""
-    between = torch.cdist(bag.double(), bag.double()).numpy()
-    clusters = {i: [i] for i in range(len(bag))}
+    """Run algorithm 1 as printed, then its queue; single-link distances of clusters are kept and updated, which the paper leaves to the reader."""
+    between = torch.cdist(bag.double(), bag.double()).tolist()
+    apart = {i: dict(enumerate(row)) for i, row in enumerate(between)}
     nodes = dict(enumerate(bag))
-    while len(clusters) > 1:
-        smallest, pair = np.inf, (0, 0)
-        indices = list(clusters)
+    while len(apart) > 1:
+        smallest, pair = float("inf"), (0, 0)
+        indices = list(apart)
         for position, i in enumerate(indices):
-            rows = between[clusters[i]]
+            row = apart[i]
             for j in indices[position + 1 :]:
-                distance = rows[:, clusters[j]].min()
-                if distance < smallest:
-                    smallest, pair = distance, (i, j)
-        new = max(nodes) + 1
-        clusters[new] = clusters.pop(pair[0]) + clusters.pop(pair[1])
+                if row[j] < smallest:
+                    smallest, pair = row[j], (i, j)
+        new = len(nodes)
+        first, second = apart.pop(pair[0]), apart.pop(pair[1])
+        apart[new] = {k: min(first[k], second[k]) for k in apart}
+        for k, distance in apart[new].items():
+            apart[k][new] = distance
         nodes[new] = aggregator.unit(nodes[pair[0]][None], nodes[pair[1]][None])[0]
-    return aggregator.classifier(nodes[max(nodes)])  # type: ignore[no-any-return]
+    return aggregator.classifier(nodes[len(nodes) - 1])  # type: ignore[no-any-return]
 
 
 def packed(name: str, n_bags: int, dim: int) -> dict[str, float]:

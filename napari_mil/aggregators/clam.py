@@ -137,7 +137,10 @@ class CLAMSingleBranch(PackedAggregator):
 
 
 class CLAMMultiBranch(CLAMSingleBranch):
-    """CLAM with one attention branch per class (Lu et al. 2021); parameters as `CLAMSingleBranch`."""
+    """CLAM with one attention branch per class (Lu et al. 2021).
+
+    Parameters as `CLAMSingleBranch`.
+    """
 
     @staticmethod
     def branches(n_classes: int) -> int:

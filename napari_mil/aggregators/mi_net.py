@@ -70,7 +70,10 @@ class ThreeLayers(PackedAggregator):
 
 
 class MiNetInstance(ThreeLayers):
-    """mi-Net: pooled instance probabilities (Wang et al. 2018, section 3.1); parameters as `ThreeLayers`."""
+    """mi-Net: pooled instance probabilities (Wang et al. 2018, section 3.1).
+
+    Parameters as `ThreeLayers`.
+    """
 
     def __init__(self, in_dim: int, n_classes: int, **options: object) -> None:
         super().__init__(in_dim, n_classes, **options)  # type: ignore[arg-type]
@@ -84,7 +87,10 @@ class MiNetInstance(ThreeLayers):
 
 
 class MINet(ThreeLayers):
-    """MI-Net: pooled features (Wang et al. 2018, section 3.2); parameters as `ThreeLayers`."""
+    """MI-Net: pooled features (Wang et al. 2018, section 3.2).
+
+    Parameters as `ThreeLayers`.
+    """
 
     def __init__(self, in_dim: int, n_classes: int, **options: object) -> None:
         super().__init__(in_dim, n_classes, **options)  # type: ignore[arg-type]
@@ -97,7 +103,10 @@ class MINet(ThreeLayers):
 
 
 class MINetDS(ThreeLayers):
-    """MI-Net with deep supervision: an answer at each level (Wang et al. 2018, section 3.3); parameters as `ThreeLayers`."""
+    """MI-Net with deep supervision: an answer at each level (Wang et al. 2018, section 3.3).
+
+    Parameters as `ThreeLayers`.
+    """
 
     def __init__(self, in_dim: int, n_classes: int, **options: object) -> None:
         super().__init__(in_dim, n_classes, **options)  # type: ignore[arg-type]
@@ -118,7 +127,10 @@ class MINetDS(ThreeLayers):
 
 
 class MINetRC(ThreeLayers):
-    """MI-Net with residual connections: pooled levels are added up (Wang et al. 2018, section 3.4); parameters as `ThreeLayers`."""
+    """MI-Net with residual connections: pooled levels are added up (Wang et al. 2018, section 3.4).
+
+    Parameters as `ThreeLayers`.
+    """
 
     published_dims = (128, 128, 128)
 

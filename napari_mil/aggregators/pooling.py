@@ -98,7 +98,10 @@ class PoolingBaseline(PackedAggregator):
 
 
 class InstanceMax(PoolingBaseline):
-    """A classifier per instance, the largest of its probabilities ("instance + max" of Ilse et al. 2018); parameters as `PoolingBaseline`."""
+    """A classifier per instance, the largest of its probabilities ("instance + max" of Ilse et al. 2018).
+
+    Parameters as `PoolingBaseline`.
+    """
 
     pooling = "max"
 
@@ -110,13 +113,19 @@ class InstanceMax(PoolingBaseline):
 
 
 class InstanceMean(InstanceMax):
-    """A classifier per instance, the mean of its probabilities ("instance + mean"); parameters as `PoolingBaseline`."""
+    """A classifier per instance, the mean of its probabilities ("instance + mean").
+
+    Parameters as `PoolingBaseline`.
+    """
 
     pooling = "mean"
 
 
 class EmbeddingMax(PoolingBaseline):
-    """The element-wise maximum of the embeddings, then a classifier ("embedding + max"); parameters as `PoolingBaseline`."""
+    """The element-wise maximum of the embeddings, then a classifier ("embedding + max").
+
+    Parameters as `PoolingBaseline`.
+    """
 
     pooling = "max"
 
@@ -127,6 +136,9 @@ class EmbeddingMax(PoolingBaseline):
 
 
 class EmbeddingMean(EmbeddingMax):
-    """The mean of the embeddings, then a classifier ("embedding + mean"); parameters as `PoolingBaseline`."""
+    """The mean of the embeddings, then a classifier ("embedding + mean").
+
+    Parameters as `PoolingBaseline`.
+    """
 
     pooling = "mean"

@@ -14,7 +14,10 @@ from napari_mil.aggregators.pooling import InstanceMean
 
 
 class SingleInstance(InstanceMean):
-    """A classifier of instances that is trained on the label of the bag; parameters as `PoolingBaseline`."""
+    """A classifier of instances that is trained on the label of the bag.
+
+    Parameters as `PoolingBaseline`.
+    """
 
     def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
         """One term: the mean loss of the instances on their own targets, or else on the target of the bag."""

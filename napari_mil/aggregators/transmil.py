@@ -22,16 +22,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_mil.aggregators.aggregator import Aggregator, Task, projection
-from napari_mil.aggregators.nystrom import BLOCK, NystromAttention
+from napari_mil.aggregators.nystrom import BLOCK, NystromAttention, again
 from napari_mil.aggregators.output import BagOutput
-from napari_mil.aggregators.packing import blockwise
 
 SMALLEST_GRID = 7
 """Side that MHIM-MIL's variant fills at least."""
 
 
 class TransLayer(nn.Module):
-    """x + Nystrom(LN(x)); parameters as `NystromAttention`."""
+    """x + Nystrom(LN(x)).
+
+    Parameters as `NystromAttention`.
+    """
 
     def __init__(self, dim: int, heads: int, head_dim: int, landmarks: int, pinv_iterations: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -117,11 +119,13 @@ class TransMIL(Aggregator):
     def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
         """See `Aggregator`; embedding (hidden,); scores (N, H), unless a gradient is wanted: the class token's row of layer 1, no distribution."""
         n = len(bag)
-        h = blockwise(self.projection, bag)
+        blocks = [again(self.projection, block) for block in bag.split(BLOCK)]
         side = math.ceil(math.sqrt(n))
-        if self.padding == "before":
-            h = torch.cat([h, h[: side * side - n]])
-        tokens, read_out = self.layer1(torch.cat([self.cls_token[0], h]), read_out=not (self.training and torch.is_grad_enabled()))
+        missing = side * side - n if self.padding == "before" else 0
+        first = [torch.cat(blocks[: missing // BLOCK + 1])[:missing]] if missing else []
+        tokens = torch.cat([self.cls_token[0], *blocks, *first])
+        del blocks, first
+        tokens, read_out = self.layer1(tokens, read_out=not (self.training and torch.is_grad_enabled()))
         tokens = torch.cat([tokens[:1], self.encode_positions(tokens[1:], side)])
         tokens, _ = self.layer2(tokens, only_first=True)
         embedding = self.norm(tokens)[0]
