@@ -59,19 +59,27 @@ def cluster_glyph(cluster: int) -> Glyph:
 
 
 def draw_groups(grid: TileGrid, groups: list[tuple[Glyph, np.ndarray]]) -> np.ndarray:
-    """Return uint8 (rows * CELL, columns * CELL, 4): each group's tiles (indices into the grid) in its glyph, later groups on top."""
+    """Draw each group's tiles (indices into the grid) in its glyph, later groups on top.
+
+    Returns
+    -------
+    ndarray
+        uint8 (rows * c, columns * c, 4), c being `CELL`, or 1 where every glyph is solid.
+    """
+    cell = 1 if all(glyph.pattern == "solid" for glyph, _ in groups) else CELL
     rows, columns = grid.shape
-    cells = np.zeros((rows, columns, CELL, CELL, 4), np.uint8)
+    cells = np.zeros((rows, columns, cell, cell, 4), np.uint8)
     for glyph, indices in groups:
         where = grid.cells[indices]
-        stamp = np.zeros((CELL, CELL, 4), np.uint8)
-        stamp[PATTERNS[glyph.pattern]] = (*bytes.fromhex(glyph.colour[1:]), round(255 * ALPHA))
+        stamp = np.zeros((cell, cell, 4), np.uint8)
+        stamp[PATTERNS[glyph.pattern][:cell, :cell]] = (*bytes.fromhex(glyph.colour[1:]), round(255 * ALPHA))
         cells[where[:, 0], where[:, 1]] = stamp
-    return cells.swapaxes(1, 2).reshape(rows * CELL, columns * CELL, 4)
+    return cells.swapaxes(1, 2).reshape(rows * cell, columns * cell, 4)
 
 
-def glyph_arguments(slide: Slide, grid: TileGrid) -> dict[str, Any]:
+def glyph_arguments(slide: Slide, grid: TileGrid, image: np.ndarray) -> dict[str, Any]:
     """Place drawn groups over the tiles they stand for."""
     arguments = overlay_arguments(slide, grid)
     (side, _), (offset, _) = arguments["scale"], arguments["translate"]
-    return {**arguments, "scale": (side / CELL,) * 2, "translate": (offset - side / 2 + side / CELL / 2,) * 2}
+    cell = image.shape[0] // grid.shape[0]
+    return {**arguments, "scale": (side / cell,) * 2, "translate": (offset - side / 2 + side / cell / 2,) * 2}

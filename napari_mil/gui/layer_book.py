@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
+from psygnal import Signal
 
 from napari_mil.gui.overlays import overlay_colormap
 from napari_mil.gui.reader import SLIDE_KEY
@@ -20,6 +21,8 @@ LEGEND_KEY = "napari_mil_legend"
 """Metadata key of an overlay's title: classifier, what is shown, scale."""
 OWNER_KEY = "napari_mil_owner"
 """Metadata key of the `Slide` a layer was made from."""
+MADE_KEY = "napari_mil_made"
+"""Metadata key of (classifier, title): what a layer was made as."""
 STATUS_KEY = "napari_mil_status"
 """Metadata key of a layer's own `get_status` where ours stands before it."""
 TISSUE_COLOUR = "#00695c"
@@ -29,6 +32,9 @@ MARK_COLOUR = "#d4006a"
 
 class LayerBook:
     """Finds, adds and updates layers through napari's public interface."""
+
+    legend_changed = Signal()
+    """A layer that is there means something else now."""
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
@@ -74,25 +80,40 @@ class LayerBook:
             **arguments,
         )
 
-    def put_groups(self, slide: Slide, name: str, image: np.ndarray, legend: str, arguments: dict[str, Any]) -> None:
-        """Show drawn groups, uint8 (rows, columns, 4), as a layer with a legend; one of that name keeps its visibility and opacity."""
-        layer = self.find(name)
-        if layer is not None and layer.metadata.get(OURS_KEY) == "groups":
+    def find_made(self, slide: Slide, made: tuple[str, str]) -> Any | None:
+        """Return the layer made from a slide as (classifier, title), whatever it is called now, or None."""
+        return next((one for one in self._viewer.layers if one.metadata.get(OWNER_KEY) is slide and one.metadata.get(MADE_KEY) == made), None)
+
+    def groups_of(self, slide: Slide, classifier: str) -> list[Any]:
+        """Return the layers of groups made from a slide with a classifier."""
+        ours = [layer for layer in self._viewer.layers if layer.metadata.get(OURS_KEY) == "groups" and layer.metadata.get(OWNER_KEY) is slide]
+        return [layer for layer in ours if layer.metadata[MADE_KEY][0] == classifier]
+
+    def put_groups(self, slide: Slide, name: str, made: tuple[str, str], image: np.ndarray, legend: str, arguments: dict[str, Any]) -> Any:
+        """Show drawn groups, uint8 (rows, columns, 4), as a layer with a legend; one made before keeps its name, visibility and opacity."""
+        layer = self.find_made(slide, made)
+        if layer is not None:
             layer.data = image
             layer.scale, layer.translate = arguments["scale"], arguments["translate"]
             layer.metadata[LEGEND_KEY] = legend
-            return
-        metadata = {OURS_KEY: "groups", LEGEND_KEY: legend, OWNER_KEY: slide}
-        self._viewer.add_image(image, name=name, rgb=True, interpolation2d="nearest", blending="translucent", metadata=metadata, **arguments)
+            self.legend_changed.emit()
+            return layer
+        metadata = {OURS_KEY: "groups", LEGEND_KEY: legend, OWNER_KEY: slide, MADE_KEY: made}
+        layer = self._viewer.add_image(image, name=name, rgb=True, interpolation2d="nearest", blending="translucent", metadata=metadata, **arguments)
         layers = self._viewer.layers
         for marks in [other for other in layers if other.metadata.get(OURS_KEY) == "marks"]:
             layers.move(layers.index(marks), len(layers))  # stay in front
+        return layer
 
-    def put_marks(self, slide: Slide, name: str, positions: np.ndarray, texts: list[str], side: float, arguments: dict[str, Any]) -> None:
-        """Outline places (n, 2), world (y, x), as squares of a side in world units; their texts tell several apart."""
-        self.remove(name)
+    def put_marks(self, slide: Slide, name: str, made: tuple[str, str], positions: np.ndarray, side: float, arguments: dict[str, Any]) -> Any:
+        """Outline places (n, 2), world (y, x), as squares of a side in world units; a layer made before keeps what the user did to it."""
+        layer = self.find_made(slide, made)
+        if layer is not None:
+            layer.data = positions
+            layer.size = side
+            return layer
         active = self._viewer.layers.selection.active
-        self._viewer.add_points(
+        layer = self._viewer.add_points(
             positions,
             name=name,
             size=side,
@@ -100,16 +121,15 @@ class LayerBook:
             face_color="transparent",
             border_color=MARK_COLOUR,
             border_width=0.2,
-            text={"string": texts, "color": MARK_COLOUR, "size": 12, "anchor": "lower_left"} if len(texts) > 1 else None,
-            metadata={OURS_KEY: "marks", OWNER_KEY: slide},
+            metadata={OURS_KEY: "marks", OWNER_KEY: slide, MADE_KEY: made},
             **arguments,
         )
         self._viewer.layers.selection.active = active  # the status bar goes on to speak of the overlay
+        return layer
 
-    def remove(self, name: str) -> None:
-        """Remove a layer of ours by name, if it is there."""
-        layer = self.find(name)
-        if layer is not None and OURS_KEY in layer.metadata:
+    def remove(self, layer: Any | None) -> None:
+        """Remove a layer of ours, if it is still there."""
+        if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
     def describe(self, layer: Any, text_at: Callable[[tuple[float, ...]], str]) -> None:

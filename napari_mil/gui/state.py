@@ -57,10 +57,11 @@ class WindowState:
             self._answer = answer
             self.answer_changed.emit()
 
-    def extend_answer(self, prediction: Any) -> Answer:
-        """Keep what was asked of the answer afterwards; return it."""
-        assert self._answer is not None
-        self._answer = replace(self._answer, prediction=prediction)
+    def learn(self, answer: Answer, **fields: Any) -> Answer | None:
+        """Keep what was asked of an answer afterwards, if it still is the answer; return it, or None."""
+        if self._answer is None or self._answer.grid is not answer.grid:
+            return None
+        self._answer = replace(self._answer, prediction=replace(self._answer.prediction, **fields))
         return self._answer
 
     @property

@@ -57,7 +57,7 @@ class Workbench(QWidget):
         self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, self._notify)
         self.classification = ClassificationController(self.state, self.classify_tab, book, self.jobs, self._notify, self._show_notes, settings)
         self.inspection = InspectionController(self.state, self.inspect_tab, book, self.jobs, settings)
-        self._legend = LegendController(napari_viewer)
+        self._legend = LegendController(book)
 
         self.tabs = QTabWidget()
         self.tabs.addTab(self.slide_tab, "Slide")
@@ -95,7 +95,7 @@ class Workbench(QWidget):
             return
         self._closed = True
         self.jobs.close()
-        for controller in (self.slides, self.classification, self._legend):
+        for controller in (self.slides, self.classification, self.inspection, self._legend):
             controller.disconnect()
 
     def event(self, event: QEvent | None) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from napari_mil.aggregators import create_miner, single_linkage
-from napari_mil.errors import BagError
+from napari_mil.errors import BagError, ClassifierError
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.prediction import Prediction
 
@@ -30,11 +30,12 @@ def with_tree(prediction: Prediction, classifier: Classifier, on_block: Callable
     ------
     BagError
         If the features are gone.
+    ClassifierError
+        If the classifier is not the one that gave the answer any more.
     """
     if prediction.tree is not None:
         return prediction
-    features = classifier.standardise(_features(prediction)).cpu().numpy()
-    return replace(prediction, tree=single_linkage(features, on_block=on_block))
+    return replace(prediction, tree=single_linkage(_features(prediction, classifier).cpu().numpy(), on_block=on_block))
 
 
 @torch.inference_mode()
@@ -54,15 +55,20 @@ def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) ->
     ------
     BagError
         If the features are gone.
+    ClassifierError
+        If the classifier is not the one that gave the answer any more.
     UnknownNameError
         If the classifier's aggregator has nothing to rank instances by.
     """
-    features = classifier.standardise(_features(prediction))
+    features = _features(prediction, classifier)
     masks = create_miner(strategy, classifier.aggregator).eval().masks(features)
     return replace(prediction, masks={kind: mask.cpu().numpy() for kind, mask in masks.items()})
 
 
-def _features(prediction: Prediction) -> np.ndarray:
+def _features(prediction: Prediction, classifier: Classifier) -> Tensor:
+    """Return the features as the classifier sees them, if it is the one that gave the answer."""
     if prediction.features is None:
         raise BagError("The features of this answer are no longer in memory; classify again.")
-    return prediction.features.features
+    if prediction.classifier.get("fingerprint") != classifier.fingerprint:
+        raise ClassifierError(f"The classifier {classifier.card.name} has changed since it gave this answer; classify again.")
+    return classifier.standardise(prediction.features.features)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from napari_mil.aggregators import MergeTree
+from napari_mil.aggregators.hamil import TreeAggregator
 from napari_mil.aggregators.output import link
 from napari_mil.bags import Bag, TileGrid, TissueMask, tile_grid, tissue_mask
 from napari_mil.encoders import create_encoder
@@ -323,7 +324,7 @@ def _aggregate(classifier: Classifier, features: np.ndarray) -> _Answer:
         None if scores is None else _per_class(scores, card),
         None if output.critical is None else output.critical.cpu().numpy(),
         None if output.similarity is None else output.similarity.cpu().numpy(),
-        output.tree,
+        output.tree if isinstance(classifier.aggregator, TreeAggregator) else None,  # RAMIL's merges are random and say nothing of the tiles
     )
 
 

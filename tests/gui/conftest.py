@@ -48,7 +48,8 @@ class Bench:
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def wait_for_jobs(self):
-        self.qtbot.waitUntil(lambda: not any(map(self.workbench.jobs.is_running, ("classify", "tissue", "inspect"))), timeout=60_000)
+        running, inspection = self.workbench.jobs.is_running, self.workbench.inspection
+        self.qtbot.waitUntil(lambda: not inspection.busy and not any(map(running, ("classify", "tissue", "inspect"))), timeout=60_000)
 
     def classify(self):
         self.workbench.state.set_answer(None)

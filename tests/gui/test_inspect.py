@@ -2,17 +2,19 @@
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QScrollArea
 
-from napari_mil.gui.glyphs import CELL, MASK_GLYPHS, cluster_glyph
+from napari_mil.gui.glyphs import MASK_GLYPHS, cluster_glyph
 
 
-def coloured(layer):
+def coloured(bench, title):
     """How many cells of a drawn layer show each colour."""
-    image = np.asarray(layer.data)
-    cells = image.reshape(image.shape[0] // CELL, CELL, image.shape[1] // CELL, CELL, 4).swapaxes(1, 2).reshape(-1, CELL * CELL, 4)
+    image, (rows, columns) = np.asarray(bench.overlays[title].data), bench.workbench.state.answer.grid.shape
+    cell = image.shape[0] // rows
+    cells = image.reshape(rows, cell, columns, cell, 4).swapaxes(1, 2).reshape(-1, cell * cell, 4)
     seen = {}
-    for cell in cells:
-        inked = cell[cell[:, 3] > 0]
+    for one in cells:
+        inked = one[one[:, 3] > 0]
         if len(inked):
             colour = "#{:02X}{:02X}{:02X}".format(*inked[0, :3])
             seen[colour] = seen.get(colour, 0) + 1
@@ -37,7 +39,7 @@ def ask_for_clusters(bench, n):
 
 def test_without_an_answer_nothing_can_be_asked_and_the_tab_says_why(bench):
     assert not bench.inspect_tab.cluster_button.isEnabled()
-    assert "Classify a slide first" in bench.inspect_tab.subject.text()
+    assert "Classify a slide first" in bench.inspect_tab.facts.text()
     assert "Classify a slide first" in bench.inspect_tab.mask_button.toolTip()
 
 
@@ -47,7 +49,7 @@ def test_any_classifiers_bag_is_shown_as_clusters_of_its_tree(bench, answered):
     tree = bench.workbench.state.answer.prediction.tree
     counts = sorted(np.bincount(tree.cut(5)), reverse=True)
     assert sum(counts) == prediction.n_instances
-    assert coloured(bench.overlays["clusters"]) == {cluster_glyph(k).colour: count for k, count in enumerate(counts)}
+    assert coloured(bench, "clusters") == {cluster_glyph(k).colour: count for k, count in enumerate(counts)}
     assert bench.viewer.canvas.overlays.text.text == "breast-malignancy · 5 clusters"
 
 
@@ -57,7 +59,9 @@ def test_another_number_of_clusters_cuts_the_same_tree_at_once(bench, answered):
     layer, tree = bench.overlays["clusters"], bench.workbench.state.answer.prediction.tree
     layer.opacity = 0.4
     bench.inspect_tab.cluster_box.setValue(9)
-    assert len(coloured(bench.overlays["clusters"])) == 9
+    bench.wait_for_jobs()
+    assert len(coloured(bench, "clusters")) == 9
+    assert bench.viewer.canvas.overlays.text.text == "breast-malignancy · 9 clusters"
     assert bench.workbench.state.answer.prediction.tree is tree
     assert bench.overlays["clusters"] is layer
     assert layer.opacity == 0.4
@@ -81,7 +85,7 @@ def test_drawn_cells_lie_on_the_tiles_they_stand_for(bench, answered):
         for one in (layer, overlay)
     ]
     assert np.allclose(*edges)
-    assert prediction.n_instances == sum(coloured(layer).values())
+    assert prediction.n_instances == sum(coloured(bench, "clusters").values())
 
 
 def test_the_two_streams_of_dsmil_are_two_layers_with_the_critical_instance_marked(bench, answered):
@@ -93,7 +97,9 @@ def test_the_two_streams_of_dsmil_are_two_layers_with_the_critical_instance_mark
     assert prediction.critical[0] == prediction.instance_scores[:, 1].argmax()
     assert bench.viewer.layers[-1] is marks
     assert bench.viewer.layers.selection.active is not marks
-    assert f"critical tile {prediction.critical[0]} (epithelium)" in bench.inspect_tab.subject.text()
+    assert f"critical tile {prediction.critical[0]} (epithelium)" in bench.inspect_tab.facts.text()
+    place = tuple(expected[0])
+    assert marks.get_status(place, world=True)["value"] == f"critical: epithelium · tile {prediction.critical[0]}"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ def test_the_masks_of_a_mining_strategy_are_shown_by_kind(bench, answered, strat
     masks = bench.workbench.state.answer.prediction.masks
     assert set(masks) == kinds
     for kind, mask in masks.items():
-        assert coloured(bench.overlays[f"masked: {kind}"]) == {MASK_GLYPHS[kind].colour: mask.sum()}
+        assert coloured(bench, f"masked: {kind}") == {MASK_GLYPHS[kind].colour: mask.sum()}
 
 
 def test_kinds_that_another_strategy_has_not_are_taken_away(bench, answered):
@@ -119,6 +125,7 @@ def test_kinds_that_another_strategy_has_not_are_taken_away(bench, answered):
         bench.click(bench.inspect_tab.mask_button)
         bench.wait_for_jobs()
     assert {name for name in bench.overlays if name.startswith("masked")} == {"masked: high"}
+    assert bench.viewer.canvas.overlays.text.text == "breast-malignancy · masked by HAM"
 
 
 def test_closing_the_slide_leaves_nothing_to_ask(bench, answered):
@@ -153,9 +160,93 @@ def test_a_hamil_classifier_brings_its_own_tree_and_similarity(bench, slide_path
         assert "similarity" in bench.overlays
         assert bench.overlays["similarity"].visible
         assert len(prediction.tree.triplets) == prediction.n_instances - 1
-        assert "has nothing that ranks tiles" in bench.inspect_tab.mask_button.toolTip()
+        assert "hamil-test uses hamil" in bench.inspect_tab.mask_button.toolTip()
         ask_for_clusters(bench, 4)
         assert bench.workbench.state.answer.prediction.tree is prediction.tree
     finally:
         del controller._cards["hamil-test"]
         bench.tab.classifier_box.removeItem(bench.tab.classifier_box.findData("hamil-test"))
+
+
+def test_a_question_asked_while_another_is_answered_replaces_it(bench, answered):
+    answered("breast-malignancy")
+    tab = bench.inspect_tab
+    bench.click(tab.cluster_button)
+    bench.click(tab.mask_button)
+    assert [tab.cluster_button.text(), tab.mask_button.text()] == ["Show clusters", "Cancel"]
+    bench.wait_for_jobs()
+    assert "clusters" not in bench.overlays
+    assert "masked: high" in bench.overlays
+    bench.click(tab.mask_button)
+    bench.click(tab.cluster_button)
+    bench.wait_for_jobs()
+    assert "clusters" in bench.overlays
+    assert [tab.cluster_button.text(), tab.mask_button.text()] == ["Show clusters", "Show masks"]
+
+
+@pytest.mark.parametrize("which", ["cluster_button", "mask_button"])
+def test_a_cancelled_question_draws_nothing(bench, answered, which):
+    answered("breast-malignancy")
+    button = getattr(bench.inspect_tab, which)
+    bench.click(button)
+    bench.click(button)
+    bench.wait_for_jobs()
+    assert set(bench.overlays) == {"attention"}
+    assert bench.inspect_tab.cluster_button.text() == "Show clusters"
+
+
+def test_another_answer_takes_away_what_was_drawn_for_the_one_before(bench, answered):
+    answered("breast-malignancy")
+    ask_for_clusters(bench, 5)
+    box = bench.tab.tiles_box
+    box.setCurrentIndex(box.findData("0"))
+    bench.classify()
+    assert "clusters" not in bench.overlays
+    assert bench.workbench.state.answer.prediction.tree is None
+
+
+def test_renaming_the_slide_leaves_one_layer_of_each_kind(bench, answered):
+    answered("breast-malignancy")
+    ask_for_clusters(bench, 5)
+    bench.viewer.layers["CMU-1-Small-Region"].name = "renamed"
+    ask_for_clusters(bench, 6)
+    assert len([layer for layer in bench.viewer.layers if layer.name.endswith("clusters")]) == 1
+    assert bench.inspect_tab.subject.text() == "renamed"
+
+
+def test_clusters_deleted_by_hand_do_not_come_back_by_themselves(bench, answered):
+    answered("breast-malignancy")
+    ask_for_clusters(bench, 5)
+    bench.viewer.layers.remove(bench.overlays["clusters"])
+    assert not bench.inspect_tab.cluster_legend.isVisibleTo(bench.inspect_tab)
+    bench.inspect_tab.cluster_box.setValue(7)
+    bench.wait_for_jobs()
+    assert "clusters" not in bench.overlays
+
+
+def test_running_again_keeps_what_was_done_to_the_critical_mark(bench, answered):
+    answered("colon-epithelium")
+    marks = bench.overlays["critical"]
+    marks.visible, marks.opacity = False, 0.3
+    bench.classify()
+    assert bench.overlays["critical"] is marks
+    assert (marks.visible, marks.opacity) == (False, 0.3)
+
+
+def test_what_the_tab_offers_is_what_the_miner_takes():
+    from napari_mil.aggregators.mining import STRATEGIES as TAKEN
+    from napari_mil.aggregators.mining.miner import BASES
+    from napari_mil.aggregators.registry import AGGREGATORS
+    from napari_mil.gui.controllers.inspection import MINED, STRATEGIES
+
+    assert [key for key, _ in STRATEGIES] == list(TAKEN)
+    assert set(MINED) == {name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES)}
+
+
+def test_a_long_name_and_many_clusters_fit_the_dock(bench, answered):
+    answered("breast-malignancy")
+    bench.workbench.tabs.setCurrentWidget(bench.inspect_tab)
+    bench.viewer.layers["CMU-1-Small-Region"].name = "TCGA-AA-0000-01Z-00-DX1_with_a_name_that_has_no_spaces_and_does_not_end_soon_enough"
+    ask_for_clusters(bench, 48)
+    area = bench.inspect_tab.findChild(QScrollArea)
+    assert area.widget().minimumSizeHint().width() <= area.viewport().width()

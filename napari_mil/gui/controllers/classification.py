@@ -137,6 +137,10 @@ class ClassificationController:
     def _on_succeeded(self, run: _Overlays, prediction: Any) -> None:
         if run is not self._run:
             return
+        if self._book.layer_of(run.request.entry.slide) is None:  # closed in the last moment
+            run.drop()
+            self._view.set_idle()
+            return
         run.show(np.arange(prediction.n_instances), prediction.columns())
         run.finish()
         assert run.grid is not None

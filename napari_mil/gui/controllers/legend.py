@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtCore import QTimer
 
-from napari_mil.gui.layer_book import LEGEND_KEY
+from napari_mil.gui.layer_book import LEGEND_KEY, LayerBook
 
 FONT_SIZE = 12
 AFTER_THE_LAYER_MS = 50
@@ -16,17 +16,19 @@ AFTER_THE_LAYER_MS = 50
 class LegendController:
     """Follows the layers of one viewer."""
 
-    def __init__(self, viewer: Any) -> None:
-        self._viewer = viewer
-        events = viewer.layers.events
+    def __init__(self, book: LayerBook) -> None:
+        self._book, self._viewer = book, book.viewer
+        book.legend_changed.connect(self.update)
+        events = self._viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removed.connect(self.update)
         events.reordered.connect(self.update)
-        for layer in viewer.layers:
+        for layer in self._viewer.layers:
             layer.events.visible.connect(self.update)
 
     def disconnect(self) -> None:
         """Stop listening to the viewer."""
+        self._book.legend_changed.disconnect(self.update)
         events = self._viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
         for event in (events.removed, events.reordered):

@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from napari_mil.gui.glyphs import ALPHA, PATTERNS, Glyph
-from napari_mil.gui.views.widgets import CAUTION, Card, column, grey_line, scrolling
+from napari_mil.gui.views.widgets import CAUTION, Card, column, elided, grey_line, scrolling
 
 MOST_CLUSTERS = 48
 """Twelve colours in four patterns."""
@@ -48,34 +48,39 @@ class GroupLegend(QWidget):
         super().__init__()
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(6)
+        self._grid.setHorizontalSpacing(4)
         self.hide()
 
-    def set_groups(self, groups: Sequence[tuple[str, Glyph, int]], columns: int) -> None:
-        """Show (name, glyph, number of tiles) in so many columns; nothing hides the legend."""
+    def set_groups(self, groups: Sequence[tuple[str, Glyph, int]]) -> None:
+        """Show (name, glyph, number of tiles), as many beside each other as fit; nothing hides the legend."""
         while self._grid.count():
             widget = self._grid.takeAt(0).widget()
             widget.hide()
             widget.deleteLater()
-        for k, (name, glyph, count) in enumerate(groups):
+        texts = [f"{name}: {count}" for name, _, count in groups]
+        columns = 4 if max(map(len, texts), default=0) <= 7 else 3 if max(map(len, texts)) <= 12 else 2
+        for k, (text, (_, glyph, _)) in enumerate(zip(texts, groups, strict=True)):
             row, place = divmod(k, columns)
             self._grid.addWidget(Swatch(glyph), row, 2 * place)
-            self._grid.addWidget(QLabel(f"{name}: {count}"), row, 2 * place + 1)
-            self._grid.setColumnStretch(2 * place + 1, 1)
+            self._grid.addWidget(QLabel(text), row, 2 * place + 1)
+        for place in range(4):
+            self._grid.setColumnStretch(2 * place + 1, 1 if place < columns else 0)
         self.setVisible(bool(groups))
 
 
 class InspectTab(QWidget):
     """Emits what the user did, shows what it is told."""
 
-    clusters_requested = Signal(int)
+    clusters_requested = Signal()
+    clusters_changed = Signal()
+    """The number was changed."""
     masks_requested = Signal(str)
     cancel_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.subject = QLabel(NOTHING_YET)
-        self.subject.setWordWrap(True)
+        self.subject = elided("")
+        self.facts = grey_line(NOTHING_YET)
         self.cluster_box = QSpinBox()
         self.cluster_box.setRange(2, MOST_CLUSTERS)
         self.cluster_box.setValue(8)
@@ -95,6 +100,7 @@ class InspectTab(QWidget):
         content.setLayout(
             column(
                 self.subject,
+                self.facts,
                 _section(
                     "Clusters",
                     "Tiles that resemble each other: the merges of the bag's tree, stopped at a number. "
@@ -117,28 +123,46 @@ class InspectTab(QWidget):
         self._labels = {self.cluster_button: "Show clusters", self.mask_button: "Show masks"}
         self.cluster_button.clicked.connect(lambda: self._on_button(self.cluster_button))
         self.mask_button.clicked.connect(lambda: self._on_button(self.mask_button))
-        self.cluster_box.valueChanged.connect(lambda value: self.clusters_requested.emit(value) if self.cluster_legend.isVisibleTo(self) else None)
-        self.set_available(None, "", [])
+        self.cluster_box.valueChanged.connect(lambda _: self.clusters_changed.emit())
+        self.set_available(0, "")
+        self.set_subject(None, "")
 
-    def set_available(self, subject: str | None, why_no_masks: str, strategies: Sequence[tuple[str, str]]) -> None:
-        """Say what is looked into, and what can be asked; None is nothing."""
-        self.subject.setText(subject or NOTHING_YET)
-        for widget in (self.cluster_box, self.cluster_button):
-            widget.setEnabled(subject is not None)
-            widget.setToolTip("" if subject else NOTHING_YET)
-        self.strategy_box.clear()
+    @property
+    def n_clusters(self) -> int:
+        """The chosen number."""
+        return int(self.cluster_box.value())
+
+    def set_strategies(self, strategies: Sequence[tuple[str, str]]) -> None:
+        """Offer mining strategies: (key, text)."""
         for key, text in strategies:
             self.strategy_box.addItem(text, key)
-        reason = why_no_masks if subject else NOTHING_YET
-        for widget in (self.strategy_box, self.mask_button):
+
+    def set_subject(self, slide: str | None, facts: str) -> None:
+        """Say what is looked into; None is nothing."""
+        self.subject.setVisible(slide is not None)
+        self.subject.setText(slide or "")
+        self.subject.setToolTip(slide or "")
+        self.facts.setText(facts if slide is not None else NOTHING_YET)
+
+    def set_available(self, n_tiles: int, why_no_masks: str) -> None:
+        """Say of how many tiles something can be asked, and why masks cannot."""
+        too_few = NOTHING_YET if n_tiles == 0 else "One tile has no others to be compared with." if n_tiles == 1 else ""
+        self.cluster_box.setMaximum(max(2, min(MOST_CLUSTERS, n_tiles or MOST_CLUSTERS)))
+        for widget, reason in (
+            (self.cluster_box, too_few),
+            (self.cluster_button, too_few),
+            (self.strategy_box, too_few or why_no_masks),
+            (self.mask_button, too_few or why_no_masks),
+        ):
             widget.setEnabled(not reason)
             widget.setToolTip(reason)
-        self.cluster_legend.set_groups([], 1)
-        self.mask_legend.set_groups([], 1)
+        self.cluster_legend.set_groups([])
+        self.mask_legend.set_groups([])
         self.message.hide()
 
     def set_working(self, clusters: bool) -> None:
         """Offer to cancel where the work was asked for."""
+        self.set_idle()
         self._working = self.cluster_button if clusters else self.mask_button
         self._working.setText("Cancel")
         self.message.hide()
@@ -158,7 +182,7 @@ class InspectTab(QWidget):
         if button is self._working:
             self.cancel_requested.emit()
         elif button is self.cluster_button:
-            self.clusters_requested.emit(self.cluster_box.value())
+            self.clusters_requested.emit()
         else:
             self.masks_requested.emit(str(self.strategy_box.currentData()))
 
