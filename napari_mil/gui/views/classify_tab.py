@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QProgressBar, QWidget
 
 from napari_mil.gui.views.result_card import ResultCard
-from napari_mil.gui.views.widgets import CAUTION, PrimaryButton, column, grey_line, scrolling
+from napari_mil.gui.views.widgets import CAUTION, PrimaryButton, column, combo, grey_line, scrolling
 
 LONGEST_TEXT = 32
 """Characters that fit a box at the dock's narrowest."""
@@ -25,7 +25,7 @@ class ClassifyTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slide_box, self.classifier_box, self.tissue_box, self.device_box, self.tiles_box = (_combo() for _ in range(5))
+        self.slide_box, self.classifier_box, self.tissue_box, self.device_box, self.tiles_box = (combo() for _ in range(5))
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name, box in (
@@ -148,13 +148,6 @@ class ClassifyTab(QWidget):
 
     def _show_details(self) -> None:
         self._details.setText(self._classifier_details.get(self.classifier, ""))
-
-
-def _combo() -> QComboBox:
-    box = QComboBox()
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(10)
-    return box
 
 
 def elided_middle(text: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
-from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from napari_mil.gui.glyphs import ALPHA, PATTERNS, Glyph
-from napari_mil.gui.views.widgets import CAUTION, Card, column, elided, grey_line, scrolling
+from napari_mil.gui.views.widgets import CAUTION, Card, column, combo, elided, grey_line, scrolling
 
 MOST_CLUSTERS = 48
 """Twelve colours in four patterns."""
@@ -88,7 +88,7 @@ class InspectTab(QWidget):
         self.cluster_box.setAccessibleName("number of clusters")
         self.cluster_button = QPushButton("Show clusters")
         self.cluster_legend = GroupLegend()
-        self.strategy_box = QComboBox()
+        self.strategy_box = combo()
         self.strategy_box.setAccessibleName("mining strategy")
         self.mask_button = QPushButton("Show masks")
         self.mask_legend = GroupLegend()

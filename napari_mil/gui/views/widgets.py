@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
-from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 ACCENT = "#2a9d8f"
@@ -85,6 +85,14 @@ def elided(text: str) -> QElidingLabel:
     label.setElideMode(Qt.TextElideMode.ElideMiddle)
     label.setToolTip(text)
     return label
+
+
+def combo() -> QComboBox:
+    """Return a box that does not grow with its texts."""
+    box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(10)
+    return box
 
 
 def scrolling(content: QWidget) -> QScrollArea:
