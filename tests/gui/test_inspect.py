@@ -250,3 +250,27 @@ def test_a_long_name_and_many_clusters_fit_the_dock(bench, answered):
     ask_for_clusters(bench, 48)
     area = bench.inspect_tab.findChild(QScrollArea)
     assert area.widget().minimumSizeHint().width() <= area.viewport().width()
+
+
+def test_an_answer_that_comes_after_its_slide_was_closed_is_dropped(bench, answered):
+    prediction = answered("colon-epithelium")
+    controller = bench.workbench.classification
+    run = controller._run
+    bench.viewer.layers.clear()
+    assert bench.workbench.state.answer is None
+    controller._on_succeeded(run, prediction)
+    assert bench.workbench.state.answer is None
+    assert list(bench.viewer.layers) == []
+
+
+def test_cutting_a_tree_again_loads_no_classifier(bench, answered, monkeypatch):
+    answered("breast-malignancy")
+    ask_for_clusters(bench, 5)
+
+    def refuse(*arguments, **options):
+        raise AssertionError("the classifier was loaded again")
+
+    monkeypatch.setattr("napari_mil.inference.classifier.load_classifier", refuse)
+    bench.inspect_tab.cluster_box.setValue(6)
+    bench.wait_for_jobs()
+    assert len(coloured(bench, "clusters")) == 6

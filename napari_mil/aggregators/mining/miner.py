@@ -119,7 +119,9 @@ class Miner(Aggregator):
         output: BagOutput = self.student(bag[seen], target, None if instance_target is None else instance_target[seen])
         losses = dict(output.losses)
         if target is not None:
-            losses["consistency"] = self.consistency * self.consistency_loss(output.embedding, teacher.embedding)
+            assert output.embedding is not None
+            assert teacher.embedding is not None
+            losses["consistency"] = self.consistency * consistency_loss(output.embedding, teacher.embedding, self.tau)
         return replace(
             output,
             attention=_spread(output.attention, seen, 0.0),
@@ -155,12 +157,6 @@ class Miner(Aggregator):
             h = self.teacher.projection(self.teacher.instances(bag))
             return class_aware_scores(h, teacher.attention, self.teacher.classifier.weight, self.multi_label), teacher
         return teacher.attention, teacher
-
-    def consistency_loss(self, student: Tensor | None, teacher: Tensor | None) -> Tensor:
-        """Eq. 9 for embeddings (D,), or the mean over the rows of (C, D)."""
-        assert student is not None
-        assert teacher is not None
-        return consistency_loss(student, teacher, self.tau)
 
     def current_ratios(self) -> MaskRatios:
         """Return the ratios of this step."""

@@ -100,7 +100,7 @@ class InspectionController:
             from napari_mil.inference.classifier import load_classifier
 
             torch.set_num_threads(threads or 1)
-            found = question(answer, load_classifier(answer.card), cancel)
+            found = question(answer, partial(load_classifier, answer.card), cancel)
             cancel.raise_if_cancelled()
             return found
 
@@ -232,12 +232,14 @@ def _critical(answer: Answer) -> list[tuple[int, str]]:
     return list(zip(critical.tolist(), classes, strict=True))
 
 
-def _clusters(n_clusters: int, answer: Answer, classifier: Any, cancel: CancellationToken) -> Found:
+def _clusters(n_clusters: int, answer: Answer, load: Callable[[], Any], cancel: CancellationToken) -> Found:
     """Grow the tree if need be, cut and draw it (in the job's thread)."""
     from napari_mil.inference.explanation import with_tree
 
-    tree = with_tree(answer.prediction, classifier, cancel.raise_if_cancelled).tree
-    assert tree is not None
+    tree = answer.prediction.tree
+    if tree is None:
+        tree = with_tree(answer.prediction, load(), cancel.raise_if_cancelled).tree
+        assert tree is not None
     labels = tree.cut(n_clusters)
     counts = np.bincount(labels)
     # The largest first: a tree of single links has one large cluster and a few that stand apart.
@@ -254,11 +256,11 @@ def _clusters(n_clusters: int, answer: Answer, classifier: Any, cancel: Cancella
     return Found({"tree": tree}, [Drawing(CLUSTERS, legend, image, text_of)], groups)
 
 
-def _masks(strategy: str, answer: Answer, classifier: Any, cancel: CancellationToken) -> Found:
+def _masks(strategy: str, answer: Answer, load: Callable[[], Any], cancel: CancellationToken) -> Found:
     """Ask the miner, and draw its masks (in the job's thread)."""
     from napari_mil.inference.explanation import with_masks
 
-    masks = with_masks(answer.prediction, classifier, strategy).masks
+    masks = with_masks(answer.prediction, load(), strategy).masks
     legend = f"masked by {strategy.upper()}"
     drawings = [
         Drawing(MASKED + kind, legend, draw_groups(answer.grid, [(MASK_GLYPHS[kind], np.flatnonzero(masks[kind]))]), partial(_mask_text, kind, masks[kind]))
