@@ -45,6 +45,14 @@ class ClassifierError(NapariMilError):
     """Raised when a classifier bundle is damaged or does not fit what it is asked to classify."""
 
 
+class AnnotationError(NapariMilError):
+    """Raised when a file of annotated regions is damaged or of no known format, or cannot be written."""
+
+
+class TrainingError(NapariMilError):
+    """Raised when a cohort cannot be trained on, a run cannot be continued, or training diverges."""
+
+
 class OutputError(NapariMilError):
     """Raised when results cannot be written or read back."""
 

@@ -48,6 +48,31 @@ class Fallback:
     message: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """What a model in training says about the one bag that somebody watches."""
+
+    values: np.ndarray
+    """float32 (N,): relevance of each instance, in [0, 1]: probability of the positive class, or the rank of its attention."""
+    what: str
+    """``score``, ``attention`` or ``similarity``."""
+    probabilities: np.ndarray
+    """float32 (C,)."""
+    masks: Mapping[str, np.ndarray]
+    """bool (N,) by kind, where a mining strategy masks."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EpochEnded:
+    """One epoch of training is over and safe on disk."""
+
+    epoch: int
+    """Counted from 1."""
+    figures: Mapping[str, float | None]
+    """The row of ``history.csv``."""
+    watched: Watched | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The job is done; `result` is what its function also returns."""
@@ -55,21 +80,37 @@ class Finished:
     result: Any
 
 
-Event = Started | Advanced | Partial | Fallback | Finished
+Event = Started | Advanced | Partial | Fallback | EpochEnded | Finished
 OnEvent = Callable[[Event], None]
 
 
 class CancellationToken:
     """Set once by whoever wants the work to stop; asked by the work between units."""
 
-    __slots__ = ("_event",)
+    __slots__ = ("_event", "_go_on")
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._event, self._go_on = threading.Event(), threading.Event()
+        self._go_on.set()
 
     def cancel(self) -> None:
         """Ask the work to stop; calling it again changes nothing."""
         self._event.set()
+        self._go_on.set()
+
+    def pause(self) -> None:
+        """Let the work wait where it next asks."""
+        if not self._event.is_set():
+            self._go_on.clear()
+
+    def resume(self) -> None:
+        """Let work that waits go on."""
+        self._go_on.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether work waits where it next asks."""
+        return not self._go_on.is_set()
 
     @property
     def cancelled(self) -> bool:
@@ -77,7 +118,8 @@ class CancellationToken:
         return self._event.is_set()
 
     def raise_if_cancelled(self) -> None:
-        """Leave the work by `CancelledError` if somebody asked for it."""
+        """Leave the work by `CancelledError` if somebody asked for it; wait while it is paused."""
+        self._go_on.wait()
         if self._event.is_set():
             raise CancelledError("Cancelled; nothing was written.")
 

@@ -48,5 +48,8 @@ class Settings:
     user_folder: Path = field(default_factory=lambda: Path(platformdirs.user_data_dir(APPLICATION, appauthor=False)))
     """The user's own classifiers live in ``classifiers/`` below it."""
 
+    cache_folder: Path = field(default_factory=lambda: Path(platformdirs.user_cache_dir(APPLICATION, appauthor=False)))
+    """Features and tiles that were made once, by content; safe to delete at any time."""
+
     log_folder: Path = field(default_factory=lambda: Path(platformdirs.user_log_dir(APPLICATION, appauthor=False)))
     """Tracebacks of defects of ours; they hold no property of a slide."""

@@ -13,9 +13,9 @@ import numpy as np
 
 from napari_mil.encoders import create_encoder
 from napari_mil.inference.card import ClassifierCard
-from napari_mil.training.cross_validation import Candidate, OutOfFold, choose_candidate, fit_head, nested_cross_validation
-from napari_mil.training.loop import FitSettings
 from napari_mil.training.metrics import auc, estimate, fit_temperature
+from scripts.head_fitting import FitSettings
+from scripts.nested_cross_validation import Candidate, OutOfFold, choose_candidate, fit_head, nested_cross_validation
 from scripts.shipped_classifiers import PictureBag, Tiling, compare, figures, headline, parse_arguments, picture_bag, say, table, verdicts, write_bundle
 
 MPP = 0.55

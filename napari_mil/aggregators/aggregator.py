@@ -59,7 +59,7 @@ class Aggregator(nn.Module, ABC):
         target
             Class index () for softmax, float (C,) for sigmoids; then `losses` is filled.
         instance_target
-            The same per instance, (N,) or (N, C), for aggregators with an instance head.
+            The same per instance, (N,) or (N, C), for aggregators with an instance head; NaN, or -1 for softmax, where it is unknown.
 
         Raises
         ------
@@ -119,11 +119,16 @@ class Aggregator(nn.Module, ABC):
         return functional.cross_entropy(logits, target.reshape(()).long())
 
     def instance_loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean negative log-likelihood () of instance targets (N,) or (N, C) under logits (N, C)."""
+        """Mean negative log-likelihood () of the known among instance targets (N,) or (N, C) under logits (N, C); 0 where none is known."""
         target = target.to(logits.device)
         if self.sigmoids:
-            return functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype).reshape(logits.shape))
-        return functional.cross_entropy(logits, target.long())
+            wanted = target.to(logits.dtype).reshape(logits.shape)
+            known = ~wanted.isnan()
+            total = functional.binary_cross_entropy_with_logits(logits[known], wanted[known], reduction="sum")
+        else:
+            known = target >= 0
+            total = functional.cross_entropy(logits[known], target[known].long(), reduction="sum")
+        return total / known.sum().clamp_min(1)
 
 
 class PackedAggregator(Aggregator):

@@ -1,7 +1,10 @@
-"""From pixels to bags: tissue, tile grid, the bag itself (no torch, no Qt)."""
+"""From pixels or files to bags: tissue, tile grid, image folders, feature files, the bag itself (no torch, no Qt)."""
 
 from napari_mil.bags.bag import Bag
 from napari_mil.bags.grid import TileGrid, tile_grid
+from napari_mil.bags.images import ImageBag, open_image_bag
+from napari_mil.bags.readers import read_bag
 from napari_mil.bags.tissue import TissueMask, tissue_mask
+from napari_mil.bags.writing import write_bag
 
-__all__ = ["Bag", "TileGrid", "TissueMask", "tile_grid", "tissue_mask"]
+__all__ = ["Bag", "ImageBag", "TileGrid", "TissueMask", "open_image_bag", "read_bag", "tile_grid", "tissue_mask", "write_bag"]

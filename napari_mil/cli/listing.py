@@ -68,10 +68,7 @@ def _aggregators(_: Path) -> list[dict[str, Any]]:
 
 
 def _classifiers(_: Path) -> list[dict[str, Any]]:
-    return [
-        {"name": card.name, "about": f"{card.title} ({' / '.join(card.classes)}; {card.tile_px} px at {card.mpp:g} µm/px; {card.licence})"}
-        for card in list_classifiers().values()
-    ]
+    return [{"name": card.name, "about": f"{card.title} ({' / '.join(card.classes)}; {card.takes}; {card.licence})"} for card in list_classifiers().values()]
 
 
 LISTINGS = {"slides": _slides, "encoders": _encoders, "aggregators": _aggregators, "classifiers": _classifiers}

@@ -17,6 +17,8 @@ SCHEMA = "napari-mil/classifier/1"
 CARD_FILE, WEIGHTS_FILE, NOTES_FILE = "classifier.json", "weights.safetensors", "card.md"
 SHIPPED = Path(__file__).parent / "shipped"
 LINKS = ("sigmoid", "softmax", "multi-label")
+TILES, IMAGES, FEATURES = "tiles", "images", "features"
+"""What the instances of a bag are: tiles of a slide, the images of a folder, or the rows of a feature file."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,15 @@ class ClassifierCard:
     """In the order of the logits; one sigmoid unit has two names, the negative first."""
     link: str
     """``sigmoid`` (one unit), ``softmax`` or ``multi-label``."""
-    encoder: Mapping[str, str] | None
-    """``name`` and ``fingerprint``; None for a classifier trained on bare features."""
+    encoder: Mapping[str, Any] | None
+    """``name`` and ``fingerprint``; None for a classifier trained on bare features. A network that was trained together with the aggregator
+    lies in the bundle; its ``maps`` says whether it gives feature maps."""
     in_dim: int
-    """Length of a feature vector."""
-    tile_px: int
-    mpp: float
-    """Micrometres per pixel of a tile."""
+    """Length of a feature vector, or channels of a map."""
+    tile_px: int | None
+    """Side of a tile or image in pixels; None where images keep their size, and for bare features."""
+    mpp: float | None
+    """Micrometres per pixel of a tile; None where instances are no tiles."""
     mpp_assumed: bool
     """Whether the training images did not say their scale."""
     overlap: float
@@ -48,6 +52,8 @@ class ClassifierCard:
     """Probability of the second class (or of a label) from which it is predicted."""
     licence: str
     intended_use: str
+    instances: str = TILES
+    """``tiles``, ``images`` or ``features``."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Counts, versions and settings; no file names, no patients."""
     evaluation: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +65,15 @@ class ClassifierCard:
     def n_outputs(self) -> int:
         """Logits of the aggregator: one for a sigmoid, one per class otherwise."""
         return 1 if self.link == "sigmoid" else len(self.classes)
+
+    @property
+    def takes(self) -> str:
+        """What it classifies, in a few words."""
+        if self.instances == IMAGES:
+            return "folders of images" + (f" ({self.tile_px} px)" if self.tile_px else "")
+        if self.instances == FEATURES:
+            return f"feature files, {self.in_dim} values an instance"
+        return f"{self.tile_px} px at {self.mpp:g} µm/px{' (assumed)' if self.mpp_assumed else ''}"
 
     @property
     def multi_label(self) -> bool:
@@ -112,7 +127,14 @@ def read_card(folder: Path) -> ClassifierCard:
         raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is incomplete or wrong in {wrong}; copy the bundle again.") from None
     if unknown:
         raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is wrong: it has unknown entries ({', '.join(unknown)}); copy the bundle again.")
-    if card.link not in LINKS or len(card.classes) < (1 if card.multi_label else 2) or not card.temperature > 0:
+    if card.instances == TILES and (not card.tile_px or not card.mpp or card.encoder is None):
+        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} says neither how its tiles are cut nor by what they are encoded; copy it again.")
+    if (
+        card.link not in LINKS
+        or card.instances not in (TILES, IMAGES, FEATURES)
+        or len(card.classes) < (1 if card.multi_label else 2)
+        or not card.temperature > 0
+    ):
         raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} contradicts itself in link, classes or temperature; copy the bundle again.")
     return card
 

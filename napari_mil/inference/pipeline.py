@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -18,20 +16,20 @@ import torch
 from napari_mil.aggregators import MergeTree
 from napari_mil.aggregators.hamil import TreeAggregator
 from napari_mil.aggregators.output import link
-from napari_mil.bags import Bag, TileGrid, TissueMask, tile_grid, tissue_mask
-from napari_mil.encoders import create_encoder
+from napari_mil.bags import Bag, ImageBag, TileGrid, TissueMask, open_image_bag, read_bag, tile_grid, tissue_mask
+from napari_mil.bags.images import image_files
+from napari_mil.bags.readers import FEATURE_ENDINGS
 from napari_mil.errors import ClassifierError, NapariMilError, NoTissueError, ResolutionError
-from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, OnEvent, Partial, Started, ignore
-from napari_mil.inference.card import ClassifierCard
+from napari_mil.events import CancellationToken, Fallback, Finished, OnEvent, Partial, Started, ignore
+from napari_mil.inference.card import IMAGES, TILES, ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
+from napari_mil.inference.embedding import embed_images, embed_tiles
 from napari_mil.inference.prediction import Prediction, instance_columns
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
 
 Mask = TissueMask | Literal["auto"] | None
-BATCH_MP, LARGEST_BATCH = 1.6, 256
-"""A batch holds so many megapixels (32 tiles of 224 px) and at most so many tiles; cancelling ends within one."""
 PARTIAL_EVERY = 0.3
 """Seconds between two partial answers, longer where aggregating what is there takes more than a tenth of the time."""
 
@@ -66,6 +64,8 @@ def plan_tiles(
     MissingMppError, ResolutionError
         See `tile_grid`.
     """
+    if card.instances != TILES or card.tile_px is None or card.mpp is None:
+        raise ClassifierError(f"The classifier {card.name} takes {card.takes}, not slides; choose another classifier.")
     side, scale = card.tile_px if tile_px is None else tile_px, card.mpp if mpp is None else mpp
     if level is not None and mpp is not None:
         raise NapariMilError("Tiles have the scale of a level or one of their own: give --level or --mpp, not both.")
@@ -91,18 +91,19 @@ def _tissue(slide: Slide, mask: Mask, cancel: CancellationToken | None) -> Tissu
 
 def scale_remarks(slide: Slide, card: ClassifierCard, grid: TileGrid) -> list[str]:
     """Say where the scale of the tiles is less certain, or another, than the classifier expects."""
+    expected = card.mpp or 1.0
     if grid.mpp is None:
-        return [f"The slide's scale is unknown: tiles are pixels of level {grid.level}, the classifier expects {card.mpp:g} µm per pixel."]
+        return [f"The slide's scale is unknown: tiles are pixels of level {grid.level}, the classifier expects {expected:g} µm per pixel."]
     remarks = []
-    if abs(grid.mpp / card.mpp - 1) > 0.2:
-        remarks.append(f"Tiles have {grid.mpp:.3g} µm per pixel; the classifier was trained at {card.mpp:g}.")
+    if abs(grid.mpp / expected - 1) > 0.2:
+        remarks.append(f"Tiles have {grid.mpp:.3g} µm per pixel; the classifier was trained at {expected:g}.")
     if slide.mpp is not None and slide.mpp > 1.05 * grid.mpp:
         remarks.append(f"Tiles are enlarged {slide.mpp / grid.mpp:.2f} times: the slide has {slide.mpp:.3g} µm per pixel at its finest.")
     return remarks
 
 
 def classify(
-    target: Slide | Bag | str | os.PathLike[str],
+    target: Slide | Bag | ImageBag | str | os.PathLike[str],
     classifier: Classifier | ClassifierCard | str | os.PathLike[str],
     *,
     device: str = "auto",
@@ -118,7 +119,7 @@ def classify(
     Parameters
     ----------
     target
-        An open slide, a path to one, or a bag of features that the classifier's encoder made.
+        An open slide, a folder of images, a bag of features that the classifier's encoder made, or a path to one of them.
     classifier
         A classifier, its card, its name, or the folder of a bundle.
     device
@@ -147,12 +148,42 @@ def classify(
     """
     settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
     loaded = classifier if isinstance(classifier, Classifier) else load_classifier(_as_name(classifier), settings)
-    if isinstance(target, Bag):
-        return _classify_bag(target, loaded, device, on_event)
+    if isinstance(target, (str, os.PathLike)):
+        target = open_target(Path(target), settings)
+        if isinstance(target, Slide):
+            with target:
+                return _Run(target, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
     if isinstance(target, Slide):
         return _Run(target, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
-    with open_slide(target, settings=settings) as slide:
-        return _Run(slide, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
+    if isinstance(target, ImageBag):
+        target = _embed_folder(target, loaded, device, on_event, cancel, settings)
+    return _classify_bag(target, loaded, device, on_event)
+
+
+def open_target(path: Path, settings: Settings | None = None) -> Slide | Bag | ImageBag:
+    """Open what can be classified: a slide, a folder of images, or a feature file.
+
+    Raises
+    ------
+    NapariMilError
+        If it is none of them.
+    """
+    if path.is_dir() and image_files(path):
+        return open_image_bag(path)
+    if path.suffix.lower() in FEATURE_ENDINGS and path.is_file():
+        return read_bag(path)
+    return open_slide(path, settings=settings)
+
+
+def _embed_folder(images: ImageBag, classifier: Classifier, device: str, on_event: OnEvent, cancel: CancellationToken, settings: Settings) -> Bag:
+    card = classifier.card
+    if card.instances != IMAGES:
+        raise ClassifierError(f"The classifier {card.name} takes {card.takes}, not folders of images; choose another classifier.")
+    chosen = choose_device(device, on_event)
+    encoder = classifier.create_encoder(chosen, settings.encoder_threads)
+    on_event(Started(len(images), "images"))
+    bag = embed_images(images, ForgivingEncoder(encoder, on_event), cancel, encoder.smallest_tile, on_event)
+    return replace(bag, provenance={"bag": images.fingerprint, "encoder": encoder.fingerprint})
 
 
 def _as_name(classifier: ClassifierCard | str | os.PathLike[str]) -> ClassifierCard | str | Path:
@@ -161,10 +192,13 @@ def _as_name(classifier: ClassifierCard | str | os.PathLike[str]) -> ClassifierC
 
 def _classify_bag(bag: Bag, classifier: Classifier, device: str, on_event: OnEvent) -> Prediction:
     started = time.monotonic()
-    if bag.features.ndim != 2 or bag.features.shape[1] != classifier.card.in_dim:
+    card = classifier.card
+    made_by = bag.provenance.get("encoder")
+    if made_by and card.encoder and made_by != card.encoder["fingerprint"]:
+        raise ClassifierError(f"These features were made by another encoder than the classifier {card.name} was trained on; encode the slide with its own.")
+    if bag.features.ndim != classifier.aggregator.spatial_dims * 2 or bag.features.shape[1] != card.in_dim:
         raise ClassifierError(
-            f"The classifier {classifier.card.name} takes features of length {classifier.card.in_dim}, not {bag.features.shape[1:]}; "
-            "encode the slide with its own encoder."
+            f"The classifier {card.name} takes features of length {card.in_dim}, not {bag.features.shape[1:]}; encode the slide with its own encoder."
         )
     remarks: list[str] = list(bag.warnings)
     chosen = choose_device(device, lambda event: _note(event, remarks, on_event))
@@ -187,8 +221,6 @@ class _Run:
     def classify(self, grid: TileGrid | None, mask: Mask, focus: tuple[float, float] | None) -> Prediction:
         started = time.monotonic()
         card = self.classifier.card
-        if card.encoder is None:
-            raise ClassifierError(f"The classifier {card.name} was trained on bare features without an encoder; give it a feature file, not a slide.")
         remarks: list[str] = []
 
         def listen(event: Any) -> None:
@@ -203,9 +235,7 @@ class _Run:
         for remark in scale_remarks(self.slide, card, plan):
             listen(Fallback(remark))
         chosen = choose_device(self.device, listen)
-        encoder = create_encoder(card.encoder["name"], device=chosen, threads=self.settings.encoder_threads)
-        if encoder.fingerprint != card.encoder["fingerprint"]:
-            raise ClassifierError(f"The classifier {card.name} was trained on another version of the encoder {encoder.name!r}; train it again.")
+        encoder = self.classifier.create_encoder(chosen, self.settings.encoder_threads)
         if plan.tile_px < encoder.smallest_tile:
             raise ResolutionError(f"Tiles of {plan.tile_px} px are too small for the encoder {encoder.name!r}; it needs {encoder.smallest_tile}.")
         self.on_event(Started(len(plan), "tiles", plan, tissue))
@@ -225,25 +255,21 @@ class _Run:
         return prediction
 
     def _embed(self, grid: TileGrid, encoder: ForgivingEncoder, classifier: Classifier, focus: tuple[float, float] | None) -> np.ndarray:
-        """Return float32 (N, D) in grid order, whatever order tiles are visited in."""
-        features = np.empty((len(grid), encoder.encoder.dim), np.float32)
+        """Encode all tiles, telling partial answers on the way."""
         done = np.zeros(len(grid), bool)
-        order = np.arange(len(grid)) if focus is None else visiting_order(grid, focus)
-        batch = int(np.clip(BATCH_MP * 1e6 // grid.tile_px**2, 1, LARGEST_BATCH))
-        progress = _Progress(len(grid))
         next_partial = time.monotonic() + PARTIAL_EVERY / 2
-        with ThreadPoolExecutor(self.settings.reader_threads, thread_name_prefix="tile-reader") as pool:
-            for indices, tiles in grid.read_batches(self.slide, order, batch, pool, self.settings.read_ahead):
-                self.cancel.raise_if_cancelled()
-                features[indices] = encoder.encode(tiles)
-                done[indices] = True
-                self.on_event(progress.advance(len(indices)))
-                if time.monotonic() >= next_partial and not done.all():
-                    began = time.monotonic()
-                    partial = _partial(classifier, features, np.flatnonzero(done))
-                    next_partial = time.monotonic() + max(PARTIAL_EVERY, 10 * (time.monotonic() - began))
-                    self.on_event(partial)
-        return features
+
+        def tell(indices: np.ndarray, features: np.ndarray) -> None:
+            nonlocal next_partial
+            done[indices] = True
+            if time.monotonic() >= next_partial and not done.all():
+                began = time.monotonic()
+                partial = _partial(classifier, features, np.flatnonzero(done))
+                next_partial = time.monotonic() + max(PARTIAL_EVERY, 10 * (time.monotonic() - began))
+                self.on_event(partial)
+
+        order = None if focus is None else visiting_order(grid, focus)
+        return embed_tiles(self.slide, grid, encoder, self.settings, self.cancel, order=order, on_event=self.on_event, on_batch=tell)
 
 
 def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
@@ -263,22 +289,6 @@ def slide_facts(slide: Slide) -> dict[str, Any]:
         "mpp": slide.mpp,
         "vendor": slide.vendor,
     }
-
-
-class _Progress:
-    """Rate over the last seconds and the time left."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=40)
-
-    def advance(self, units: int) -> Advanced:
-        self._done += units
-        now = time.monotonic()
-        self._recent.append((now, self._done))
-        then, before = self._recent[0]
-        rate = (self._done - before) / max(now - then, 1e-6)
-        return Advanced(self._done, rate, (self._total - self._done) / rate if rate > 0 else None)
 
 
 def _note(event: Any, remarks: list[str], on_event: OnEvent) -> None:

@@ -208,7 +208,7 @@ class ClassificationController:
             return
         entry = self._state.current
         downsamples = entry.slide.level_downsamples if entry is not None else ()
-        choices = [(BY_SCALE, f"{card.tile_px} px at {card.mpp:g} µm/px"), *((str(k), f"{card.tile_px} px of level {k}") for k in range(len(downsamples)))]
+        choices = [(BY_SCALE, f"{card.takes}"), *((str(k), f"{card.tile_px} px of level {k}") for k in range(len(downsamples)))]
         same_slide = entry is not None and entry.slide is self._tiles_of
         self._tiles_of = entry.slide if entry is not None else None
         self._view.set_tile_choices(choices, self._view.tiles if same_slide else BY_SCALE)  # a level says nothing about another slide
@@ -281,8 +281,7 @@ class _Overlays:
 
 def classifier_line(card: ClassifierCard) -> str:
     """One line about a classifier."""
-    assumed = " (assumed)" if card.mpp_assumed else ""
-    return f"{card.title}. {card.tile_px} px at {card.mpp:g} µm/px{assumed}."
+    return f"{card.title}. {card.takes[:1].upper()}{card.takes[1:]}."
 
 
 def answer_line(card: ClassifierCard, prediction: Any) -> str:

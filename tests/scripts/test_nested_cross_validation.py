@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from napari_mil.aggregators import create_aggregator
-from napari_mil.training.cross_validation import Candidate, choose_candidate, fit_head, nested_cross_validation
-from napari_mil.training.loop import FitSettings, bag_logits, fit, standardisation
 from napari_mil.training.metrics import auc
+from scripts.head_fitting import FitSettings, bag_logits, fit, standardisation
+from scripts.nested_cross_validation import Candidate, choose_candidate, fit_head, nested_cross_validation
 
 QUICK = FitSettings(epochs=40, learning_rate=3e-3)
 

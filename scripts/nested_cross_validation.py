@@ -14,8 +14,8 @@ import torch
 
 from napari_mil.aggregators import Aggregator, create_aggregator
 from napari_mil.training.folds import stratified_group_folds
-from napari_mil.training.loop import FitSettings, fit, standardisation
 from napari_mil.training.metrics import auc
+from scripts.head_fitting import FitSettings, fit, standardisation
 
 
 @dataclass(frozen=True)

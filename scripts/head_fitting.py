@@ -1,4 +1,4 @@
-"""Fit an aggregator on bags of features that fit in memory."""
+"""Fit a head as the shipped classifiers were fitted; the product trains by `napari_mil.training`, which can do more."""
 
 from __future__ import annotations
 

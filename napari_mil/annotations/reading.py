@@ -1,0 +1,59 @@
+"""Finding and opening the annotations of a slide."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from napari_mil.annotations.aperio import read_aperio
+from napari_mil.annotations.geojson import read_geojson
+from napari_mil.annotations.regions import Annotations
+from napari_mil.errors import AnnotationError
+
+ENDINGS = (".geojson", ".geojson.gz", ".json", ".json.gz", ".xml")
+FOLDER = "annotations"
+
+
+def find_annotations(slide: Path) -> Path | None:
+    """Return the annotation file of a slide: of the same name beside it or in a folder ``annotations`` there, or None."""
+    for folder in (slide.parent, slide.parent / FOLDER):
+        for stem in dict.fromkeys((slide.stem, slide.name)):
+            for ending in ENDINGS:
+                path = folder / f"{stem}{ending}"
+                if path.is_file():
+                    return path
+    return None
+
+
+def read_annotations(path: str | os.PathLike[str], origin: tuple[float, float] = (0.0, 0.0)) -> Annotations:
+    """Read the regions of a QuPath GeoJSON or Aperio ImageScope XML file, recognised by content.
+
+    Parameters
+    ----------
+    path
+        The file.
+    origin
+        (x, y) in level-0 pixels that GeoJSON counts from: QuPath counts from the corner of the scanned area where a slide has one
+        (``openslide.bounds-x``, ``-y``); ImageScope from the corner of the canvas.
+
+    Returns
+    -------
+    Annotations
+        In level-0 pixels of the canvas.
+
+    Raises
+    ------
+    AnnotationError
+        If the file is damaged or neither.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError as error:
+        raise AnnotationError(f"{file.name} cannot be read ({error.strerror or error}); check the path.") from error
+    if start.startswith(b"<"):
+        return read_aperio(file)
+    if start.startswith((b"{", b"[", b"\x1f\x8b")):
+        return read_geojson(file).moved(*origin)
+    raise AnnotationError(f"{file.name} is neither GeoJSON nor ImageScope XML; export the annotations as one of them.")

@@ -1,0 +1,82 @@
+"""A region, what was left out when regions were read, and how much of a tile they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely import Geometry
+from shapely.affinity import translate
+
+IGNORED_ENDING = "*"
+"""QuPath's mark of classes that are not to be measured, as in ``Ignore*``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """An area of one slide."""
+
+    area: Geometry
+    """Polygon or multipolygon in level-0 pixels, (x, y) from the corner of the full canvas; valid, not empty."""
+    name: str | None
+    """Its class; None where the file names none."""
+
+    @property
+    def ignored(self) -> bool:
+        """Whether what lies inside is neither one class nor another."""
+        return self.name is not None and (self.name.endswith(IGNORED_ENDING) or self.name.lower() in ("ignore", "exclusion"))
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """The regions of one file."""
+
+    regions: tuple[Region, ...]
+    remarks: tuple[str, ...] = ()
+    """What was left out or mended, one sentence each."""
+
+    def moved(self, x: float, y: float) -> Annotations:
+        """Return the same regions moved by so many level-0 pixels."""
+        return self if x == y == 0 else replace(self, regions=tuple(Region(translate(region.area, x, y), region.name) for region in self.regions))
+
+
+def areas(geometry: Geometry) -> Geometry | None:
+    """Return what has an area of a geometry, mended where its rings cross themselves; None where nothing has."""
+    whole = geometry if geometry.is_valid else shapely.make_valid(geometry)
+    parts = [part for part in shapely.get_parts(shapely.get_parts(np.atleast_1d(whole))) if part.geom_type == "Polygon" and part.area > 0]
+    return shapely.union_all(parts) if parts else None
+
+
+def tile_cover(regions: Sequence[Region], corners: np.ndarray, size0: float) -> np.ndarray:
+    """Return the share of each tile that regions cover together.
+
+    Parameters
+    ----------
+    regions
+        Any number of them; where they overlap, counted once.
+    corners
+        (N, 2): (x, y) of top left corners in level-0 pixels.
+    size0
+        Side of a tile in level-0 pixels.
+
+    Returns
+    -------
+    np.ndarray
+        float64 (N,) in [0, 1].
+    """
+    cover = np.zeros(len(corners))
+    if not regions or not len(corners):
+        return cover
+    union = shapely.union_all([region.area for region in regions])
+    shapely.prepare(union)
+    x, y = np.asarray(corners, float).T
+    tiles: Any = shapely.box(x, y, x + size0, y + size0)
+    touched = np.flatnonzero(shapely.intersects(union, tiles))
+    inside = shapely.contains(union, tiles[touched])
+    cover[touched[inside]] = 1
+    edge = touched[~inside]
+    cover[edge] = shapely.area(shapely.intersection(union, tiles[edge])) / size0**2
+    return cover

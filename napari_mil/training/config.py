@@ -1,0 +1,169 @@
+"""Everything that decides a training run, in one typed object that the window, the command line and a file share."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_mil.aggregators import list_aggregators
+from napari_mil.aggregators.mining.miner import BASES, STRATEGIES
+from napari_mil.aggregators.registry import AGGREGATORS
+from napari_mil.encoders import list_encoders
+from napari_mil.errors import OptionError
+from napari_mil.networks import BACKBONES
+from napari_mil.training.recipes import Optimiser, Schedule, recipe_of
+
+FEWEST_TO_SELECT = 20
+"""Below so many training bags nothing is chosen on validation bags: the last epoch is taken (methods §13)."""
+Strategy = Literal["plain", "ham", "l-ham", "r-ham", "lr-ham"]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class TrainingConfig(BaseModel):
+    """How to train; what is None comes from the method's published recipe (`recipes`) or from the cohort."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    cohort: str | None = Field(None, description="Folder with annotated bags, or its table, so that a configuration is complete by itself.")
+    aggregator: str = Field("gated-abmil", description="One of `list aggregators`; attention MIL is the field's baseline.")
+    aggregator_options: dict[str, Any] = Field({}, description="Options of the aggregator, as its class documents them.")
+    strategy: Strategy = Field("plain", description="Masked hard-instance mining around the aggregator: ham, l-ham, r-ham, lr-ham.")
+    strategy_options: dict[str, Any] = Field({}, description="Options of the mining strategy; by default those published for its base.")
+    encoder: str | None = Field(
+        None, description="A frozen encoder, or a network trained together with the aggregator (lenet5, nucleus-net, resnet18); by default texture."
+    )
+    backbone: Literal["auto", "joint", "chunks", "frozen"] = Field(
+        "auto", description="How a trained network meets large bags: whole, in chunks computed twice, or not trained; by default what memory allows."
+    )
+    start_from: str | None = Field(None, description="Classifier (name or folder) whose weights, encoder and tiling are the start; by default fresh weights.")
+    positive_class: str | None = Field(None, description="Of two classes, the one that counts as positive.")
+
+    tile_px: Positive | None = Field(None, description="Side of a tile, px; by default the encoder's own.")
+    mpp: float | None = Field(None, gt=0, description="Scale of a tile, µm per px; by default the encoder's own.")
+    overlap: float = Field(0.0, ge=0, lt=1, description="Share of a tile that its neighbour repeats.")
+    slide_mpp: float | None = Field(None, gt=0, description="µm per level-0 pixel of slides that do not say it; assumed, and said so in the card.")
+    mask: Literal["auto", "none"] = Field("auto", description="Tiles on detected tissue, or of the whole slide.")
+
+    epochs: Positive | None = Field(None, description="Epochs at most.")
+    learning_rate: float | None = Field(None, gt=0, description="Step of the optimiser at the start.")
+    weight_decay: float | None = Field(None, ge=0, description="Pull of weights towards 0.")
+    optimiser: Optimiser | None = Field(None, description="adam, adamw, radam or sgd.")
+    schedule: Schedule | None = Field(None, description="Course of the learning rate: constant, cosine to 0, steps (at half of the epochs), inverse.")
+    bags_per_step: Positive | None = Field(None, description="Bags whose gradients are averaged before the optimiser steps.")
+    clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
+    instance_dropout: float = Field(0.0, ge=0, lt=1, description="Share of instances left out of a bag at each visit.")
+    class_balance: Literal["none", "weights", "sampling"] = Field("none", description="Weigh the loss, or draw bags, so that classes count alike.")
+    alternate_streams: bool = Field(False, description="DSMIL: one epoch the instance stream learns, the next one the bag stream, instead of both at once.")
+    instance_labels: bool = Field(True, description="Supervise the instance head by annotated regions, where there are both.")
+    standardise: bool = Field(True, description="Centre and scale features by the training bags.")
+
+    validation: float = Field(0.2, ge=0, lt=0.9, description="Share of the training patients that choose the epoch, the temperature and the threshold.")
+    patience: Positive | None = Field(None, description="Epochs without improvement on validation bags before training stops.")
+    earliest_stop: int | None = Field(None, ge=0, description="Epochs that are trained in any case.")
+    select: Literal["auto", "loss", "auc", "last"] = Field(
+        "auto",
+        description=f"Epoch that is kept: of least validation loss, largest AUC, or the last; auto is loss, with under {FEWEST_TO_SELECT} bags the last.",
+    )
+    threshold: Literal["half", "validation"] = Field(
+        "half", description="Probability from which the positive class is predicted: 0.5, or best on validation bags."
+    )
+
+    seed: int = Field(0, ge=0, lt=2**31, description="Of everything that is drawn.")
+    device: str = Field("auto", description="auto, cpu or cuda.")
+    precision: Literal["auto", "float32", "mixed"] = Field("auto", description="Mixed on a GPU, float32 on the CPU.")
+    threads: Positive | None = Field(None, description="Cores on the CPU; kept with the run, since sums depend on it in the last bit.")
+    memory_gb: float | None = Field(None, gt=0, description="Memory that features and activations may take; by default half of what is free.")
+
+    @model_validator(mode="after")
+    def _known(self) -> TrainingConfig:
+        if self.aggregator not in list_aggregators():
+            raise ValueError(f"There is no aggregator named {self.aggregator!r}; choose one of {', '.join(list_aggregators())}.")
+        known = [*list_encoders(), *BACKBONES]
+        if self.encoder is not None and self.encoder not in known:
+            raise ValueError(f"There is no encoder named {self.encoder!r}; choose one of {', '.join(known)}.")
+        if self.strategy != "plain" and not issubclass(AGGREGATORS[self.aggregator], BASES):
+            fitting = ", ".join(name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES))
+            raise ValueError(f"The strategy {self.strategy} needs a method with attention that it can mask ({fitting}), not {self.aggregator}.")
+        if self.alternate_streams and not self.aggregator.startswith("dsmil"):
+            raise ValueError(f"Only dsmil and dsmil-released have two streams to alternate, not {self.aggregator}.")
+        if self.alternate_streams and self.strategy != "plain":
+            raise ValueError("Streams are alternated without a mining strategy; choose one of the two.")
+        return self
+
+    @property
+    def mines(self) -> bool:
+        """Whether there is a mining strategy."""
+        return self.strategy in STRATEGIES
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the encoder is a network that is trained together with the aggregator."""
+        return self.encoder in BACKBONES
+
+    def with_recipe(self) -> TrainingConfig:
+        """Return the configuration with what it leaves open filled in from the published recipe."""
+        recipe = recipe_of(self.aggregator, self.strategy)
+        names = ("optimiser", "learning_rate", "weight_decay", "schedule", "epochs", "bags_per_step", "patience", "earliest_stop", "clip")
+        filled = {name: getattr(recipe, name) for name in names if getattr(self, name) is None}
+        return self.model_copy(update=filled)
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """Momenta of the recipe."""
+        return recipe_of(self.aggregator, self.strategy).betas
+
+    def changed(self, **fields: Any) -> TrainingConfig:
+        """Return a checked copy with other values.
+
+        Raises
+        ------
+        OptionError
+            If a value is out of range.
+        """
+        return make_config(**{**self.model_dump(), **fields})
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the configuration as JSON, as a whole or not at all."""
+        target = Path(path)
+        part = target.with_name(f"{target.name}.part")
+        part.write_text(json.dumps(self.model_dump(), indent=2) + "\n", encoding="utf-8")
+        part.replace(target)
+
+
+def make_config(**fields: Any) -> TrainingConfig:
+    """Make a configuration.
+
+    Raises
+    ------
+    OptionError
+        Naming the first field that is unknown or out of range.
+    """
+    try:
+        return TrainingConfig(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = str(first["msg"]).removeprefix("Value error, ")
+        raise OptionError(f"{where}: {what}; it is {first['input']!r}." if where else what) from None
+
+
+def read_config(path: str | os.PathLike[str]) -> TrainingConfig:
+    """Read a configuration.
+
+    Raises
+    ------
+    OptionError
+        If the file cannot be read, is no JSON, or a field is unknown or out of range.
+    """
+    file = Path(path)
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{file.name} is no readable configuration ({error}); give the config.json of a run, or write one like it.") from error
+    if not isinstance(fields, dict):
+        raise OptionError(f"{file.name} is no configuration; it holds one object with the fields of a run.")
+    return make_config(**fields)

@@ -1,0 +1,141 @@
+"""From a configuration to the network that is trained, and from that to the classifier that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from napari_mil.aggregators import Aggregator, create_aggregator, create_miner
+from napari_mil.aggregators.end_to_end import EndToEnd
+from napari_mil.aggregators.mining.miner import Miner
+from napari_mil.aggregators.registry import AGGREGATORS
+from napari_mil.errors import OptionError
+from napari_mil.events import Fallback, OnEvent
+from napari_mil.inference.classifier import Classifier
+from napari_mil.networks import BACKBONES, create_backbone
+from napari_mil.training.config import TrainingConfig
+from napari_mil.training.memory import measure_bytes_per_image
+from napari_mil.training.store import BagStore, memory_budget
+
+Embedding = Literal["features", "joint", "chunks", "frozen"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is built, decided once per run and kept with it."""
+
+    n_outputs: int
+    """Logits: one for two exclusive classes, otherwise one per class."""
+    multi_label: bool
+    in_dim: int
+    """Features of an instance as the aggregator sees them."""
+    maps: bool
+    embedding: Embedding
+    """``features`` that do not change, or how a network is trained: ``joint``, in ``chunks``, or ``frozen``."""
+    chunk: int | None
+    """Images that pass the network at a time."""
+    aggregator_options: Mapping[str, Any]
+
+
+def make_plan(config: TrainingConfig, store: BagStore, start: Classifier | None, on_event: OnEvent) -> Plan:
+    """Decide what is built; how large bags meet a network in training is decided by measuring it, and said."""
+    cohort = store.cohort
+    if start is not None:
+        _check_start(config, store, start)
+    n_outputs = 1 if len(cohort.classes) == 2 and not cohort.multi_label else len(cohort.classes)
+    options = dict(config.aggregator_options)
+    if start is not None:
+        options = {**start.card.aggregator.get("options", {}), **options}
+    if config.alternate_streams and config.aggregator == "dsmil":
+        options["stream_losses"] = True
+    name = store.instances.encoder
+    if not store.instances.trained or name is None:
+        return Plan(n_outputs, cohort.multi_label, store.dim, False, "features", None, options)
+    maps = BACKBONES[name].has_maps and AGGREGATORS[config.aggregator].works_on_maps
+    backbone = create_backbone(name, store.instances.tile_px, maps)
+    embedding, chunk = _embedding(config, backbone, store, on_event)
+    return Plan(n_outputs, cohort.multi_label, int(backbone.out_dim), maps, embedding, chunk, options)  # type: ignore[arg-type]
+
+
+def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_event: OnEvent) -> tuple[Embedding, int | None]:
+    """Choose how bags of images meet the network: from the bytes that one image leaves behind and the largest bag."""
+    assert store.instances.encoder is not None
+    assert store.instances.tile_px is not None
+    per_image = measure_bytes_per_image(backbone, BACKBONES[store.instances.encoder].channels, store.instances.tile_px)
+    budget, largest = memory_budget(config), max(store.sizes)
+    needed = per_image * largest
+    chunk = max(1, int(budget // per_image))
+    size = (
+        f"the largest bag has {largest} images of {per_image / 1e6:.3g} MB of activations each, {needed / 1e9:.2f} GB in all; {budget / 1e9:.2f} GB may be used"
+    )
+    wanted = config.backbone
+    if wanted == "auto":
+        wanted = "joint" if needed <= budget else "chunks" if per_image <= budget else "frozen"
+        what = {
+            "joint": "The network is trained together with the aggregator",
+            "chunks": f"The network is trained in chunks of {chunk} images, computed twice",
+            "frozen": "The network stays as it is, and the aggregator alone is trained",
+        }[wanted]
+        on_event(Fallback(f"{what}: {size}."))
+    return wanted, (min(chunk, 64) if wanted == "chunks" else None)
+
+
+def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None, on_event: OnEvent) -> Aggregator:
+    """Make the network that is trained: an aggregator, a backbone with one, or a miner around either; seeded by the caller."""
+    aggregator = create_aggregator(
+        config.aggregator, plan.in_dim, plan.n_outputs, multi_label=plan.multi_label, spatial_dims=2 if plan.maps else 1, **plan.aggregator_options
+    )
+    network: Aggregator = aggregator
+    if plan.embedding != "features":
+        assert store.instances.encoder is not None
+        backbone = create_backbone(store.instances.encoder, store.instances.tile_px, plan.maps)
+        if start is not None and start.backbone is not None:
+            backbone.load_state_dict(start.backbone.state_dict())
+        if plan.embedding != "frozen":
+            network = EndToEnd(backbone, aggregator, BACKBONES[store.instances.encoder].channels, plan.chunk)
+    if start is not None:
+        fresh = load_what_fits(aggregator, start.aggregator.state_dict())
+        if fresh:
+            on_event(Fallback(f"The classes are others than those of {start.card.name}: {', '.join(fresh)} start fresh, everything else goes on learning."))
+    if config.mines:
+        network = create_miner(config.strategy, network, **config.strategy_options)
+    return network
+
+
+def frozen_backbone(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
+    """Make the network that stays as it is."""
+    assert store.instances.encoder is not None
+    backbone = create_backbone(store.instances.encoder, store.instances.tile_px, plan.maps)
+    if start is not None and start.backbone is not None:
+        backbone.load_state_dict(start.backbone.state_dict())
+    return backbone.eval()
+
+
+def kept(network: Aggregator) -> tuple[Aggregator, nn.Module | None]:
+    """Return what a classifier keeps of a trained network: its aggregator, and its backbone where it has one."""
+    answering = network.student if isinstance(network, Miner) else network
+    return (answering.aggregator, answering.backbone) if isinstance(answering, EndToEnd) else (answering, None)
+
+
+def load_what_fits(aggregator: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Take over every tensor of equal name and shape; return the names of layers that stay fresh."""
+    own = aggregator.state_dict()
+    fitting = {key: tensor for key, tensor in state.items() if key in own and own[key].shape == tensor.shape}
+    with torch.no_grad():
+        for key, tensor in fitting.items():
+            own[key].copy_(tensor)
+    return sorted({key.rsplit(".", 1)[0] for key in own if key not in fitting})
+
+
+def _check_start(config: TrainingConfig, store: BagStore, start: Classifier) -> None:
+    name = start.card.aggregator["name"]
+    if config.aggregator != name:
+        raise OptionError(f"The classifier {start.card.name} is {name}, not {config.aggregator}; leave the aggregator out, or start fresh.")
+    if not store.instances.trained and store.dim != start.card.in_dim:
+        raise OptionError(
+            f"The classifier {start.card.name} takes features of length {start.card.in_dim}, the cohort has {store.dim}; start from another, or fresh."
+        )

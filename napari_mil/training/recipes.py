@@ -1,0 +1,86 @@
+"""How each method was trained by its authors: what a configuration leaves open comes from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Optimiser = Literal["adam", "adamw", "radam", "sgd"]
+Schedule = Literal["constant", "cosine", "steps", "inverse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One published way to train."""
+
+    source: str
+    """Where it is published, and what is ours."""
+    optimiser: Optimiser = "adam"
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam and its kin; SGD takes the first as momentum (Nesterov)."""
+    schedule: Schedule = "constant"
+    epochs: int = 100
+    bags_per_step: int = 1
+    patience: int = 20
+    """Epochs without improvement on the validation bags before training stops."""
+    earliest_stop: int = 0
+    """Epochs that are trained in any case."""
+    clip: float | None = None
+    """Largest norm of the gradient."""
+
+
+ATTENTION = Recipe("Ilse et al. 2018, MNIST-bags: Adam 5e-4, decay 1e-4; epochs and patience are ours", learning_rate=5e-4)
+MI_NET = Recipe(
+    "Wang et al. 2018: SGD with Nesterov momentum 0.9, 5e-4 / (1 + 1e-4 t), L2 .005 (twice that as a decay), 50 epochs",
+    "sgd",
+    5e-4,
+    0.01,
+    schedule="inverse",
+    epochs=50,
+)
+IMAGES = Recipe("Tu et al. 2021 (HAMIL): Adam 1e-4, 8 bags a step; epochs are ours", learning_rate=1e-4, weight_decay=0.0, bags_per_step=8)
+CLAM = Recipe("Lu et al. 2021: Adam 1e-4, decay 1e-5, dropout .25, stop after 20 epochs from the 50th on", weight_decay=1e-5, epochs=200, earliest_stop=50)
+MINING = Recipe(
+    "Tang et al. 2023: Adam 2e-4, decay 1e-5, cosine to 0, dropout .25, stop after 30 epochs from the 70th on (TCGA)",
+    learning_rate=2e-4,
+    weight_decay=1e-5,
+    schedule="cosine",
+    epochs=200,
+    patience=30,
+    earliest_stop=70,
+)
+
+RECIPES: dict[str, Recipe] = {
+    **dict.fromkeys(("instance-max", "instance-mean", "embedding-max", "embedding-mean", "abmil", "gated-abmil", "gnn-mil"), ATTENTION),
+    **dict.fromkeys(("mi-net-instance", "mi-net", "mi-net-ds", "mi-net-rc"), MI_NET),
+    "sa-abmil": Recipe("Rymarczyk et al. 2021: Adam 1e-4, decay 5e-3, up to 200 epochs, stop after 25", weight_decay=5e-3, epochs=200, patience=25),
+    "dsmil": Recipe("Dual-stream maximum self-attention MIL: Adam 1e-4, a tenth from the middle on, 60 epochs", weight_decay=0.0, schedule="steps", epochs=60),
+    "dsmil-released": Recipe(
+        "Li et al. 2021 (dsmil-wsi, classical script): Adam 2e-4 (.5, .9), decay 5e-3, cosine to 0, 40 epochs",
+        learning_rate=2e-4,
+        weight_decay=5e-3,
+        betas=(0.5, 0.9),
+        schedule="cosine",
+        epochs=40,
+    ),
+    **dict.fromkeys(("hamil", "hamil-mean", "ramil", "mvcnn", "spoc", "nan", "deepmiml", "single-instance"), IMAGES),
+    "clam-sb": CLAM,
+    "clam-mb": CLAM,
+    "transmil": Recipe(
+        "Shao et al. 2021: RAdam 2e-4 (without its Lookahead), decay 1e-5, 200 epochs, stop after 10, 2 bags a step",
+        "radam",
+        2e-4,
+        1e-5,
+        epochs=200,
+        bags_per_step=2,
+        patience=10,
+    ),
+    "dtfd": Recipe("Zhang et al. 2022: Adam 1e-4, decay 1e-4, a fifth from the middle on, clip 5", schedule="steps", epochs=200, clip=5.0),
+}
+
+
+def recipe_of(aggregator: str, strategy: str) -> Recipe:
+    """Return the published recipe; masked mining has its own, whatever its base."""
+    return MINING if strategy != "plain" else RECIPES[aggregator]

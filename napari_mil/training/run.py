@@ -1,0 +1,232 @@
+"""One training run, from a cohort to a classifier bundle, safe on disk after every epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_mil.bags import TileGrid
+from napari_mil.encoders import BackboneEncoder
+from napari_mil.errors import OptionError, OutputError, TrainingError
+from napari_mil.events import CancellationToken, EpochEnded, Fallback, Finished, OnEvent, Started, ignore
+from napari_mil.inference.classifier import Classifier, load_classifier
+from napari_mil.inference.devices import choose_device
+from napari_mil.settings import Settings
+from napari_mil.training.bundle import make_classifier, notes
+from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag, patient_of
+from napari_mil.training.config import TrainingConfig
+from napari_mil.training.fitting import Fitting, Row, deterministic
+from napari_mil.training.network import Plan, build, frozen_backbone, make_plan
+from napari_mil.training.run_folder import COHORT, RunFolder
+from napari_mil.training.splits import split_of
+from napari_mil.training.store import BagStore
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run came to."""
+
+    folder: Path
+    classifier: Path
+    """The bundle."""
+    history: tuple[Row, ...]
+    """A row an epoch; empty where the run had finished before."""
+    epoch: int
+    """The epoch that was kept, counted from 1."""
+    already_done: bool = False
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A bag whose overlay is told after every epoch."""
+
+    path: Path
+    on_grid: Callable[[TileGrid | None, str], None]
+    """Told its tiles, and whether it is a bag of the ``training``, ``validation`` or ``test`` split, or ``not in the cohort``."""
+
+
+def train(
+    cohort: Cohort,
+    config: TrainingConfig,
+    *,
+    out: str | os.PathLike[str],
+    on_event: OnEvent | None = None,
+    cancel: CancellationToken | None = None,
+    resume: bool = False,
+    watch: Watch | None = None,
+    settings: Settings | None = None,
+) -> TrainingResult:
+    """Train a classifier.
+
+    Parameters
+    ----------
+    cohort
+        What `scan_annotated_folder` found.
+    config
+        How to train; what it leaves open comes from the method's published recipe.
+    out
+        Folder of the run: ``config.json``, ``history.csv``, ``checkpoint.pt`` while it runs, ``classifier/`` when it is done.
+    on_event
+        Told of progress: bags while they are encoded, then `EpochEnded` after each epoch is safe on disk.
+    cancel
+        Asked once per bag; cancelling keeps the last epoch's checkpoint.
+    resume
+        Go on with the run that is in `out`; start where there is none; do nothing where it has finished.
+    watch
+        A bag to look at after every epoch.
+    settings
+        Folders and thread counts.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    TrainingError
+        If the cohort has one class only, changed since the run began, or the loss is no number; or another run is at work in the folder.
+    OptionError
+        If the configuration contradicts itself or the cohort.
+    OutputError
+        If the folder cannot be written; the last checkpoint is whole.
+    """
+    settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
+    folder = RunFolder(Path(out))
+    cohort = cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
+    cohort.check()
+    start = None if config.start_from is None else load_classifier(config.start_from, settings)
+    config = complete(config, cohort, settings, start)
+    with folder.held():
+        config = folder.begin(config, resume)
+        if folder.finished:
+            return TrainingResult(folder.path, folder.classifier, (), 0, already_done=True)
+        device = choose_device(config.device, on_event)
+        if config.precision == "mixed" and device.type == "cpu":
+            on_event(Fallback("Mixed precision is for a GPU; float32 is used on the CPU."))
+        with deterministic(config, device):
+            return _Run(folder, config, settings, on_event, cancel, device, start, watch).train(cohort)
+
+
+def complete(config: TrainingConfig, cohort: Cohort, settings: Settings, start: Classifier | None) -> TrainingConfig:
+    """Fill in what the recipe, the start and the machine decide, so that the run's file says all of it."""
+    if start is not None and "aggregator" not in config.model_fields_set:
+        config = config.changed(aggregator=start.card.aggregator["name"])
+    config = config.with_recipe()
+    given = {"cohort": str(cohort.root) if config.cohort is None else config.cohort, "threads": config.threads or settings.encoder_threads}
+    return config.model_copy(update=given)
+
+
+@dataclass
+class _Run:
+    folder: RunFolder
+    config: TrainingConfig
+    settings: Settings
+    on_event: OnEvent
+    cancel: CancellationToken
+    device: torch.device
+    start: Classifier | None
+    watch: Watch | None
+
+    def train(self, cohort: Cohort) -> TrainingResult:
+        """Encode, fit epoch by epoch, write the bundle."""
+        store = BagStore(cohort, self.config, self.settings, self.on_event, self.cancel, self.start)
+        split = split_of(store.cohort, self.config)
+        self._same_cohort(store, split.validation)
+        for sentence in self._remarks(store, split.validation):
+            self.on_event(Fallback(sentence))
+        torch.manual_seed(self.config.seed)
+        plan = make_plan(self.config, store, self.start, self.on_event)
+        backbone = None
+        if plan.embedding == "frozen":
+            backbone = frozen_backbone(self.config, plan, store, self.start)
+            store.encode_with(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=self.device))
+        network = build(self.config, plan, store, self.start, self.on_event)
+        scaling = None
+        if self.start is not None and plan.embedding == "features":
+            scaling = (self.start.mean.numpy(), self.start.scale.numpy())  # its weights know features of this scale
+        fitting = Fitting(network, store, split, self.config, self.device, scaling)
+        if (state := self.folder.load()) is not None:
+            fitting.load(state["fitting"])
+            self.folder.write_history(fitting.history)
+        watched = self._watched(store)
+        self.on_event(Started(fitting.epochs, "epochs"))
+        for row in fitting.history:
+            self.on_event(EpochEnded(int(row["epoch"] or 0), row))
+        while not fitting.finished:
+            self.cancel.raise_if_cancelled()
+            row = fitting.advance(self.cancel)
+            self.folder.save({"fitting": fitting.state()})
+            self.on_event(EpochEnded(fitting.epoch, row, None if watched is None else fitting.watch(watched)))
+        result = self._finish(plan, fitting, backbone)
+        self.on_event(Finished(result))
+        return result
+
+    def _finish(self, plan: Plan, fitting: Fitting, backbone: torch.nn.Module | None) -> TrainingResult:
+        epoch = fitting.use_best()
+        name = self.folder.path.name
+        classifier = make_classifier(name, self.config, plan, fitting, epoch, self.start, backbone)
+        try:
+            classifier.save(self.folder.classifier, notes(classifier.card))
+        except OSError as error:
+            raise OutputError(
+                f"The classifier cannot be written to {self.folder.path} ({error.strerror or error}); make room, then go on with --resume: the last checkpoint is whole."
+            ) from error
+        self.folder.forget_checkpoint()
+        return TrainingResult(self.folder.path, self.folder.classifier, tuple(fitting.history), epoch)
+
+    def _same_cohort(self, store: BagStore, validation: tuple[int, ...]) -> None:
+        """Write which bags the run began with, or compare.
+
+        Raises
+        ------
+        TrainingError
+            If bags came, went or changed since.
+        """
+        bags = [[bag.content, list(bag.labels), b in validation] for b, bag in enumerate(store.cohort.bags)]
+        now = {"classes": list(store.cohort.classes), "bags": bags}
+        path = self.folder.path / COHORT
+        if not path.is_file():
+            self.folder.write(COHORT, json.dumps(now) + "\n")
+            return
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{COHORT} of {self.folder.path.name} cannot be read ({error}); choose another folder.") from error
+        if before != now:
+            earlier, there = {bag[0] for bag in before["bags"]}, {bag[0] for bag in bags}
+            raise TrainingError(
+                f"The bags changed since the run in {self.folder.path.name} began ({len(earlier - there)} are gone, {len(there - earlier)} are new); "
+                "put them back, or choose another folder."
+            )
+
+    def _remarks(self, store: BagStore, validation: tuple[int, ...]) -> list[str]:
+        """Say what somebody who looks at the figures should know."""
+        remarks = []
+        counts = [count for count in store.cohort.counts.values() if count]
+        if not validation:
+            remarks.append("There are too few bags to put any aside: nothing is chosen, and the last epoch is kept.")
+        if max(counts) >= 3 * min(counts) and self.config.class_balance == "none":
+            remarks.append(f"The classes are uneven ({min(counts)} to {max(counts)} bags); class balance 'weights' lets them count alike.")
+        return remarks
+
+    def _watched(self, store: BagStore) -> np.ndarray | None:
+        if self.watch is None:
+            return None
+        b = store.position(self.watch.path)
+        if b is not None:
+            split = split_of(store.cohort, self.config)
+            where = "validation" if b in split.validation else "test" if b in split.test else "training"
+            self.watch.on_grid(store.grid_of(b), where)
+            return store.read(b)
+        kind = IMAGES if self.watch.path.is_dir() else SLIDES
+        if kind != store.kind:
+            raise OptionError(f"{self.watch.path.name} cannot be watched: the cohort is made of {store.kind}.")
+        source = store.source_of(CohortBag(self.watch.path, "", patient_of(self.watch.path), None, kind))
+        self.watch.on_grid(source.grid, "not in the cohort")
+        return source.read()

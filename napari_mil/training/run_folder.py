@@ -1,0 +1,169 @@
+"""A run on disk: configuration, history, the last good checkpoint; written whole or not at all, held by one process at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from napari_mil.errors import NapariMilError, OutputError, TrainingError
+from napari_mil.pickles import load_pickle
+from napari_mil.training.config import TrainingConfig, read_config
+from napari_mil.training.fitting import Row
+
+CONFIG, HISTORY, CHECKPOINT, CLASSIFIER, EVALUATION, COHORT = "config.json", "history.csv", "checkpoint.pt", "classifier", "evaluation.json", "cohort.json"
+LOCK = ".lock"
+MACHINE = ("threads", "memory_gb", "device", "cohort")
+"""Fields that say where a run computes, not what."""
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Parameters
+    ----------
+    path
+        Made when something is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+
+    @property
+    def config(self) -> Path:
+        """File of the configuration."""
+        return self.path / CONFIG
+
+    @property
+    def classifier(self) -> Path:
+        """Folder of the bundle, there once the run has finished."""
+        return self.path / CLASSIFIER
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a classifier."""
+        return (self.classifier / "classifier.json").is_file()
+
+    @property
+    def started(self) -> bool:
+        """Whether a run of ours is in the folder."""
+        return self.config.is_file()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out; the operating system lets go when this one ends, however it ends.
+
+        Raises
+        ------
+        TrainingError
+            If another process works in the folder.
+        OutputError
+            If the folder cannot be made or written.
+        """
+        lock = FileLock(self.path / LOCK)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise TrainingError(f"Another run is at work in {self.path}; wait for it, or choose another folder.") from None
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written ({error.strerror or error}); choose another folder.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def begin(self, config: TrainingConfig, resume: bool) -> TrainingConfig:
+        """Write the configuration, or compare it with the one that is there; return the one that counts.
+
+        Raises
+        ------
+        TrainingError
+            If the folder holds a run and nobody asked to go on, or the run has another configuration.
+        """
+        if not self.started:
+            self.write(CONFIG, json.dumps(config.model_dump(), indent=2) + "\n")
+            return config
+        if not resume:
+            raise TrainingError(f"{self.path} holds a run already; go on with it by --resume, or choose another folder.")
+        before = read_config(self.config)
+        ours, theirs = config.model_dump(exclude=set(MACHINE)), before.model_dump(exclude=set(MACHINE))
+        if other := [f"{name} {theirs[name]!r}, now {ours[name]!r}" for name in ours if ours[name] != theirs[name]]:
+            raise TrainingError(
+                f"The run in {self.path.name} was started with {'; '.join(other[:3])}; resume it with the same settings, or choose another folder."
+            )
+        return before
+
+    def write(self, name: str, text: str) -> None:
+        """Write a text file as a whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or the folder has gone; what was there before is untouched.
+        """
+        self._replace(name, text.encode())
+
+    def write_history(self, rows: Sequence[Row]) -> None:
+        """Write a line an epoch; a figure that does not exist is left empty."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
+        self.write(HISTORY, text.getvalue())
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write the checkpoint of an epoch, then its history."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        self._replace(CHECKPOINT, buffer.getbuffer())
+        self.write_history(state["fitting"]["history"])
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the last checkpoint, or None where there is none.
+
+        Raises
+        ------
+        TrainingError
+            If it cannot be read.
+        """
+        if not (self.path / CHECKPOINT).is_file():
+            return None
+        try:
+            state = load_pickle(self.path / CHECKPOINT)
+        except NapariMilError as error:
+            raise TrainingError(f"The checkpoint of {self.path.name} cannot be read ({error}); remove it to start again.") from error
+        if not isinstance(state, dict) or "fitting" not in state:
+            raise TrainingError(f"The checkpoint of {self.path.name} is none of ours; remove it to start again.")
+        return state
+
+    def forget_checkpoint(self) -> None:
+        """Remove what a finished run has no need of."""
+        (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def _replace(self, name: str, content: bytes | memoryview) -> None:
+        part = self.path / f".{name}.part"
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path / name)
+        except OSError as error:
+            try:
+                part.unlink(missing_ok=True)
+            except OSError:
+                pass  # the folder has gone, and the part with it
+            raise OutputError(
+                f"{name} cannot be written to {self.path} ({error.strerror or error}); make room or put the folder back, then go on with --resume: "
+                "the last checkpoint is whole."
+            ) from error
