@@ -17,7 +17,8 @@ if TYPE_CHECKING:
         load_published_checkpoint,
         load_published_state,
     )
-    from napari_mil.bags import Bag, TileGrid, TissueMask, tile_grid, tissue_mask
+    from napari_mil.annotations import read_annotations
+    from napari_mil.bags import Bag, ImageBag, TileGrid, TissueMask, open_image_bag, read_bag, tile_grid, tissue_mask, write_bag
     from napari_mil.encoders import Encoder, create_encoder, list_encoders
     from napari_mil.errors import NapariMilError
     from napari_mil.events import CancellationToken
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from napari_mil.inference.prediction import Prediction
     from napari_mil.settings import Settings
     from napari_mil.slides import Slide, open_slide
+    from napari_mil.training.cohort import Cohort, scan_annotated_folder
+    from napari_mil.training.config import TrainingConfig
+    from napari_mil.training.evaluation import Evaluation, cross_validate
+    from napari_mil.training.run import TrainingResult, train
 
 _HOMES = {
     "napari_mil.aggregators": (
@@ -39,7 +44,8 @@ _HOMES = {
         "load_published_checkpoint",
         "load_published_state",
     ),
-    "napari_mil.bags": ("Bag", "TileGrid", "TissueMask", "tile_grid", "tissue_mask"),
+    "napari_mil.annotations": ("read_annotations",),
+    "napari_mil.bags": ("Bag", "ImageBag", "TileGrid", "TissueMask", "open_image_bag", "read_bag", "tile_grid", "tissue_mask", "write_bag"),
     "napari_mil.encoders": ("Encoder", "create_encoder", "list_encoders"),
     "napari_mil.errors": ("NapariMilError",),
     "napari_mil.events": ("CancellationToken",),
@@ -49,6 +55,10 @@ _HOMES = {
     "napari_mil.inference.prediction": ("Prediction",),
     "napari_mil.settings": ("Settings",),
     "napari_mil.slides": ("Slide", "open_slide"),
+    "napari_mil.training.cohort": ("Cohort", "scan_annotated_folder"),
+    "napari_mil.training.config": ("TrainingConfig",),
+    "napari_mil.training.evaluation": ("Evaluation", "cross_validate"),
+    "napari_mil.training.run": ("TrainingResult", "train"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -59,7 +69,10 @@ __all__ = [
     "CancellationToken",
     "Classifier",
     "ClassifierCard",
+    "Cohort",
     "Encoder",
+    "Evaluation",
+    "ImageBag",
     "MergeTree",
     "NapariMilError",
     "Prediction",
@@ -67,19 +80,28 @@ __all__ = [
     "Slide",
     "TileGrid",
     "TissueMask",
+    "TrainingConfig",
+    "TrainingResult",
     "classify",
     "create_aggregator",
     "create_encoder",
     "create_miner",
+    "cross_validate",
     "list_aggregators",
     "list_classifiers",
     "list_encoders",
     "load_classifier",
     "load_published_checkpoint",
     "load_published_state",
+    "open_image_bag",
     "open_slide",
+    "read_annotations",
+    "read_bag",
+    "scan_annotated_folder",
     "tile_grid",
     "tissue_mask",
+    "train",
+    "write_bag",
 ]
 
 

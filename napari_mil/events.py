@@ -49,6 +49,16 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Watching:
+    """Which tiles the bag has that somebody watches."""
+
+    grid: Any
+    """`bags.TileGrid`; None for a bag that is no slide."""
+    part: str
+    """``training``, ``validation`` or ``test`` bag, or ``not in the cohort``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Watched:
     """What a model in training says about the one bag that somebody watches."""
 
@@ -80,7 +90,7 @@ class Finished:
     result: Any
 
 
-Event = Started | Advanced | Partial | Fallback | EpochEnded | Finished
+Event = Started | Advanced | Partial | Fallback | Watching | EpochEnded | Finished
 OnEvent = Callable[[Event], None]
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from napari_mil.bags.readers import is_bag
 from napari_mil.cli.output import say
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.results import prepare_output, result_folder
@@ -26,7 +27,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="classify slides, write prediction.json and instances.csv",
         description="Classify slides. Results go to DIR/<name of the slide>/; one already made from the same slide, classifier and grid is kept.",
     )
-    parser.add_argument("slides", nargs="+", metavar="SLIDE", help="slide file")
+    parser.add_argument("slides", nargs="+", metavar="SLIDE", help="slide file, folder of images, or feature file")
     parser.add_argument("--classifier", required=True, metavar="C", help="name (see 'list classifiers') or folder of a bundle")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (default: the GPU where there is one)")
@@ -52,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_mil.inference.classifier import load_classifier  # torch loads only once the arguments are right
 
     if len(arguments.slides) == 1:  # a typing error is said before two seconds of loading
-        open_slide(arguments.slides[0], arguments.slide_mpp).close()
+        only = Path(arguments.slides[0])
+        if not is_bag(only):
+            open_slide(only, arguments.slide_mpp).close()
     classifier = load_classifier(card)
     cancel = cancel_on_interrupt()
     failed = 0
@@ -75,6 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, cancel: CancellationToken, taken: dict[Path, str]) -> None:
     from napari_mil.inference.pipeline import classify, plan_tiles
 
+    if is_bag(Path(path)):
+        _classify_bag(Path(path), classifier, arguments, cancel, taken)
+        return
     with open_slide(path, arguments.slide_mpp) as slide:
         name = f"slide-{slide.fingerprint[:8]}" if arguments.anonymous else slide.name
         mask: Any = "auto" if arguments.mask == "auto" else None
@@ -92,6 +98,28 @@ def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, can
         prediction = prediction.anonymous() if arguments.anonymous else prediction
         prediction.save(folder)
         _report(prediction, folder, arguments.json, kept=False)
+
+
+def _classify_bag(path: Path, classifier: Any, arguments: argparse.Namespace, cancel: CancellationToken, taken: dict[Path, str]) -> None:
+    """Classify a folder of images or a feature file."""
+    from napari_mil.inference.pipeline import bag_facts, classify, open_target
+
+    target: Any = open_target(path)
+    facts = bag_facts(path, target)
+    name = f"bag-{facts['fingerprint'][:8]}" if arguments.anonymous else facts["name"]
+    folder, earlier = result_folder(arguments.out, name, facts["fingerprint"], taken)
+    taken[folder] = facts["fingerprint"]
+    if earlier is not None and earlier.classifier.get("fingerprint") == classifier.fingerprint:
+        _report(earlier, folder, arguments.json, kept=True)
+        return
+    progress = ProgressPrinter(name, quiet=arguments.json)
+    try:
+        prediction = classify(path, classifier, device=arguments.device, on_event=progress, cancel=cancel)
+    finally:
+        progress.close()
+    prediction = prediction.anonymous() if arguments.anonymous else prediction
+    prediction.save(folder)
+    _report(prediction, folder, arguments.json, kept=False)
 
 
 def cancel_on_interrupt() -> CancellationToken:
@@ -118,5 +146,6 @@ def _report(prediction: Prediction, folder: Path, as_json: bool, kept: bool) -> 
     probabilities = ", ".join(f"{name} {p:.2f}" for name, p in zip(prediction.classes, prediction.probabilities, strict=True))
     label = prediction.label if prediction.label is not None else ", ".join(prediction.labels) or "none"
     state = "kept, already made" if kept else f"{prediction.provenance['seconds']:.1f} s"
-    tiles = "1 tile" if prediction.n_instances == 1 else f"{prediction.n_instances} tiles"
+    what = "tile" if prediction.coords is not None else "instance"
+    tiles = f"{prediction.n_instances} {what}{'' if prediction.n_instances == 1 else 's'}"
     say(f"{folder.name}: {label} ({probabilities}; {tiles}, {state}) → {folder}")

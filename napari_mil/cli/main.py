@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from napari_mil.cli import classify, doctor, listing
+from napari_mil.cli import classify, doctor, listing, train
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.settings import Settings
 
@@ -38,7 +38,7 @@ def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentPars
     verbs: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
         dest="verb", required=True, metavar="VERB", parser_class=OneSentenceParser
     )
-    for add in (*further_verbs, classify.add, listing.add, doctor.add):
+    for add in (*further_verbs, classify.add, train.add_train, train.add_evaluate, listing.add, doctor.add):
         add(verbs)
     return parser
 

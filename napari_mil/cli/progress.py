@@ -17,7 +17,7 @@ class ProgressPrinter:
     """Listens to one job at a time."""
 
     def __init__(self, name: str, quiet: bool = False) -> None:
-        self._name, self._quiet = name, quiet
+        self._name, self.quiet = name, quiet
         self._bar: tqdm[None] | None = None
         self._total = 0
         self._next_line = 0.0
@@ -25,8 +25,8 @@ class ProgressPrinter:
     def __call__(self, event: Event) -> None:
         """Print what the event says."""
         if isinstance(event, Fallback):
-            self._say(f"{self._name}: {event.message}")
-        elif self._quiet:
+            self.say(f"{self._name}: {event.message}")
+        elif self.quiet:
             return
         elif isinstance(event, Started):
             self._start(event)
@@ -46,7 +46,7 @@ class ProgressPrinter:
         if sys.stderr.isatty():
             self._bar = tqdm(total=event.total, desc=self._name, unit=event.what.rstrip("s"), leave=False)
         else:
-            self._say(f"{self._name}: {event.total} {event.what if event.total != 1 else event.what.rstrip('s')}")
+            self.say(f"{self._name}: {event.total} {event.what if event.total != 1 else event.what.rstrip('s')}")
             self._next_line = time.monotonic() + PLAIN_LINE_EVERY
 
     def _advance(self, event: Advanced) -> None:
@@ -54,10 +54,11 @@ class ProgressPrinter:
             self._bar.update(event.done - self._bar.n)
         elif time.monotonic() >= self._next_line:
             left = "" if event.eta is None else f", {event.eta:.0f} s left"
-            self._say(f"{self._name}: {event.done} of {self._total}, {event.rate:.0f}/s{left}")
+            self.say(f"{self._name}: {event.done} of {self._total}, {event.rate:.0f}/s{left}")
             self._next_line = time.monotonic() + PLAIN_LINE_EVERY
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Print a line above the bar, if there is one."""
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:

@@ -61,7 +61,9 @@ class LayerBook:
         """Return the layer of that name, or None."""
         return self._viewer.layers[name] if name in self._viewer.layers else None  # noqa: SIM401  (a list with names, not a dict)
 
-    def put_overlay(self, slide: Slide, name: str, values: np.ndarray, legend: str, visible: bool, arguments: dict[str, Any]) -> Any:
+    def put_overlay(
+        self, slide: Slide, name: str, values: np.ndarray, legend: str, visible: bool, arguments: dict[str, Any], made: tuple[str, str] | None = None
+    ) -> Any:
         """Show values (rows, columns) in [0, 1] as a layer with a legend; one of that name keeps its visibility, opacity and colours."""
         layer = self.find(name)
         if layer is not None and layer.metadata.get(OURS_KEY) == "overlay":
@@ -76,7 +78,7 @@ class LayerBook:
             interpolation2d="nearest",
             blending="translucent",
             visible=visible,
-            metadata={OURS_KEY: "overlay", LEGEND_KEY: legend, OWNER_KEY: slide},
+            metadata={OURS_KEY: "overlay", LEGEND_KEY: legend, OWNER_KEY: slide, **({MADE_KEY: made} if made else {})},
             **arguments,
         )
 

@@ -41,6 +41,9 @@ class WindowState:
     answer_changed = Signal()
     """There is another answer, or none any more."""
 
+    classifiers_changed = Signal()
+    """The user has another classifier."""
+
     def __init__(self) -> None:
         self._slides: tuple[OpenSlide, ...] = ()
         self._current: str | None = None

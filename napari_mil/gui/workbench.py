@@ -16,6 +16,7 @@ from napari_mil.gui.controllers.classification import ClassificationController
 from napari_mil.gui.controllers.inspection import InspectionController
 from napari_mil.gui.controllers.legend import LegendController
 from napari_mil.gui.controllers.slides import SlidesController
+from napari_mil.gui.controllers.training import TrainingController
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.reader import slide_layer
@@ -25,6 +26,7 @@ from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.gui.views.slide_tab import SlideTab
 from napari_mil.gui.views.start_page import StartPage
+from napari_mil.gui.views.train_tab import TrainTab
 from napari_mil.gui.warm_up import FIRST_CLASSIFICATION, import_beside
 from napari_mil.settings import Settings
 from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
@@ -52,17 +54,22 @@ class Workbench(QWidget):
         self.state = WindowState()
         self.jobs = JobRunner(self)
         self.slide_tab, self.classify_tab, self.inspect_tab, self._start = SlideTab(), ClassifyTab(), InspectTab(), StartPage()
+        self.train_tab = TrainTab()
         settings = replace(Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1))  # one core stays with the window
         book = LayerBook(napari_viewer)
         self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, self._notify)
         self.classification = ClassificationController(self.state, self.classify_tab, book, self.jobs, self._notify, self._show_notes, settings)
         self.inspection = InspectionController(self.state, self.inspect_tab, book, self.jobs, settings)
+        self.training = TrainingController(
+            self.state, self.train_tab, book, self.jobs, self._notify, self._show_notes, self.open, self._use_classifier, settings
+        )
         self._legend = LegendController(book)
 
         self.tabs = QTabWidget()
         self.tabs.addTab(self.slide_tab, "Slide")
         self.tabs.addTab(self.classify_tab, "Classify")
         self.tabs.addTab(self.inspect_tab, "Inspect")
+        self.tabs.addTab(self.train_tab, "Train")
         self.tabs.tabBar().setStyleSheet("QTabBar::tab { min-height: 20px; padding: 3px 14px; }")  # napari's own cuts the text
         # No box layout: napari would add a stretch below it and halve the tabs' height.
         self._pages = QStackedLayout(self)
@@ -72,6 +79,12 @@ class Workbench(QWidget):
 
         self._start.open_requested.connect(self._ask_for_slides)
         self._start.sample_requested.connect(lambda: self.open([sample_path(SLIDE)]))
+        self._start.train_requested.connect(self._show_training)
+        self.train_tab.folder_requested.connect(self._ask_for_cohort)
+        self.train_tab.table_requested.connect(self._ask_for_table)
+        self.train_tab.run_requested.connect(self._ask_for_run)
+        self.train_tab.out_requested.connect(self._ask_for_out)
+        self._training_wanted = False
         self.state.slides_changed.connect(self._choose_page)
         self._choose_page()
         self._closed = False
@@ -95,7 +108,7 @@ class Workbench(QWidget):
             return
         self._closed = True
         self.jobs.close()
-        for controller in (self.slides, self.classification, self.inspection, self._legend):
+        for controller in (self.slides, self.classification, self.inspection, self.training, self._legend):
             controller.disconnect()
 
     def event(self, event: QEvent | None) -> bool:
@@ -107,7 +120,34 @@ class Workbench(QWidget):
         return bool(super().event(event))
 
     def _choose_page(self) -> None:
-        self._pages.setCurrentWidget(self.tabs if self.state.slides else self._start)
+        self._pages.setCurrentWidget(self.tabs if self.state.slides or self._training_wanted else self._start)
+
+    def _show_training(self) -> None:
+        """Training needs no open slide."""
+        self._training_wanted = True
+        self._choose_page()
+        self.tabs.setCurrentWidget(self.train_tab)
+
+    def _use_classifier(self, name: str) -> None:
+        self.classification.use(name)
+        self.tabs.setCurrentWidget(self.classify_tab)
+
+    def _ask_for_cohort(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Annotated folder: one folder per class"):
+            self.training.look_at(Path(folder))
+
+    def _ask_for_table(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Table with the columns slide, label[, patient]", "", "Tables (*.csv *.tsv)")
+        if name:
+            self.training.look_at(Path(name))
+
+    def _ask_for_run(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Folder of an earlier run"):
+            self.training.open_run(Path(folder))
+
+    def _ask_for_out(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Folder for the run"):
+            self.training.choose_out(Path(folder))
 
     def _notify(self, sentence: str) -> None:
         show_error(sentence)

@@ -15,6 +15,8 @@ from napari_mil.settings import Settings
 
 SCHEMA = "napari-mil/classifier/1"
 CARD_FILE, WEIGHTS_FILE, NOTES_FILE = "classifier.json", "weights.safetensors", "card.md"
+RUN_FOLDER = "classifier"
+"""What a training run calls the folder of its bundle."""
 SHIPPED = Path(__file__).parent / "shipped"
 LINKS = ("sigmoid", "softmax", "multi-label")
 TILES, IMAGES, FEATURES = "tiles", "images", "features"
@@ -103,7 +105,7 @@ class ClassifierCard:
 
 
 def read_card(folder: Path) -> ClassifierCard:
-    """Read ``classifier.json``; a classifier is called after its folder, so that copies have names of their own.
+    """Read ``classifier.json``; a classifier is called after its folder, so that copies have names of their own, or after the run it lies in.
 
     Raises
     ------
@@ -119,9 +121,10 @@ def read_card(folder: Path) -> ClassifierCard:
         raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} cannot be read ({error}); copy the bundle again.") from error
     if not isinstance(entries, dict) or entries.pop("schema", None) != SCHEMA:
         raise ClassifierError(f"The classifier {folder.name} is not of the schema {SCHEMA}; it may need a newer napari-mil.")
+    name = folder.parent.name if folder.name == RUN_FOLDER and folder.parent.name else folder.name
     unknown = sorted(set(entries) - set(ClassifierCard.__dataclass_fields__))
     try:
-        card = TypeAdapter(ClassifierCard).validate_python({**entries, "folder": folder, "name": folder.name})
+        card = TypeAdapter(ClassifierCard).validate_python({**entries, "folder": folder, "name": name})
     except ValidationError as error:
         wrong = ", ".join(sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]}))
         raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is incomplete or wrong in {wrong}; copy the bundle again.") from None

@@ -26,17 +26,17 @@ class Progress:
     """Rate over the last seconds and the time left."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=40)
+        self._total, self._done = total, 0.0
+        self._recent: deque[tuple[float, float]] = deque([(time.monotonic(), 0.0)], maxlen=40)
 
-    def advance(self, units: int) -> Advanced:
-        """Count finished units."""
+    def advance(self, units: float) -> Advanced:
+        """Count finished units, parts of one included."""
         self._done += units
         now = time.monotonic()
         self._recent.append((now, self._done))
         then, before = self._recent[0]
         rate = (self._done - before) / max(now - then, 1e-6)
-        return Advanced(self._done, rate, (self._total - self._done) / rate if rate > 0 else None)
+        return Advanced(int(self._done + 1e-6), rate, (self._total - self._done) / rate if rate > 0 else None)
 
 
 def embed_tiles(

@@ -17,8 +17,7 @@ from napari_mil.aggregators import MergeTree
 from napari_mil.aggregators.hamil import TreeAggregator
 from napari_mil.aggregators.output import link
 from napari_mil.bags import Bag, ImageBag, TileGrid, TissueMask, open_image_bag, read_bag, tile_grid, tissue_mask
-from napari_mil.bags.images import image_files
-from napari_mil.bags.readers import FEATURE_ENDINGS
+from napari_mil.bags.readers import is_bag
 from napari_mil.errors import ClassifierError, NapariMilError, NoTissueError, ResolutionError
 from napari_mil.events import CancellationToken, Fallback, Finished, OnEvent, Partial, Started, ignore
 from napari_mil.inference.card import IMAGES, TILES, ClassifierCard
@@ -28,6 +27,7 @@ from napari_mil.inference.embedding import embed_images, embed_tiles
 from napari_mil.inference.prediction import Prediction, instance_columns
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
+from napari_mil.slides.fingerprint import fingerprint_file
 
 Mask = TissueMask | Literal["auto"] | None
 PARTIAL_EVERY = 0.3
@@ -148,16 +148,20 @@ def classify(
     """
     settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
     loaded = classifier if isinstance(classifier, Classifier) else load_classifier(_as_name(classifier), settings)
+    facts: dict[str, Any] = {}
     if isinstance(target, (str, os.PathLike)):
-        target = open_target(Path(target), settings)
+        path = Path(target)
+        target = open_target(path, settings)
         if isinstance(target, Slide):
             with target:
                 return _Run(target, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
+        facts = bag_facts(path, target)
     if isinstance(target, Slide):
         return _Run(target, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
     if isinstance(target, ImageBag):
+        facts = bag_facts(target.folder, target)
         target = _embed_folder(target, loaded, device, on_event, cancel, settings)
-    return _classify_bag(target, loaded, device, on_event)
+    return _classify_bag(target, loaded, device, on_event, facts)
 
 
 def open_target(path: Path, settings: Settings | None = None) -> Slide | Bag | ImageBag:
@@ -168,11 +172,14 @@ def open_target(path: Path, settings: Settings | None = None) -> Slide | Bag | I
     NapariMilError
         If it is none of them.
     """
-    if path.is_dir() and image_files(path):
-        return open_image_bag(path)
-    if path.suffix.lower() in FEATURE_ENDINGS and path.is_file():
-        return read_bag(path)
-    return open_slide(path, settings=settings)
+    if not is_bag(path):
+        return open_slide(path, settings=settings)
+    return open_image_bag(path) if path.is_dir() else read_bag(path)
+
+
+def bag_facts(path: Path, bag: Bag | ImageBag) -> dict[str, Any]:
+    """Return what a prediction keeps of a bag that was no slide: name and fingerprint."""
+    return {"name": path.stem, "fingerprint": bag.fingerprint if isinstance(bag, ImageBag) else fingerprint_file(path)}
 
 
 def _embed_folder(images: ImageBag, classifier: Classifier, device: str, on_event: OnEvent, cancel: CancellationToken, settings: Settings) -> Bag:
@@ -190,7 +197,7 @@ def _as_name(classifier: ClassifierCard | str | os.PathLike[str]) -> ClassifierC
     return classifier if isinstance(classifier, (ClassifierCard, str)) else Path(classifier)
 
 
-def _classify_bag(bag: Bag, classifier: Classifier, device: str, on_event: OnEvent) -> Prediction:
+def _classify_bag(bag: Bag, classifier: Classifier, device: str, on_event: OnEvent, facts: dict[str, Any]) -> Prediction:
     started = time.monotonic()
     card = classifier.card
     made_by = bag.provenance.get("encoder")
@@ -202,7 +209,7 @@ def _classify_bag(bag: Bag, classifier: Classifier, device: str, on_event: OnEve
         )
     remarks: list[str] = list(bag.warnings)
     chosen = choose_device(device, lambda event: _note(event, remarks, on_event))
-    prediction = _predict(classifier.to(chosen), bag, {}, {"device": str(chosen), "fallbacks": remarks}, started)
+    prediction = _predict(classifier.to(chosen), bag, facts, {"device": str(chosen), "fallbacks": remarks}, started)
     on_event(Finished(prediction))
     return prediction
 

@@ -22,6 +22,8 @@ FEWEST_TO_CALIBRATE = 10
 """Fewer validation bags say nothing about probabilities."""
 LICENCE = "the user's own; the data decides"
 INTENDED_USE = "Research use only; not for diagnosis."
+VALIDATION, TEST_SPLIT = "validation, optimistic", "test split"
+"""Entries of a card's evaluation."""
 SMALL = 50
 """Fewer bags than this, and the card says so."""
 
@@ -70,7 +72,7 @@ def calibrate(config: TrainingConfig, fitting: Fitting) -> dict[str, float]:
     if len(bags) < FEWEST_TO_CALIBRATE:
         return {"temperature": 1.0, "threshold": 0.5}
     targets, logits = fitting.store.cohort.targets[list(bags)], fitting.logits(bags)
-    temperature = round(fit_temperature(targets, logits), 3)
+    temperature = round(fit_temperature(targets, logits, cautious=True), 3)
     threshold = best_threshold(targets, logits[:, 0] / temperature) if config.threshold == "validation" and logits.shape[1] == 1 else 0.5
     return {"temperature": temperature, "threshold": round(threshold, 4)}
 
@@ -80,11 +82,11 @@ def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, A
     entries: dict[str, Any] = {}
     cohort = fitting.store.cohort
     if fitting.split.test:
-        entries["test split"] = _figures(fitting, fitting.split.test, chosen)
+        entries[TEST_SPLIT] = _figures(fitting, fitting.split.test, chosen)
         entries["protocol"] = f"held-out test split of {len(fitting.split.test)} bags, looked at once"
-        entries["headline"] = _headline(entries["test split"], f"{len(fitting.split.test)} held-out bags")
+        entries["headline"] = _headline(entries[TEST_SPLIT], f"{len(fitting.split.test)} held-out bags")
     if fitting.split.validation:
-        entries["validation"] = _figures(fitting, fitting.split.validation, chosen)
+        entries[VALIDATION] = _figures(fitting, fitting.split.validation, chosen)
         if "protocol" not in entries:
             choice = (
                 "chose the epoch" + (" and the temperature" if chosen["temperature"] != 1 else "")
@@ -92,7 +94,7 @@ def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, A
                 else "chose nothing but the temperature"
             )
             entries["protocol"] = f"validation: {len(fitting.split.validation)} bags, which {choice}; optimistic. `evaluate` gives honest figures"
-            entries["headline"] = _headline(entries["validation"], f"{len(fitting.split.validation)} validation bags, optimistic")
+            entries["headline"] = _headline(entries[VALIDATION], f"{len(fitting.split.validation)} validation bags, optimistic")
     else:
         entries.setdefault("protocol", f"none: all {len(cohort.bags)} bags were trained on")
         entries.setdefault("headline", "not evaluated")
@@ -155,7 +157,8 @@ def notes(card: ClassifierCard) -> str:
         f"**{card.intended_use}**",
         "",
         f"- Takes {card.takes}." + (" **The scale is assumed**: the training slides did not say theirs." if card.mpp_assumed else ""),
-        f"- Trained on {training['split']['training']} of {training['bags']} bags ({counts}) of {training['patients']} patients, {training['instances']} instances.",
+        f"- Trained on {training['split']['training']} of {training['bags']} bags ({counts}); {training['patients']} patients, "
+        f"{training['instances']} instances.",
         f"- Epoch {training['epoch kept']} of {training['epochs trained']}; chosen by {training['chosen by']}.",
         f"- Recipe: {training['recipe']}.",
         f"- Learning rate {settings['learning_rate']:g}, weight decay {settings['weight_decay']:g}, seed {settings['seed']}.",

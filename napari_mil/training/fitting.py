@@ -90,7 +90,7 @@ class Fitting:
         self.history: list[Row] = []
         self.best: Best | None = None
         self._bags: dict[int, Tensor] = {}
-        self._weights = self._class_weights()
+        self.class_weights = self._class_weights()
         self._mean, self._scale = (torch.from_numpy(values).to(device) for values in (self.mean, self.scale))
         self._instance_targets = {b: store.targets_of_instances(b) for b in (*split.training, *split.validation)} if config.instance_labels else {}
 
@@ -121,8 +121,8 @@ class Fitting:
         """Train one epoch and look at the validation bags; nothing has changed if it is cancelled and started again from a checkpoint."""
         began = time.monotonic()
         epoch = self.epoch
-        _seed(self.config.seed, epoch)
-        order = self._order(np.random.default_rng((self.config.seed, epoch)))
+        torch.manual_seed(epoch_seed(self.config.seed, epoch))
+        order = epoch_order(self, epoch)
         rate = rate_at(self.config, epoch, self._steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -247,13 +247,6 @@ class Fitting:
             weights[b] = np.mean([1 / max(1, counts[label]) for label in bag.labels] or [1 / len(training)])
         return weights / weights[list(training)].mean()
 
-    def _order(self, random: np.random.Generator) -> np.ndarray:
-        training = np.array(self.split.training)
-        if self.config.class_balance != "sampling":
-            return random.permutation(training)
-        share = self._weights[training]
-        return random.choice(training, len(training), p=share / share.sum())
-
     def _learn(self, order: np.ndarray, epoch: int, cancel: CancellationToken) -> dict[str, float]:
         """Visit the training bags once; return the mean of every term of the loss."""
         network, config = self.network, self.config
@@ -290,18 +283,18 @@ class Fitting:
             terms = self._terms(output.losses, epoch)
         loss = torch.stack([term.float() for term in terms.values()]).sum()
         if not torch.isfinite(loss):
-            broken = ", ".join(f"{name} {float(term):g}" for name, term in terms.items())
+            broken = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
             raise TrainingError(
                 f"The loss of {self.store.cohort.bags[b].path.name} is no number in epoch {epoch + 1} ({broken}); "
                 "lower the learning rate, or look at its features. The last checkpoint is whole."
             )
-        sums[LOSS] += float(loss)
+        sums[LOSS] += loss.item()
         for name, term in terms.items():
-            sums[name] += float(term)
+            sums[name] += term.item()
         if output.masks:
             sums[MASKED] += float(torch.stack(list(output.masks.values())).any(0).float().mean())
         if self.config.class_balance == "weights":
-            loss = loss * float(self._weights[b])
+            loss = loss * float(self.class_weights[b])
         return loss
 
     def _terms(self, losses: Mapping[str, Tensor], epoch: int) -> Mapping[str, Tensor]:
@@ -379,8 +372,19 @@ def deterministic(config: TrainingConfig, device: torch.device) -> Iterator[None
         torch.set_num_threads(threads)
 
 
-def _seed(seed: int, epoch: int) -> None:
-    torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Return what torch is seeded with at the start of an epoch."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+
+
+def epoch_order(fitting: Fitting, epoch: int) -> np.ndarray:
+    """Return the training bags in the order of an epoch; drawn with replacement, rare classes more often, where sampling balances them."""
+    random = np.random.default_rng((fitting.config.seed, epoch))
+    training = np.array(fitting.split.training)
+    if fitting.config.class_balance != "sampling":
+        return random.permutation(training)
+    share = fitting.class_weights[training]
+    return random.choice(training, len(training), p=share / share.sum())
 
 
 def _or_none(value: float) -> float | None:

@@ -140,6 +140,15 @@ def negative_log_likelihood(targets: np.ndarray, logits: np.ndarray) -> float:
     return float((np.logaddexp(0, logits) - truth * logits).mean())
 
 
+def _likelihood_of_others(targets: np.ndarray, logits: np.ndarray) -> float:
+    """Return the mean negative log-likelihood of every answer but the right one."""
+    if targets.ndim == 1 and logits.shape[1] > 1:
+        everything = -log_softmax(logits, 1)
+        right = everything[np.arange(len(targets)), targets]
+        return float(((everything.sum(1) - right) / (logits.shape[1] - 1)).mean())
+    return negative_log_likelihood(1 - targets, logits)
+
+
 def calibration_error(targets: np.ndarray, logits: np.ndarray) -> float:
     """Return the expected calibration error over ten bins of equal width: of the probability of the predicted class, or of each label.
 
@@ -157,17 +166,29 @@ def calibration_error(targets: np.ndarray, logits: np.ndarray) -> float:
     return float(sum(gaps))
 
 
-def fit_temperature(targets: Sequence[int] | np.ndarray, logits: np.ndarray) -> float:
+def fit_temperature(targets: Sequence[int] | np.ndarray, logits: np.ndarray, cautious: bool = False) -> float:
     """Return the temperature in [0.25, 20] under which logits are likeliest.
 
-    Shapes as `figures`; logits (repeats, B) of one sigmoid unit with targets (B,) also work.
+    Parameters
+    ----------
+    targets, logits
+        Shapes as `figures`; logits (repeats, B) of one sigmoid unit with targets (B,) also work.
+    cautious
+        Soften the targets as Platt (1999) does: few bags that happen to be told apart without error do not make probabilities of 0 and 1.
     """
     truth = np.asarray(targets)
     if truth.ndim == 1 and logits.shape[-1] == len(truth) and logits.shape[0] != len(truth):
         truth, logits = np.tile(truth, len(logits)), logits.reshape(-1, 1)
     if logits.ndim == 1:
         logits = logits[:, None]
-    return float(min(TEMPERATURES, key=lambda temperature: negative_log_likelihood(truth, logits / temperature)))
+    doubt = 1 / (len(truth) / max(2, logits.shape[1]) + 2) if cautious else 0.0
+
+    def loss(temperature: float) -> float:
+        scaled = logits / temperature
+        likely = negative_log_likelihood(truth, scaled)
+        return likely if not doubt else (1 - doubt) * likely + doubt * _likelihood_of_others(truth, scaled)
+
+    return float(min(TEMPERATURES, key=loss))
 
 
 def best_threshold(labels: np.ndarray, logits: np.ndarray) -> float:

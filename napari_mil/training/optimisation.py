@@ -22,13 +22,11 @@ def make_optimiser(config: TrainingConfig, weights: Sequence[nn.Parameter]) -> t
     assert config.weight_decay is not None
     rate, decay, betas = config.learning_rate, config.weight_decay, config.betas
     if config.optimiser == "sgd":
-        return torch.optim.SGD(weights, rate, momentum=betas[0], nesterov=True, weight_decay=decay)
-    kinds: dict[str | None, type[torch.optim.Adam | torch.optim.AdamW | torch.optim.RAdam]] = {
-        "adam": torch.optim.Adam,
-        "adamw": torch.optim.AdamW,
-        "radam": torch.optim.RAdam,
-    }
-    return kinds[config.optimiser](weights, rate, betas=betas, weight_decay=decay)
+        return torch.optim.SGD(weights, rate, momentum=betas[0], nesterov=True, weight_decay=decay, fused=True)
+    if config.optimiser == "radam":
+        return torch.optim.RAdam(weights, rate, betas=betas, weight_decay=decay)
+    kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
+    return kind(weights, rate, betas=betas, weight_decay=decay, fused=True)  # one pass over the weights instead of a dozen
 
 
 def rate_at(config: TrainingConfig, epoch: int, steps: int) -> float:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from napari_mil.bags import TileGrid
 from napari_mil.encoders import BackboneEncoder
 from napari_mil.errors import OptionError, OutputError, TrainingError
-from napari_mil.events import CancellationToken, EpochEnded, Fallback, Finished, OnEvent, Started, ignore
+from napari_mil.events import CancellationToken, EpochEnded, Fallback, Finished, OnEvent, Started, Watching, ignore
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import choose_device
 from napari_mil.settings import Settings
@@ -26,6 +24,9 @@ from napari_mil.training.network import Plan, build, frozen_backbone, make_plan
 from napari_mil.training.run_folder import COHORT, RunFolder
 from napari_mil.training.splits import split_of
 from napari_mil.training.store import BagStore
+
+SHARED_FROM = 2_000_000
+"""Values of the largest bag (4 000 instances of 512) from which more cores than one pay: below, they wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,6 @@ class TrainingResult:
     already_done: bool = False
 
 
-@dataclass(frozen=True)
-class Watch:
-    """A bag whose overlay is told after every epoch."""
-
-    path: Path
-    on_grid: Callable[[TileGrid | None, str], None]
-    """Told its tiles, and whether it is a bag of the ``training``, ``validation`` or ``test`` split, or ``not in the cohort``."""
-
-
 def train(
     cohort: Cohort,
     config: TrainingConfig,
@@ -59,7 +51,7 @@ def train(
     on_event: OnEvent | None = None,
     cancel: CancellationToken | None = None,
     resume: bool = False,
-    watch: Watch | None = None,
+    watch: str | os.PathLike[str] | None = None,
     settings: Settings | None = None,
 ) -> TrainingResult:
     """Train a classifier.
@@ -79,7 +71,7 @@ def train(
     resume
         Go on with the run that is in `out`; start where there is none; do nothing where it has finished.
     watch
-        A bag to look at after every epoch.
+        A bag to look at after every epoch: `Watching` tells its tiles, `EpochEnded.watched` what the model says of them.
     settings
         Folders and thread counts.
 
@@ -110,7 +102,7 @@ def train(
         if config.precision == "mixed" and device.type == "cpu":
             on_event(Fallback("Mixed precision is for a GPU; float32 is used on the CPU."))
         with deterministic(config, device):
-            return _Run(folder, config, settings, on_event, cancel, device, start, watch).train(cohort)
+            return _Run(folder, config, settings, on_event, cancel, device, start, None if watch is None else Path(watch)).train(cohort)
 
 
 def complete(config: TrainingConfig, cohort: Cohort, settings: Settings, start: Classifier | None) -> TrainingConfig:
@@ -122,6 +114,12 @@ def complete(config: TrainingConfig, cohort: Cohort, settings: Settings, start: 
     return config.model_copy(update=given)
 
 
+def threads_for(store: BagStore, config: TrainingConfig) -> int:
+    """Return how many cores a step of training uses: one where its products are too small to share, decided by sizes alone."""
+    small = not store.instances.trained and max(store.sizes) * store.dim < SHARED_FROM
+    return 1 if small else config.threads or 1
+
+
 @dataclass
 class _Run:
     folder: RunFolder
@@ -131,7 +129,7 @@ class _Run:
     cancel: CancellationToken
     device: torch.device
     start: Classifier | None
-    watch: Watch | None
+    watch: Path | None
 
     def train(self, cohort: Cohort) -> TrainingResult:
         """Encode, fit epoch by epoch, write the bundle."""
@@ -146,6 +144,7 @@ class _Run:
         if plan.embedding == "frozen":
             backbone = frozen_backbone(self.config, plan, store, self.start)
             store.encode_with(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=self.device))
+        torch.set_num_threads(threads_for(store, self.config))
         network = build(self.config, plan, store, self.start, self.on_event)
         scaling = None
         if self.start is not None and plan.embedding == "features":
@@ -175,7 +174,8 @@ class _Run:
             classifier.save(self.folder.classifier, notes(classifier.card))
         except OSError as error:
             raise OutputError(
-                f"The classifier cannot be written to {self.folder.path} ({error.strerror or error}); make room, then go on with --resume: the last checkpoint is whole."
+                f"The classifier cannot be written to {self.folder.path} ({error.strerror or error}); make room, then go on with --resume: "
+                "the last checkpoint is whole."
             ) from error
         self.folder.forget_checkpoint()
         return TrainingResult(self.folder.path, self.folder.classifier, tuple(fitting.history), epoch)
@@ -218,15 +218,15 @@ class _Run:
     def _watched(self, store: BagStore) -> np.ndarray | None:
         if self.watch is None:
             return None
-        b = store.position(self.watch.path)
+        b = store.position(self.watch)
         if b is not None:
             split = split_of(store.cohort, self.config)
             where = "validation" if b in split.validation else "test" if b in split.test else "training"
-            self.watch.on_grid(store.grid_of(b), where)
+            self.on_event(Watching(store.grid_of(b), where))
             return store.read(b)
-        kind = IMAGES if self.watch.path.is_dir() else SLIDES
+        kind = IMAGES if self.watch.is_dir() else SLIDES
         if kind != store.kind:
-            raise OptionError(f"{self.watch.path.name} cannot be watched: the cohort is made of {store.kind}.")
-        source = store.source_of(CohortBag(self.watch.path, "", patient_of(self.watch.path), None, kind))
-        self.watch.on_grid(source.grid, "not in the cohort")
+            raise OptionError(f"{self.watch.name} cannot be watched: the cohort is made of {store.kind}.")
+        source = store.source_of(CohortBag(self.watch, "", patient_of(self.watch), None, kind))
+        self.on_event(Watching(source.grid, "not in the cohort"))
         return source.read()

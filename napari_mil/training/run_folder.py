@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,10 +159,8 @@ class RunFolder:
                 os.fsync(file.fileno())
             part.replace(self.path / name)
         except OSError as error:
-            try:
+            with suppress(OSError):  # the folder has gone, and the part with it
                 part.unlink(missing_ok=True)
-            except OSError:
-                pass  # the folder has gone, and the part with it
             raise OutputError(
                 f"{name} cannot be written to {self.path} ({error.strerror or error}); make room or put the folder back, then go on with --resume: "
                 "the last checkpoint is whole."

@@ -51,11 +51,8 @@ def split_of(cohort: Cohort, config: TrainingConfig) -> Split:
     rest = np.flatnonzero((named != "test") & (named != "validation"))
     if not _two_classes(cohort.targets[rest]):
         raise TrainingError(f"The training split of {cohort.root.name} holds fewer than two classes; change the column 'split'.")
-    if len(validation):
-        split = Split(tuple(map(int, rest)), tuple(map(int, validation)))
-    else:
-        split = validation_split(cohort, rest, config, config.seed)
-    return Split(split.training, split.validation, tuple(map(int, test)))
+    drawn = Split(tuple(map(int, rest)), tuple(map(int, validation))) if len(validation) else validation_split(cohort, rest, config, config.seed)
+    return Split(drawn.training, drawn.validation, tuple(map(int, test)))
 
 
 def _has_all(targets: np.ndarray, chosen: np.ndarray) -> bool:

@@ -105,7 +105,11 @@ class BagStore:
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to another process without what only the first one needs; bags are read again there."""
-        return {**self.__dict__, "_held": {}, "_encoder": None, "_on_event": ignore, "_cancel": CancellationToken()}
+        return {**self.__dict__, "_held": {}, "_encoder": None, "_on_event": ignore, "_cancel": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in another process."""
+        self.__dict__.update({**state, "_cancel": CancellationToken()})
 
     def read(self, b: int) -> np.ndarray:
         """Return the features of a bag, float32 (N, D), or its images, uint8 (N, H, W, 3)."""
@@ -150,11 +154,9 @@ class BagStore:
                 raise OptionError(f"The bags of {cohort.root.name} are features already; leave out the encoder {config.encoder}.")
             if start is not None and start.card.instances == cards.FEATURES:
                 return Instances(cards.FEATURES, None), None
-            if start is not None and start.card.encoder is not None and start.backbone is None:
+            if start is not None and (known := start.card.encoder) is not None and start.backbone is None:
                 card = start.card  # features of the encoder whose classifier goes on learning
-                return Instances(
-                    card.instances, card.encoder["name"], card.encoder["fingerprint"], card.tile_px, card.mpp, card.mpp_assumed, card.overlap
-                ), None
+                return Instances(card.instances, known["name"], known["fingerprint"], card.tile_px, card.mpp, card.mpp_assumed, card.overlap), None
             return Instances(cards.FEATURES, None), None
         tiles = self.kind == SLIDES
         kind = cards.TILES if tiles else cards.IMAGES

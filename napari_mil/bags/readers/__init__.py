@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mil.bags.bag import Bag
+from napari_mil.bags.images import image_files
 from napari_mil.bags.readers import arrays, hdf5
 from napari_mil.errors import BagError
 
@@ -51,6 +52,11 @@ def read_bag(path: str | os.PathLike[str], slide: Slide | None = None) -> Bag:
 
         return tensors.read(file)
     return arrays.read(file, kind)
+
+
+def is_bag(path: Path) -> bool:
+    """Say whether a path is a folder of images or a feature file rather than a slide."""
+    return (path.is_dir() and bool(image_files(path))) or (path.suffix.lower() in FEATURE_ENDINGS and path.is_file())
 
 
 def count_instances(path: Path) -> int:

@@ -48,16 +48,26 @@ class ClassificationController:
         view.about_requested.connect(lambda: show_notes(self._view.classifier, self._cards[self._view.classifier].notes))
         view.classifier_box.currentIndexChanged.connect(lambda _: self._offer_tiles())
         state.slides_changed.connect(self._offer_slides)
+        state.classifiers_changed.connect(self._offer_classifiers)
         state.slides_changed.connect(self._stop_without_slide)
         state.current_changed.connect(self._offer_choices)
         book.viewer.layers.events.inserted.connect(self._offer_tissue)
         book.viewer.layers.events.removed.connect(self._offer_tissue)
-        view.set_classifiers(
-            [(card.name, "" if card.shipped else "mine", classifier_line(card)) for card in self._cards.values()], next(iter(self._cards), None)
-        )
+        self._offer_classifiers()
         view.set_devices(device_choices(), "auto")
         self._offer_slides()
         self._offer_choices()
+
+    def use(self, classifier: str) -> None:
+        """Choose a classifier by name."""
+        self._offer_classifiers(classifier)
+
+    def _offer_classifiers(self, chosen: str | None = None) -> None:
+        """Offer the shipped classifiers and the user's own; the chosen one stays."""
+        self._cards = list_classifiers(self._settings)
+        current = chosen or self._view.classifier or next(iter(self._cards), None)
+        self._view.set_classifiers([(card.name, "" if card.shipped else "mine", classifier_line(card)) for card in self._cards.values()], current)
+        self._offer_tiles()
 
     def disconnect(self) -> None:
         """Stop listening to the viewer."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QProgressBar, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QLabel, QProgressBar, QWidget
 
 from napari_mil.gui.views.result_card import ResultCard
-from napari_mil.gui.views.widgets import CAUTION, PrimaryButton, column, combo, grey_line, scrolling
+from napari_mil.gui.views.widgets import CAUTION, PrimaryButton, column, combo, fill, grey_line, scrolling
 
-LONGEST_TEXT = 32
-"""Characters that fit a box at the dock's narrowest."""
 READY_TEXT, CANCEL_TEXT, CANCELLING_TEXT = "Classify", "Cancel", "Cancelling…"
 
 
@@ -62,25 +60,25 @@ class ClassifyTab(QWidget):
 
     def set_slides(self, names: Sequence[str], current: str | None) -> None:
         """Offer the open slides."""
-        _fill(self.slide_box, [(name, name) for name in names], current)
+        fill(self.slide_box, [(name, name) for name in names], current)
 
     def set_classifiers(self, entries: Sequence[tuple[str, str, str]], current: str | None) -> None:
         """Offer classifiers: (name, group, one line about it)."""
         self._classifier_details = {name: about for name, _, about in entries}
-        _fill(self.classifier_box, [(name, f"{name} · {group}" if group else name) for name, group, _ in entries], current)
+        fill(self.classifier_box, [(name, f"{name} · {group}" if group else name) for name, group, _ in entries], current)
         self._show_details()
 
     def set_tissue_choices(self, choices: Sequence[tuple[str, str]], current: str) -> None:
         """Offer ways to find tissue: (key, text)."""
-        _fill(self.tissue_box, choices, current)
+        fill(self.tissue_box, choices, current)
 
     def set_tile_choices(self, choices: Sequence[tuple[str, str]], current: str) -> None:
         """Offer scales of tiles: (key, text)."""
-        _fill(self.tiles_box, choices, current)
+        fill(self.tiles_box, choices, current)
 
     def set_devices(self, choices: Sequence[tuple[str, str]], current: str) -> None:
         """Offer devices: (key, text)."""
-        _fill(self.device_box, choices, current)
+        fill(self.device_box, choices, current)
 
     @property
     def classifier(self) -> str:
@@ -148,19 +146,3 @@ class ClassifyTab(QWidget):
 
     def _show_details(self) -> None:
         self._details.setText(self._classifier_details.get(self.classifier, ""))
-
-
-def elided_middle(text: str) -> str:
-    """Shorten a text to what a box shows, keeping both ends: names of slides differ at the end."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT // 2]}…{text[-LONGEST_TEXT // 2 + 1 :]}"
-
-
-def _fill(box: QComboBox, choices: Sequence[tuple[str, str]], current: str | None) -> None:
-    """Replace the entries without telling anyone."""
-    box.blockSignals(True)
-    box.clear()
-    for key, text in choices:
-        box.addItem(elided_middle(text), key)
-        box.setItemData(box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
-    box.setCurrentIndex(max(0, box.findData(current)))
-    box.blockSignals(False)

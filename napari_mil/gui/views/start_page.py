@@ -13,6 +13,7 @@ class StartPage(QWidget):
 
     open_requested = Signal()
     sample_requested = Signal()
+    train_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,6 +21,8 @@ class StartPage(QWidget):
         sentence.setWordWrap(True)
         open_button = PrimaryButton("Open a slide…")
         sample_button = QPushButton("Open the sample")
+        train_button = QPushButton("Train on annotated folders…")
+        train_button.clicked.connect(lambda: self.train_requested.emit())
         open_button.clicked.connect(lambda: self.open_requested.emit())
         sample_button.clicked.connect(lambda: self.sample_requested.emit())
-        self.setLayout(column(sentence, open_button, sample_button))
+        self.setLayout(column(sentence, open_button, sample_button, train_button))

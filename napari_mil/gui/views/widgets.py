@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QRectF, QSize, Qt
@@ -14,6 +15,8 @@ ACCENT = "#2a9d8f"
 ACCENT_PRESSED = "#21867a"
 CAUTION = "#d98324"
 """Readable on the dark and on the light theme."""
+LONGEST_TEXT = 32
+"""Characters that fit a box at the dock's narrowest."""
 
 
 class PrimaryButton(QPushButton):
@@ -118,3 +121,19 @@ def column(*rows: Any, stretch: bool = True) -> QVBoxLayout:
     if stretch:
         layout.addStretch(1)
     return layout
+
+
+def elided_middle(text: str) -> str:
+    """Shorten a text to what a box shows, keeping both ends: names of slides differ at the end."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT // 2]}…{text[-LONGEST_TEXT // 2 + 1 :]}"
+
+
+def fill(box: QComboBox, choices: Sequence[tuple[str, str]], current: str | None) -> None:
+    """Replace the entries without telling anyone."""
+    box.blockSignals(True)
+    box.clear()
+    for key, text in choices:
+        box.addItem(elided_middle(text), key)
+        box.setItemData(box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+    box.setCurrentIndex(max(0, box.findData(current)))
+    box.blockSignals(False)

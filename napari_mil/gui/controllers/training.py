@@ -1,0 +1,467 @@
+"""Connects the Train tab with the process that trains, the curves, the watched slide and the classifier that comes out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QTimer
+
+from napari_mil.annotations import read_annotations, write_geojson
+from napari_mil.errors import NapariMilError
+from napari_mil.events import Advanced, CancellationToken, EpochEnded, Event, Fallback, OnEvent, Started, Watching
+from napari_mil.gui.controllers.watched import WatchedSlide
+from napari_mil.gui.drawn_regions import regions_of_shapes
+from napari_mil.gui.jobs import Job, JobRunner
+from napari_mil.gui.layer_book import LayerBook
+from napari_mil.gui.state import OpenSlide, WindowState
+from napari_mil.gui.views.train_tab import FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
+from napari_mil.inference.card import FEATURES, ClassifierCard, list_classifiers, read_card
+from napari_mil.settings import Settings
+from napari_mil.training.cohort import SLIDES, Cohort, scan_annotated_folder
+from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
+from napari_mil.training.recipes import RECIPES, recipe_of
+
+TRAIN_JOB, SCAN_JOB = "train", "scan"
+ENCODERS = (
+    ("", "by the bags (texture)"),
+    ("texture", "texture"),
+    ("lenet5", "LeNet-5, trained with it"),
+    ("nucleus-net", "nucleus network, trained with it"),
+    ("resnet18", "ResNet-18, trained with it"),
+)
+"""torch need not be loaded to know; a test compares them with the registries."""
+STRATEGIES = (("plain", "none"), ("ham", "HAM: high"), ("l-ham", "L-HAM: high and low"), ("r-ham", "R-HAM: high and random"), ("lr-ham", "LR-HAM: all three"))
+MINED = ("abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil")
+FOLDS = (("0", "no"), ("5", "afterwards, 5 folds by patient"), ("10", "afterwards, 10 folds by patient"))
+LONGEST_LIST = 400
+"""Slides offered to watch."""
+CURVES_MS = 300
+
+
+class TrainingController:
+    """One run at a time, in a process of its own."""
+
+    def __init__(
+        self,
+        state: WindowState,
+        view: TrainTab,
+        book: LayerBook,
+        jobs: JobRunner,
+        notify: Callable[[str], None],
+        show_notes: Callable[[str, str], None],
+        open_slides: Callable[[list[Path]], None],
+        use_classifier: Callable[[str], None],
+        settings: Settings,
+    ) -> None:
+        self._state, self._view, self._book, self._jobs, self._notify, self._settings = state, view, book, jobs, notify, settings
+        self._show_notes, self._open_slides, self._use_classifier = show_notes, open_slides, use_classifier
+        self.cohort: Cohort | None = None
+        self._out: Path | None = None
+        self._job: Job | None = None
+        self._rows: list[dict[str, float | None]] = []
+        self._epochs, self._total, self._what = 0, 0, ""
+        self._began = 0.0
+        self._remarks: list[str] = []
+        self._result: ClassifierCard | None = None
+        self._installed = ""
+        self._curves: Any = None
+        self._curves_timer = QTimer()
+        self._curves_timer.setSingleShot(True)
+        self._curves_timer.setInterval(CURVES_MS)
+        self._curves_timer.timeout.connect(self._draw_curves)
+        self.watched = WatchedSlide(view, book)
+        view.set_choices(view.encoder_box, ENCODERS, "")
+        view.set_choices(view.aggregator_box, [(name, name) for name in RECIPES], "gated-abmil")
+        view.set_choices(view.folds_box, FOLDS, "0")
+        self._offer_strategies()
+        self._offer_starts()
+        view.details_requested.connect(self._show_details)
+        view.method_changed.connect(self._on_method)
+        view.start_requested.connect(lambda: self.start(resume=False))
+        view.resume_requested.connect(lambda: self.start(resume=True))
+        view.pause_requested.connect(self.pause)
+        view.go_on_requested.connect(self.go_on)
+        view.cancel_requested.connect(self.cancel)
+        view.epoch_chosen.connect(self._on_epoch)
+        view.regions_requested.connect(self.keep_regions)
+        view.use_requested.connect(lambda: self._use_classifier(self._installed))
+        view.about_requested.connect(self._on_about)
+        state.slides_changed.connect(self._offer_slides)
+        state.classifiers_changed.connect(self._offer_starts)
+
+    def disconnect(self) -> None:
+        """Stop drawing; jobs are ended by their runner."""
+        self._curves_timer.stop()
+        self.watched.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run or a look at a folder is under way."""
+        return self._jobs.is_running(TRAIN_JOB) or self._jobs.is_running(SCAN_JOB)
+
+    def look_at(self, path: Path, then: Callable[[], None] = lambda: None) -> None:
+        """See what an annotated folder or a table holds."""
+
+        def work(on_event: OnEvent, cancel: CancellationToken) -> Cohort:
+            def on_bag(done: int, total: int) -> None:
+                cancel.raise_if_cancelled()
+                on_event(Started(total, "bags") if done == 0 else Advanced(done, 0.0, None))
+
+            return scan_annotated_folder(path, on_bag)
+
+        self._view.set_looking(f"Looking at {path.name}…")
+        job = self._jobs.start(SCAN_JOB, work)
+        job.event_happened.connect(lambda event: self._view.set_looking(f"Looking at {path.name}: bag {getattr(event, 'done', 0)}…"))
+        job.succeeded.connect(lambda cohort: self._on_cohort(cohort, then))
+        job.failed.connect(lambda sentence, details: self._on_not_found(sentence, details))
+
+    def open_run(self, folder: Path) -> None:
+        """Show an earlier run: its settings, its curves, and whether it can go on."""
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            source = Path(config["cohort"])
+        except (OSError, ValueError, KeyError, TypeError):
+            self._notify(f"{folder.name} holds no training run (no readable config.json); choose the folder that a run was saved in.")
+            return
+
+        def show() -> None:
+            self._view.set_fields(config)
+            self._out = folder
+            self._view.set_out(str(folder))
+            self._read_history(folder)
+            if (folder / "classifier" / "classifier.json").is_file():
+                self._show_classifier(folder / "classifier")
+            else:
+                self._view.set_state(INTERRUPTED, f"{len(self._rows)} epochs are done." if self._rows else "No epoch is done yet.")
+
+        self.look_at(source, show)
+
+    def choose_out(self, folder: Path) -> None:
+        """Put the run elsewhere."""
+        self._out = folder
+        self._view.set_out(str(folder))
+        self._offer_resuming()
+
+    def start(self, *, resume: bool) -> None:
+        """Train with what the tab shows."""
+        if self.cohort is None or self._out is None or self._jobs.is_running(TRAIN_JOB):
+            return
+        if not resume and (self._out / "config.json").is_file():
+            self._out = free_folder(self._out)
+            self._view.set_out(str(self._out))
+        fields = self._view.fields
+        fields["cohort"] = str(self.cohort.root)
+        watched = self._slide_to_watch()
+        self.watched.begin(watched.slide if watched else None, self._out.name, self._class_order(fields))
+        self._rows, self._remarks, self._result = [], [], None
+        settings = replace(self._settings)
+        request = TrainingRequest(self.cohort, fields, self._out, resume, watched.slide.path if watched else None, folds=self._view.folds, settings=settings)
+
+        def work(on_event: OnEvent, cancel: CancellationToken) -> Any:
+            try:
+                return train_beside(request, on_event, cancel)
+            except ChildDefectError as error:
+                raise RuntimeError(str(error)) from None
+
+        self._view.set_state(RUNNING, "Starting…")
+        self._began = time.monotonic()
+        job = self._job = self._jobs.start(TRAIN_JOB, work)
+        job.event_happened.connect(lambda event: self._on_event(job, event))
+        job.succeeded.connect(lambda result: self._on_succeeded(job, result))
+        job.failed.connect(lambda sentence, details: self._on_failed(job, sentence, details))
+        job.cancelled.connect(lambda: self._on_cancelled(job))
+
+    def pause(self) -> None:
+        """Let the run wait between two bags."""
+        if self._job is not None:
+            self._job.token.pause()
+            self._view.set_state(PAUSED, self._view.progress_text.text())
+
+    def go_on(self) -> None:
+        """Let the run go on."""
+        if self._job is not None:
+            self._job.token.resume()
+            self._view.set_state(RUNNING, self._view.progress_text.text())
+
+    def cancel(self) -> None:
+        """End the run; its last checkpoint is kept."""
+        self._view.set_state(STOPPING, self._view.progress_text.text())
+        self._jobs.cancel(TRAIN_JOB)
+
+    def keep_regions(self, name: str) -> None:
+        """Write the shapes over the chosen slide as regions of a class, beside the slide."""
+        entry = self._state.current
+        shapes = [layer for layer in self._book.viewer.layers if type(layer).__name__ == "Shapes" and len(layer.data)]
+        if entry is None or not shapes:
+            self._notify("There are no shapes to keep: open a slide, add a shapes layer, and draw.")
+            return
+        target = entry.slide.path.with_name(f"{entry.slide.path.stem}.geojson")
+        try:
+            kept = list(read_annotations(target).regions) if target.is_file() else []
+            drawn = [region for layer in shapes for region in regions_of_shapes(layer, entry.slide, name)]
+            new = [region for region in drawn if not any(region.name == other.name and region.area.equals(other.area) for other in kept)]
+            left, top = (float(entry.slide.properties.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
+            from napari_mil.annotations import Annotations
+
+            write_geojson(Annotations((*kept, *Annotations(tuple(new)).moved(-left, -top).regions)).regions, target)
+        except NapariMilError as error:
+            self._notify(str(error))
+            return
+        self._view.set_message(f"{len(new)} regions of {name} kept in {target.name}; look at the folder again to train with them.", caution=False)
+
+    def _on_cohort(self, cohort: Cohort, then: Callable[[], None]) -> None:
+        self.cohort = cohort
+        try:
+            cohort.check()
+            trouble = ""
+        except NapariMilError as error:
+            trouble = str(error)
+        patients = f" · {cohort.n_patients} patients" if cohort.n_patients != len(cohort) else ""
+        skipped = f" · {len(cohort.skipped)} skipped" if cohort.skipped else ""
+        known = [bag.n for bag in cohort.bags if bag.n is not None]
+        instances = f" · {sum(known)} instances" if known else ""
+        annotated = sum(bag.annotations is not None for bag in cohort.bags)
+        classes = " · ".join(f"{name} {number}" for name, number in cohort.counts.items()) + (f" · {annotated} annotated" if annotated else "")
+        self._view.set_cohort(
+            f"{cohort.root.name}: {len(cohort)} bags{patients}{instances}{skipped}",
+            f"{', '.join(cohort.kinds)} · {classes}" if cohort.bags else "",
+            trouble or (cohort.warnings[0][0].name + ": " + cohort.warnings[0][1] if cohort.warnings else ""),
+            bool(cohort.skipped or cohort.warnings),
+            cohort.classes if len(cohort.classes) == 2 and not cohort.multi_label else (),
+            not trouble,
+        )
+        if trouble:
+            return
+        self._view.set_choices(self._view.region_box, [(name, name) for name in cohort.classes], cohort.classes[-1])
+        self._offer_slides()
+        self._on_method()
+        self._out = free_folder(self._settings.user_folder / "runs" / f"{cohort.root.name}-{self._view.fields['aggregator']}")
+        self._view.set_out(str(self._out))
+        then()
+
+    def _on_not_found(self, sentence: str, details: str) -> None:
+        self._view.set_empty()
+        self._notify(sentence + (f"\n\n{details}" if details else ""))
+
+    def _on_method(self) -> None:
+        """Show what the chosen method was published with."""
+        start = self._start_card()
+        if start is not None:
+            self._view.set_choices(self._view.aggregator_box, [(name, name) for name in RECIPES], str(start.aggregator["name"]))
+        self._view.aggregator_box.setEnabled(start is None)
+        self._view.encoder_box.setEnabled(start is None)
+        why = "" if start is None else f"As in {start.name}, whose weights are the start."
+        self._view.aggregator_box.setToolTip(why)
+        self._view.encoder_box.setToolTip(why)
+        self._offer_strategies()
+        fields = self._view.fields
+        recipe = recipe_of(fields["aggregator"], fields.get("strategy", "plain"))
+        self._view.set_recipe(f"Recipe: {recipe.source}.", recipe.epochs, recipe.learning_rate)
+
+    def _offer_strategies(self) -> None:
+        mined = self._view.aggregator_box.currentData() in MINED
+        self._view.set_choices(self._view.strategy_box, STRATEGIES if mined else STRATEGIES[:1], self._view.strategy_box.currentData() or "plain")
+        self._view.strategy_box.setEnabled(mined)
+        self._view.strategy_box.setToolTip("" if mined else "Masked mining needs attention MIL, DSMIL or TransMIL.")
+
+    def _offer_starts(self) -> None:
+        cards = list_classifiers(self._settings)
+        current = self._view.start_box.currentData()
+        self._view.set_choices(self._view.start_box, [(FRESH, "fresh weights"), *((name, name) for name in cards)], current)
+
+    def _start_card(self) -> ClassifierCard | None:
+        name = self._view.start_box.currentData()
+        return list_classifiers(self._settings).get(name) if name else None
+
+    def _offer_slides(self) -> None:
+        """Offer to watch the slides that are open, then those of the cohort."""
+        chosen = self._view.watched
+        choices: dict[str, str] = {str(entry.slide.path): entry.layer_name for entry in self._state.slides}
+        if self.cohort is not None and self.cohort.kinds == (SLIDES,):
+            for bag in self.cohort.bags[:LONGEST_LIST]:
+                choices.setdefault(str(bag.path), f"{bag.path.name} ({', '.join(bag.labels)})")
+        self._view.set_choices(self._view.watch_box, [("", "none"), *choices.items()], chosen if chosen in choices else "")
+
+    def _slide_to_watch(self) -> OpenSlide | None:
+        """Return the slide to watch as an open layer; it is opened where it is not."""
+        path = self._view.watched
+        if not path or self.cohort is None or self.cohort.kinds != (SLIDES,):
+            return None
+        if (entry := self._open(path)) is None:
+            self._open_slides([Path(path)])
+        return self._open(path)
+
+    def _open(self, path: str) -> OpenSlide | None:
+        return next((entry for entry in self._state.slides if str(entry.slide.path) == path), None)
+
+    def _class_order(self, fields: dict[str, Any]) -> tuple[str, ...]:
+        assert self.cohort is not None
+        positive = fields.get("positive_class")
+        return self.cohort.with_positive(positive).classes if positive else self.cohort.classes
+
+    def _offer_resuming(self) -> None:
+        out = self._out
+        unfinished = out is not None and (out / "config.json").is_file() and not (out / "classifier").is_dir()
+        self._view.set_state(INTERRUPTED if unfinished else IDLE)
+
+    def _on_event(self, job: Job, event: Event) -> None:
+        if job is not self._job:
+            return
+        if isinstance(event, Started):
+            self._total, self._what = event.total, event.what
+            if event.what == "epochs":
+                self._epochs, self._began = event.total, time.monotonic()
+                self._view.set_progress(0, event.total, f"Epoch 1 of {event.total}…")
+            else:
+                verb = {"folds": "Evaluating: fold"}.get(event.what, "Encoding: " + event.what.rstrip("s"))
+                self._view.set_progress(0, event.total, f"{verb} 1 of {event.total}…")
+        elif isinstance(event, Advanced):
+            verb = "Evaluating: fold" if self._what == "folds" else f"Encoding: {self._what.rstrip('s')}"
+            self._view.set_progress(event.done, self._total, f"{verb} {min(event.done + 1, self._total)} of {self._total}{_left(event.eta)}")
+        elif isinstance(event, Fallback):
+            self._remarks.append(event.message)
+            self._view.set_message("\n".join(self._remarks[-3:]), caution=False)
+        elif isinstance(event, Watching):
+            self.watched.watch(event.grid, event.part)
+        elif isinstance(event, EpochEnded):
+            self._on_epoch_ended(event)
+
+    def _on_epoch_ended(self, event: EpochEnded) -> None:
+        self._rows.append(dict(event.figures))
+        seconds = [float(row.get("seconds") or 0.0) for row in self._rows[-10:]]
+        left = sum(seconds) / len(seconds) * (self._epochs - event.epoch)
+        shown = [f"loss {event.figures['loss']:.3g}"] if event.figures.get("loss") is not None else []
+        if event.figures.get("validation_auc") is not None:
+            shown.append(f"validation AUC {event.figures['validation_auc']:.2f}")
+        self._view.set_progress(event.epoch, self._epochs, " · ".join([f"Epoch {event.epoch} of {self._epochs}", *shown]) + _left(left))
+        if event.watched is not None:
+            self.watched.add(event.epoch, event.watched)
+        if not self._curves_timer.isActive():
+            self._curves_timer.start()
+
+    def _on_succeeded(self, job: Job, result: Any) -> None:
+        if job is not self._job:
+            return
+        self._view.set_state(IDLE)
+        self._draw_curves()
+        self._show_classifier(Path(result.classifier))
+
+    def _show_classifier(self, folder: Path) -> None:
+        """Put a finished bundle among the user's classifiers, and say what it is worth."""
+        try:
+            card = read_card(folder)
+            self._installed = install(folder, card.name, self._settings)
+        except (NapariMilError, OSError) as error:
+            self._notify(str(error))
+            return
+        self._result = read_card(self._settings.user_folder / "classifiers" / self._installed)
+        self._state.classifiers_changed.emit()
+        training = card.training
+        facts = [f"epoch {training.get('epoch kept')} of {training.get('epochs trained')}", str(card.evaluation.get("headline", ""))]
+        if card.instances == FEATURES:
+            facts.append("takes feature files, not slides")
+        self._view.show_result(self._installed, " · ".join(filter(None, facts)))
+        self._offer_resuming()
+
+    def _on_failed(self, job: Job, sentence: str, details: str) -> None:
+        if job is not self._job:
+            return
+        self._offer_resuming()
+        self._view.set_message(sentence + (f"\n\n{details}" if details else ""))
+        self._notify(sentence)
+
+    def _on_cancelled(self, job: Job) -> None:
+        if job is not self._job:
+            return
+        self._offer_resuming()
+        self._view.set_message("Cancelled; the last epoch's checkpoint is kept, Resume goes on from it." if self._rows else "Cancelled.", caution=False)
+
+    def _on_about(self) -> None:
+        if self._result is not None:
+            self._show_notes(self._installed, self._result.notes)
+
+    def _show_details(self) -> None:
+        if self.cohort is None:
+            return
+        lines = [f"# {self.cohort.root.name}", ""]
+        for title, entries in (("Skipped", self.cohort.skipped), ("Used, but odd", self.cohort.warnings)):
+            if entries:
+                lines += [f"## {title}", "", *(f"- **{path.name}**: {what}" for path, what in entries), ""]
+        self._show_notes(self.cohort.root.name, "\n".join(lines))
+
+    def _on_epoch(self, epoch: int) -> None:
+        self.watched.show(epoch)
+        if self._curves is not None:
+            self._curves.set_epoch(self.watched.shown or epoch)
+
+    def _read_history(self, folder: Path) -> None:
+        import csv
+
+        self._rows = []
+        try:
+            with (folder / "history.csv").open(newline="") as file:
+                self._rows = [{name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)]
+        except (OSError, ValueError):
+            return
+        self._epochs = len(self._rows)
+        self._draw_curves()
+
+    def _draw_curves(self) -> None:
+        """Draw the history in the dock below; it opens with the first epoch."""
+        if not self._rows:
+            return
+        if self._curves is None:
+            self._make_curves()
+        try:
+            self._curves.show_history(self._rows, self._epochs)
+            self._curves.set_epoch(self.watched.shown)
+        except RuntimeError:  # the user closed the dock, and napari deleted it
+            self._curves = None
+
+    def _make_curves(self) -> None:
+        from napari_mil.gui.views.curves import Curves  # pyqtgraph loads with the first run
+
+        self._curves = Curves()
+        self._curves.epoch_chosen.connect(self._on_epoch)
+        dock = self._book.viewer.window.add_dock_widget(self._curves, area="bottom", name="Training curves")
+        dock.destroyed.connect(self._on_curves_gone)
+
+    def _on_curves_gone(self) -> None:
+        self._curves = None
+
+
+def install(folder: Path, name: str, settings: Settings) -> str:
+    """Copy a bundle to the user's own classifiers; return what it is called there. The same bundle takes its old place."""
+    home = settings.user_folder / "classifiers"
+    ours = (folder / "weights.safetensors").read_bytes()
+    for k in count(1):
+        called = name if k == 1 else f"{name}-{k}"
+        target = home / called
+        weights = target / "weights.safetensors"
+        if target.exists() and not (weights.is_file() and weights.read_bytes() == ours):
+            continue
+        part = home / f".partial-{called}"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(folder, part)
+        shutil.rmtree(target, ignore_errors=True)
+        part.replace(target)
+        return called
+    raise AssertionError("unreachable: there is always a next name")
+
+
+def free_folder(folder: Path) -> Path:
+    """Return a folder that holds no run: this one, or the next with a number."""
+    return next(path for k in count(1) if not (path := folder if k == 1 else folder.with_name(f"{folder.name}-{k}")).exists())
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None or seconds < 1:
+        return ""
+    return f" · {seconds:.0f} s left" if seconds < 90 else f" · {seconds / 60:.0f} min left"

@@ -1,0 +1,152 @@
+"""The slide that is watched while a model learns: its overlay of every epoch, kept in a ring and drawn again at will."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QTimer
+
+from napari_mil.bags import TileGrid
+from napari_mil.events import Watched
+from napari_mil.gui.glyphs import MASK_GLYPHS, draw_groups, glyph_arguments
+from napari_mil.gui.layer_book import LEGEND_KEY, LayerBook
+from napari_mil.gui.overlays import lattice, overlay_arguments
+from napari_mil.gui.views.train_tab import TrainTab
+from napari_mil.slides import Slide
+
+RING_MB = 64
+"""Memory for the epochs of one run: 1 000 epochs of 10 000 tiles."""
+REDRAW_MS = 250
+"""Epochs of small bags end faster than anybody looks."""
+IN_TRAINING, MASKED = "in training", "masked in training"
+
+
+class WatchedSlide:
+    """The layers of one watched slide and the epochs they can show."""
+
+    def __init__(self, view: TrainTab, book: LayerBook) -> None:
+        self._view, self._book = view, book
+        self._ring: deque[tuple[int, Watched]] = deque()
+        self._slide: Slide | None = None
+        self._grid: TileGrid | None = None
+        self._run, self._part, self._classes = "", "", ()
+        self._shown: int | None = None
+        self._follows = True
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(REDRAW_MS)
+        self._timer.timeout.connect(self._draw)
+
+    @property
+    def epochs(self) -> list[int]:
+        """Epochs that can be shown."""
+        return [epoch for epoch, _ in self._ring]
+
+    @property
+    def shown(self) -> int | None:
+        """The epoch on the slide, counted from 1."""
+        return self._shown
+
+    def begin(self, slide: Slide | None, run: str, classes: tuple[str, ...]) -> None:
+        """Forget the last run."""
+        self._timer.stop()
+        self._ring.clear()
+        self._slide, self._grid, self._run, self._classes, self._shown, self._follows = slide, None, run, classes, None, True
+        self._view.set_epochs(0, 0, 0)
+        self._view.set_watched("" if slide is None else "Its overlay comes with the first epoch.", {})
+
+    def watch(self, grid: TileGrid | None, part: str) -> None:
+        """Lay out the tiles."""
+        self._grid, self._part = grid, part
+
+    def add(self, epoch: int, watched: Watched) -> None:
+        """Keep an epoch; show it, unless the user is looking at an earlier one."""
+        if self._grid is None:
+            return
+        size = watched.values.nbytes + sum(mask.nbytes for mask in watched.masks.values())
+        self._ring.append((epoch, watched))
+        while len(self._ring) > max(2, int(RING_MB * 1e6 // max(1, size))):
+            self._ring.popleft()
+        if self._follows:
+            self._shown = epoch
+        self._view.set_epochs(self._ring[0][0], self._ring[-1][0], self._shown or epoch)
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def show(self, epoch: int) -> None:
+        """Show an epoch that is still in the ring; the last one follows the training again."""
+        if not self._ring:
+            return
+        self._shown = min(self.epochs, key=lambda known: abs(known - epoch))
+        self._follows = self._shown == self._ring[-1][0]
+        self._view.set_epochs(self._ring[0][0], self._ring[-1][0], self._shown)
+        if not self._timer.isActive():
+            self._timer.start(30)
+
+    def close(self) -> None:
+        """Stop drawing."""
+        self._timer.stop()
+
+    def _draw(self) -> None:
+        self._timer.setInterval(REDRAW_MS)
+        watched = next((kept for epoch, kept in self._ring if epoch == self._shown), None)
+        if watched is None or self._grid is None or self._slide is None:
+            return
+        layer = self._book.layer_of(self._slide)
+        if layer is None:
+            return  # the slide was closed
+        probabilities = watched.probabilities
+        names = self._classes[1:] if len(probabilities) == 1 else self._classes
+        said = ", ".join(f"{name} {float(p):.2f}" for name, p in zip(names, probabilities, strict=False))
+        counts = {kind: int(mask.sum()) for kind, mask in watched.masks.items()}
+        masked = f" · {int(np.any(list(watched.masks.values()), axis=0).sum())} of {len(self._grid)} tiles masked" if counts else ""
+        self._view.set_watched(f"{self._part} · {said}{masked}", counts)
+        self._put_overlay(layer.name, watched)
+        if counts:
+            self._put_masks(layer.name, watched)
+
+    def _put_overlay(self, name: str, watched: Watched) -> None:
+        assert self._slide is not None
+        assert self._grid is not None
+        values = np.clip(watched.values, 0, 1).astype(np.float32)
+        image = lattice(self._grid, np.arange(len(self._grid)), values)
+        legend = f"epoch {self._shown} · {watched.what}" + ("" if watched.what == "score" else " (rank)")
+        made = (self._run, IN_TRAINING)
+        layer = self._book.find_made(self._slide, made)
+        if layer is None:
+            layer = self._book.put_overlay(
+                self._slide,
+                f"{name} · {self._run} · {IN_TRAINING}",
+                image,
+                legend,
+                visible=True,
+                arguments=overlay_arguments(self._slide, self._grid),
+                made=made,
+            )
+        elif layer.data.shape == image.shape:
+            self._book.update_overlay(layer, image)
+        else:
+            layer.data = image
+        self._tell_legend(layer, legend)
+
+    def _put_masks(self, name: str, watched: Watched) -> None:
+        assert self._slide is not None
+        assert self._grid is not None
+        order = [kind for kind in ("low", "random", "high") if kind in watched.masks]  # the few on top
+        image = draw_groups(self._grid, [(MASK_GLYPHS[kind], np.flatnonzero(watched.masks[kind])) for kind in order])
+        legend = f"epoch {self._shown} · masked"
+        arguments = glyph_arguments(self._slide, self._grid, image)
+        made = (self._run, MASKED)
+        layer = self._book.find_made(self._slide, made)
+        if layer is not None and layer.data.shape == image.shape:
+            self._book.update_overlay(layer, image)
+        else:
+            layer = self._book.put_groups(self._slide, f"{name} · {self._run} · {MASKED}", made, image, legend, arguments)
+        self._tell_legend(layer, legend)
+
+    def _tell_legend(self, layer: Any, legend: str) -> None:
+        if layer.metadata.get(LEGEND_KEY) != legend:
+            layer.metadata[LEGEND_KEY] = legend
+            self._book.legend_changed.emit()

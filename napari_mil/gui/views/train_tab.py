@@ -1,0 +1,394 @@
+"""The Train tab: what there is to train on, how, and how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from magicgui.widgets import Container, create_widget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QSlider, QSpinBox, QWidget
+from superqt import QCollapsible
+
+from napari_mil.gui.glyphs import MASK_GLYPHS
+from napari_mil.gui.views.inspect_tab import GroupLegend
+from napari_mil.gui.views.widgets import CAUTION, Card, PrimaryButton, column, combo, elided, fill, grey_line, scrolling
+
+START, PAUSE, GO_ON, RESUME = "Start", "Pause", "Go on", "Resume"
+IDLE, RUNNING, PAUSED, STOPPING, INTERRUPTED = "idle", "running", "paused", "stopping", "interrupted"
+EMPTY = (
+    "Choose a folder with one folder per class; in each, slides, folders of images, or feature files (.h5, .pt, .safetensors). "
+    "Or a table labels.csv: slide,label,patient."
+)
+FRESH = ""
+LONGEST_RUN = 10_000
+
+ADVANCED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
+    "tile_px": ("Tile, px", str, {}, "by the encoder"),
+    "mpp": ("Tile, µm/px", str, {}, "by the encoder"),
+    "slide_mpp": ("Slides without µm/px", str, {}, "are left out"),
+    "mask": ("Tissue", str, {"widget_type": "ComboBox", "choices": [("detect", "auto"), ("whole slide", "none")]}, ""),
+    "class_balance": (
+        "Class balance",
+        str,
+        {"widget_type": "ComboBox", "choices": [("as they are", "none"), ("weigh the loss", "weights"), ("draw evenly", "sampling")]},
+        "",
+    ),
+    "validation": ("Validation share", float, {"min": 0.0, "max": 0.5, "step": 0.05}, ""),
+    "select": (
+        "Keep the epoch of",
+        str,
+        {"widget_type": "ComboBox", "choices": [("least validation loss", "auto"), ("largest validation AUC", "auc"), ("the end", "last")]},
+        "",
+    ),
+    "instance_dropout": ("Instance dropout", float, {"min": 0.0, "max": 0.95, "step": 0.05}, ""),
+    "weight_decay": ("Weight decay", str, {}, "by the recipe"),
+    "bags_per_step": ("Bags per step", str, {}, "by the recipe"),
+    "patience": ("Patience, epochs", str, {}, "by the recipe"),
+    "seed": ("Seed", int, {"min": 0, "max": 2**31 - 1}, ""),
+}
+"""Fields of the configuration below the fold: label, type, options of the widget, what an empty one means."""
+DEFAULTS: dict[str, Any] = {"mask": "auto", "class_balance": "none", "validation": 0.2, "select": "auto", "instance_dropout": 0.0, "seed": 0}
+
+
+class TrainTab(QWidget):
+    """Emits what the user did, shows what it is told."""
+
+    folder_requested = Signal()
+    table_requested = Signal()
+    run_requested = Signal()
+    """An earlier run is to be opened."""
+    out_requested = Signal()
+    details_requested = Signal()
+    method_changed = Signal()
+    start_requested = Signal()
+    resume_requested = Signal()
+    pause_requested = Signal()
+    go_on_requested = Signal()
+    cancel_requested = Signal()
+    epoch_chosen = Signal(int)
+    watch_changed = Signal()
+    regions_requested = Signal(str)
+    """Keep the drawn shapes as regions of a class."""
+    use_requested = Signal()
+    about_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder_button, self.table_button, self.run_button = QPushButton("Folder…"), QPushButton("Table…"), QPushButton("Open a run…")
+        self.facts, self.classes, self.remark = QLabel(), grey_line(EMPTY), grey_line()
+        self.facts.setWordWrap(True)
+        self.facts.setStyleSheet("QLabel { font-weight: bold; }")
+        self.details_button = QPushButton("Details…")
+        self.encoder_box, self.aggregator_box, self.strategy_box, self.start_box, self.positive_box = (combo() for _ in range(5))
+        self.epochs_box = QSpinBox()
+        self.epochs_box.setRange(1, LONGEST_RUN)
+        self.rate_edit = QLineEdit()
+        self.recipe = grey_line()
+        self.folds_box = combo()
+        self.out_label, self.out_button = elided(""), QPushButton("Change…")
+        self.button, self.cancel_button = PrimaryButton(START), QPushButton("Cancel")
+        self.bar, self.progress_text, self.message = QProgressBar(), grey_line(), QLabel()
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(6)
+        self.message.setWordWrap(True)
+        self.watch_box, self.epoch_slider, self.epoch_label = combo(), QSlider(Qt.Orientation.Horizontal), QLabel()
+        self.watch_facts, self.mask_legend = grey_line(), GroupLegend()
+        self.region_box, self.region_button = combo(), QPushButton("Keep drawn shapes")
+        self.result_title, self.result_line = elided(""), grey_line()
+        self.use_button, self.about_button = QPushButton("Use in Classify"), QPushButton("About…")
+        self._state = IDLE
+        self._advanced = self._make_advanced()
+        for box, name in (
+            (self.encoder_box, "encoder"),
+            (self.aggregator_box, "aggregator"),
+            (self.strategy_box, "mining strategy"),
+            (self.start_box, "start from"),
+            (self.positive_box, "positive class"),
+            (self.epochs_box, "epochs"),
+            (self.rate_edit, "learning rate"),
+            (self.watch_box, "watched slide"),
+            (self.epoch_slider, "epoch of the overlay"),
+            (self.folds_box, "evaluation afterwards"),
+            (self.region_box, "class of drawn shapes"),
+        ):
+            box.setAccessibleName(name)
+        self._lay_out()
+        self._connect()
+        self.set_empty()
+
+    def _make_advanced(self) -> Container:
+        widgets = []
+        for name, (label, kind, options, empty) in ADVANCED.items():
+            widget = create_widget(
+                value=DEFAULTS.get(name, ""),
+                annotation=kind,
+                name=name,
+                label=label,
+                widget_type=options.get("widget_type"),
+                options={k: v for k, v in options.items() if k != "widget_type"},
+            )
+            if empty and hasattr(widget.native, "setPlaceholderText"):
+                widget.native.setPlaceholderText(empty)
+            widget.native.setAccessibleName(label)
+            widgets.append(widget)
+        form = Container(widgets=widgets, labels=True)
+        form.margins = (0, 0, 0, 0)
+        return form
+
+    def _lay_out(self) -> None:
+        self._found = Card()
+        self._found.setLayout(column(self.facts, self.classes, self.remark, self.details_button, stretch=False))
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for label, widget in (
+            ("Start from", self.start_box),
+            ("Encoder", self.encoder_box),
+            ("Aggregator", self.aggregator_box),
+            ("Mining", self.strategy_box),
+            ("Positive", self.positive_box),
+            ("Epochs", self.epochs_box),
+            ("Learning rate", self.rate_edit),
+            ("Evaluate", self.folds_box),
+        ):
+            form.addRow(label, widget)
+        self._form = form
+        self._fold = QCollapsible("Advanced")
+        self._fold.addWidget(self._advanced.native)
+        self._method = QWidget()
+        self._method.setLayout(column(form, self.recipe, self._fold, _row(QLabel("Run folder"), self.out_label, self.out_button, stretched=1), stretch=False))
+        self._method.layout().setContentsMargins(0, 0, 0, 0)
+        self._watch = Card()
+        title = QLabel("Watched slide")
+        title.setStyleSheet("QLabel { font-weight: bold; }")
+        self._watch.setLayout(
+            column(
+                _row(title, self.watch_box, stretched=1),
+                _row(QLabel("Epoch"), self.epoch_slider, self.epoch_label, stretched=1),
+                self.watch_facts,
+                self.mask_legend,
+                stretch=False,
+            )
+        )
+        self._regions = Card()
+        self._regions.setLayout(
+            column(
+                grey_line("Shapes drawn over the slide become regions of a class, kept beside it as GeoJSON: they teach or score the tiles."),
+                _row(self.region_box, self.region_button, stretched=0),
+                stretch=False,
+            )
+        )
+        self._result = Card()
+        self._result.setLayout(column(self.result_title, self.result_line, _row(self.use_button, self.about_button, stretched=0), stretch=False))
+        content = QWidget()
+        content.setLayout(
+            column(
+                _row(self.folder_button, self.table_button, self.run_button),
+                self._found,
+                self._result,
+                self._method,
+                _row(self.button, self.cancel_button, stretched=0),
+                self.bar,
+                self.progress_text,
+                self.message,
+                self._watch,
+                self._regions,
+            )
+        )
+        self.setLayout(column(scrolling(content), stretch=False))
+        self.layout().setContentsMargins(0, 0, 0, 0)
+
+    def _connect(self) -> None:
+        self.folder_button.clicked.connect(lambda: self.folder_requested.emit())
+        self.table_button.clicked.connect(lambda: self.table_requested.emit())
+        self.run_button.clicked.connect(lambda: self.run_requested.emit())
+        self.out_button.clicked.connect(lambda: self.out_requested.emit())
+        self.details_button.clicked.connect(lambda: self.details_requested.emit())
+        self.button.clicked.connect(self._on_button)
+        self.cancel_button.clicked.connect(lambda: (self.start_requested if self._state == INTERRUPTED else self.cancel_requested).emit())
+        for box in (self.aggregator_box, self.strategy_box, self.start_box):
+            box.currentIndexChanged.connect(lambda _: self.method_changed.emit())
+        self.epoch_slider.valueChanged.connect(self.epoch_chosen.emit)
+        self.watch_box.currentIndexChanged.connect(lambda _: self.watch_changed.emit())
+        self.region_button.clicked.connect(lambda: self.regions_requested.emit(str(self.region_box.currentData() or "")))
+        self.use_button.clicked.connect(lambda: self.use_requested.emit())
+        self.about_button.clicked.connect(lambda: self.about_requested.emit())
+
+    @property
+    def state(self) -> str:
+        """What the buttons stand for."""
+        return self._state
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the user set, as fields of a `TrainingConfig`; what is empty is left to recipe and encoder."""
+        given: dict[str, Any] = {
+            "aggregator": self.aggregator_box.currentData(),
+            "strategy": self.strategy_box.currentData(),
+            "encoder": self.encoder_box.currentData() or None,
+            "start_from": self.start_box.currentData() or None,
+            "positive_class": self.positive_box.currentData() or None,
+            "epochs": self.epochs_box.value(),
+            "learning_rate": self.rate_edit.text().strip() or None,
+        }
+        for name in ADVANCED:
+            value = self._advanced[name].value
+            given[name] = (value.strip() or None) if isinstance(value, str) else value
+        return {name: value for name, value in given.items() if value is not None}
+
+    def set_fields(self, fields: Mapping[str, Any]) -> None:
+        """Show the configuration of a run."""
+        for name, box in (("start_from", self.start_box), ("encoder", self.encoder_box), ("aggregator", self.aggregator_box), ("strategy", self.strategy_box)):
+            box.setCurrentIndex(max(0, box.findData(fields.get(name) or "")))
+        self.positive_box.setCurrentIndex(max(0, self.positive_box.findData(fields.get("positive_class") or "")))
+        if fields.get("epochs") is not None:
+            self.epochs_box.setValue(int(fields["epochs"]))
+        if fields.get("learning_rate") is not None:
+            self.rate_edit.setText(f"{fields['learning_rate']:g}")
+        for name in ADVANCED:
+            value = fields.get(name, DEFAULTS.get(name))
+            self._advanced[name].value = (
+                ""
+                if value is None
+                else f"{value:g}"
+                if isinstance(self._advanced[name].value, str) and isinstance(value, float)
+                else value
+                if not isinstance(self._advanced[name].value, str)
+                else str(value)
+            )
+
+    @property
+    def watched(self) -> str:
+        """Path of the slide to watch, or nothing."""
+        return str(self.watch_box.currentData() or "")
+
+    @property
+    def folds(self) -> int:
+        """Folds to evaluate with afterwards; 0 for none."""
+        return int(self.folds_box.currentData() or 0)
+
+    def set_empty(self) -> None:
+        """Say what to do first."""
+        self.facts.hide()
+        self.classes.setText(EMPTY)
+        for widget in (
+            self.remark,
+            self.details_button,
+            self._method,
+            self.button,
+            self.cancel_button,
+            self.bar,
+            self.progress_text,
+            self.message,
+            self._watch,
+            self._regions,
+            self._result,
+        ):
+            widget.hide()
+
+    def set_looking(self, text: str) -> None:
+        """Say that a folder is being looked at."""
+        self.facts.setText(text)
+        self.facts.show()
+        self.classes.setText("")
+        self.remark.hide()
+        self.details_button.hide()
+
+    def set_cohort(self, facts: str, classes: str, remark: str, details: bool, positive: Sequence[str], trainable: bool) -> None:
+        """Show what was found, before anything runs."""
+        self.facts.setText(facts)
+        self.classes.setText(classes)
+        self.remark.setText(remark)
+        self.facts.show()
+        self.remark.setVisible(bool(remark))
+        self.details_button.setVisible(details)
+        fill(self.positive_box, [(name, name) for name in positive], positive[-1] if positive else None)
+        self._form.setRowVisible(self.positive_box, bool(positive))
+        for widget in (self._method, self.button, self._watch, self._regions):
+            widget.setVisible(trainable)
+        self.message.hide()
+        self._result.hide()
+        if trainable:
+            self.set_state(IDLE)
+
+    def set_choices(self, box: Any, choices: Sequence[tuple[str, str]], current: str | None) -> None:
+        """Offer entries (key, text) in one of the boxes."""
+        fill(box, choices, current)
+
+    def set_recipe(self, text: str, epochs: int, rate: float) -> None:
+        """Show the published way to train."""
+        self.recipe.setText(text)
+        self.epochs_box.setValue(epochs)
+        self.rate_edit.setText(f"{rate:g}")
+
+    def set_out(self, path: str) -> None:
+        """Show where the run will be."""
+        self.out_label.setText(path)
+        self.out_label.setToolTip(path)
+
+    def set_state(self, state: str, text: str = "") -> None:
+        """Turn the buttons into what can be done now."""
+        self._state = state
+        busy = state in (RUNNING, PAUSED, STOPPING)
+        self.button.setText({IDLE: START, RUNNING: PAUSE, PAUSED: GO_ON, STOPPING: "Stopping…", INTERRUPTED: RESUME}[state])
+        self.button.setEnabled(state != STOPPING)
+        self.cancel_button.setText("Start afresh" if state == INTERRUPTED else "Cancel")
+        self.cancel_button.setVisible(busy or state == INTERRUPTED)
+        self.cancel_button.setEnabled(state != STOPPING)
+        for widget in (self._method, self.folder_button, self.table_button, self.run_button):
+            widget.setEnabled(not busy)
+            widget.setToolTip("Training runs; cancel it to change this. The last checkpoint is kept." if busy else "")
+        self.watch_box.setEnabled(not busy)
+        self.bar.setVisible(busy)
+        self.progress_text.setVisible(bool(text) or busy)
+        if text or not busy:
+            self.progress_text.setText(text)
+        if busy:
+            self.message.hide()
+            self._result.hide()
+
+    def set_progress(self, done: int, total: int, text: str) -> None:
+        """Show how far the work is."""
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.progress_text.setText(text)
+
+    def set_message(self, text: str, caution: bool = True) -> None:
+        """Say a sentence or several."""
+        self.message.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}" if caution else "")
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
+
+    def set_epochs(self, first: int, last: int, shown: int) -> None:
+        """Say which epochs of the watched slide there are, and which is shown."""
+        self.epoch_slider.blockSignals(True)
+        self.epoch_slider.setRange(first, last)
+        self.epoch_slider.setValue(shown)
+        self.epoch_slider.setEnabled(last > first)
+        self.epoch_slider.blockSignals(False)
+        self.epoch_label.setText(str(shown) if last else "–")
+
+    def set_watched(self, text: str, masks: Mapping[str, int]) -> None:
+        """Say what the model thinks of the watched slide in the epoch that is shown."""
+        self.watch_facts.setText(text)
+        self.mask_legend.set_groups([(kind, MASK_GLYPHS[kind], count) for kind, count in masks.items()])
+
+    def show_result(self, name: str, line: str) -> None:
+        """Show the classifier that came out."""
+        self.result_title.setText(name)
+        self.result_title.setToolTip(name)
+        self.result_title.setStyleSheet("QLabel { font-weight: bold; }")
+        self.result_line.setText(line)
+        self._result.show()
+
+    def _on_button(self) -> None:
+        {IDLE: self.start_requested, RUNNING: self.pause_requested, PAUSED: self.go_on_requested, INTERRUPTED: self.resume_requested}[self._state].emit()
+
+
+def _row(*widgets: QWidget, stretched: int | None = None) -> QHBoxLayout:
+    layout = QHBoxLayout()
+    layout.setSpacing(6)
+    for k, widget in enumerate(widgets):
+        layout.addWidget(widget, 1 if stretched in (None, k) else 0)
+    return layout

@@ -1,0 +1,206 @@
+"""Training the folds of a cross-validation: many small heads in one vectorised pass, everything else in parallel processes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_mil.encoders import BackboneEncoder
+from napari_mil.errors import CancelledError, NapariMilError, OutputError, TrainingError
+from napari_mil.events import CancellationToken, ignore
+from napari_mil.inference.classifier import Classifier
+from napari_mil.training.config import TrainingConfig
+from napari_mil.training.fitting import Fitting, Split
+from napari_mil.training.network import Plan, build, frozen_backbone
+from napari_mil.training.store import BagStore
+from napari_mil.training.vectorised import fit_together, is_worth_it
+
+POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """One fold of one repeat."""
+
+    repeat: int
+    fold: int
+    split: Split
+    seed: int
+    every_epoch: bool
+    """Answers of every epoch are wanted, because something is chosen on the test fold; otherwise those of the kept epoch."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """What a fold's classifier said."""
+
+    test: np.ndarray
+    """float64 (E, B, C): logits of the test bags, of every epoch or of the kept one."""
+    validation: np.ndarray
+    """float64 (V, C): logits of the validation bags in the kept epoch."""
+    epoch: int
+    """The kept epoch, counted from 1."""
+
+
+class FoldRunner:
+    """Trains folds, keeping what is done.
+
+    Parameters
+    ----------
+    store, config, plan, start
+        As for a run.
+    device
+        Where to compute.
+    folder
+        For the answers of finished folds; None keeps none.
+    resume
+        Use those that are there.
+    workers
+        Processes at most.
+    """
+
+    def __init__(
+        self,
+        store: BagStore,
+        config: TrainingConfig,
+        plan: Plan,
+        start: Classifier | None,
+        device: torch.device,
+        folder: Path | None,
+        resume: bool,
+        workers: int,
+    ) -> None:
+        self._store, self._config, self._plan, self._start, self._device = store, config, plan, start, device
+        self._folder, self._workers = folder, workers
+        self.remarks: list[str] = []
+        if folder is not None and not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def run(self, tasks: list[FoldTask], cancel: CancellationToken, on_done: Callable[[float], None]) -> list[FoldResult]:
+        """Train what is not done yet; return the answers in the order of the tasks."""
+        results: dict[int, FoldResult] = {}
+        for k, task in enumerate(tasks):
+            if (earlier := self._kept(task)) is not None:
+                results[k] = earlier
+        if results:
+            on_done(len(results))
+        missing = [k for k in range(len(tasks)) if k not in results]
+        if missing and is_worth_it(self._store, self._config, self._plan, self._device):
+            self.remarks.append(f"{len(missing)} folds were trained together in one vectorised pass.")
+            together = fit_together(self._store, self._config, self._plan, self._start, [tasks[k] for k in missing], cancel, on_done)
+            results |= {k: self._keep(tasks[k], result) for k, result in zip(missing, together, strict=True)}
+        elif missing:
+            self._in_processes(tasks, missing, results, cancel, on_done)
+        return [results[k] for k in range(len(tasks))]
+
+    def forget(self) -> None:
+        """Remove the answers of single folds once they are summed up."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _in_processes(
+        self, tasks: list[FoldTask], missing: list[int], results: dict[int, FoldResult], cancel: CancellationToken, on_done: Callable[[float], None]
+    ) -> None:
+        if self._workers == 1 or len(missing) == 1 or self._device.type == "cuda":
+            for k in missing:
+                results[k] = self._keep(tasks[k], fit_fold(self._store, self._config, self._plan, self._start, self._device, tasks[k], cancel))
+                on_done(1)
+            return
+        pool = ProcessPoolExecutor(
+            min(self._workers, len(missing)),
+            mp_context=get_context("spawn"),
+            initializer=_prepare_worker,
+            initargs=(self._store, self._config, self._plan, self._start, self._device),
+        )
+        try:
+            waiting: dict[Future[FoldResult], int] = {pool.submit(_fit_in_worker, tasks[k]): k for k in missing}
+            while waiting:
+                done, _ = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    k = waiting.pop(future)
+                    results[k] = self._keep(tasks[k], future.result())
+                    on_done(1)
+                cancel.raise_if_cancelled()
+        except (CancelledError, NapariMilError):
+            for process in list((pool._processes or {}).values()):  # a fold may take an hour
+                process.terminate()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _file(self, task: FoldTask) -> Path | None:
+        return None if self._folder is None else self._folder / f"repeat-{task.repeat}-fold-{task.fold}.npz"
+
+    def _kept(self, task: FoldTask) -> FoldResult | None:
+        path = self._file(task)
+        if path is None or not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                if archive["key"].item() != self._key(task):
+                    raise TrainingError(f"The folds in {path.parent} are of other settings or bags; choose another folder.")
+                return FoldResult(archive["test"], archive["validation"], int(archive["epoch"]))
+        except (OSError, ValueError, KeyError):
+            return None  # cut short; it is trained again
+
+    def _keep(self, task: FoldTask, result: FoldResult) -> FoldResult:
+        path = self._file(task)
+        if path is not None:
+            part = path.with_name(f".{path.name}.part")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with part.open("wb") as file:
+                    np.savez(file, test=result.test, validation=result.validation, epoch=result.epoch, key=np.array(self._key(task)))
+                part.replace(path)
+            except OSError as error:
+                raise OutputError(f"The folds cannot be kept in {path.parent} ({error.strerror or error}); make room, then go on with --resume.") from error
+        return result
+
+    def _key(self, task: FoldTask) -> str:
+        """Say what a fold's answers depend on."""
+        bags = [bag.content for bag in self._store.cohort.bags]
+        return repr((self._config.model_dump(exclude={"cohort", "threads", "memory_gb", "device"}), task, bags))
+
+
+def fit_fold(
+    store: BagStore, config: TrainingConfig, plan: Plan, start: Classifier | None, device: torch.device, task: FoldTask, cancel: CancellationToken
+) -> FoldResult:
+    """Train the classifier of one fold."""
+    own = config.model_copy(update={"seed": task.seed, **({"patience": None, "select": "last"} if task.every_epoch else {})})
+    torch.manual_seed(task.seed)
+    if plan.embedding == "frozen":
+        backbone = frozen_backbone(own, plan, store, start)
+        store.encode_with(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=device))
+    network = build(own, plan, store, start, ignore)
+    scaling = (start.mean.numpy(), start.scale.numpy()) if start is not None and plan.embedding == "features" else None
+    fitting = Fitting(network, store, task.split, own, device, scaling)
+    answers = []
+    while not fitting.finished:
+        fitting.advance(cancel)
+        if task.every_epoch:
+            answers.append(fitting.logits(task.split.test))
+    epoch = fitting.use_best()
+    test = np.stack(answers) if task.every_epoch else fitting.logits(task.split.test)[None]
+    return FoldResult(test, fitting.logits(task.split.validation), epoch)
+
+
+_worker: tuple[BagStore, TrainingConfig, Plan, Classifier | None, torch.device] | None = None
+
+
+def _prepare_worker(store: BagStore, config: TrainingConfig, plan: Plan, start: Classifier | None, device: torch.device) -> None:
+    global _worker
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    _worker = (store, config, plan, start, device)
+
+
+def _fit_in_worker(task: FoldTask) -> FoldResult:
+    assert _worker is not None
+    return fit_fold(*_worker, task, CancellationToken())
