@@ -347,7 +347,7 @@ def _files_by_stem(folder: Path) -> Mapping[str, list[Path]]:
 def _resolve(folder: Path, name: str, stems: Mapping[str, list[Path]]) -> Path | str:
     """Return the file a table means, or why there is none; a relative path stays below the table's folder."""
     path = folder / name
-    if not Path(name).is_absolute() and not path.resolve().is_relative_to(folder.resolve()):
+    if not Path(name).is_absolute() and not Path(os.path.normpath(path)).is_relative_to(folder):
         return f"It lies outside the folder of {TABLE}; give an absolute path, or move it."
     if path.exists():
         return path

@@ -21,7 +21,7 @@ from napari_mil.gui.drawn_regions import regions_of_shapes
 from napari_mil.gui.jobs import Job, JobRunner
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.state import OpenSlide, WindowState
-from napari_mil.gui.views.train_tab import FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
+from napari_mil.gui.views.train_tab import DONE, FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
 from napari_mil.inference.card import FEATURES, ClassifierCard, list_classifiers, read_card
 from napari_mil.settings import Settings
 from napari_mil.training.cohort import SLIDES, Cohort, scan_annotated_folder
@@ -232,7 +232,7 @@ class TrainingController:
         self._view.set_cohort(
             f"{cohort.root.name}: {len(cohort)} bags{patients}{instances}{skipped}",
             f"{', '.join(cohort.kinds)} · {classes}" if cohort.bags else "",
-            trouble or (cohort.warnings[0][0].name + ": " + cohort.warnings[0][1] if cohort.warnings else ""),
+            trouble or remark_on(cohort),
             bool(cohort.skipped or cohort.warnings),
             cohort.classes if len(cohort.classes) == 2 and not cohort.multi_label else (),
             not trouble,
@@ -294,7 +294,7 @@ class TrainingController:
         path = self._view.watched
         if not path or self.cohort is None or self.cohort.kinds != (SLIDES,):
             return None
-        if (entry := self._open(path)) is None:
+        if self._open(path) is None:
             self._open_slides([Path(path)])
         return self._open(path)
 
@@ -349,7 +349,6 @@ class TrainingController:
     def _on_succeeded(self, job: Job, result: Any) -> None:
         if job is not self._job:
             return
-        self._view.set_state(IDLE)
         self._draw_curves()
         self._show_classifier(Path(result.classifier))
 
@@ -367,8 +366,8 @@ class TrainingController:
         facts = [f"epoch {training.get('epoch kept')} of {training.get('epochs trained')}", str(card.evaluation.get("headline", ""))]
         if card.instances == FEATURES:
             facts.append("takes feature files, not slides")
+        self._view.set_state(DONE)
         self._view.show_result(self._installed, " · ".join(filter(None, facts)))
-        self._offer_resuming()
 
     def _on_failed(self, job: Job, sentence: str, details: str) -> None:
         if job is not self._job:
@@ -454,6 +453,22 @@ def install(folder: Path, name: str, settings: Settings) -> str:
         part.replace(target)
         return called
     raise AssertionError("unreachable: there is always a next name")
+
+
+def remark_on(cohort: Cohort) -> str:
+    """Return one line about what was skipped or is odd; all of it stands in the details."""
+    parts = []
+    if cohort.skipped:
+        parts.append(f"Skipped: {cohort.skipped[0][0].name}" + (f" and {len(cohort.skipped) - 1} more" if len(cohort.skipped) > 1 else "") + ".")
+    twins = sum("same content" in what for _, what in cohort.warnings)
+    conflicts = sum(what.startswith("Patient") for _, what in cohort.warnings)
+    others = len(cohort.warnings) - twins - conflicts
+    said = (
+        [f"{twins} copies of other bags"] * bool(twins)
+        + [f"{conflicts} patients with several labels"] * bool(conflicts)
+        + [f"{others} other notes"] * bool(others)
+    )
+    return " ".join([*parts, *([f"Odd: {', '.join(said)}."] if said else [])])
 
 
 def free_folder(folder: Path) -> Path:

@@ -31,7 +31,8 @@ class WatchedSlide:
         self._ring: deque[tuple[int, Watched]] = deque()
         self._slide: Slide | None = None
         self._grid: TileGrid | None = None
-        self._run, self._part, self._classes = "", "", ()
+        self._run, self._part = "", ""
+        self._classes: tuple[str, ...] = ()
         self._shown: int | None = None
         self._follows = True
         self._timer = QTimer()
@@ -53,7 +54,8 @@ class WatchedSlide:
         """Forget the last run."""
         self._timer.stop()
         self._ring.clear()
-        self._slide, self._grid, self._run, self._classes, self._shown, self._follows = slide, None, run, classes, None, True
+        self._slide, self._grid, self._run, self._classes = slide, None, run, classes
+        self._shown, self._follows = None, True
         self._view.set_epochs(0, 0, 0)
         self._view.set_watched("" if slide is None else "Its overlay comes with the first epoch.", {})
 
@@ -102,7 +104,8 @@ class WatchedSlide:
         said = ", ".join(f"{name} {float(p):.2f}" for name, p in zip(names, probabilities, strict=False))
         counts = {kind: int(mask.sum()) for kind, mask in watched.masks.items()}
         masked = f" · {int(np.any(list(watched.masks.values()), axis=0).sum())} of {len(self._grid)} tiles masked" if counts else ""
-        self._view.set_watched(f"{self._part} · {said}{masked}", counts)
+        part = f"a {self._part} bag" if self._part in ("training", "validation", "test") else self._part
+        self._view.set_watched(f"{part} · {said}{masked}", counts)
         self._put_overlay(layer.name, watched)
         if counts:
             self._put_masks(layer.name, watched)

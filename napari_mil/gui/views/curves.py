@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_mil.gui.views.widgets import ACCENT
 
+BAG_TERM = "loss: bag"
 HEIGHT = 150
 """A fifth of a small screen."""
 LOSS, AUC, RATE, MASKED = "loss", "validation AUC", "learning rate", "masked share"
@@ -66,7 +67,9 @@ class Curves(QWidget):
         for name, figures in PLOTS.items():
             drawn = False
             for figure, _, _ in figures:
-                points = [(float(row["epoch"] or 0), float(row[figure] or 0.0)) for row in rows if row.get(figure) is not None]
+                # Of a loss with several terms the bag's own can be compared with the validation loss.
+                shown = BAG_TERM if figure == "loss" and rows and BAG_TERM in rows[0] else figure
+                points = [(float(row["epoch"] or 0), float(row[shown] or 0.0)) for row in rows if row.get(shown) is not None]
                 self._lines[figure].setData([x for x, _ in points], [y for _, y in points])
                 if len(points) == 1:
                     self._lines[figure].setData([points[0][0] - 0.25, points[0][0] + 0.25], [points[0][1]] * 2)

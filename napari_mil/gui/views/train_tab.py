@@ -14,8 +14,8 @@ from napari_mil.gui.glyphs import MASK_GLYPHS
 from napari_mil.gui.views.inspect_tab import GroupLegend
 from napari_mil.gui.views.widgets import CAUTION, Card, PrimaryButton, column, combo, elided, fill, grey_line, scrolling
 
-START, PAUSE, GO_ON, RESUME = "Start", "Pause", "Go on", "Resume"
-IDLE, RUNNING, PAUSED, STOPPING, INTERRUPTED = "idle", "running", "paused", "stopping", "interrupted"
+IDLE, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "running", "paused", "stopping", "interrupted", "done"
+BUTTON_TEXTS = {IDLE: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
 EMPTY = (
     "Choose a folder with one folder per class; in each, slides, folders of images, or feature files (.h5, .pt, .safetensors). "
     "Or a table labels.csv: slide,label,patient."
@@ -26,7 +26,7 @@ LONGEST_RUN = 10_000
 ADVANCED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "tile_px": ("Tile, px", str, {}, "by the encoder"),
     "mpp": ("Tile, µm/px", str, {}, "by the encoder"),
-    "slide_mpp": ("Slides without µm/px", str, {}, "are left out"),
+    "slide_mpp": ("Slides of no scale", str, {}, "µm/px; else left out"),
     "mask": ("Tissue", str, {"widget_type": "ComboBox", "choices": [("detect", "auto"), ("whole slide", "none")]}, ""),
     "class_balance": (
         "Class balance",
@@ -36,9 +36,9 @@ ADVANCED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     ),
     "validation": ("Validation share", float, {"min": 0.0, "max": 0.5, "step": 0.05}, ""),
     "select": (
-        "Keep the epoch of",
+        "Keep epoch of",
         str,
-        {"widget_type": "ComboBox", "choices": [("least validation loss", "auto"), ("largest validation AUC", "auc"), ("the end", "last")]},
+        {"widget_type": "ComboBox", "choices": [("least validation loss", "auto"), ("largest AUC", "auc"), ("the end", "last")]},
         "",
     ),
     "instance_dropout": ("Instance dropout", float, {"min": 0.0, "max": 0.95, "step": 0.05}, ""),
@@ -87,7 +87,7 @@ class TrainTab(QWidget):
         self.recipe = grey_line()
         self.folds_box = combo()
         self.out_label, self.out_button = elided(""), QPushButton("Change…")
-        self.button, self.cancel_button = PrimaryButton(START), QPushButton("Cancel")
+        self.button, self.cancel_button = PrimaryButton(BUTTON_TEXTS[IDLE]), QPushButton("Cancel")
         self.bar, self.progress_text, self.message = QProgressBar(), grey_line(), QLabel()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
@@ -130,6 +130,9 @@ class TrainTab(QWidget):
             )
             if empty and hasattr(widget.native, "setPlaceholderText"):
                 widget.native.setPlaceholderText(empty)
+            if hasattr(widget.native, "setMinimumContentsLength"):
+                widget.native.setSizeAdjustPolicy(widget.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+                widget.native.setMinimumContentsLength(8)
             widget.native.setAccessibleName(label)
             widgets.append(widget)
         form = Container(widgets=widgets, labels=True)
@@ -156,6 +159,7 @@ class TrainTab(QWidget):
         self._form = form
         self._fold = QCollapsible("Advanced")
         self._fold.addWidget(self._advanced.native)
+        self._summary = grey_line()
         self._method = QWidget()
         self._method.setLayout(column(form, self.recipe, self._fold, _row(QLabel("Run folder"), self.out_label, self.out_button, stretched=1), stretch=False))
         self._method.layout().setContentsMargins(0, 0, 0, 0)
@@ -188,6 +192,7 @@ class TrainTab(QWidget):
                 self._found,
                 self._result,
                 self._method,
+                self._summary,
                 _row(self.button, self.cancel_button, stretched=0),
                 self.bar,
                 self.progress_text,
@@ -304,7 +309,8 @@ class TrainTab(QWidget):
         self.remark.setVisible(bool(remark))
         self.details_button.setVisible(details)
         fill(self.positive_box, [(name, name) for name in positive], positive[-1] if positive else None)
-        self._form.setRowVisible(self.positive_box, bool(positive))
+        for widget in (self.positive_box, self._form.labelForField(self.positive_box)):
+            widget.setVisible(bool(positive))
         for widget in (self._method, self.button, self._watch, self._regions):
             widget.setVisible(trainable)
         self.message.hide()
@@ -331,12 +337,16 @@ class TrainTab(QWidget):
         """Turn the buttons into what can be done now."""
         self._state = state
         busy = state in (RUNNING, PAUSED, STOPPING)
-        self.button.setText({IDLE: START, RUNNING: PAUSE, PAUSED: GO_ON, STOPPING: "Stopping…", INTERRUPTED: RESUME}[state])
+        self.button.setText(BUTTON_TEXTS[state])
         self.button.setEnabled(state != STOPPING)
         self.cancel_button.setText("Start afresh" if state == INTERRUPTED else "Cancel")
         self.cancel_button.setVisible(busy or state == INTERRUPTED)
         self.cancel_button.setEnabled(state != STOPPING)
-        for widget in (self._method, self.folder_button, self.table_button, self.run_button):
+        self._method.setVisible(not busy and state != DONE)
+        self._regions.setVisible(not busy)
+        self._summary.setVisible(busy or state == DONE)
+        self._summary.setText(self._method_in_words())
+        for widget in (self.folder_button, self.table_button, self.run_button):
             widget.setEnabled(not busy)
             widget.setToolTip("Training runs; cancel it to change this. The last checkpoint is kept." if busy else "")
         self.watch_box.setEnabled(not busy)
@@ -382,7 +392,17 @@ class TrainTab(QWidget):
         self.result_line.setText(line)
         self._result.show()
 
+    def _method_in_words(self) -> str:
+        """Return what runs, while the form makes room for how it goes."""
+        boxes = (self.start_box, self.encoder_box, self.aggregator_box, self.strategy_box)
+        words = [box.currentText() for box in boxes if box.currentIndex() > 0 or box is self.aggregator_box]
+        return " · ".join([*words, f"{self.epochs_box.value()} epochs", f"learning rate {self.rate_edit.text()}", f"in {self.out_label.text()}"])
+
     def _on_button(self) -> None:
+        if self._state == DONE:
+            self._result.hide()
+            self.set_state(IDLE)
+            return
         {IDLE: self.start_requested, RUNNING: self.pause_requested, PAUSED: self.go_on_requested, INTERRUPTED: self.resume_requested}[self._state].emit()
 
 
