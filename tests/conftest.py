@@ -6,6 +6,8 @@ from pathlib import Path
 
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-mil-tests-")) / "settings.yaml")  # before any napari import
 os.environ.setdefault("NAPARI_ASYNC", "0")
+# The user's own classifiers and caches stay out of it, also in child processes.
+os.environ.update({f"XDG_{kind}_HOME": tempfile.mkdtemp(prefix=f"napari-mil-tests-{kind}-") for kind in ("CACHE", "DATA", "STATE")})
 
 import numpy as np
 import pytest

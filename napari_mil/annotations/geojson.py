@@ -18,6 +18,7 @@ from shapely.geometry import mapping, shape
 
 from napari_mil.annotations.regions import Annotations, Region, areas
 from napari_mil.errors import AnnotationError
+from napari_mil.files import whole_or_nothing
 
 ELLIPSE_VERTICES = 90
 TILE_KINDS = ("tile", "detection", "cell", "PathTileObject", "PathDetectionObject", "PathCellObject")
@@ -75,12 +76,10 @@ def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> No
         for region in regions
     ]
     content = json.dumps({"type": "FeatureCollection", "features": features}).encode()
-    part = target.with_name(f"{target.name}.part")
     try:
-        part.write_bytes(gzip.compress(content) if target.suffix == ".gz" else content)
-        part.replace(target)
+        with whole_or_nothing(target) as part:
+            part.write_bytes(gzip.compress(content) if target.suffix == ".gz" else content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise AnnotationError(f"{target.name} cannot be written ({error.strerror or error}); choose another folder.") from error
 
 

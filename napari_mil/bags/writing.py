@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_mil.bags.bag import Bag
 from napari_mil.errors import OutputError
+from napari_mil.files import whole_or_nothing
 
 SCHEMA = 1
 
@@ -30,30 +31,27 @@ def write_bag(bag: Bag, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     target = Path(path)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(part, "w") as file:
-            n = len(bag)
-            features = file.create_dataset(
-                "features", data=bag.features, chunks=(min(n, 1024), *bag.features.shape[1:]), maxshape=(None, *bag.features.shape[1:])
-            )
-            features.attrs.update({"name": target.stem, "savetodir": ""})
-            if bag.coords is not None:
-                coords = file.create_dataset("coords", data=bag.coords.astype(np.int64), chunks=(min(n, 8192), 2), maxshape=(None, 2))
-                coords.attrs.update({"name": target.stem, "savetodir": ""})
-                if bag.tile_size0 is not None:
-                    coords.attrs["patch_size_level0"] = np.int64(round(bag.tile_size0))
-                    file.attrs["napari_mil:tile_size0"] = float(bag.tile_size0)
-            if bag.names is not None:
-                file.create_dataset("names", data=[name.encode() for name in bag.names])
-            file.attrs["napari_mil:schema"] = SCHEMA
-            for key in ("encoder", "grid"):
-                if key in bag.provenance:
-                    file.attrs[f"napari_mil:{key}"] = str(bag.provenance[key])
-        with part.open("rb+") as written:
-            os.fsync(written.fileno())
-        part.replace(target)
+        with whole_or_nothing(target) as part, h5py.File(part, "w") as file:
+            _fill(file, bag, target.stem)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputError(f"{target.name} cannot be written to {target.parent} ({error.strerror or error}); make room or choose another folder.") from error
+
+
+def _fill(file: h5py.File, bag: Bag, name: str) -> None:
+    n, shape = len(bag), bag.features.shape[1:]
+    features = file.create_dataset("features", data=bag.features, chunks=(min(n, 1024), *shape), maxshape=(None, *shape))
+    features.attrs.update({"name": name, "savetodir": ""})
+    if bag.coords is not None:
+        coords = file.create_dataset("coords", data=bag.coords.astype(np.int64), chunks=(min(n, 8192), 2), maxshape=(None, 2))
+        coords.attrs.update({"name": name, "savetodir": ""})
+        if bag.tile_size0 is not None:
+            coords.attrs["patch_size_level0"] = np.int64(round(bag.tile_size0))
+            file.attrs["napari_mil:tile_size0"] = float(bag.tile_size0)
+    if bag.names is not None:
+        file.create_dataset("names", data=[each.encode() for each in bag.names])
+    file.attrs["napari_mil:schema"] = SCHEMA
+    for key in ("encoder", "grid"):
+        if key in bag.provenance:
+            file.attrs[f"napari_mil:{key}"] = str(bag.provenance[key])

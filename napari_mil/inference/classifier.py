@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from napari_mil.aggregators import Aggregator, create_aggregator
 from napari_mil.encoders import BackboneEncoder, Encoder, create_encoder
 from napari_mil.errors import ClassifierError, NapariMilError
+from napari_mil.files import whole_or_nothing
 from napari_mil.inference.card import CARD_FILE, NOTES_FILE, TILES, WEIGHTS_FILE, ClassifierCard, find_card
 from napari_mil.networks import BACKBONES, create_backbone
 from napari_mil.settings import Settings
@@ -106,9 +107,8 @@ class Classifier:
 def write_card(card: ClassifierCard, notes: str, folder: Path) -> None:
     """Write what a bundle says about itself, to machines and to people."""
     for name, text in ((NOTES_FILE, notes), (CARD_FILE, json.dumps(card.as_dict(), indent=2, ensure_ascii=False) + "\n")):
-        part = folder / f".partial-{name}"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / name)
+        with whole_or_nothing(folder / name) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def load_classifier(name_or_path: str | Path | ClassifierCard, settings: Settings | None = None) -> Classifier:

@@ -126,12 +126,9 @@ class TrainingConfig(BaseModel):
         """
         return make_config(**{**self.model_dump(), **fields})
 
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the configuration as JSON, as a whole or not at all."""
-        target = Path(path)
-        part = target.with_name(f"{target.name}.part")
-        part.write_text(json.dumps(self.model_dump(), indent=2) + "\n", encoding="utf-8")
-        part.replace(target)
+    def as_json(self) -> str:
+        """Return the text of a configuration file."""
+        return json.dumps(self.model_dump(), indent=2) + "\n"
 
 
 def make_config(**fields: Any) -> TrainingConfig:

@@ -15,6 +15,7 @@ import torch
 from napari_mil.encoders import BackboneEncoder
 from napari_mil.errors import CancelledError, NapariMilError, OutputError, TrainingError
 from napari_mil.events import CancellationToken, ignore
+from napari_mil.files import whole_or_nothing
 from napari_mil.inference.classifier import Classifier
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.fitting import Fitting, Split
@@ -153,12 +154,10 @@ class FoldRunner:
     def _keep(self, task: FoldTask, result: FoldResult) -> FoldResult:
         path = self._file(task)
         if path is not None:
-            part = path.with_name(f".{path.name}.part")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with part.open("wb") as file:
+                with whole_or_nothing(path) as part, part.open("wb") as file:
                     np.savez(file, test=result.test, validation=result.validation, epoch=result.epoch, key=np.array(self._key(task)))
-                part.replace(path)
             except OSError as error:
                 raise OutputError(f"The folds cannot be kept in {path.parent} ({error.strerror or error}); make room, then go on with --resume.") from error
         return result

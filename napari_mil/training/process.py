@@ -75,7 +75,7 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
     CancelledError
         If it was cancelled.
     """
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}  # threads that wait leave the core to the window
     child = subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
     assert child.stdin is not None
     assert child.stdout is not None

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from napari_mil.errors import NapariMilError, OutputError, TrainingError
+from napari_mil.files import whole_or_nothing
 from napari_mil.pickles import load_pickle
 from napari_mil.training.config import TrainingConfig, read_config
 from napari_mil.training.fitting import Row
@@ -90,7 +89,7 @@ class RunFolder:
             If the folder holds a run and nobody asked to go on, or the run has another configuration.
         """
         if not self.started:
-            self.write(CONFIG, json.dumps(config.model_dump(), indent=2) + "\n")
+            self.write(CONFIG, config.as_json())
             return config
         if not resume:
             raise TrainingError(f"{self.path} holds a run already; go on with it by --resume, or choose another folder.")
@@ -151,16 +150,10 @@ class RunFolder:
         (self.path / CHECKPOINT).unlink(missing_ok=True)
 
     def _replace(self, name: str, content: bytes | memoryview) -> None:
-        part = self.path / f".{name}.part"
         try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path / name)
+            with whole_or_nothing(self.path / name) as part:
+                part.write_bytes(content)
         except OSError as error:
-            with suppress(OSError):  # the folder has gone, and the part with it
-                part.unlink(missing_ok=True)
             raise OutputError(
                 f"{name} cannot be written to {self.path} ({error.strerror or error}); make room or put the folder back, then go on with --resume: "
                 "the last checkpoint is whole."

@@ -19,6 +19,7 @@ from napari_mil.encoders import Encoder, create_encoder
 from napari_mil.encoders.backbone import resized
 from napari_mil.errors import NapariMilError, OptionError, OutputError, TrainingError, UnreadableSlideError
 from napari_mil.events import CancellationToken, Fallback, OnEvent, Started, ignore
+from napari_mil.files import whole_or_nothing
 from napari_mil.inference import card as cards
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
@@ -339,12 +340,9 @@ def _rows(bag: np.ndarray) -> np.ndarray:
 
 
 def _save_array(array: np.ndarray, path: Path) -> None:
-    part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with whole_or_nothing(path) as part, part.open("wb") as file:
             np.save(file, array)
-        part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputError(f"Tiles cannot be kept in {path.parent} ({error.strerror or error}); make room there.") from error

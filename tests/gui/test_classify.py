@@ -84,7 +84,7 @@ def slow_encoder(monkeypatch):
         return original(self, tiles)
 
     monkeypatch.setattr(TextureEncoder, "encode", encode)
-    monkeypatch.setattr("napari_mil.inference.pipeline.LARGEST_BATCH", 16)
+    monkeypatch.setattr("napari_mil.inference.embedding.LARGEST_BATCH", 16)
     monkeypatch.setattr("napari_mil.inference.pipeline.PARTIAL_EVERY", 0.0)
     gate.batches = batches
     yield gate

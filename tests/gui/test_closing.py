@@ -11,11 +11,11 @@ import napari
 from qtpy.QtWidgets import QApplication
 
 from napari_mil.encoders.texture import TextureEncoder
-from napari_mil.inference import pipeline
+from napari_mil.inference import embedding
 
 encode = TextureEncoder.encode
 TextureEncoder.encode = lambda self, tiles: (time.sleep(0.05), encode(self, tiles))[1]  # still under way when the window goes
-pipeline.LARGEST_BATCH = 8
+embedding.LARGEST_BATCH = 8
 
 viewer = napari.Viewer()  # plain napari: nothing of our launcher helps
 application = QApplication.instance()

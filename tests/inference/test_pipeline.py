@@ -9,7 +9,7 @@ from napari_mil.bags import Bag, tile_grid, tissue_mask
 from napari_mil.encoders import create_encoder
 from napari_mil.errors import CancelledError, ClassifierError, MissingMppError, NapariMilError, NoTissueError
 from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, Partial, Started
-from napari_mil.inference import pipeline
+from napari_mil.inference import embedding, pipeline
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
 from napari_mil.inference.pipeline import classify, plan_tiles, visiting_order
 
@@ -66,7 +66,7 @@ def test_every_feature_describes_the_very_pixels_its_tile_covers(slide, classifi
 
 def test_events_come_in_order_and_partial_answers_grow(slide, classifier, monkeypatch):
     monkeypatch.setattr(pipeline, "PARTIAL_EVERY", 0.0)
-    monkeypatch.setattr(pipeline, "LARGEST_BATCH", 16)
+    monkeypatch.setattr(embedding, "LARGEST_BATCH", 16)
     events = []
     prediction = classify(slide, classifier, device="cpu", on_event=events.append, focus=(0.0, 0.0))
     assert isinstance(events[0], Started)
@@ -83,7 +83,7 @@ def test_events_come_in_order_and_partial_answers_grow(slide, classifier, monkey
 
 
 def test_cancelling_ends_within_one_batch(slide, classifier, monkeypatch):
-    monkeypatch.setattr(pipeline, "LARGEST_BATCH", 8)
+    monkeypatch.setattr(embedding, "LARGEST_BATCH", 8)
     token, done = CancellationToken(), []
 
     def cancel_after_two(event):

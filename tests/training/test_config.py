@@ -1,0 +1,81 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_mil.aggregators import list_aggregators
+from napari_mil.errors import OptionError
+from napari_mil.training.config import TrainingConfig, make_config, read_config
+from napari_mil.training.optimisation import rate_at
+from napari_mil.training.recipes import RECIPES
+
+
+def test_every_aggregator_has_a_recipe_with_its_source():
+    assert set(RECIPES) == set(list_aggregators())
+    for name in RECIPES:
+        filled = make_config(aggregator=name).with_recipe()
+        assert None not in (filled.epochs, filled.learning_rate, filled.weight_decay, filled.optimiser, filled.schedule, filled.bags_per_step, filled.patience)
+        assert RECIPES[name].source
+
+
+def test_what_is_given_wins_over_the_recipe():
+    assert make_config(aggregator="transmil", epochs=7).with_recipe().epochs == 7
+    assert make_config(aggregator="transmil").with_recipe().optimiser == "radam"
+    assert make_config(aggregator="abmil", strategy="lr-ham").with_recipe().learning_rate == 2e-4
+    assert make_config(aggregator="dsmil-released").betas == (0.5, 0.9)
+
+
+def test_every_field_says_what_it_is():
+    assert all(field.description for field in TrainingConfig.model_fields.values())
+
+
+def test_a_file_holds_the_whole_configuration(tmp_path):
+    config = make_config(aggregator="dsmil", alternate_streams=True, aggregator_options={"lambda_": 0.3}, slide_mpp=0.5)
+    (tmp_path / "config.json").write_text(config.as_json())
+    assert read_config(tmp_path / "config.json") == config
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"learning_rate": "abc"}, "learning_rate"),
+        ({"tile_px": "-3"}, "tile_px"),
+        ({"validation": 1.0}, "validation"),
+        ({"seed": -1}, "seed"),
+        ({"foo": 1}, "foo"),
+        ({"aggregator": "x"}, "no aggregator named"),
+        ({"encoder": "x"}, "no encoder named"),
+        ({"strategy": "ham", "aggregator": "hamil"}, "cannot|needs"),
+        ({"alternate_streams": True}, "two streams"),
+        ({"alternate_streams": True, "aggregator": "dsmil", "strategy": "ham"}, "without a mining strategy"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_in_one_sentence(fields, said):
+    with pytest.raises(OptionError, match=said) as refused:
+        make_config(**fields)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"epochs": "many"}', '{"nonsense": 1}'])
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(OptionError):
+        read_config(tmp_path / "config.json")
+
+
+@given(epochs=st.integers(1, 300), schedule=st.sampled_from(["constant", "cosine", "steps", "inverse"]))
+def test_the_rate_never_rises_and_starts_as_given(epochs, schedule):
+    config = make_config(epochs=epochs, schedule=schedule, learning_rate=0.1).with_recipe()
+    rates = [rate_at(config, epoch, 10) for epoch in range(epochs)]
+    assert rates[0] == (0.1 if schedule != "steps" or epochs > 1 else pytest.approx(0.1))
+    assert all(later <= earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert min(rates) >= 0
+
+
+def test_steps_fall_in_the_middle_as_published():
+    config = make_config(aggregator="dsmil").with_recipe()
+    assert config.epochs == 60
+    assert [rate_at(config, epoch, 1) for epoch in (29, 30)] == pytest.approx([1e-4, 1e-5])
+    assert rate_at(make_config(aggregator="dtfd").with_recipe(), 100, 1) == pytest.approx(2e-5)

@@ -1,0 +1,214 @@
+import numpy as np
+import pytest
+import torch
+
+from napari_mil.errors import TrainingError
+from napari_mil.events import CancellationToken, ignore
+from napari_mil.training.cohort import scan_annotated_folder
+from napari_mil.training.fitting import Fitting, Split, epoch_order, relevance
+from napari_mil.training.network import build, make_plan
+from napari_mil.training.recipes import RECIPES
+from napari_mil.training.store import BagStore, standardisation
+
+CPU = torch.device("cpu")
+SMALL = {"transmil": {"hidden": 64}}
+
+
+@pytest.fixture
+def fit(settings):
+    """Return a function that sets up a fitting of a cohort."""
+
+    def make(cohort, config, split=None, store=None):
+        config = config.with_recipe()
+        store = store or BagStore(cohort, config, settings, ignore, CancellationToken(), None)
+        torch.manual_seed(config.seed)
+        plan = make_plan(config, store, None, ignore)
+        n = len(store)
+        split = split or Split(tuple(k for k in range(n) if k % 4), tuple(range(0, n, 4)))
+        return Fitting(build(config, plan, store, None, ignore), store, split, config, CPU)
+
+    return make
+
+
+def run(fitting, epochs=None):
+    for _ in range(epochs or fitting.epochs):
+        fitting.advance(CancellationToken())
+    return fitting
+
+
+def weights(fitting):
+    return {key: tensor.clone() for key, tensor in fitting.network.state_dict().items()}
+
+
+def same(a, b):
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("aggregator", list(RECIPES))
+def test_every_aggregator_learns_the_planted_signal_or_at_least_trains(cohort, quick, fit, aggregator):
+    fitting = fit(cohort, quick(aggregator=aggregator, aggregator_options=SMALL.get(aggregator, {}), epochs=3, learning_rate=1e-3))
+    before = weights(fitting)
+    run(fitting)
+    assert not same(before, weights(fitting))
+    assert fitting.history[-1]["loss"] < fitting.history[0]["loss"] * 1.05
+    assert all(np.isfinite(row["validation_loss"]) for row in fitting.history)
+
+
+def test_the_planted_signal_is_learnt(cohort, quick, fit):
+    assert run(fit(cohort, quick(epochs=8))).history[-1]["validation_auc"] == 1.0
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_others(cohort, quick, fit):
+    options = {"aggregator_options": {"hidden": 16, "dropout": 0.3}, "strategy": "r-ham", "epochs": 2, "instance_dropout": 0.2}
+    first, again, other = (weights(run(fit(cohort, quick(seed=seed, **options)))) for seed in (3, 3, 4))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"strategy": "lr-ham", "aggregator_options": {"hidden": 16, "dropout": 0.3}},
+        {"aggregator": "dtfd", "aggregator_options": {}},
+        {"aggregator": "clam-sb", "aggregator_options": {}},
+        {"aggregator": "hamil", "aggregator_options": {}},
+        {"aggregator": "dsmil-released", "aggregator_options": {}, "alternate_streams": True, "class_balance": "sampling"},
+        {"aggregator": "transmil", "aggregator_options": {"hidden": 64}},
+        {"optimiser": "sgd", "schedule": "inverse", "instance_dropout": 0.3, "bags_per_step": 3, "clip": 1.0},
+    ],
+)
+def test_going_on_from_a_state_comes_to_the_same_bits(cohort, quick, fit, fields):
+    config = quick(epochs=4, **fields)
+    whole = run(fit(cohort, config))
+    half = run(fit(cohort, config), 2)
+    half.watch(half.store.read(0))  # looking draws nothing that training would miss
+    resumed = fit(cohort, config)
+    resumed.load(half.state())
+    run(resumed, 2)
+    assert same(weights(whole), weights(resumed))
+    assert [{**row, "seconds": 0} for row in whole.history] == [{**row, "seconds": 0} for row in resumed.history]
+
+
+def test_a_step_over_several_bags_is_the_mean_of_their_gradients(cohort, quick, fit):
+    """One step of plain descent over all bags equals the sum of what each bag pulls, divided by their number."""
+    split = Split((0, 1, 12, 13))
+    config = quick(optimiser="sgd", learning_rate=1e-3, weight_decay=0.0, bags_per_step=4, epochs=1, schedule="constant", select="last")
+    together = fit(cohort, config, split)
+    before = weights(together)
+    gradients = {key: torch.zeros_like(tensor) for key, tensor in before.items()}
+    for b in split.training:
+        together.network.zero_grad()
+        together.network(together.bag(b), torch.tensor([float(b >= 12)])).loss.backward()
+        for key, weight in together.network.named_parameters():
+            gradients[key] += weight.grad / 4
+    run(together)
+    momentum = 1 + config.with_recipe().betas[0]  # Nesterov's first step
+    for key, tensor in weights(together).items():
+        assert torch.allclose(tensor, before[key] - 1e-3 * momentum * gradients[key], atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_names_the_bag_and_the_term(cohort, quick, fit):
+    fitting = fit(cohort, quick(learning_rate=1e30, optimiser="sgd", epochs=6))
+    with pytest.raises(TrainingError, match=r"The loss of \w+\.npy is no number in epoch \d+ \(bag nan\).*learning rate"):
+        run(fitting)
+
+
+def test_training_stops_when_validation_no_longer_improves(feature_folder, quick, fit):
+    noise = scan_annotated_folder(feature_folder(n=16, signal=0.0))
+    fitting = fit(noise, quick(epochs=60, patience=3, earliest_stop=5, learning_rate=1e-2))
+    while not fitting.finished:
+        fitting.advance(CancellationToken())
+    assert 5 <= fitting.epoch < 60
+    assert fitting.epoch - fitting.best.epoch >= 3 or fitting.epoch == 5
+    losses = [row["validation_loss"] for row in fitting.history]
+    assert fitting.use_best() == int(np.argmin(losses)) + 1
+    kept = fitting.logits(fitting.split.validation)
+    from napari_mil.training.metrics import negative_log_likelihood
+
+    assert negative_log_likelihood(fitting.store.cohort.targets[list(fitting.split.validation)], kept) == pytest.approx(min(losses))
+
+
+def test_nothing_is_chosen_with_few_bags(feature_folder, quick, fit):
+    few = scan_annotated_folder(feature_folder(n=6))
+    fitting = run(fit(few, quick(epochs=3, patience=1)))
+    assert fitting.selects == "last"
+    assert fitting.use_best() == 3
+
+
+def test_streams_alternate_epoch_by_epoch(cohort, quick, fit):
+    fitting = run(fit(cohort, quick(aggregator="dsmil", aggregator_options={"stream_losses": True}, alternate_streams=True, epochs=3)))
+    named = [{name.removeprefix("loss: ") for name in row if name.startswith("loss: ")} for row in fitting.history]
+    assert named == [{"instance stream"}, {"bag stream"}, {"instance stream"}]
+
+
+def test_the_instance_stream_alone_moves_nothing_of_the_bag_stream(cohort, quick, fit):
+    fitting = fit(cohort, quick(aggregator="dsmil-released", aggregator_options={}, alternate_streams=True, epochs=2, weight_decay=0.0))
+    before = weights(fitting)
+    run(fitting, 1)
+    moved = {key.split(".")[0] for key, tensor in weights(fitting).items() if not torch.equal(tensor, before[key])}
+    assert moved == {"instance_classifier"}
+
+
+def test_mining_reports_its_masks_and_moves_its_teacher(cohort, quick, fit):
+    fitting = fit(cohort, quick(strategy="lr-ham", epochs=2, strategy_options={"momentum": 0.5}))
+    teacher = {key: tensor for key, tensor in weights(fitting).items() if key.startswith("teacher.")}
+    run(fitting)
+    assert 0.3 < fitting.history[0]["mask_ratio"] < 1
+    assert "loss: consistency" in fitting.history[0]
+    assert any(not torch.equal(tensor, weights(fitting)[key]) for key, tensor in teacher.items())
+
+
+def test_rare_classes_weigh_more_or_come_more_often(feature_folder, quick, fit):
+    root = feature_folder(n=20)
+    for path in sorted((root / "malignant").iterdir())[5:]:
+        path.unlink()
+    uneven = scan_annotated_folder(root)
+    split = Split(tuple(range(25)))
+    weighed = fit(uneven, quick(class_balance="weights"), split).class_weights
+    assert weighed[:20].sum() == pytest.approx(weighed[20:].sum())
+    assert weighed.mean() == pytest.approx(1)
+    drawn = np.concatenate([epoch_order(fit(uneven, quick(class_balance="sampling", seed=seed), split), epoch) for seed in range(4) for epoch in range(5)])
+    assert 0.4 < np.mean(drawn >= 20) < 0.6
+    assert fit(uneven, quick(), split).class_weights.tolist() == [1.0] * 25
+
+
+def test_features_are_scaled_by_training_bags_alone(cohort, quick, fit):
+    fitting = fit(cohort, quick(), Split((0, 13), (1, 14)))
+    expected = np.concatenate([fitting.store.read(0), fitting.store.read(13)])
+    assert np.allclose(fitting.mean, expected.mean(0), rtol=1e-5)
+    assert np.allclose(fitting.scale, expected.std(0), rtol=1e-4)
+
+
+def test_scaling_survives_constants_and_takes_maps():
+    mean, scale = standardisation([np.array([[1.0, 5.0], [3.0, 5.0]], np.float32)])
+    assert mean.tolist() == [2.0, 5.0]
+    assert scale.tolist() == [1.0, 1.0]
+    maps = np.random.default_rng(0).normal(3, 2, (4, 5, 6, 7)).astype(np.float32)
+    mean, scale = standardisation([maps[:1], maps[1:]])
+    assert np.allclose(mean, maps.mean((0, 2, 3)), atol=1e-5)
+    assert np.allclose(scale, maps.std((0, 2, 3)), atol=1e-5)
+
+
+def test_bags_that_do_not_fit_are_read_at_every_visit(cohort, quick, fit):
+    small, large = fit(cohort, quick(memory_gb=1e-9, epochs=2)), fit(cohort, quick(epochs=2))
+    assert not small.store.in_memory
+    assert large.store.in_memory
+    assert same(weights(run(small)), weights(run(large)))
+    assert not small.store._held
+
+
+def test_relevance_is_a_value_per_instance_between_0_and_1(cohort, quick, fit):
+    for aggregator in RECIPES:
+        fitting = fit(cohort, quick(aggregator=aggregator, aggregator_options={}))
+        bag = fitting.bag(0)
+        with torch.no_grad():
+            values, what = relevance(fitting.network.eval()(bag))
+        if len(values):
+            assert values.shape == (len(bag),)
+            assert values.min() >= 0
+            assert values.max() <= 1
+            assert what in ("score", "attention", "similarity")
+        else:
+            assert aggregator in ("embedding-max", "embedding-mean", "mi-net", "mi-net-ds", "mi-net-rc", "mvcnn", "spoc", "ramil", "gnn-mil", "deepmiml"), (
+                aggregator
+            )

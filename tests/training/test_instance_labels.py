@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import shapely
+
+from napari_mil.annotations import Region, write_geojson
+from napari_mil.events import CancellationToken, ignore
+from napari_mil.training.cohort import scan_annotated_folder
+from napari_mil.training.instance_labels import instance_targets
+from napari_mil.training.store import BagStore
+
+COORDS = np.array([[0, 0], [100, 0], [200, 0]])
+TWO = ("normal", "tumour")
+
+
+def box(k, name):
+    """Covers tile k."""
+    return Region(shapely.box(100 * k, 0, 100 * k + 100, 100), name)
+
+
+def targets(regions, labels, classes=TWO, multi_label=False):
+    return instance_targets(regions, labels, classes, multi_label, COORDS, 100.0)
+
+
+def test_every_tile_of_a_negative_slide_is_negative():
+    assert targets(None, ("normal",)).tolist() == [0, 0, 0]
+
+
+def test_a_positive_slide_without_regions_says_nothing():
+    assert targets(None, ("tumour",)) is None
+    assert targets((), ("tumour",)) is None
+
+
+def test_tiles_outside_the_regions_of_a_positive_slide_are_negative():
+    assert targets((box(1, "Tumour"),), ("tumour",)).tolist() == [0, 1, 0]
+    assert targets((box(1, None),), ("tumour",)).tolist() == [0, 1, 0], "a region without a class belongs to the slide's"
+    assert targets((box(1, "tumour: necrotic"),), ("tumour",)).tolist() == [0, 1, 0]
+
+
+def test_ignored_regions_are_unknown():
+    found = targets((box(1, "tumour"), box(2, "Ignore*")), ("tumour",))
+    assert found[:2].tolist() == [0, 1]
+    assert np.isnan(found[2])
+
+
+def test_half_a_tile_decides():
+    half = Region(shapely.box(100, 0, 150, 100), "tumour")
+    less = Region(shapely.box(100, 0, 149, 100), "tumour")
+    assert targets((half,), ("tumour",)).tolist() == [0, 1, 0]
+    assert targets((less,), ("tumour",)).tolist() == [0, 0, 0]
+
+
+def test_of_more_classes_what_is_outside_is_unknown():
+    found = targets((box(0, "b"), box(2, "c")), ("b",), ("a", "b", "c"))
+    assert found.tolist() == [1, -1, 2]
+
+
+def test_independent_labels_are_known_where_they_have_regions():
+    found = targets((box(0, "b"),), ("a", "b"), ("a", "b", "c"), multi_label=True)
+    assert np.isnan(found[:, [0, 2]]).all()
+    assert found[:, 1].tolist() == [1, 0, 0]
+
+
+def test_regions_beside_a_slide_reach_its_tiles(tmp_path, noise, quick, settings):
+    """Two slides; the annotated one has its tissue's left half marked, and tiles know it."""
+    from tests.conftest import write_pyramid
+
+    for label in TWO:
+        (tmp_path / "data" / label).mkdir(parents=True)
+        write_pyramid(tmp_path / "data" / label / f"{label}.tiff", noise[:256, :256])
+    write_geojson([Region(shapely.box(0, 0, 128, 256), "tumour")], tmp_path / "data" / "tumour" / "tumour.geojson")
+    cohort = scan_annotated_folder(tmp_path / "data")
+    assert [bag.annotations is not None for bag in cohort.bags] == [False, True]
+    store = BagStore(cohort, quick(tile_px=64, mpp=0.5, mask="none"), settings, ignore, CancellationToken(), None)
+    assert store.targets_of_instances(0).tolist() == [0] * 16
+    assert store.targets_of_instances(1).reshape(4, 4).tolist() == [[1, 1, 0, 0]] * 4
+
+
+@pytest.mark.parametrize("aggregator", ["dsmil", "dsmil-released", "mi-net-instance", "single-instance"])
+def test_unknown_instances_do_not_enter_the_loss(aggregator):
+    import torch
+
+    from napari_mil.aggregators import create_aggregator
+
+    torch.manual_seed(0)
+    network = create_aggregator(aggregator, 4, 1).eval()
+    bag = torch.randn(6, 4)
+    known = torch.tensor([1.0, 0.0, float("nan"), float("nan"), 0.0, 1.0])
+    target = torch.tensor([1.0])
+    logits = network(bag).instance_logits[:, 0]
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits[[0, 1, 4, 5]], known[[0, 1, 4, 5]])
+    assert torch.allclose(network(bag, target, known).losses["instances"], expected)
+    nothing = network(bag, target, torch.full((6,), float("nan"))).losses["instances"]
+    assert nothing == 0

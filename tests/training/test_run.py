@@ -1,0 +1,248 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from napari_mil import classify, load_classifier
+from napari_mil.errors import CancelledError, OptionError, OutputError, TrainingError
+from napari_mil.events import CancellationToken, EpochEnded, Fallback, Started, Watching
+from napari_mil.inference.card import list_classifiers
+from napari_mil.training.cohort import scan_annotated_folder
+from napari_mil.training.run import train
+from napari_mil.training.run_folder import RunFolder
+
+SCRAMBLED = {"strategy": "lr-ham", "aggregator_options": {"hidden": 16, "dropout": 0.3}, "instance_dropout": 0.2, "epochs": 5}
+
+
+def weights(run):
+    return (run / "classifier" / "weights.safetensors").read_bytes()
+
+
+def cancelling(at):
+    """A token and a listener that sets it after so many epochs."""
+    token = CancellationToken()
+
+    def listen(event):
+        if isinstance(event, EpochEnded) and event.epoch >= at:
+            token.cancel()
+
+    return {"cancel": token, "on_event": listen}
+
+
+def test_a_run_leaves_what_was_promised(cohort, quick, settings, tmp_path):
+    events = []
+    result = train(cohort, quick(epochs=6), out=tmp_path / "run", on_event=events.append, settings=settings)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.name != ".lock") == ["classifier", "cohort.json", "config.json", "history.csv"]
+    assert len(list((tmp_path / "run").rglob("weights.safetensors"))) == 1
+    assert (tmp_path / "run" / "history.csv").read_text().count("\n") == 7
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2, 3, 4, 5, 6]
+    assert [event.what for event in events if isinstance(event, Started)] == ["bags", "epochs"]
+    classifier = load_classifier(result.classifier)
+    hits = [classify(bag.path, classifier, device="cpu").label == bag.label for bag in cohort.bags]
+    assert np.mean(hits) > 0.9
+    assert classifier.card.name == "run"
+    assert "optimistic" in classifier.card.evaluation["headline"]
+    assert "Recipe" in classifier.card.notes
+
+
+def test_a_bundle_says_nothing_of_names_paths_and_patients(feature_folder, quick, settings, tmp_path):
+    root = feature_folder(name="secret-hospital")
+    (root / "labels.csv").write_text(
+        "slide,label,patient\n" + "".join(f"{p.parent.name}/{p.name},{p.parent.name},Jane-{k}\n" for k, p in enumerate(sorted(root.glob("*/*.npy"))))
+    )
+    result = train(scan_annotated_folder(root), quick(epochs=1), out=tmp_path / "run", settings=settings)
+    text = "".join(path.read_text() for path in result.classifier.iterdir() if path.suffix in (".json", ".md"))
+    assert not any(word in text for word in ("secret", "Jane", "benign_00", str(tmp_path)))
+
+
+@pytest.mark.parametrize("fields", [{}, SCRAMBLED])
+def test_a_run_that_was_cancelled_goes_on_to_the_same_bits(cohort, quick, settings, tmp_path, fields):
+    config = quick(**{"epochs": 5, **fields})
+    train(cohort, config, out=tmp_path / "whole", settings=settings)
+    for epoch in (1, 3):
+        with pytest.raises(CancelledError):
+            train(cohort, config, out=tmp_path / "cut", resume=True, settings=settings, **cancelling(epoch))
+        assert (tmp_path / "cut" / "history.csv").read_text().count("\n") == epoch + 1
+    train(cohort, config, out=tmp_path / "cut", resume=True, settings=settings)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "cut")
+
+
+def test_resuming_a_finished_run_does_nothing(cohort, quick, settings, tmp_path):
+    train(cohort, quick(), out=tmp_path / "run", settings=settings)
+    before = weights(tmp_path / "run")
+    again = train(cohort, quick(), out=tmp_path / "run", resume=True, settings=settings, on_event=lambda event: pytest.fail(str(event)))
+    assert again.already_done
+    assert weights(tmp_path / "run") == before
+
+
+def test_a_run_is_not_overwritten_and_not_continued_otherwise(cohort, feature_folder, quick, settings, tmp_path):
+    with pytest.raises(CancelledError):
+        train(cohort, quick(), out=tmp_path / "run", settings=settings, **cancelling(1))
+    checkpoint = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    with pytest.raises(TrainingError, match="holds a run already.*--resume"):
+        train(cohort, quick(), out=tmp_path / "run", settings=settings)
+    with pytest.raises(TrainingError, match="started with epochs 4, now 9"):
+        train(cohort, quick(epochs=9), out=tmp_path / "run", resume=True, settings=settings)
+    other = scan_annotated_folder(feature_folder(n=13, name="other"))
+    with pytest.raises(TrainingError, match="bags changed since"):
+        train(other, quick(), out=tmp_path / "run", resume=True, settings=settings)
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == checkpoint
+
+
+def test_a_second_run_in_the_same_folder_is_held_off(cohort, quick, settings, tmp_path):
+    (tmp_path / "run").mkdir()
+    holder = "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", holder, str(tmp_path / "run" / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(TrainingError, match="Another run is at work"):
+            train(cohort, quick(), out=tmp_path / "run", settings=settings)
+        other.kill()
+    train(cohort, quick(epochs=1), out=tmp_path / "run", settings=settings)  # the lock died with its holder
+    assert not FileLock(tmp_path / "run" / ".lock").is_locked
+
+
+def test_a_full_disk_is_said_and_the_last_checkpoint_stays(cohort, quick, settings, tmp_path, monkeypatch):
+    train(cohort, quick(epochs=5), out=tmp_path / "whole", settings=settings)
+    written = []
+    fsync = os.fsync
+
+    def full_after(descriptor):
+        written.append(descriptor)
+        if len(written) > 7:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full_after)
+    with pytest.raises(OutputError, match="No space left on device.*--resume"):
+        train(cohort, quick(epochs=5), out=tmp_path / "run", settings=settings)
+    monkeypatch.undo()
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.endswith(".part")]
+    assert RunFolder(tmp_path / "run").load()["fitting"]["epoch"] >= 1
+    train(cohort, quick(epochs=5), out=tmp_path / "run", resume=True, settings=settings)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "run")
+
+
+def test_a_data_folder_that_vanished_is_named_and_the_checkpoint_stays(feature_folder, quick, settings, tmp_path):
+    root = feature_folder()
+    cohort = scan_annotated_folder(root)
+    with pytest.raises(CancelledError):
+        train(cohort, quick(), out=tmp_path / "run", settings=settings, **cancelling(1))
+    root.rename(tmp_path / "elsewhere")
+    with pytest.raises(TrainingError, match="not there any more"):
+        train(cohort, quick(), out=tmp_path / "run", resume=True, settings=settings)
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+    (tmp_path / "elsewhere").rename(root)
+    train(cohort, quick(), out=tmp_path / "run", resume=True, settings=settings)
+
+
+def test_a_damaged_checkpoint_is_named(cohort, quick, settings, tmp_path):
+    with pytest.raises(CancelledError):
+        train(cohort, quick(), out=tmp_path / "run", settings=settings, **cancelling(1))
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"nothing")
+    with pytest.raises(TrainingError, match="checkpoint of run cannot be read"):
+        train(cohort, quick(), out=tmp_path / "run", resume=True, settings=settings)
+
+
+def test_fine_tuning_starts_from_a_classifier(slide_cohort, quick, settings, tmp_path):
+    """A shipped classifier gives encoder, tiling, scaling and weights; new classes get a fresh output."""
+    config = quick(start_from="breast-malignancy", aggregator="gated-abmil", aggregator_options={}, epochs=1, slide_mpp=0.25, mask="none")
+    said = []
+    result = train(slide_cohort, config, out=tmp_path / "run", settings=settings, on_event=said.append)
+    shipped, ours = load_classifier("breast-malignancy"), load_classifier(result.classifier)
+    assert (ours.card.tile_px, ours.card.mpp, ours.card.encoder) == (shipped.card.tile_px, shipped.card.mpp, shipped.card.encoder)
+    assert np.array_equal(ours.mean.numpy(), shipped.mean.numpy())
+    assert ours.card.training["started from"]["name"] == "breast-malignancy"
+    assert ours.card.licence == shipped.card.licence
+    with pytest.raises(OptionError, match="leave the aggregator out"):
+        train(slide_cohort, config.changed(aggregator="dsmil"), out=tmp_path / "other", settings=settings)
+
+
+def test_three_classes_start_from_two(feature_folder, quick, settings, tmp_path):
+    first = train(scan_annotated_folder(feature_folder()), quick(epochs=1), out=tmp_path / "two", settings=settings)
+    three = scan_annotated_folder(feature_folder(classes=("a", "b", "c"), name="three"))
+    said = []
+    result = train(three, quick(start_from=str(first.classifier), epochs=6), out=tmp_path / "three", settings=settings, on_event=said.append)
+    assert any("classifier start fresh" in event.message for event in said if isinstance(event, Fallback))
+    card = load_classifier(result.classifier).card
+    assert card.link == "softmax"
+    assert card.classes == ("a", "b", "c")
+
+
+def test_independent_labels_are_learnt(multi_label_folder, quick, settings, tmp_path):
+    cohort = scan_annotated_folder(multi_label_folder)
+    result = train(cohort, quick(epochs=15), out=tmp_path / "run", settings=settings)
+    classifier = load_classifier(result.classifier)
+    assert classifier.card.link == "multi-label"
+    right = [set(classify(bag.path, classifier, device="cpu").labels) == set(bag.labels) for bag in cohort.bags]
+    assert np.mean(right) > 0.7
+    assert "auc_macro" in classifier.card.evaluation["validation, optimistic"]
+
+
+def test_a_split_in_the_table_is_kept_and_its_test_part_looked_at_once(feature_folder, quick, settings, tmp_path):
+    root = feature_folder()
+    paths = sorted(root.glob("*/*.npy"))
+    splits = ["train", "train", "val", "test"]
+    (root / "labels.csv").write_text("slide,label,split\n" + "".join(f"{p.relative_to(root)},{p.parent.name},{splits[k % 4]}\n" for k, p in enumerate(paths)))
+    result = train(scan_annotated_folder(root), quick(), out=tmp_path / "run", settings=settings)
+    card = load_classifier(result.classifier).card
+    assert card.training["split"] == {"training": 12, "validation": 6, "test": 6}
+    assert "held-out" in card.evaluation["headline"]
+
+
+@pytest.fixture
+def slide_cohort(tmp_path, slide):
+    """Regions of a real slide, two classes by where they lie."""
+    from tests.conftest import write_pyramid
+
+    for k in range(8):
+        folder = tmp_path / "slides" / ("left", "right")[k % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = slide.read_region((400 + 700 * (k % 2), 300 + 260 * (k // 2)), 0, (256, 256))
+        write_pyramid(folder / f"region{k}.tiff", pixels, mpp=None)
+    return scan_annotated_folder(tmp_path / "slides")
+
+
+def test_slides_are_encoded_once_and_watched(slide_cohort, quick, settings, tmp_path, monkeypatch):
+    events = []
+    config = quick(slide_mpp=0.5, mpp=0.5, tile_px=64, mask="none", strategy="lr-ham", epochs=2)
+    watched = slide_cohort.bags[0].path
+    train(slide_cohort, config, out=tmp_path / "run", settings=settings, on_event=events.append, watch=watched)
+    (watching,) = [event for event in events if isinstance(event, Watching)]
+    assert len(watching.grid) == 16
+    epochs = [event.watched for event in events if isinstance(event, EpochEnded)]
+    assert all(each.values.shape == (16,) for each in epochs)
+    assert set(epochs[0].masks) == {"high", "low", "random"}
+    plain = train(slide_cohort, config, out=tmp_path / "unwatched", settings=settings)
+    assert weights(tmp_path / "run") == weights(tmp_path / "unwatched"), "looking changes nothing"
+    card = load_classifier(plain.classifier).card
+    assert card.mpp_assumed
+    monkeypatch.setattr("napari_mil.training.store.embed_tiles", lambda *_, **__: pytest.fail("encoded again"))
+    train(slide_cohort, config, out=tmp_path / "third", settings=settings)
+
+
+def test_slides_that_cannot_be_tiled_are_left_out_and_said(slide_cohort, quick, settings, tmp_path):
+    with pytest.raises(TrainingError, match="No bag of slides can be used.*no resolution"):
+        train(slide_cohort, quick(), out=tmp_path / "none", settings=settings)
+
+
+def test_the_result_is_listed_once_it_is_among_the_users_own(cohort, quick, settings, tmp_path):
+    train(cohort, quick(epochs=1), out=settings.user_folder / "classifiers" / "mine", settings=settings)
+    assert "mine" not in list_classifiers(settings), "a run is no bundle"
+    result = train(cohort, quick(epochs=1), out=tmp_path / "run", settings=settings)
+    result.classifier.rename(settings.user_folder / "classifiers" / "named")
+    assert "named" in list_classifiers(settings)
+
+
+def test_what_the_run_did_can_be_repeated_from_its_file(cohort, quick, settings, tmp_path):
+    from napari_mil.training.config import read_config
+
+    train(cohort, quick(epochs=2), out=tmp_path / "run", settings=settings)
+    again = read_config(tmp_path / "run" / "config.json")
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["cohort"] == str(cohort.root)
+    train(scan_annotated_folder(again.cohort), again, out=tmp_path / "again", settings=settings)
+    assert weights(tmp_path / "run") == weights(tmp_path / "again")
