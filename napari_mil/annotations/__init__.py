@@ -1,7 +1,7 @@
 """Regions that people drew on slides: reading, writing, and what they say about tiles (no torch, no Qt)."""
 
 from napari_mil.annotations.geojson import write_geojson
-from napari_mil.annotations.reading import find_annotations, read_annotations
+from napari_mil.annotations.reading import DRAWN, find_annotations, read_annotations
 from napari_mil.annotations.regions import Annotations, Region, tile_cover
 
-__all__ = ["Annotations", "Region", "find_annotations", "read_annotations", "tile_cover", "write_geojson"]
+__all__ = ["DRAWN", "Annotations", "Region", "find_annotations", "read_annotations", "tile_cover", "write_geojson"]

@@ -53,7 +53,7 @@ def read_geojson(path: Path) -> Annotations:
         if area is None:
             left_out["points, lines or empty shapes"] += 1
         else:
-            regions.append(Region(area, _class_of(properties)))
+            regions.append(Region(area, _class_of(properties), str(properties.get("name") or "")))
     return Annotations(tuple(regions), tuple(f"{path.name}: {count} {what} left out." for what, count in left_out.items()))
 
 
@@ -71,7 +71,11 @@ def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> No
             "type": "Feature",
             "id": str(uuid.uuid4()),
             "geometry": mapping(region.area),
-            "properties": {"objectType": "annotation", **({"classification": {"name": region.name, "color": [200, 0, 0]}} if region.name else {})},
+            "properties": {
+                "objectType": "annotation",
+                **({"name": region.drawn_in} if region.drawn_in else {}),
+                **({"classification": {"name": region.name, "color": [200, 0, 0]}} if region.name else {}),
+            },
         }
         for region in regions
     ]

@@ -12,17 +12,16 @@ from napari_mil.errors import AnnotationError
 
 ENDINGS = (".geojson", ".geojson.gz", ".json", ".json.gz", ".xml")
 FOLDER = "annotations"
+DRAWN = ".regions.geojson"
+"""Ending of the file of regions drawn in our window; files of other programs are never written to."""
 
 
-def find_annotations(slide: Path) -> Path | None:
-    """Return the annotation file of a slide: of the same name beside it or in a folder ``annotations`` there, or None."""
-    for folder in (slide.parent, slide.parent / FOLDER):
-        for stem in dict.fromkeys((slide.stem, slide.name)):
-            for ending in ENDINGS:
-                path = folder / f"{stem}{ending}"
-                if path.is_file():
-                    return path
-    return None
+def find_annotations(slide: Path) -> tuple[Path, ...]:
+    """Return the annotation files of a slide: of the same name, beside it or in a folder ``annotations`` there; all of them count."""
+    stems = dict.fromkeys((slide.stem, slide.name))
+    names = [f"{stem}{ending}" for stem in stems for ending in (DRAWN, *ENDINGS)]
+    paths = [folder / name for folder in (slide.parent, slide.parent / FOLDER) for name in names]
+    return tuple(path for path in paths if path.is_file())
 
 
 def read_annotations(path: str | os.PathLike[str], origin: tuple[float, float] = (0.0, 0.0)) -> Annotations:

@@ -23,6 +23,8 @@ class Region:
     """Polygon or multipolygon in level-0 pixels, (x, y) from the corner of the full canvas; valid, not empty."""
     name: str | None
     """Its class; None where the file names none."""
+    drawn_in: str = ""
+    """What it was drawn in, where that is known: a layer of the window, say."""
 
     @property
     def ignored(self) -> bool:
@@ -40,7 +42,7 @@ class Annotations:
 
     def moved(self, x: float, y: float) -> Annotations:
         """Return the same regions moved by so many level-0 pixels."""
-        return self if x == y == 0 else replace(self, regions=tuple(Region(translate(region.area, x, y), region.name) for region in self.regions))
+        return self if x == y == 0 else replace(self, regions=tuple(replace(region, area=translate(region.area, x, y)) for region in self.regions))
 
 
 def areas(geometry: Geometry) -> Geometry | None:

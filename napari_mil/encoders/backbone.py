@@ -48,7 +48,7 @@ class BackboneEncoder(Encoder):
         parts = []
         with torch.inference_mode():
             for start in range(0, len(images), IMAGES_AT_ONCE):
-                batch = torch.from_numpy(images[start : start + IMAGES_AT_ONCE]).to(self.device)
+                batch = torch.tensor(images[start : start + IMAGES_AT_ONCE]).to(self.device)
                 parts.append(self.network(as_input(batch, BACKBONES[self.name].channels)).cpu().numpy())
         return np.concatenate(parts)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import napari.viewer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QStackedLayout, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QMainWindow, QStackedLayout, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers.classification import ClassificationController
@@ -115,7 +115,8 @@ class Workbench(QWidget):
         """End everything when napari takes the dock out of its window for good, and the jobs when the window itself goes."""
         if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.shut_down()
-        elif event is not None and event.type() == QEvent.Type.Hide and not self.window().isVisible():
+        elif event is not None and event.type() == QEvent.Type.Hide and isinstance(self.window(), QMainWindow) and not self.window().isVisible():
+            self.training.let_go()  # a dock that floats hides for a moment too, and is no main window
             self.jobs.close()
         return bool(super().event(event))
 

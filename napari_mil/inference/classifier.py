@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from napari_mil.aggregators import Aggregator, create_aggregator
 from napari_mil.encoders import BackboneEncoder, Encoder, create_encoder
-from napari_mil.errors import ClassifierError, NapariMilError
+from napari_mil.errors import ClassifierError, NapariMilError, OutputError
 from napari_mil.files import whole_or_nothing
 from napari_mil.inference.card import CARD_FILE, NOTES_FILE, TILES, WEIGHTS_FILE, ClassifierCard, find_card
 from napari_mil.networks import BACKBONES, create_backbone
@@ -92,16 +92,26 @@ class Classifier:
         return (values - self.mean.reshape(shape)) / self.scale.reshape(shape)
 
     def save(self, folder: str | os.PathLike[str], notes: str) -> None:
-        """Write the bundle: ``classifier.json``, ``weights.safetensors``, ``card.md`` (the given text); whole or not at all."""
+        """Write the bundle: ``classifier.json``, ``weights.safetensors``, ``card.md`` (the given text); whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
         target = Path(folder)
         part = target.with_name(f".partial-{target.name}")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        save_file(self.tensors(), part / WEIGHTS_FILE)
-        write_card(self.card, notes, part)
-        if target.exists():
-            shutil.rmtree(target)
-        part.replace(target)
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+            save_file(self.tensors(), part / WEIGHTS_FILE)
+            write_card(self.card, notes, part)
+            if target.exists():
+                shutil.rmtree(target)
+            part.replace(target)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise OutputError(f"The classifier cannot be written to {target.parent} ({error}); make room or choose another folder.") from error
 
 
 def write_card(card: ClassifierCard, notes: str, folder: Path) -> None:

@@ -12,7 +12,7 @@ from napari_mil.encoders.backbone import weights_fingerprint
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.classifier import Classifier
 from napari_mil.training.cohort import Cohort
-from napari_mil.training.config import TrainingConfig
+from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Fitting
 from napari_mil.training.metrics import best_threshold, calibration_error, figures, fit_temperature
 from napari_mil.training.network import Plan, kept
@@ -32,7 +32,7 @@ def make_classifier(name: str, config: TrainingConfig, plan: Plan, fitting: Fitt
     """Make a bundle of the network as it is now."""
     store, cohort = fitting.store, fitting.store.cohort
     aggregator, own_backbone = kept(fitting.network)
-    network = own_backbone if own_backbone is not None else backbone
+    network = own_backbone.network if own_backbone is not None else backbone
     instances = store.instances
     encoder: dict[str, Any] | None = None
     if network is not None:
@@ -61,8 +61,8 @@ def make_classifier(name: str, config: TrainingConfig, plan: Plan, fitting: Fitt
         evaluation=_on_validation(fitting, chosen),
     )
     mean, scale = torch.from_numpy(fitting.mean), torch.from_numpy(fitting.scale)
-    if network is not None and own_backbone is not None:
-        mean, scale = torch.zeros(aggregator.in_dim), torch.ones(aggregator.in_dim)
+    if own_backbone is not None:
+        mean, scale = own_backbone.mean.cpu(), own_backbone.scale.cpu()
     return Classifier(card, aggregator.cpu().eval(), mean, scale, None if network is None else network.cpu().eval())
 
 
@@ -74,7 +74,7 @@ def calibrate(config: TrainingConfig, fitting: Fitting) -> dict[str, float]:
     targets, logits = fitting.store.cohort.targets[list(bags)], fitting.logits(bags)
     temperature = round(fit_temperature(targets, logits, cautious=True), 3)
     threshold = best_threshold(targets, logits[:, 0] / temperature) if config.threshold == "validation" and logits.shape[1] == 1 else 0.5
-    return {"temperature": temperature, "threshold": round(threshold, 4)}
+    return {"temperature": temperature, "threshold": threshold}
 
 
 def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, Any]:
@@ -124,9 +124,9 @@ def _title(cohort: Cohort) -> str:
 def _provenance(config: TrainingConfig, plan: Plan, fitting: Fitting, epoch: int, start: Classifier | None) -> dict[str, Any]:
     """Return counts and settings: no name, no path, no patient."""
     cohort, split = fitting.store.cohort, fitting.split
-    left_out = ("cohort", "start_from", "threads", "memory_gb", "device")
     return {
         "bags": len(cohort.bags),
+        "cohort fingerprint": cohort.fingerprint,
         "patients": cohort.n_patients,
         "bags of each class": cohort.counts,
         "instances": int(sum(fitting.store.sizes)),
@@ -138,7 +138,7 @@ def _provenance(config: TrainingConfig, plan: Plan, fitting: Fitting, epoch: int
         "recipe": recipe_of(config.aggregator, config.strategy).source,
         "embedding": plan.embedding,
         "started from": None if start is None else {"name": start.card.name if start.card.shipped else "another classifier", "fingerprint": start.fingerprint},
-        "settings": {name: value for name, value in config.model_dump().items() if name not in left_out},
+        "settings": {name: value for name, value in config.model_dump().items() if name not in MACHINE_FIELDS},
         "torch": torch.__version__,
     }
 

@@ -9,6 +9,8 @@ root/labels.csv                          slide,label[,patient][,split]; several 
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import os
 import re
 from collections import Counter, defaultdict
@@ -56,15 +58,17 @@ class CohortBag:
     label: str | tuple[str, ...]
     """Its class; the classes it has where bags have several, possibly none."""
     patient: str
-    """What must not be split between training and test; the bag's own name where nothing else is known."""
+    """What must not be split between training and test; the bag itself where nothing else is known."""
     n: int | None
     """Number of instances; None for slides, whose tiles depend on the configuration."""
     kind: str
     """``slides``, ``image folders`` or ``feature files``."""
     split: str | None = None
     """``train``, ``validation`` or ``test`` where the table says so."""
-    annotations: Path | None = None
-    """File of regions beside a slide."""
+    annotations: tuple[Path, ...] = ()
+    """Files of regions beside a slide."""
+    mpp: float | None = None
+    """Micrometres per level-0 pixel of a slide that says it."""
     content: str = ""
     """Id of the content: equal for copies."""
 
@@ -87,9 +91,17 @@ class Cohort:
     warnings: tuple[tuple[Path, str], ...] = ()
     """What is used although it is odd."""
     multi_label: bool = False
+    source: Path | None = None
+    """What was looked at: the folder, or a table in it."""
 
     def __len__(self) -> int:
         return len(self.bags)
+
+    @property
+    def fingerprint(self) -> str:
+        """Id of contents and labels, whatever their order: 32 hexadecimal digits that name nobody."""
+        facts = sorted((bag.content, bag.labels) for bag in self.bags)
+        return hashlib.sha256(repr((self.classes, facts)).encode()).hexdigest()[:32]
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -101,6 +113,11 @@ class Cohort:
         """Bags of each class."""
         found = Counter(label for bag in self.bags for label in bag.labels)
         return {name: found[name] for name in self.classes}
+
+    @property
+    def without_scale(self) -> int:
+        """Slides that do not say how large their pixels are."""
+        return sum(bag.kind == SLIDES and bag.mpp is None for bag in self.bags)
 
     @property
     def n_patients(self) -> int:
@@ -230,13 +247,13 @@ def scan_annotated_folder(root: str | os.PathLike[str], on_bag: Callable[[int, i
     classes = _in_order({label for bag in bags for label in bag.labels}, several)
     warnings += _twins(bags)
     warnings += _conflicts(bags, several)
-    return Cohort(folder, classes, tuple(bags), tuple(skipped), tuple(warnings), several)
+    return Cohort(folder, classes, tuple(bags), tuple(skipped), tuple(warnings), several, given)
 
 
 def patient_of(path: Path) -> str:
-    """Return the patient in a TCGA barcode, otherwise the bag's own name."""
+    """Return the patient in a TCGA barcode; otherwise each bag has its own, named after its folder and itself."""
     barcode = BARCODE.match(path.name.upper())
-    return barcode[0] if barcode else stem(path)
+    return barcode[0] if barcode else f"{path.parent.name}/{stem(path)}"
 
 
 def stem(path: Path) -> str:
@@ -263,13 +280,17 @@ def _from_folders(root: Path, skipped: list[tuple[Path, str]]) -> Iterator[_Entr
             if folder.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *EITHER_WAY):
                 skipped.append((folder, f"It lies beside the folders of the classes; move it into one, or list it in a {TABLE}."))
             continue
+        found = False
         for path in sorted(folder.iterdir()):
             if path.name.startswith(".") or (path.is_dir() and path.name == ANNOTATION_FOLDER) or path.name.endswith(".part") or _is_companion(path):
                 continue
             if path.is_file() and path.suffix.lower() not in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS):
                 skipped.append((path, "It is neither a slide, nor a picture, nor a feature file."))
             else:
+                found = True
                 yield _Entry(path, (folder.name,))
+        if not found:
+            skipped.append((folder, "The folder of this class holds no bag."))
 
 
 def _is_companion(path: Path) -> bool:
@@ -322,7 +343,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
         with table.open(newline="", encoding="utf-8-sig") as file:
             text = file.read()
         header = text.split("\n", 1)[0]
-        reader = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in header and "," not in header else ",")
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in header and "," not in header else ",")
         there = {name.strip().lower(): name for name in reader.fieldnames or () if name}
         chosen = {ours: next((there[name] for name in names if name in there), None) for ours, names in COLUMNS.items()}
         missing = [name for name in ("slide", "label") if chosen[name] is None]
@@ -349,8 +370,11 @@ def _resolve(folder: Path, name: str, stems: Mapping[str, list[Path]]) -> Path |
     path = folder / name
     if not Path(name).is_absolute() and not Path(os.path.normpath(path)).is_relative_to(folder):
         return f"It lies outside the folder of {TABLE}; give an absolute path, or move it."
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except OSError as error:
+        return f"No file can have this name ({error.strerror or error})."
     candidates = stems.get(name, [])
     if len(candidates) == 1:
         return candidates[0]
@@ -362,7 +386,8 @@ def _resolve(folder: Path, name: str, stems: Mapping[str, list[Path]]) -> Path |
 def _look_at(entry: _Entry, several: bool) -> CohortBag:
     """Open a bag far enough to know that it can be used."""
     path = entry.path
-    annotations = None
+    annotations: tuple[Path, ...] = ()
+    mpp = None
     if path.is_dir() and image_files(path):
         images = open_image_bag(path)
         n, kind, content = len(images), IMAGES, images.fingerprint
@@ -372,10 +397,10 @@ def _look_at(entry: _Entry, several: bool) -> CohortBag:
         n, kind, content = count_instances(path), FEATURES, fingerprint_file(path)
     else:
         with open_slide(path) as slide:
-            n, kind, content = None, SLIDES, slide.fingerprint
+            n, kind, content, mpp = None, SLIDES, slide.fingerprint, slide.mpp
         annotations = find_annotations(path)
     label: str | tuple[str, ...] = entry.labels if several else entry.labels[0]
-    return CohortBag(path, label, entry.patient or patient_of(path), n, kind, entry.split, annotations, content)
+    return CohortBag(path, label, entry.patient or patient_of(path), n, kind, entry.split, annotations, mpp, content)
 
 
 def _twins(bags: Sequence[CohortBag]) -> list[tuple[Path, str]]:

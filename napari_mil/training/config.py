@@ -17,6 +17,8 @@ from napari_mil.errors import OptionError
 from napari_mil.networks import BACKBONES
 from napari_mil.training.recipes import Optimiser, Schedule, recipe_of
 
+MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
+"""Where a run computes and from what path, not what it computes: left out where runs are compared, and in bundles."""
 FEWEST_TO_SELECT = 20
 """Below so many training bags nothing is chosen on validation bags: the last epoch is taken (methods §13)."""
 Strategy = Literal["plain", "ham", "l-ham", "r-ham", "lr-ham"]
@@ -38,6 +40,9 @@ class TrainingConfig(BaseModel):
     )
     backbone: Literal["auto", "joint", "chunks", "frozen"] = Field(
         "auto", description="How a trained network meets large bags: whole, in chunks computed twice, or not trained; by default what memory allows."
+    )
+    chunk: Positive | None = Field(
+        None, description="Images that pass a trained network at a time, where it is trained in chunks; by default what memory allows."
     )
     start_from: str | None = Field(None, description="Classifier (name or folder) whose weights, encoder and tiling are the start; by default fresh weights.")
     positive_class: str | None = Field(None, description="Of two classes, the one that counts as positive.")
@@ -61,7 +66,7 @@ class TrainingConfig(BaseModel):
     instance_labels: bool = Field(True, description="Supervise the instance head by annotated regions, where there are both.")
     standardise: bool = Field(True, description="Centre and scale features by the training bags.")
 
-    validation: float = Field(0.2, ge=0, lt=0.9, description="Share of the training patients that choose the epoch, the temperature and the threshold.")
+    validation: float = Field(0.2, ge=0, le=0.5, description="Share of the training patients that choose the epoch, the temperature and the threshold.")
     patience: Positive | None = Field(None, description="Epochs without improvement on validation bags before training stops.")
     earliest_stop: int | None = Field(None, ge=0, description="Epochs that are trained in any case.")
     select: Literal["auto", "loss", "auc", "last"] = Field(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,17 +20,17 @@ import torch
 from napari_mil.errors import OptionError, TrainingError
 from napari_mil.events import CancellationToken, Fallback, Finished, OnEvent, Started, ignore
 from napari_mil.inference.card import read_card
-from napari_mil.inference.classifier import load_classifier, write_card
+from napari_mil.inference.classifier import Classifier, load_classifier, write_card
 from napari_mil.inference.devices import choose_device
 from napari_mil.inference.embedding import Progress
 from napari_mil.settings import Settings
 from napari_mil.training.bundle import FEWEST_TO_CALIBRATE, TEST_SPLIT, VALIDATION, notes
 from napari_mil.training.cohort import Cohort
-from napari_mil.training.config import TrainingConfig
+from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Split, deterministic
 from napari_mil.training.fold_runs import FoldResult, FoldRunner, FoldTask
 from napari_mil.training.folds import stratified_group_folds
-from napari_mil.training.metrics import Estimate, best_threshold, calibration_error, figures, fit_temperature, mean_auc
+from napari_mil.training.metrics import Estimate, best_threshold, calibration_error, estimates, figures, fit_temperature, mean_auc
 from napari_mil.training.network import make_plan
 from napari_mil.training.run import complete
 from napari_mil.training.run_folder import EVALUATION, RunFolder
@@ -38,8 +39,8 @@ from napari_mil.training.store import BagStore
 
 Protocol = Literal["honest", "published"]
 SCHEMA = "napari-mil/evaluation/1"
-MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
-"""Fields of a configuration that a bundle does not hold."""
+MEMORY_FIELDS = {"backbone", "chunk"}
+"""What memory decided, with the same result."""
 SAMPLES = 1000
 """Bootstrap samples."""
 LAST_EPOCH = "the last epoch, threshold 0.5"
@@ -47,10 +48,16 @@ BEST_AUC = "the epoch of largest AUC on the test fold, and its ROC-optimal thres
 BEST_ACCURACY = "the epoch of largest accuracy on the test fold, at its ROC-optimal threshold there"
 PUBLISHED: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("dsmil", "dsmil-released"), (BEST_ACCURACY, "dsmil-wsi, classical script")),
-    **dict.fromkeys(("abmil", "gated-abmil", "mi-net", "mi-net-instance", "mi-net-ds", "mi-net-rc"), (LAST_EPOCH, "MINNs")),
+    **dict.fromkeys(("mi-net", "mi-net-instance", "mi-net-ds", "mi-net-rc"), (LAST_EPOCH, "MINNs")),
+    **dict.fromkeys(("abmil", "gated-abmil", "transmil"), (BEST_AUC, "the comparison of MHIM-MIL, CAMELYON16")),
 }
-"""What each paper's script chose on the test fold; the others follow MHIM-MIL's."""
+"""What each paper's script chose on the test fold."""
 MHIM = (BEST_AUC, "MHIM-MIL, CAMELYON16")
+WITHOUT_RULE = {
+    **dict.fromkeys(("clam-sb", "clam-mb"), "CLAM's is honest: early stopping on validation bags, the likeliest class"),
+    "sa-abmil": "its script's is honest: early stopping on validation bags",
+    "dtfd": "its script needs a validation set of its own for the epoch, and takes the threshold from the test set",
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class Evaluation:
     """Epoch that each repeat and fold kept."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    from_trained: bool = False
+    """Whether folds start from a classifier, which may have seen these bags."""
     out_of_fold: tuple[Mapping[str, Any], ...] = ()
     """Per bag: its name, label, and probabilities of each repeat, from classifiers that never saw its patient."""
 
@@ -89,7 +98,8 @@ class Evaluation:
     def label(self) -> str:
         """Protocol and folds, in a few words."""
         times = f"{self.repeats} × {self.folds}" if self.repeats > 1 else str(self.folds)
-        return f"{self.protocol} protocol, {times} folds by patient" + ("; chosen on the test fold, optimistic" if self.protocol == "published" else "")
+        chosen = "; chosen on the test fold, optimistic" if self.protocol == "published" and not self.selection.startswith(LAST_EPOCH) else ""
+        return f"{self.protocol} protocol, {times} folds by patient{chosen}" + ("; from weights trained before" if self.from_trained else "")
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``evaluation.json`` holds."""
@@ -180,9 +190,29 @@ def cross_validate(
         raise OptionError(f"Cross-validation needs at least 2 folds and 1 repeat, not {folds} and {repeats}.")
     if protocol not in ("honest", "published"):
         raise OptionError(f"There is no protocol {protocol!r}; choose honest or published.")
+    if protocol == "published":
+        published_rule(config)
     settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
     cohort = cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
     cohort.check()
+    folder = None if out is None else RunFolder(Path(out))
+    with nullcontext() if folder is None else folder.held():
+        return _evaluate(cohort, config, folds, repeats, protocol, folder, on_event, cancel, resume, workers, settings)
+
+
+def _evaluate(
+    cohort: Cohort,
+    config: TrainingConfig,
+    folds: int,
+    repeats: int,
+    protocol: Protocol,
+    folder: RunFolder | None,
+    on_event: OnEvent,
+    cancel: CancellationToken,
+    resume: bool,
+    workers: int | None,
+    settings: Settings,
+) -> Evaluation:
     start = None if config.start_from is None else load_classifier(config.start_from, settings)
     config = complete(config, cohort, settings, start).model_copy(update={"threads": 1})  # figures do not depend on the cores at hand
     device = choose_device(config.device, on_event)
@@ -192,19 +222,23 @@ def cross_validate(
         tasks = fold_tasks(cohort, config, folds, repeats, protocol)
         torch.manual_seed(config.seed)
         plan = make_plan(config, store, start, on_event)
-        runner = FoldRunner(store, config, plan, start, device, None if out is None else Path(out) / "folds", resume, workers or settings.encoder_threads)
+        runner = FoldRunner(store, config, plan, start, device, None if folder is None else folder.path / "folds", resume, workers or settings.encoder_threads)
         on_event(Started(len(tasks), "folds"))
         progress = Progress(len(tasks))
         results = runner.run(tasks, cancel, lambda done: on_event(progress.advance(done)))
     remarks = list(runner.remarks)
     if any(bag.split for bag in cohort.bags):
         remarks.append("The splits in the table are not used: every bag is tested once per repeat.")
+    if start is not None:
+        remarks.append(f"Every fold starts from {start.card.name}: if that was trained on these bags, the figures are too good.")
     for remark in remarks:
         on_event(Fallback(remark))
     evaluation = summarise(cohort, config, folds, repeats, protocol, tasks, results, tuple(remarks))
-    if out is not None:
-        write_evaluation(evaluation, RunFolder(Path(out)), config)
+    if folder is not None:
+        folder.write(EVALUATION, json.dumps(evaluation.as_dict(), indent=1, ensure_ascii=False) + "\n")
         runner.forget()
+        if folder.finished and not tell_card(evaluation, folder, config, cohort, start):
+            on_event(Fallback("The classifier in this folder was trained otherwise, or on other bags: its card is left as it is."))
     on_event(Finished(evaluation))
     return evaluation
 
@@ -251,7 +285,7 @@ def summarise(
     drawn = np.zeros((repeats, len(targets)), int)
     logits = np.zeros((repeats, len(targets), n_outputs))
     half, chosen = np.full((repeats, len(targets)), 0.5), np.full((repeats, len(targets)), 0.5)
-    rule, source = PUBLISHED.get(config.aggregator, MHIM) if config.strategy == "plain" else MHIM
+    rule, source = published_rule(config) if protocol == "published" else ("", "")
     errors: dict[str, list[float]] = {"validation": [], "validation, uncalibrated": []}
     raw, epochs, temperatures = logits.copy(), [], []
     for task, result in zip(tasks, results, strict=True):
@@ -274,9 +308,12 @@ def summarise(
         raw[task.repeat, test], logits[task.repeat, test] = answers, answers / temperature
         epochs.append(result.epoch)
         temperatures.append(temperature)
-    groups = np.array(cohort.groups)
-    metrics = estimate_all(targets, logits, half, groups, drawn)
-    has_threshold = protocol == "honest" and n_outputs == 1 and bool((chosen != 0.5).any())
+    groups = cohort.groups
+    metrics = estimates(lambda index, r: figures(targets[index], logits[r, index], half[r, index]), repeats, groups, SAMPLES, folds=drawn)
+    at_threshold = {}
+    if protocol == "honest" and n_outputs == 1 and bool((chosen != 0.5).any()):
+        every = estimates(lambda index, r: figures(targets[index], logits[r, index], chosen[r, index]), repeats, groups, SAMPLES, folds=drawn)
+        at_threshold = {name: every[name] for name in DECIDING}
     calibration: dict[str, float | None] = {}
     if protocol == "honest":
         calibration = {f"expected calibration error on {name}": float(np.mean(values)) if values else None for name, values in errors.items()}
@@ -293,13 +330,30 @@ def summarise(
         len(targets),
         len(set(groups)),
         metrics,
-        estimate_all(targets, logits, chosen, groups, drawn, deciding_only=True) if has_threshold else {},
+        at_threshold,
         calibration,
         tuple(epochs),
         config.model_dump(exclude={"cohort"}),
         remarks,
+        config.start_from is not None,
         _out_of_fold(cohort, logits, drawn),
     )
+
+
+def published_rule(config: TrainingConfig) -> tuple[str, str]:
+    """Return what the method's paper chose on its test fold, and where that is to be seen.
+
+    Raises
+    ------
+    OptionError
+        If its protocol is honest, or not stated.
+    """
+    if config.strategy != "plain":
+        return MHIM
+    if config.aggregator not in PUBLISHED:
+        why = WITHOUT_RULE.get(config.aggregator, "its paper does not state one")
+        raise OptionError(f"There is no published protocol for {config.aggregator} that chooses on the test fold ({why}); use --protocol honest.")
+    return PUBLISHED[config.aggregator]
 
 
 def choose_on_test(rule: str, targets: np.ndarray, answers: np.ndarray) -> tuple[int, float]:
@@ -320,58 +374,6 @@ def choose_on_test(rule: str, targets: np.ndarray, answers: np.ndarray) -> tuple
 DECIDING = ("accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity")
 
 
-def estimate_all(
-    targets: np.ndarray,
-    logits: np.ndarray,
-    thresholds: np.ndarray,
-    groups: np.ndarray,
-    drawn: np.ndarray,
-    *,
-    deciding_only: bool = False,
-    samples: int = SAMPLES,
-) -> dict[str, Estimate]:
-    """Estimate every figure from out-of-fold logits (repeats, B, C) with a threshold for each bag and repeat, bootstrapping over groups."""
-
-    def all_figures(index: np.ndarray, repeat: int) -> dict[str, float]:
-        return figures(targets[index], logits[repeat, index], thresholds[repeat, index])
-
-    everything = np.arange(len(targets))
-    per_repeat = [all_figures(everything, repeat) for repeat in range(len(logits))]
-    per_fold = [all_figures(np.flatnonzero(drawn[repeat] == k), repeat) for repeat in range(len(logits)) for k in np.unique(drawn[repeat])]
-    unique = np.unique(groups)
-    members = [np.flatnonzero(groups == group) for group in unique]
-    random = np.random.default_rng(0)
-    resampled = []
-    for _ in range(samples):
-        index = np.concatenate([members[g] for g in random.integers(len(unique), size=len(unique))])
-        resampled.append(_means([all_figures(index, repeat) for repeat in range(len(logits))]))
-    names = [name for name in per_repeat[0] if not deciding_only or name in DECIDING]
-    return {name: _estimate([f[name] for f in per_repeat], [f[name] for f in per_fold], [f[name] for f in resampled]) for name in names}
-
-
-def _means(several: list[dict[str, float]]) -> dict[str, float]:
-    return {name: _mean([one[name] for one in several]) for name in several[0]}
-
-
-def _mean(values: list[float]) -> float:
-    there = [value for value in values if not np.isnan(value)]
-    return float(np.mean(there)) if there else float("nan")
-
-
-def _estimate(repeats: list[float], folds: list[float], resampled: list[float]) -> Estimate:
-    there, drawn = [value for value in folds if not np.isnan(value)], [value for value in resampled if not np.isnan(value)]
-    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (float("nan"), float("nan"))
-    return Estimate(
-        _mean(repeats),
-        float(low),
-        float(high),
-        float(np.std(repeats, ddof=1)) if len(repeats) > 1 else float("nan"),
-        _mean(folds),
-        float(np.std(there, ddof=1)) if len(there) > 1 else float("nan"),
-        len(folds) - len(there),
-    )
-
-
 def _honest_selection(config: TrainingConfig, tasks: list[FoldTask]) -> str:
     if not any(task.split.validation for task in tasks):
         return "nothing is chosen: the last epoch, threshold 0.5"
@@ -390,14 +392,15 @@ def _out_of_fold(cohort: Cohort, logits: np.ndarray, drawn: np.ndarray) -> tuple
     return tuple(rows)
 
 
-def write_evaluation(evaluation: Evaluation, folder: RunFolder, config: TrainingConfig) -> None:
-    """Write ``evaluation.json``, and into the card of a classifier that the run made in the same way."""
-    with folder.held():
-        folder.write(EVALUATION, json.dumps(evaluation.as_dict(), indent=1, ensure_ascii=False) + "\n")
-        if folder.finished:
-            card = read_card(folder.classifier)
-            ours = config.model_dump(exclude=MACHINE_FIELDS)
-            theirs = {name: value for name, value in card.training.get("settings", {}).items() if name in ours}
-            if theirs == json.loads(json.dumps(ours)):
-                renewed = replace(card, evaluation={**evaluation.for_card(), **{k: v for k, v in card.evaluation.items() if k in (VALIDATION, TEST_SPLIT)}})
-                write_card(renewed, notes(renewed), folder.classifier)
+def tell_card(evaluation: Evaluation, folder: RunFolder, config: TrainingConfig, cohort: Cohort, start: Classifier | None) -> bool:
+    """Write figures into the card of the classifier in a run folder, if it was trained in this way on these bags; say whether it was."""
+    card = read_card(folder.classifier)
+    ours = json.loads(json.dumps(config.model_dump(exclude=MACHINE_FIELDS | MEMORY_FIELDS)))
+    theirs = {name: value for name, value in card.training.get("settings", {}).items() if name in ours}
+    begun = card.training.get("started from")
+    same_start = (begun or {}).get("fingerprint") == (None if start is None else start.fingerprint)
+    if theirs != ours or not same_start or card.training.get("cohort fingerprint") != cohort.fingerprint:
+        return False
+    renewed = replace(card, evaluation={**evaluation.for_card(), **{k: v for k, v in card.evaluation.items() if k in (VALIDATION, TEST_SPLIT)}})
+    write_card(renewed, notes(renewed), folder.classifier)
+    return True

@@ -28,7 +28,7 @@ from napari_mil.networks import as_input
 from napari_mil.training.config import FEWEST_TO_SELECT, TrainingConfig
 from napari_mil.training.metrics import auc, mean_auc, negative_log_likelihood
 from napari_mil.training.optimisation import make_optimiser, rate_at
-from napari_mil.training.store import BagStore, standardisation
+from napari_mil.training.store import BagStore, memory_budget, standardisation
 
 Row = dict[str, float | None]
 """One line of ``history.csv``."""
@@ -90,6 +90,7 @@ class Fitting:
         self.history: list[Row] = []
         self.best: Best | None = None
         self._bags: dict[int, Tensor] = {}
+        self._keeps = store.in_memory and 2 * store.bytes <= memory_budget(config)  # beside the store's own
         self.class_weights = self._class_weights()
         self._mean, self._scale = (torch.from_numpy(values).to(device) for values in (self.mean, self.scale))
         self._instance_targets = {b: store.targets_of_instances(b) for b in (*split.training, *split.validation)} if config.instance_labels else {}
@@ -130,6 +131,8 @@ class Fitting:
         row: Row = {"epoch": epoch + 1, LOSS: sums.pop(LOSS)}
         row |= {f"loss: {term}": value for term, value in sorted(sums.items()) if term != MASKED}
         self.network.eval()
+        if not all(torch.isfinite(weight).all() for weight in self.network.parameters()):
+            raise TrainingError(f"The weights are no numbers after epoch {epoch + 1}; {self._remedy()}")
         if self.split.validation:
             logits = self.logits(self.split.validation, cancel)
             targets = self.store.cohort.targets[list(self.split.validation)]
@@ -219,7 +222,7 @@ class Fitting:
         if b in self._bags:
             return self._bags[b]
         ready = self._ready(self.store.read(b))
-        if self.store.in_memory:
+        if self._keeps:
             self._bags[b] = ready
         return ready
 
@@ -264,19 +267,32 @@ class Fitting:
                 loss = self._visit(int(b), epoch, sums) / len(visited)
                 if loss.requires_grad:
                     loss.backward()
-            if config.clip is not None:
-                torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            self._check_gradients(visited, epoch)
             self.optimiser.step()
             if isinstance(network, Miner):
                 network.update_teacher()
         return {name: value / len(order) for name, value in sums.items()}
+
+    def _check_gradients(self, visited: np.ndarray, epoch: int) -> None:
+        """Clip the gradients of a step, and stop where they are no numbers: the weights would not be either."""
+        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not torch.isfinite(norm):
+            names = ", ".join(self.store.cohort.bags[int(b)].path.name for b in visited[:3])
+            raise TrainingError(f"The gradient of {names} is no number in epoch {epoch + 1}; {self._remedy()}")
+        if self.config.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.network.parameters(), self.config.clip, norm)
+
+    def _remedy(self) -> str:
+        kept = f" The checkpoint of epoch {self.epoch} is whole." if self.epoch else ""
+        return f"lower the learning rate, or look at the features.{kept}"
 
     def _visit(self, b: int, epoch: int, sums: dict[str, float]) -> Tensor:
         bag, target = self.bag(b), self._target(b)
         instance_target = self._instance_targets.get(b)
         known = None if instance_target is None else torch.from_numpy(instance_target).to(self.device)
         if self.config.instance_dropout:
-            kept = torch.randperm(len(bag))[: max(1, round(len(bag) * (1 - self.config.instance_dropout)))].to(bag.device)
+            kept = torch.randperm(len(bag))[: max(1, round(len(bag) * (1 - self.config.instance_dropout)))].sort().values.to(bag.device)
             bag, known = bag[kept], None if known is None else known[kept]
         with self._precision():
             output: BagOutput = self.network(bag, target, known)
@@ -284,10 +300,7 @@ class Fitting:
         loss = torch.stack([term.float() for term in terms.values()]).sum()
         if not torch.isfinite(loss):
             broken = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
-            raise TrainingError(
-                f"The loss of {self.store.cohort.bags[b].path.name} is no number in epoch {epoch + 1} ({broken}); "
-                "lower the learning rate, or look at its features. The last checkpoint is whole."
-            )
+            raise TrainingError(f"The loss of {self.store.cohort.bags[b].path.name} is no number in epoch {epoch + 1} ({broken}); {self._remedy()}")
         sums[LOSS] += loss.item()
         for name, term in terms.items():
             sums[name] += term.item()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,10 +21,10 @@ from napari_mil.errors import CancelledError, NapariMilError, OutputError, Train
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.files import whole_or_nothing
 from napari_mil.inference.classifier import Classifier
-from napari_mil.training.config import TrainingConfig
+from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Fitting, Split
-from napari_mil.training.network import Plan, build, frozen_backbone
-from napari_mil.training.store import BagStore
+from napari_mil.training.network import Plan, build, frozen_backbone, scaling_of
+from napari_mil.training.store import BagStore, memory_budget
 from napari_mil.training.vectorised import fit_together, is_worth_it
 
 POLL_S = 0.2
@@ -114,11 +118,12 @@ class FoldRunner:
                 results[k] = self._keep(tasks[k], fit_fold(self._store, self._config, self._plan, self._start, self._device, tasks[k], cancel))
                 on_done(1)
             return
+        affordable = max(1, int(memory_budget(self._config) // max(1, 2 * self._store.bytes))) if self._store.in_memory else self._workers
         pool = ProcessPoolExecutor(
-            min(self._workers, len(missing)),
+            min(self._workers, len(missing), affordable),
             mp_context=get_context("spawn"),
             initializer=_prepare_worker,
-            initargs=(self._store, self._config, self._plan, self._start, self._device),
+            initargs=(os.getpid(), self._store, self._config, self._plan, self._start, self._device),
         )
         try:
             waiting: dict[Future[FoldResult], int] = {pool.submit(_fit_in_worker, tasks[k]): k for k in missing}
@@ -129,6 +134,8 @@ class FoldRunner:
                     results[k] = self._keep(tasks[k], future.result())
                     on_done(1)
                 cancel.raise_if_cancelled()
+        except BrokenProcessPool as error:
+            raise TrainingError("A fold's process ended unexpectedly, perhaps for want of memory; go on with --resume and --workers 1.") from error
         except (CancelledError, NapariMilError):
             for process in list((pool._processes or {}).values()):  # a fold may take an hour
                 process.terminate()
@@ -146,7 +153,7 @@ class FoldRunner:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 if archive["key"].item() != self._key(task):
-                    raise TrainingError(f"The folds in {path.parent} are of other settings or bags; choose another folder.")
+                    return None  # of other settings or bags
                 return FoldResult(archive["test"], archive["validation"], int(archive["epoch"]))
         except (OSError, ValueError, KeyError):
             return None  # cut short; it is trained again
@@ -165,7 +172,8 @@ class FoldRunner:
     def _key(self, task: FoldTask) -> str:
         """Say what a fold's answers depend on."""
         bags = [bag.content for bag in self._store.cohort.bags]
-        return repr((self._config.model_dump(exclude={"cohort", "threads", "memory_gb", "device"}), task, bags))
+        start = None if self._start is None else self._start.fingerprint
+        return repr((self._config.model_dump(exclude=MACHINE_FIELDS), self._plan, start, task, bags))
 
 
 def fit_fold(
@@ -175,11 +183,10 @@ def fit_fold(
     own = config.model_copy(update={"seed": task.seed, **({"patience": None, "select": "last"} if task.every_epoch else {})})
     torch.manual_seed(task.seed)
     if plan.embedding == "frozen":
-        backbone = frozen_backbone(own, plan, store, start)
-        store.encode_with(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=device))
+        backbone = frozen_backbone(plan, store, start)
+        store = store.encoded_by(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=device))
     network = build(own, plan, store, start, ignore)
-    scaling = (start.mean.numpy(), start.scale.numpy()) if start is not None and plan.embedding == "features" else None
-    fitting = Fitting(network, store, task.split, own, device, scaling)
+    fitting = Fitting(network, store, task.split, own, device, scaling_of(start, plan))
     answers = []
     while not fitting.finished:
         fitting.advance(cancel)
@@ -193,11 +200,19 @@ def fit_fold(
 _worker: tuple[BagStore, TrainingConfig, Plan, Classifier | None, torch.device] | None = None
 
 
-def _prepare_worker(store: BagStore, config: TrainingConfig, plan: Plan, start: Classifier | None, device: torch.device) -> None:
+def _prepare_worker(parent: int, store: BagStore, config: TrainingConfig, plan: Plan, start: Classifier | None, device: torch.device) -> None:
     global _worker
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     _worker = (store, config, plan, start, device)
+
+
+def _follow(parent: int) -> None:
+    """End with the process that asked, however that ended."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _fit_in_worker(task: FoldTask) -> FoldResult:

@@ -211,7 +211,7 @@ def estimate(
     seed: int = 0,
     folds: np.ndarray | None = None,
 ) -> Estimate:
-    """Estimate a figure from repeated out-of-fold logits.
+    """Estimate one figure from repeated out-of-fold logits; see `estimates`.
 
     Parameters
     ----------
@@ -221,8 +221,35 @@ def estimate(
         (B,) or (B, C).
     logits
         Out-of-fold logits (repeats, B) or (repeats, B, C).
+    groups, samples, seed, folds
+        See `estimates`.
+
+    Returns
+    -------
+    Estimate
+    """
+    truth = np.asarray(targets)
+    return estimates(lambda index, repeat: {"": metric(truth[index], logits[repeat, index])}, len(logits), groups, samples, seed, folds)[""]
+
+
+def estimates(
+    figures_of: Callable[[np.ndarray, int], dict[str, float]],
+    repeats: int,
+    groups: Sequence[str] | np.ndarray,
+    samples: int = 2000,
+    seed: int = 0,
+    folds: np.ndarray | None = None,
+) -> dict[str, Estimate]:
+    """Estimate figures from a repeated cross-validation.
+
+    Parameters
+    ----------
+    figures_of
+        Figures by name of some bags (indices (n,)) in one repeat.
+    repeats
+        How many there are.
     groups
-        What is drawn together, (B,).
+        What is drawn together, (B,): whole groups, with replacement.
     samples
         Bootstrap samples.
     seed
@@ -232,44 +259,47 @@ def estimate(
 
     Returns
     -------
-    Estimate
+    dict
+        An estimate by name.
     """
-    truth, names = np.asarray(targets), np.asarray(groups)
-    per_repeat = np.array([metric(truth, row) for row in logits])
-    low, high = bootstrap(lambda index: _mean([metric(truth[index], row[index]) for row in logits]), names, samples, seed)
-    single = np.array([])
-    if folds is not None:
-        single = np.array([metric(truth[drawn == k], row[drawn == k]) for row, drawn in zip(logits, folds, strict=True) for k in np.unique(drawn)])
-    there = single[~np.isnan(single)]
-    return Estimate(
-        _mean(per_repeat),
-        low,
-        high,
-        float(per_repeat.std(ddof=1)) if len(per_repeat) > 1 else 0.0,
-        _mean(there),
-        float(there.std(ddof=1)) if len(there) > 1 else float("nan"),
-        len(single) - len(there),
-    )
-
-
-def bootstrap(figure: Callable[[np.ndarray], float], groups: np.ndarray, samples: int, seed: int) -> tuple[float, float]:
-    """Return the 95 % interval of a figure of drawn bags (indices (n,)), whole groups drawn with replacement."""
-    unique = np.unique(groups)
-    members = [np.flatnonzero(groups == group) for group in unique]
+    names = np.asarray(groups)
+    unique = np.unique(names)
+    members = [np.flatnonzero(names == group) for group in unique]
     random = np.random.default_rng(seed)
-    drawn = np.array([figure(np.concatenate([members[g] for g in random.integers(len(unique), size=len(unique))])) for _ in range(samples)])
-    drawn = drawn[~np.isnan(drawn)]
-    if not len(drawn):
-        return float("nan"), float("nan")
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+    everything = np.arange(len(names))
+    per_repeat = [figures_of(everything, repeat) for repeat in range(repeats)]
+    per_fold = [figures_of(np.flatnonzero(drawn == k), r) for r, drawn in enumerate(folds if folds is not None else ()) for k in np.unique(drawn)]
+    resampled = []
+    for _ in range(samples):
+        index = np.concatenate([members[g] for g in random.integers(len(unique), size=len(unique))])
+        some = [figures_of(index, repeat) for repeat in range(repeats)]
+        resampled.append({name: _mean([one[name] for one in some]) for name in some[0]})
+    return {name: _estimate(*([one[name] for one in several] for several in (per_repeat, per_fold, resampled))) for name in per_repeat[0]}
+
+
+def _estimate(repeats: list[float], folds: list[float], resampled: list[float]) -> Estimate:
+    there, drawn = _existing(folds), _existing(resampled)
+    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (float("nan"), float("nan"))
+    return Estimate(
+        _mean(repeats),
+        float(low),
+        float(high),
+        float(np.std(repeats, ddof=1)) if len(repeats) > 1 else float("nan"),
+        _mean(folds),
+        float(np.std(there, ddof=1)) if len(there) > 1 else float("nan"),
+        len(folds) - len(there),
+    )
 
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
-def _mean(values: Sequence[float] | np.ndarray) -> float:
+def _existing(values: Sequence[float]) -> list[float]:
+    return [value for value in values if not np.isnan(value)]
+
+
+def _mean(values: Sequence[float]) -> float:
     """Mean of what exists."""
-    there = [value for value in values if not np.isnan(value)]
+    there = _existing(values)
     return float(np.mean(there)) if there else float("nan")

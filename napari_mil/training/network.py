@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,8 @@ from napari_mil.training.config import TrainingConfig
 from napari_mil.training.memory import measure_bytes_per_image
 from napari_mil.training.store import BagStore, memory_budget
 
+LARGEST_CHUNK = 64
+"""Images; more at a time are not faster."""
 Embedding = Literal["features", "joint", "chunks", "frozen"]
 
 
@@ -73,6 +76,8 @@ def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_
         f"the largest bag has {largest} images of {per_image / 1e6:.3g} MB of activations each, {needed / 1e9:.2f} GB in all; {budget / 1e9:.2f} GB may be used"
     )
     wanted = config.backbone
+    if config.chunk is not None:
+        chunk = config.chunk
     if wanted == "auto":
         wanted = "joint" if needed <= budget else "chunks" if per_image <= budget else "frozen"
         what = {
@@ -81,7 +86,7 @@ def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_
             "frozen": "The network stays as it is, and the aggregator alone is trained",
         }[wanted]
         on_event(Fallback(f"{what}: {size}."))
-    return wanted, (min(chunk, 64) if wanted == "chunks" else None)
+    return wanted, (min(chunk, LARGEST_CHUNK) if wanted == "chunks" else None)
 
 
 def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None, on_event: OnEvent) -> Aggregator:
@@ -92,11 +97,12 @@ def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier
     network: Aggregator = aggregator
     if plan.embedding != "features":
         assert store.instances.encoder is not None
-        backbone = create_backbone(store.instances.encoder, store.instances.tile_px, plan.maps)
-        if start is not None and start.backbone is not None:
-            backbone.load_state_dict(start.backbone.state_dict())
         if plan.embedding != "frozen":
-            network = EndToEnd(backbone, aggregator, BACKBONES[store.instances.encoder].channels, plan.chunk)
+            standardised = Standardised(_backbone(plan, store, start), plan.in_dim)
+            if start is not None and start.backbone is not None:
+                standardised.mean.copy_(start.mean)
+                standardised.scale.copy_(start.scale)
+            network = EndToEnd(standardised, aggregator, BACKBONES[store.instances.encoder].channels, plan.chunk)
     if start is not None:
         fresh = load_what_fits(aggregator, start.aggregator.state_dict())
         if fresh:
@@ -106,19 +112,60 @@ def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier
     return network
 
 
-def frozen_backbone(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
+def frozen_backbone(plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
     """Make the network that stays as it is."""
+    return _backbone(plan, store, start).eval()
+
+
+def _backbone(plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
     assert store.instances.encoder is not None
     backbone = create_backbone(store.instances.encoder, store.instances.tile_px, plan.maps)
     if start is not None and start.backbone is not None:
         backbone.load_state_dict(start.backbone.state_dict())
-    return backbone.eval()
+    return backbone
 
 
-def kept(network: Aggregator) -> tuple[Aggregator, nn.Module | None]:
+class Standardised(nn.Module):
+    """A backbone whose features are centred and scaled, as the aggregator behind it expects them; 0 and 1 for a fresh one.
+
+    Parameters
+    ----------
+    network
+        Images to vectors or maps.
+    dim
+        D, their length or channels.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, D) or (N, D, h, w)."""
+        features: Tensor = self.network(images)
+        shape = (-1, *(1,) * (features.ndim - 2))
+        return (features - self.mean.reshape(shape)) / self.scale.reshape(shape)
+
+
+def scaling_of(start: Classifier | None, plan: Plan) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the scale of features that the weights to start from know, where features do not change; None lets the training bags decide."""
+    if start is None or plan.embedding not in ("features", "frozen") or (plan.embedding == "frozen" and start.backbone is None):
+        return None
+    return start.mean.numpy(), start.scale.numpy()
+
+
+def kept(network: Aggregator) -> tuple[Aggregator, Standardised | None]:
     """Return what a classifier keeps of a trained network: its aggregator, and its backbone where it has one."""
     answering = network.student if isinstance(network, Miner) else network
-    return (answering.aggregator, answering.backbone) if isinstance(answering, EndToEnd) else (answering, None)
+    if not isinstance(answering, EndToEnd):
+        return answering, None
+    assert isinstance(answering.backbone, Standardised)
+    return answering.aggregator, answering.backbone
 
 
 def load_what_fits(aggregator: nn.Module, state: Mapping[str, Tensor]) -> list[str]:

@@ -181,10 +181,10 @@ def _work(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken
     from napari_mil.events import Finished
     from napari_mil.training.config import make_config
     from napari_mil.training.evaluation import cross_validate
-    from napari_mil.training.run import train
+    from napari_mil.training.run import TrainingResult, train
 
     def tell(event: Event) -> None:
-        if not isinstance(event, Finished):  # the answer is what it would hold
+        if not isinstance(event, Finished) or isinstance(event.result, TrainingResult):
             on_event(event)
 
     settings, config = request.settings or Settings(), make_config(**request.config)

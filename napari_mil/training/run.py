@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +21,8 @@ from napari_mil.training.bundle import make_classifier, notes
 from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag, patient_of
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.fitting import Fitting, Row, deterministic
-from napari_mil.training.network import Plan, build, frozen_backbone, make_plan
-from napari_mil.training.run_folder import COHORT, RunFolder
+from napari_mil.training.network import Plan, build, frozen_backbone, make_plan, scaling_of
+from napari_mil.training.run_folder import COHORT, CONFIG, RunFolder
 from napari_mil.training.splits import split_of
 from napari_mil.training.store import BagStore
 
@@ -90,14 +91,16 @@ def train(
     """
     settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
     folder = RunFolder(Path(out))
-    cohort = cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
     cohort.check()
-    start = None if config.start_from is None else load_classifier(config.start_from, settings)
-    config = complete(config, cohort, settings, start)
+    asked = set(config.model_fields_set)
     with folder.held():
-        config = folder.begin(config, resume)
-        if folder.finished:
+        if resume and folder.finished:
             return TrainingResult(folder.path, folder.classifier, (), 0, already_done=True)
+        start = None if config.start_from is None else load_classifier(config.start_from, settings)
+        config = folder.begin(complete(config, cohort, settings, start), asked, resume)
+        if start is None and config.start_from is not None:
+            start = load_classifier(config.start_from, settings)
+        cohort = cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
         device = choose_device(config.device, on_event)
         if config.precision == "mixed" and device.type == "cpu":
             on_event(Fallback("Mixed precision is for a GPU; float32 is used on the CPU."))
@@ -110,7 +113,9 @@ def complete(config: TrainingConfig, cohort: Cohort, settings: Settings, start: 
     if start is not None and "aggregator" not in config.model_fields_set:
         config = config.changed(aggregator=start.card.aggregator["name"])
     config = config.with_recipe()
-    given = {"cohort": str(cohort.root) if config.cohort is None else config.cohort, "threads": config.threads or settings.encoder_threads}
+    given: dict[str, Any] = {"cohort": str(cohort.source or cohort.root), "threads": config.threads or settings.encoder_threads}
+    if config.start_from is not None and Path(config.start_from).is_dir():
+        given["start_from"] = str(Path(config.start_from).absolute())
     return config.model_copy(update=given)
 
 
@@ -140,16 +145,16 @@ class _Run:
             self.on_event(Fallback(sentence))
         torch.manual_seed(self.config.seed)
         plan = make_plan(self.config, store, self.start, self.on_event)
+        if plan.embedding != "features" and self.config.backbone == "auto":  # what memory decided once holds for the whole run
+            self.config = self.config.model_copy(update={"backbone": plan.embedding, "chunk": plan.chunk})
+            self.folder.write(CONFIG, self.config.as_json())
         backbone = None
         if plan.embedding == "frozen":
-            backbone = frozen_backbone(self.config, plan, store, self.start)
-            store.encode_with(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=self.device))
+            backbone = frozen_backbone(plan, store, self.start)
+            store = store.encoded_by(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=self.device))
         torch.set_num_threads(threads_for(store, self.config))
         network = build(self.config, plan, store, self.start, self.on_event)
-        scaling = None
-        if self.start is not None and plan.embedding == "features":
-            scaling = (self.start.mean.numpy(), self.start.scale.numpy())  # its weights know features of this scale
-        fitting = Fitting(network, store, split, self.config, self.device, scaling)
+        fitting = Fitting(network, store, split, self.config, self.device, scaling_of(self.start, plan))
         if (state := self.folder.load()) is not None:
             fitting.load(state["fitting"])
             self.folder.write_history(fitting.history)
@@ -172,11 +177,8 @@ class _Run:
         classifier = make_classifier(name, self.config, plan, fitting, epoch, self.start, backbone)
         try:
             classifier.save(self.folder.classifier, notes(classifier.card))
-        except OSError as error:
-            raise OutputError(
-                f"The classifier cannot be written to {self.folder.path} ({error.strerror or error}); make room, then go on with --resume: "
-                "the last checkpoint is whole."
-            ) from error
+        except OutputError as error:
+            raise OutputError(f"{error} Then go on with --resume: the last checkpoint is whole.") from error
         self.folder.forget_checkpoint()
         return TrainingResult(self.folder.path, self.folder.classifier, tuple(fitting.history), epoch)
 
@@ -191,7 +193,7 @@ class _Run:
         bags = [[bag.content, list(bag.labels), b in validation] for b, bag in enumerate(store.cohort.bags)]
         now = {"classes": list(store.cohort.classes), "bags": bags}
         path = self.folder.path / COHORT
-        if not path.is_file():
+        if not self.folder.started or not path.is_file():
             self.folder.write(COHORT, json.dumps(now) + "\n")
             return
         try:

@@ -15,13 +15,11 @@ from filelock import FileLock, Timeout
 from napari_mil.errors import NapariMilError, OutputError, TrainingError
 from napari_mil.files import whole_or_nothing
 from napari_mil.pickles import load_pickle
-from napari_mil.training.config import TrainingConfig, read_config
+from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig, read_config
 from napari_mil.training.fitting import Row
 
 CONFIG, HISTORY, CHECKPOINT, CLASSIFIER, EVALUATION, COHORT = "config.json", "history.csv", "checkpoint.pt", "classifier", "evaluation.json", "cohort.json"
 LOCK = ".lock"
-MACHINE = ("threads", "memory_gb", "device", "cohort")
-"""Fields that say where a run computes, not what."""
 
 
 class RunFolder:
@@ -53,8 +51,8 @@ class RunFolder:
 
     @property
     def started(self) -> bool:
-        """Whether a run of ours is in the folder."""
-        return self.config.is_file()
+        """Whether a run of ours is in the folder that has come to something."""
+        return self.config.is_file() and (self.finished or (self.path / CHECKPOINT).is_file())
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -80,13 +78,22 @@ class RunFolder:
         finally:
             lock.release()
 
-    def begin(self, config: TrainingConfig, resume: bool) -> TrainingConfig:
-        """Write the configuration, or compare it with the one that is there; return the one that counts.
+    def begin(self, config: TrainingConfig, asked: set[str], resume: bool) -> TrainingConfig:
+        """Write the configuration, or find the one that is there; return the one that counts.
+
+        Parameters
+        ----------
+        config
+            What to begin with.
+        asked
+            Fields that somebody set on purpose: a run that goes on keeps all others as they were.
+        resume
+            Whether to go on with what is there.
 
         Raises
         ------
         TrainingError
-            If the folder holds a run and nobody asked to go on, or the run has another configuration.
+            If the folder holds a run and nobody asked to go on, or it was started with other values of what was asked.
         """
         if not self.started:
             self.write(CONFIG, config.as_json())
@@ -94,8 +101,8 @@ class RunFolder:
         if not resume:
             raise TrainingError(f"{self.path} holds a run already; go on with it by --resume, or choose another folder.")
         before = read_config(self.config)
-        ours, theirs = config.model_dump(exclude=set(MACHINE)), before.model_dump(exclude=set(MACHINE))
-        if other := [f"{name} {theirs[name]!r}, now {ours[name]!r}" for name in ours if ours[name] != theirs[name]]:
+        compared = sorted(asked - MACHINE_FIELDS)
+        if other := [f"{name} {getattr(before, name)!r}, now {getattr(config, name)!r}" for name in compared if getattr(before, name) != getattr(config, name)]:
             raise TrainingError(
                 f"The run in {self.path.name} was started with {'; '.join(other[:3])}; resume it with the same settings, or choose another folder."
             )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -81,6 +82,8 @@ class BagStore:
         Instances of each bag.
     left_out
         Bags that could not be encoded, with the reason.
+    annotated
+        Whether somebody annotated regions of any bag; only then are instance targets known.
     """
 
     def __init__(
@@ -90,11 +93,15 @@ class BagStore:
         self._config, self._settings, self._on_event, self._cancel = config, settings, on_event, cancel
         self.kind = cohort.kinds[0]
         self.instances, self._encoder = self._choose_encoder(cohort, start)
+        self._assumed_encoder = False
         self.left_out: list[tuple[Path, str]] = []
         self._sources: list[_Source] = []
         kept = self._prepare(cohort)
         self.cohort = cohort.only(kept)
         self.cohort.check()
+        if gone := [name for name, count in self.cohort.counts.items() if not count]:
+            raise TrainingError(f"No bag of the class {gone[0]} can be used; the first one: {self.left_out[0][1] if self.left_out else 'there is none'}")
+        self.annotated = any(bag.annotations for bag in self.cohort.bags)
         self.sizes = [source.n for source in self._sources]
         self.dim = self._common_dim()
         self._held: dict[int, np.ndarray] = {}
@@ -124,11 +131,11 @@ class BagStore:
     def targets_of_instances(self, b: int) -> np.ndarray | None:
         """Return what annotated regions say about the instances of a bag; see `instance_targets`."""
         source, bag = self._sources[b], self.cohort.bags[b]
-        if source.coords is None or source.size0 is None:
+        if source.coords is None or source.size0 is None or not self.annotated:
             return None
         regions = None
-        if bag.annotations is not None:
-            regions = read_annotations(bag.annotations, source.origin).regions
+        if bag.annotations:
+            regions = tuple(region for path in bag.annotations for region in read_annotations(path, source.origin).regions)
         return instance_targets(regions, bag.labels, self.cohort.classes, self.cohort.multi_label, source.coords, source.size0)
 
     def grid_of(self, b: int) -> TileGrid | None:
@@ -140,13 +147,17 @@ class BagStore:
         wanted = path.absolute()
         return next((b for b, bag in enumerate(self.cohort.bags) if bag.path.absolute() == wanted), None)
 
-    def encode_with(self, encoder: Encoder) -> None:
-        """Replace images by what a network makes of them."""
-        for b, source in enumerate(self._sources):
+    def encoded_by(self, encoder: Encoder) -> BagStore:
+        """Return the same bags with what a network makes of their images."""
+        encoded = copy(self)
+        encoded._sources = []
+        for source in self._sources:
             self._cancel.raise_if_cancelled()
             features = encoder.encode(source.read())
-            self._sources[b] = replace(source, held=features)
-        self.in_memory = True
+            encoded._sources.append(replace(source, held=features, shape=features.shape[1:]))
+        encoded.in_memory, encoded._held = True, {}
+        encoded.bytes = sum(source.bytes for source in encoded._sources)
+        return encoded
 
     def _choose_encoder(self, cohort: Cohort, start: Classifier | None) -> tuple[Instances, Encoder | None]:
         config = self._config
@@ -164,13 +175,16 @@ class BagStore:
         given = start.card if start is not None else None
         if given is not None and given.instances != kind:
             raise OptionError(f"The classifier {given.name} takes {given.takes}, not {self.kind}; start from another one, or fresh.")
+        if given is not None and (config.tile_px not in (None, given.tile_px) or config.mpp not in (None, given.mpp)):
+            raise OptionError(f"The classifier {given.name} takes {given.takes}; leave tile size and scale out, or start fresh.")
         name = (given.encoder or {}).get("name", DEFAULT_ENCODER) if given is not None else config.encoder or DEFAULT_ENCODER
         if given is not None and config.encoder not in (None, name):
             raise OptionError(f"The classifier {given.name} was trained on the encoder {name}, not {config.encoder}; leave the encoder out, or start fresh.")
         if name in BACKBONES:
             px = given.tile_px if given is not None else config.tile_px or BACKBONES[name].tile_px
             mpp = (given.mpp if given is not None else config.mpp or 0.5) if tiles else None
-            return Instances(kind, name, "", px, mpp, self._assumed(given), config.overlap, trained=True), None
+            overlap = given.overlap if given is not None else config.overlap
+            return Instances(kind, name, "", px, mpp, self._assumed(given), overlap, trained=True), None
         device = choose_device(config.device, self._on_event)
         encoder: Encoder
         encoder = start.create_encoder(device, config.threads) if start is not None else create_encoder(name, device=device, threads=config.threads)
@@ -204,7 +218,7 @@ class BagStore:
                     raise TrainingError(f"{bag.path} is not there any more; put the folder back and go on with --resume.") from error
                 self._cancel.raise_if_cancelled()
                 self.left_out.append((bag.path, str(error)))
-                self._on_event(Fallback(f"{bag.path.name} is left out: {error}"))
+                self._on_event(Fallback(f"{bag.path.name} is left out: {str(error).removeprefix(bag.path.name + ' ')}"))
             self._on_event(progress.advance(1))
         if not kept and self.left_out:
             raise TrainingError(f"No bag of {cohort.root.name} can be used; the first one: {self.left_out[0][1]}")
@@ -214,6 +228,7 @@ class BagStore:
         """Make or find the instances of one bag, also of one that is not part of the cohort."""
         if bag.kind == FEATURES:
             loaded = read_bag(bag.path)
+            self._same_encoder(bag, loaded)
             return _Source(len(loaded), loaded.features.shape[1:], loaded.coords, loaded.tile_size0, features_at=bag.path, held=None)
         if bag.kind == IMAGES:
             return self._of_images(open_image_bag(bag.path))
@@ -222,6 +237,17 @@ class BagStore:
                 return self._of_slide(slide)
         with open_slide(bag.path, self._config.slide_mpp, settings=self._settings) as slide:
             return self._of_slide(slide)
+
+    def _same_encoder(self, bag: CohortBag, loaded: Bag) -> None:
+        """Compare who made the features of a file with whom the classifier to start from knows; say where the file does not tell."""
+        if not self.instances.fingerprint:
+            return
+        made_by = loaded.provenance.get("encoder")
+        if made_by is not None and made_by != self.instances.fingerprint:
+            raise OptionError(f"{bag.path.name} was made by another encoder than the classifier to start from was trained on; start fresh.")
+        if made_by is None and not self._assumed_encoder:
+            self._assumed_encoder = True
+            self._on_event(Fallback(f"The files do not say who made their features; they are taken as those of {self.instances.encoder}."))
 
     def _of_slide(self, slide: Slide) -> _Source:
         instances = self.instances
@@ -235,13 +261,12 @@ class BagStore:
         place: dict[str, Any] = {"coords": grid.coords, "size0": grid.tile_size0, "origin": origin, "grid": grid}
         if instances.trained:
             path = self._images_at(key)
-            if not path.is_file():
-                tiles = np.stack([grid.read(slide, i) for i in range(len(grid))])
-                _save_array(tiles, path)
+            if not _is_whole(path):
+                _save_images((grid.read(slide, i) for i in range(len(grid))), (len(grid), instances.tile_px, instances.tile_px, 3), path)
             return _Source(len(grid), (instances.tile_px, instances.tile_px, 3), images_at=path, **place)
         assert self._encoder is not None
         path = self._features_at(key)
-        if not path.is_file():
+        if not _is_whole(path):
             features = embed_tiles(slide, grid, ForgivingEncoder(self._encoder, self._on_event), self._settings, self._cancel)
             write_bag(Bag(features, grid.coords, grid.tile_size0, provenance={"encoder": self._encoder.fingerprint, "grid": grid.fingerprint}), path)
         return _Source(len(grid), (self._encoder.dim,), features_at=path, **place)
@@ -250,13 +275,13 @@ class BagStore:
         key = self._key(images.fingerprint, "")
         if self.instances.trained:
             assert self.instances.tile_px is not None
-            path = self._images_at(key)
-            if not path.is_file():
-                _save_array(np.concatenate([resized(images.read(i)[None], self.instances.tile_px) for i in range(len(images))]), path)
+            path, px = self._images_at(key), self.instances.tile_px
+            if not _is_whole(path):
+                _save_images((resized(images.read(i)[None], px)[0] for i in range(len(images))), (len(images), px, px, 3), path)
             return _Source(len(images), (self.instances.tile_px, self.instances.tile_px, 3), images_at=path)
         assert self._encoder is not None
         path = self._features_at(key)
-        if not path.is_file():
+        if not _is_whole(path):
             bag = embed_images(images, ForgivingEncoder(self._encoder, self._on_event), self._cancel, self._encoder.smallest_tile)
             write_bag(replace(bag, provenance={"encoder": self._encoder.fingerprint}), path)
         return _Source(len(images), (self._encoder.dim,), features_at=path)
@@ -312,7 +337,7 @@ class _Source:
             assert self.features_at is not None
             return read_bag(self.features_at).features
         except (OSError, ValueError) as error:
-            raise UnreadableSlideError(f"{self.images_at} cannot be read any more ({error}); go on with --resume to make it again.") from error
+            raise UnreadableSlideError(f"{self.images_at or self.features_at} cannot be read any more ({error}); go on with --resume.") from error
 
 
 def memory_budget(config: TrainingConfig) -> float:
@@ -339,10 +364,27 @@ def _rows(bag: np.ndarray) -> np.ndarray:
     return bag if bag.ndim == 2 else np.moveaxis(bag, 1, -1).reshape(-1, bag.shape[1])
 
 
-def _save_array(array: np.ndarray, path: Path) -> None:
+def _is_whole(path: Path) -> bool:
+    """Say whether a file of the cache is there and can be read; a damaged one is made again."""
+    try:
+        if path.suffix == ".npy":
+            np.load(path, mmap_mode="r")
+        else:
+            read_bag(path)
+    except (OSError, ValueError, EOFError, NapariMilError):
+        return False
+    return True
+
+
+def _save_images(images: Iterable[np.ndarray], shape: tuple[int, ...], path: Path) -> None:
+    """Write images one by one, so that memory holds one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_or_nothing(path) as part, part.open("wb") as file:
-            np.save(file, array)
+        with whole_or_nothing(path) as part:
+            array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+            for k, image in enumerate(images):
+                array[k] = image
+            array.flush()
+            del array
     except OSError as error:
         raise OutputError(f"Tiles cannot be kept in {path.parent} ({error.strerror or error}); make room there.") from error

@@ -22,12 +22,13 @@ from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Attended, Bags, RowFunction
 from napari_mil.aggregators.pooling import EmbeddingMax, EmbeddingMean, InstanceMax, InstanceMean
 from napari_mil.aggregators.registry import AGGREGATORS
+from napari_mil.errors import TrainingError
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.inference.classifier import Classifier
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.fitting import Fitting, epoch_order, epoch_seed
 from napari_mil.training.metrics import mean_auc, negative_log_likelihood
-from napari_mil.training.network import Plan, build
+from napari_mil.training.network import Plan, build, scaling_of
 from napari_mil.training.optimisation import make_optimiser, rate_at
 from napari_mil.training.store import BagStore
 
@@ -130,7 +131,7 @@ def is_worth_it(store: BagStore, config: TrainingConfig, plan: Plan, device: tor
         and config.class_balance != "sampling"
         and device.type == "cpu"
         and issubclass(AGGREGATORS[config.aggregator], KINDS)
-        and not any(bag.annotations for bag in store.cohort.bags)
+        and not store.annotated
         and longest <= LONGEST_BAG
         and longest <= MOST_PADDING * float(np.mean(store.sizes))
         and sum(weight.numel() for weight in build(config, plan, store, None, ignore).parameters()) <= LARGEST_HEAD
@@ -161,7 +162,7 @@ class _Together:
         assert config.epochs is not None
         self._epochs, self._at_once = config.epochs, config.bags_per_step or 1
         heads, self._alone = [], []
-        scaling = (start.mean.numpy(), start.scale.numpy()) if start is not None else None
+        scaling = scaling_of(start, plan)
         for task in tasks:
             own = config.model_copy(update={"seed": task.seed, **({"patience": None, "select": "last"} if task.every_epoch else {})})
             torch.manual_seed(task.seed)
@@ -197,6 +198,8 @@ class _Together:
             orders = [epoch_order(alone, epoch) for alone in self._alone]
             self._learn(orders, epoch, cancel)
             answers = self._look(cancel)  # (heads, bags, C)
+            if not np.isfinite(answers).all():
+                raise TrainingError(f"The weights of a fold are no numbers after epoch {epoch + 1}; lower the learning rate, or look at the features.")
             for k, (task, alone) in enumerate(zip(self._tasks, self._alone, strict=True)):
                 if over[k]:
                     continue

@@ -99,20 +99,20 @@ def test_qupath_counts_from_the_scanned_area_where_a_slide_has_one(tmp_path):
 def test_what_holds_no_regions_is_refused_in_one_sentence(tmp_path, content):
     path = tmp_path / "slide.geojson"
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(AnnotationError, match="slide.geojson") as refused:
+    with pytest.raises(AnnotationError, match=r"slide\.geojson") as refused:
         read_annotations(path)
     assert "\n" not in str(refused.value)
 
 
 def test_annotations_are_found_beside_a_slide(tmp_path):
     slide = tmp_path / "TCGA-1.2.svs"
-    assert find_annotations(slide) is None
+    assert find_annotations(slide) == ()
     (tmp_path / "annotations").mkdir()
     inside = geojson(tmp_path / "annotations", name="TCGA-1.2.geojson")
-    assert find_annotations(slide) == inside
+    assert find_annotations(slide) == (inside,)
     beside = tmp_path / "TCGA-1.2.xml"
     beside.write_text("<Annotations/>")
-    assert find_annotations(slide) == beside
+    assert find_annotations(slide) == (beside, inside), "all of them count"
 
 
 @given(left=st.floats(-50, 150), top=st.floats(-50, 150), width=st.floats(1, 200), height=st.floats(1, 200), side=st.sampled_from([7.0, 16.0, 33.3]))

@@ -76,7 +76,7 @@ def test_a_bag_that_was_written_is_read_back(tmp_path):
 
 def test_a_bag_that_cannot_be_written_leaves_nothing(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="slide.h5 cannot be written"):
+    with pytest.raises(OutputError, match=r"slide\.h5 cannot be written"):
         write_bag(Bag(FEATURES), tmp_path / "file" / "slide.h5")
 
 

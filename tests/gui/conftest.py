@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+KINDS = ("classify", "tissue", "inspect", "scan", "train")
 
 
 def pytest_collection_modifyitems(items):
@@ -31,6 +32,7 @@ class Bench:
     def __init__(self, viewer, workbench, qtbot):
         self.viewer, self.workbench, self.qtbot = viewer, workbench, qtbot
         self.tab, self.slide_tab, self.inspect_tab = workbench.classify_tab, workbench.slide_tab, workbench.inspect_tab
+        self.train_tab, self.training = workbench.train_tab, workbench.training
 
     def open(self, path):
         self.workbench.open([Path(path)])
@@ -43,13 +45,13 @@ class Bench:
     def click(self, button):
         from qtpy.QtCore import Qt
 
-        tabs = (self.slide_tab, self.tab, self.inspect_tab)
+        tabs = (self.slide_tab, self.tab, self.inspect_tab, self.train_tab)
         self.workbench.tabs.setCurrentWidget(next(tab for tab in tabs if tab.isAncestorOf(button)))
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def wait_for_jobs(self):
         running, inspection = self.workbench.jobs.is_running, self.workbench.inspection
-        self.qtbot.waitUntil(lambda: not inspection.busy and not any(map(running, ("classify", "tissue", "inspect"))), timeout=60_000)
+        self.qtbot.waitUntil(lambda: not inspection.busy and not any(map(running, KINDS)), timeout=180_000)
 
     def classify(self):
         self.workbench.state.set_answer(None)
@@ -69,12 +71,20 @@ def bench(_window, qtbot):
     made = Bench(viewer, workbench, qtbot)
     made.choose("breast-malignancy")
     yield made
-    for kind in ("classify", "tissue", "inspect"):
+    for kind in KINDS:
         workbench.jobs.cancel(kind)
     made.wait_for_jobs()
     viewer.layers.clear()
     workbench.classify_tab.set_idle()
     workbench.classify_tab.card.hide()
+    tab = workbench.train_tab
+    for box in (tab.start_box, tab.encoder_box, tab.strategy_box, tab.folds_box):
+        box.setCurrentIndex(0)
+    tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("gated-abmil"))
+    tab.set_fields({})
+    tab._own_epochs = tab._own_rate = False
+    tab.set_empty()
+    workbench.training.cohort = None
     viewer.reset_view()
 
 

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,10 +111,10 @@ def test_twins_are_named_kept_and_stay_in_one_fold(feature_folder):
 
 
 def test_barcodes_give_the_patient():
-    assert patient_of(__import__("pathlib").Path("TCGA-CR-7395-01A-01-TS1.a1b2.svs")) == "TCGA-CR-7395"
-    assert patient_of(__import__("pathlib").Path("tcga-cr-7395.h5")) == "TCGA-CR-7395"
-    assert patient_of(__import__("pathlib").Path("TCGA-like.slide.h5")) == "TCGA-like.slide"
-    assert stem(__import__("pathlib").Path("a.b.ome.tiff")) == "a.b"
+    assert patient_of(Path("TCGA-CR-7395-01A-01-TS1.a1b2.svs")) == "TCGA-CR-7395"
+    assert patient_of(Path("tcga-cr-7395.h5")) == "TCGA-CR-7395"
+    assert patient_of(Path("one/TCGA-like.slide.h5")) == "one/TCGA-like.slide"
+    assert stem(Path("a.b.ome.tiff")) == "a.b"
 
 
 def test_a_table_names_labels_patients_and_splits(tmp_path):
@@ -124,7 +125,7 @@ def test_a_table_names_labels_patients_and_splits(tmp_path):
         ("a.npy", "x", "p1", "train"),
         ("b.npy", "y", "p1", "validation"),
         ("c.npy", "x", "p2", "test"),
-        ("d.npy", "y", "d", None),
+        ("d.npy", "y", f"{tmp_path.name}/d", None),
     ]
     said = [what for _, what in found.warnings]
     assert any("Patient p1 has bags labelled x and y" in what for what in said)
@@ -212,3 +213,25 @@ def test_no_table_brings_it_down(tmp_path_factory, rows):
     except TrainingError:
         return
     assert not [bag for bag in found.bags if not bag.path.exists()]
+
+
+def test_bags_of_one_name_in_several_classes_are_several_patients(tmp_path):
+    for label in "ab":
+        for k in range(3):
+            put(tmp_path / label / f"{k}.npy")
+    found = scan_annotated_folder(tmp_path)
+    assert found.n_patients == 6
+    assert not found.warnings
+
+
+def test_a_class_without_a_bag_is_named(feature_folder):
+    root = feature_folder(n=2)
+    (root / "third").mkdir()
+    assert "holds no bag" in reasons(scan_annotated_folder(root))["third"]
+
+
+def test_a_name_no_file_can_have_is_one_row_too_many(tmp_path):
+    put(tmp_path / "a.npy")
+    found = table(tmp_path, f"slide,label\na,x\n{'z' * 5000},y\n")
+    assert len(found.bags) == 1
+    assert len(found.skipped) == 1

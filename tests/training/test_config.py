@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +72,7 @@ def test_the_rate_never_rises_and_starts_as_given(epochs, schedule):
     config = make_config(epochs=epochs, schedule=schedule, learning_rate=0.1).with_recipe()
     rates = [rate_at(config, epoch, 10) for epoch in range(epochs)]
     assert rates[0] == (0.1 if schedule != "steps" or epochs > 1 else pytest.approx(0.1))
-    assert all(later <= earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates))
     assert min(rates) >= 0
 
 

@@ -90,7 +90,8 @@ def test_chunks_come_to_the_same_weights_as_the_whole_bag(image_cohort, quick, s
 
 def test_memory_is_measured_and_the_choice_is_said(image_cohort, quick, settings, tmp_path):
     said = {}
-    for name, memory_gb in (("joint", 8.0), ("chunks", 0.002), ("frozen", 1e-6)):
+    per_image = measure_bytes_per_image(create_backbone("resnet18", 32), 3, 32)
+    for name, memory_gb in (("joint", 8.0), ("chunks", 2.5e-9 * per_image), ("frozen", 0.5e-9 * per_image)):
         events = []
         config = quick(encoder="resnet18", tile_px=32, epochs=1, memory_gb=memory_gb)
         result = train(image_cohort, config, out=tmp_path / name, settings=settings, on_event=events.append)
@@ -121,9 +122,9 @@ def test_slides_are_learnt_from_pixels(slide, quick, settings, tmp_path):
     result = train(cohort, quick(encoder="nucleus-net", tile_px=32, mpp=0.5, mask="none", epochs=2), out=tmp_path / "run", settings=settings)
     prediction = classify(cohort.bags[0].path, result.classifier, device="cpu", mask=None)
     assert len(prediction.coords) == 25
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "pictures" / "a.png")
     with pytest.raises(ClassifierError, match="not folders of images"):
-        (tmp_path / "pictures").mkdir()
-        Image.new("RGB", (40, 40)).save(tmp_path / "pictures" / "a.png")
         classify(tmp_path / "pictures", result.classifier)
 
 

@@ -21,7 +21,6 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def _few_samples(monkeypatch):
     monkeypatch.setattr(module, "SAMPLES", 50)
-    monkeypatch.setattr(module.estimate_all, "__kwdefaults__", {**module.estimate_all.__kwdefaults__, "samples": 50})
 
 
 @pytest.fixture
@@ -63,7 +62,9 @@ def test_no_patient_stands_on_both_sides_and_choices_are_made_on_training_patien
     groups = np.array(cohort.groups)
     for task in tasks:
         parts = [set(groups[list(part)]) for part in (task.split.training, task.split.validation, task.split.test)]
-        assert not (parts[0] & parts[2] or parts[1] & parts[2] or parts[0] & parts[1])
+        assert not (parts[0] & parts[2])
+        assert not (parts[1] & parts[2])
+        assert not (parts[0] & parts[1])
         assert sorted((*task.split.training, *task.split.validation, *task.split.test)) == list(range(48))
         assert task.split.validation
     for repeat in range(3):
@@ -106,7 +107,7 @@ def test_figures_do_not_depend_on_the_number_of_processes(cohort, quick, setting
     one = cross_validate(cohort, config, folds=3, settings=settings, workers=1)
     two = cross_validate(cohort, config, folds=3, settings=settings, workers=2)
     assert one.out_of_fold == two.out_of_fold
-    assert one.metrics["auc"] == two.metrics["auc"]
+    assert one.metrics["auc"].as_dict() == two.metrics["auc"].as_dict()
 
 
 def test_finished_folds_are_not_trained_again(cohort, quick, settings, tmp_path, monkeypatch):
@@ -199,3 +200,46 @@ def test_published_rules_choose_as_they_say():
     assert epoch == 1
     assert 0.73 < threshold < 0.994
     assert choose_on_test(module.BEST_ACCURACY, targets, epochs)[0] == 1
+
+
+@pytest.mark.parametrize("aggregator", ["clam-sb", "dtfd", "sa-abmil", "hamil"])
+def test_a_protocol_that_was_honest_or_is_not_known_is_not_made_up(cohort, quick, settings, aggregator):
+    with pytest.raises(OptionError, match="no published protocol"):
+        cross_validate(cohort, quick(aggregator=aggregator, aggregator_options={}), protocol="published", settings=settings)
+
+
+def test_figures_of_other_bags_do_not_reach_a_card(cohort, noise, quick, settings, tmp_path):
+    from napari_mil.inference.card import read_card
+
+    result = train(cohort, quick(), out=tmp_path / "run", settings=settings)
+    before = read_card(result.classifier).evaluation
+    said = []
+    cross_validate(noise, quick(), folds=3, out=tmp_path / "run", settings=settings, workers=1, on_event=said.append)
+    assert read_card(result.classifier).evaluation == before
+    assert any("card is left as it is" in getattr(event, "message", "") for event in said)
+
+
+def test_folds_that_start_from_trained_weights_say_so(cohort, quick, settings, tmp_path):
+    first = train(cohort, quick(epochs=1), out=tmp_path / "first", settings=settings)
+    found = cross_validate(cohort, quick(epochs=1, start_from=str(first.classifier)), folds=3, settings=settings, workers=1)
+    assert "from weights trained before" in found.headline
+    assert "too good" in found.remarks[-1]
+
+
+def test_a_frozen_network_is_another_one_in_every_fold(tmp_path, quick, settings):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for label, level in (("dim", 60), ("bright", 200)):
+        for b in range(4):
+            (tmp_path / "cells" / label / f"bag{b}").mkdir(parents=True)
+            Image.fromarray((random.integers(0, 40, (30, 30, 3)) + level).astype(np.uint8)).save(tmp_path / "cells" / label / f"bag{b}" / "0.png")
+    config = quick(encoder="lenet5", backbone="frozen", epochs=1)
+    assert len(cross_validate(scan_annotated_folder(tmp_path / "cells"), config, folds=3, settings=settings, workers=1).epochs) == 3
+
+
+def test_a_second_evaluation_in_the_folder_is_held_off(cohort, quick, settings, tmp_path):
+    from napari_mil.training.run_folder import RunFolder
+
+    with RunFolder(tmp_path / "run").held(), pytest.raises(TrainingError, match="Another run is at work"):
+        cross_validate(cohort, quick(), folds=3, out=tmp_path / "run", settings=settings)

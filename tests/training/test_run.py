@@ -84,7 +84,7 @@ def test_a_run_is_not_overwritten_and_not_continued_otherwise(cohort, feature_fo
     with pytest.raises(CancelledError):
         train(cohort, quick(), out=tmp_path / "run", settings=settings, **cancelling(1))
     checkpoint = (tmp_path / "run" / "checkpoint.pt").read_bytes()
-    with pytest.raises(TrainingError, match="holds a run already.*--resume"):
+    with pytest.raises(TrainingError, match=r"holds a run already.*--resume"):
         train(cohort, quick(), out=tmp_path / "run", settings=settings)
     with pytest.raises(TrainingError, match="started with epochs 4, now 9"):
         train(cohort, quick(epochs=9), out=tmp_path / "run", resume=True, settings=settings)
@@ -118,7 +118,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(cohort, quick, settin
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", full_after)
-    with pytest.raises(OutputError, match="No space left on device.*--resume"):
+    with pytest.raises(OutputError, match=r"No space left on device.*--resume"):
         train(cohort, quick(epochs=5), out=tmp_path / "run", settings=settings)
     monkeypatch.undo()
     assert not [path for path in (tmp_path / "run").iterdir() if path.name.endswith(".part")]
@@ -226,7 +226,7 @@ def test_slides_are_encoded_once_and_watched(slide_cohort, quick, settings, tmp_
 
 
 def test_slides_that_cannot_be_tiled_are_left_out_and_said(slide_cohort, quick, settings, tmp_path):
-    with pytest.raises(TrainingError, match="No bag of slides can be used.*no resolution"):
+    with pytest.raises(TrainingError, match=r"No bag of slides can be used.*no resolution"):
         train(slide_cohort, quick(), out=tmp_path / "none", settings=settings)
 
 
@@ -246,3 +246,89 @@ def test_what_the_run_did_can_be_repeated_from_its_file(cohort, quick, settings,
     assert json.loads((tmp_path / "run" / "config.json").read_text())["cohort"] == str(cohort.root)
     train(scan_annotated_folder(again.cohort), again, out=tmp_path / "again", settings=settings)
     assert weights(tmp_path / "run") == weights(tmp_path / "again")
+
+
+def test_what_memory_decided_holds_when_memory_changes(image_folder, quick, settings, tmp_path):
+    cohort = scan_annotated_folder(image_folder)
+    config = quick(encoder="lenet5", epochs=3)
+    whole = train(cohort, config.changed(memory_gb=8.0), out=tmp_path / "whole", settings=settings)
+    with pytest.raises(CancelledError):
+        train(cohort, config.changed(memory_gb=8.0), out=tmp_path / "cut", settings=settings, **cancelling(1))
+    train(cohort, config.changed(memory_gb=1e-6), out=tmp_path / "cut", resume=True, settings=settings)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert load_classifier(whole.classifier).card.training["embedding"] == "joint"
+
+
+def test_resume_keeps_every_setting_nobody_named(cohort, quick, settings, tmp_path):
+    from napari_mil.training.config import make_config
+
+    config = quick(aggregator="dsmil", aggregator_options={}, epochs=3)
+    train(cohort, config, out=tmp_path / "whole", settings=settings)
+    with pytest.raises(CancelledError):
+        train(cohort, config, out=tmp_path / "cut", settings=settings, **cancelling(1))
+    train(cohort, make_config(), out=tmp_path / "cut", resume=True, settings=settings)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert train(cohort, make_config(), out=tmp_path / "cut", resume=True, settings=settings).already_done
+
+
+def test_a_run_that_came_to_nothing_can_be_started_otherwise(cohort, quick, settings, tmp_path):
+    with pytest.raises(OptionError, match="features already"):
+        train(cohort, quick(encoder="texture"), out=tmp_path / "run", settings=settings)
+    train(cohort, quick(epochs=1), out=tmp_path / "run", settings=settings)
+
+
+def test_weights_that_overflow_are_not_saved(cohort, quick, settings, tmp_path):
+    config = quick(epochs=1, learning_rate=1e38, validation=0.0, bags_per_step=24)
+    with pytest.raises(TrainingError, match="no number"):
+        train(cohort, config, out=tmp_path / "run", settings=settings)
+    assert not (tmp_path / "run" / "classifier").exists()
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_full_disk_while_the_bundle_is_written_is_one_sentence(cohort, quick, settings, tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+
+    def full(*_):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("napari_mil.inference.classifier.save_file", full)
+    with pytest.raises(OutputError, match=r"classifier cannot be written.*No space.*--resume"):
+        train(cohort, quick(epochs=2), out=tmp_path / "run", settings=settings)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "checkpoint.pt", "cohort.json", "config.json", "history.csv"]
+    monkeypatch.undo()
+    train(cohort, quick(epochs=2), out=tmp_path / "run", resume=True, settings=settings)
+
+
+def test_features_of_another_encoder_are_not_taken_for_the_starts(feature_folder, quick, settings, tmp_path):
+    from napari_mil.bags import Bag, write_bag
+
+    random = np.random.default_rng(0)
+    for label in ("a", "b"):
+        for k in range(4):
+            write_bag(Bag(random.normal(size=(5, 78)).astype(np.float32), provenance={"encoder": "another"}), tmp_path / "h5" / label / f"{label}{k}.h5")
+    config = quick(start_from="breast-malignancy", aggregator="gated-abmil", aggregator_options={}, epochs=1)
+    with pytest.raises(OptionError, match="made by another encoder"):
+        train(scan_annotated_folder(tmp_path / "h5"), config, out=tmp_path / "run", settings=settings)
+
+
+def test_a_cache_that_was_damaged_is_made_again(slide_cohort, quick, settings, tmp_path):
+    config = quick(slide_mpp=0.5, mpp=0.5, tile_px=64, mask="none", epochs=1)
+    train(slide_cohort, config, out=tmp_path / "one", settings=settings)
+    for path in (settings.cache_folder / "features").iterdir():
+        path.write_bytes(path.read_bytes()[:900])
+    train(slide_cohort, config, out=tmp_path / "two", settings=settings)
+    assert weights(tmp_path / "one") == weights(tmp_path / "two")
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for label, level in (("dim", 60), ("bright", 200)):
+        for b in range(4):
+            folder = tmp_path / "cells" / label / f"bag{b}"
+            folder.mkdir(parents=True)
+            for i in range(3):
+                Image.fromarray((random.integers(0, 40, (30, 34, 3)) + level).astype(np.uint8)).save(folder / f"{i}.png")
+    return tmp_path / "cells"

@@ -6,24 +6,25 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QTimer
 
-from napari_mil.annotations import read_annotations, write_geojson
+from napari_mil.annotations import DRAWN, Annotations, read_annotations, write_geojson
 from napari_mil.errors import NapariMilError
-from napari_mil.events import Advanced, CancellationToken, EpochEnded, Event, Fallback, OnEvent, Started, Watching
+from napari_mil.events import Advanced, CancellationToken, EpochEnded, Event, Fallback, Finished, OnEvent, Started, Watching
 from napari_mil.gui.controllers.watched import WatchedSlide
 from napari_mil.gui.drawn_regions import regions_of_shapes
 from napari_mil.gui.jobs import Job, JobRunner
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.state import OpenSlide, WindowState
 from napari_mil.gui.views.train_tab import DONE, FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
-from napari_mil.inference.card import FEATURES, ClassifierCard, list_classifiers, read_card
+from napari_mil.inference.card import TILES, ClassifierCard, list_classifiers, read_card
 from napari_mil.settings import Settings
+from napari_mil.training.cohort import FEATURES as FEATURE_FILES
 from napari_mil.training.cohort import SLIDES, Cohort, scan_annotated_folder
 from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
 from napari_mil.training.recipes import RECIPES, recipe_of
@@ -69,9 +70,12 @@ class TrainingController:
         self._epochs, self._total, self._what = 0, 0, ""
         self._began = 0.0
         self._remarks: list[str] = []
+        self._out_chosen = False
+        self._stored: dict[str, Any] = {}
         self._result: ClassifierCard | None = None
         self._installed = ""
         self._curves: Any = None
+        self._dock: Any = None
         self._curves_timer = QTimer()
         self._curves_timer.setSingleShot(True)
         self._curves_timer.setInterval(CURVES_MS)
@@ -93,13 +97,23 @@ class TrainingController:
         view.regions_requested.connect(self.keep_regions)
         view.use_requested.connect(lambda: self._use_classifier(self._installed))
         view.about_requested.connect(self._on_about)
+        view.curves_requested.connect(self.toggle_curves)
+        view.watch_changed.connect(self._open_watched)
         state.slides_changed.connect(self._offer_slides)
+        state.current_changed.connect(self._name_slide)
         state.classifiers_changed.connect(self._offer_starts)
 
     def disconnect(self) -> None:
         """Stop drawing; jobs are ended by their runner."""
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Draw nothing any more: the window closes, and what runs is cancelled by its runner."""
         self._curves_timer.stop()
         self.watched.close()
+        if self._job is not None and self._jobs.is_running(TRAIN_JOB):
+            self._job = None
+            self._offer_resuming()
 
     @property
     def busy(self) -> bool:
@@ -117,10 +131,19 @@ class TrainingController:
             return scan_annotated_folder(path, on_bag)
 
         self._view.set_looking(f"Looking at {path.name}…")
+        total = [0]
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, Started):
+                total[0] = event.total
+            if isinstance(event, Advanced):
+                self._view.set_looking(f"Looking at {path.name}: bag {event.done} of {total[0]}…")
+
         job = self._jobs.start(SCAN_JOB, work)
-        job.event_happened.connect(lambda event: self._view.set_looking(f"Looking at {path.name}: bag {getattr(event, 'done', 0)}…"))
+        job.event_happened.connect(on_event)
         job.succeeded.connect(lambda cohort: self._on_cohort(cohort, then))
-        job.failed.connect(lambda sentence, details: self._on_not_found(sentence, details))
+        job.failed.connect(self._on_not_found)
+        job.cancelled.connect(lambda: self._view.set_empty())
 
     def open_run(self, folder: Path) -> None:
         """Show an earlier run: its settings, its curves, and whether it can go on."""
@@ -128,24 +151,31 @@ class TrainingController:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             source = Path(config["cohort"])
         except (OSError, ValueError, KeyError, TypeError):
-            self._notify(f"{folder.name} holds no training run (no readable config.json); choose the folder that a run was saved in.")
+            self._view.set_empty(f"{folder.name} holds no training run (no readable config.json); choose the folder that a run was saved in.")
             return
+        finished = (folder / "classifier" / "classifier.json").is_file()
 
         def show() -> None:
             self._view.set_fields(config)
-            self._out = folder
+            self._stored, self._out, self._out_chosen = config, folder, True
             self._view.set_out(str(folder))
+            self._offer_resuming()
+            show_result()
+
+        def show_result() -> None:
             self._read_history(folder)
-            if (folder / "classifier" / "classifier.json").is_file():
+            if finished:
                 self._show_classifier(folder / "classifier")
-            else:
-                self._view.set_state(INTERRUPTED, f"{len(self._rows)} epochs are done." if self._rows else "No epoch is done yet.")
 
         self.look_at(source, show)
+        if finished:  # its data may be gone; what came out is still there
+            show_result()
 
     def choose_out(self, folder: Path) -> None:
-        """Put the run elsewhere."""
-        self._out = folder
+        """Put the run elsewhere: into the folder if it is empty or holds a run, otherwise into one of its own below it."""
+        taken = folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file()
+        self._out, self._out_chosen = free_folder(folder / self._name()) if taken else folder, True
+        folder = self._out
         self._view.set_out(str(folder))
         self._offer_resuming()
 
@@ -153,16 +183,25 @@ class TrainingController:
         """Train with what the tab shows."""
         if self.cohort is None or self._out is None or self._jobs.is_running(TRAIN_JOB):
             return
-        if not resume and (self._out / "config.json").is_file():
+        if not resume and self._view.problem:
+            self._view.set_message(self._view.problem)
+            return
+        if not resume and is_used(self._out):
             self._out = free_folder(self._out)
             self._view.set_out(str(self._out))
-        fields = self._view.fields
-        fields["cohort"] = str(self.cohort.root)
+        # A run that goes on keeps every setting it was begun with, also those that the form does not show.
+        fields = dict(self._stored) if resume else self._view.fields
+        self._stored = fields
         watched = self._slide_to_watch()
         self.watched.begin(watched.slide if watched else None, self._out.name, self._class_order(fields))
         self._rows, self._remarks, self._result = [], [], None
-        settings = replace(self._settings)
-        request = TrainingRequest(self.cohort, fields, self._out, resume, watched.slide.path if watched else None, folds=self._view.folds, settings=settings)
+        if self._curves is None:
+            self._make_curves()  # part of the click, rather than of the first epoch
+        elif self._dock is not None:
+            self._dock.show()
+        request = TrainingRequest(
+            self.cohort, fields, self._out, resume, watched.slide.path if watched else None, folds=self._view.folds, settings=self._settings
+        )
 
         def work(on_event: OnEvent, cancel: CancellationToken) -> Any:
             try:
@@ -191,30 +230,45 @@ class TrainingController:
             self._view.set_state(RUNNING, self._view.progress_text.text())
 
     def cancel(self) -> None:
-        """End the run; its last checkpoint is kept."""
+        """End the run, whose last checkpoint is kept, or the look at a folder."""
+        if self._jobs.is_running(SCAN_JOB):
+            self._jobs.cancel(SCAN_JOB)
+            return
         self._view.set_state(STOPPING, self._view.progress_text.text())
         self._jobs.cancel(TRAIN_JOB)
 
     def keep_regions(self, name: str) -> None:
-        """Write the shapes over the chosen slide as regions of a class, beside the slide."""
-        entry = self._state.current
-        shapes = [layer for layer in self._book.viewer.layers if type(layer).__name__ == "Shapes" and len(layer.data)]
-        if entry is None or not shapes:
-            self._notify("There are no shapes to keep: open a slide, add a shapes layer, and draw.")
+        """Write the shapes of the chosen layer as regions of a class, beside the chosen slide; what that layer held before is replaced."""
+        entry, layer = self._state.current, self._shapes()
+        if entry is None or layer is None:
+            self._notify("Choose the shapes layer to keep in the layer list, over an open slide; add one by the button above the list.")
             return
-        target = entry.slide.path.with_name(f"{entry.slide.path.stem}.geojson")
+        target = entry.slide.path.with_name(f"{entry.slide.path.stem}{DRAWN}")
+        left, top = (float(entry.slide.properties.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
         try:
-            kept = list(read_annotations(target).regions) if target.is_file() else []
-            drawn = [region for layer in shapes for region in regions_of_shapes(layer, entry.slide, name)]
-            new = [region for region in drawn if not any(region.name == other.name and region.area.equals(other.area) for other in kept)]
-            left, top = (float(entry.slide.properties.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
-            from napari_mil.annotations import Annotations
-
-            write_geojson(Annotations((*kept, *Annotations(tuple(new)).moved(-left, -top).regions)).regions, target)
+            earlier = read_annotations(target).regions if target.is_file() else ()
+            drawn = regions_of_shapes(layer, entry.slide, name)
+            others = [region for region in earlier if region.drawn_in != layer.name]
+            write_geojson([*others, *Annotations(tuple(drawn)).moved(-left, -top).regions], target)
         except NapariMilError as error:
             self._notify(str(error))
             return
-        self._view.set_message(f"{len(new)} regions of {name} kept in {target.name}; look at the folder again to train with them.", caution=False)
+        self._view.set_message(
+            f"{len(drawn)} regions of the layer {layer.name} kept as {name} in {target.name}. Choose the folder again to train with them.", caution=False
+        )
+
+    def _shapes(self) -> Any | None:
+        """Return the shapes layer that is chosen, or the only one."""
+        active = self._book.viewer.layers.selection.active
+        layers = [layer for layer in self._book.viewer.layers if type(layer).__name__ == "Shapes"]
+        return active if active in layers else layers[0] if len(layers) == 1 else None
+
+    def _name_slide(self) -> None:
+        entry = self._state.current
+        where = f"over {entry.layer_name}" if entry is not None else "over an open slide"
+        self._view.regions_line.setText(
+            f"Shapes of the chosen layer, drawn {where}, become regions of a class beside the slide: they teach or score the tiles."
+        )
 
     def _on_cohort(self, cohort: Cohort, then: Callable[[], None]) -> None:
         self.cohort = cohort
@@ -227,43 +281,54 @@ class TrainingController:
         skipped = f" · {len(cohort.skipped)} skipped" if cohort.skipped else ""
         known = [bag.n for bag in cohort.bags if bag.n is not None]
         instances = f" · {sum(known)} instances" if known else ""
-        annotated = sum(bag.annotations is not None for bag in cohort.bags)
+        annotated = sum(bool(bag.annotations) for bag in cohort.bags)
         classes = " · ".join(f"{name} {number}" for name, number in cohort.counts.items()) + (f" · {annotated} annotated" if annotated else "")
         self._view.set_cohort(
             f"{cohort.root.name}: {len(cohort)} bags{patients}{instances}{skipped}",
             f"{', '.join(cohort.kinds)} · {classes}" if cohort.bags else "",
-            trouble or remark_on(cohort),
+            remark_on(cohort),
             bool(cohort.skipped or cohort.warnings),
             cohort.classes if len(cohort.classes) == 2 and not cohort.multi_label else (),
-            not trouble,
+            cohort.without_scale,
+            cohort.kinds == (SLIDES,),
         )
         if trouble:
+            self._view.set_message(trouble)
             return
         self._view.set_choices(self._view.region_box, [(name, name) for name in cohort.classes], cohort.classes[-1])
+        self._out_chosen, self._stored, self._remarks = False, {}, []
         self._offer_slides()
+        self._name_slide()
+        self._view.set_trainable()
         self._on_method()
-        self._out = free_folder(self._settings.user_folder / "runs" / f"{cohort.root.name}-{self._view.fields['aggregator']}")
-        self._view.set_out(str(self._out))
+        if self._view.problem:
+            self._view.set_message(self._view.problem)
         then()
 
     def _on_not_found(self, sentence: str, details: str) -> None:
-        self._view.set_empty()
-        self._notify(sentence + (f"\n\n{details}" if details else ""))
+        self._view.set_empty(sentence + (f"\n\n{details}" if details else ""))
 
     def _on_method(self) -> None:
         """Show what the chosen method was published with."""
         start = self._start_card()
-        if start is not None:
-            self._view.set_choices(self._view.aggregator_box, [(name, name) for name in RECIPES], str(start.aggregator["name"]))
-        self._view.aggregator_box.setEnabled(start is None)
-        self._view.encoder_box.setEnabled(start is None)
         why = "" if start is None else f"As in {start.name}, whose weights are the start."
-        self._view.aggregator_box.setToolTip(why)
-        self._view.encoder_box.setToolTip(why)
+        self._view.set_start(None if start is None else str(start.aggregator["name"]), why)
+        features = self.cohort is not None and self.cohort.kinds == (FEATURE_FILES,)
+        self._view.set_encoder_free(start is None and not features, why or ("The files hold features already." if features else ""))
         self._offer_strategies()
         fields = self._view.fields
         recipe = recipe_of(fields["aggregator"], fields.get("strategy", "plain"))
         self._view.set_recipe(f"Recipe: {recipe.source}.", recipe.epochs, recipe.learning_rate)
+        if self.cohort is not None and not self._out_chosen:
+            self._out = free_folder(self._settings.user_folder / "runs" / self._name())
+            self._view.set_out(str(self._out))
+
+    def _name(self) -> str:
+        """Return what a run of the shown method on this cohort is called, and its classifier after it."""
+        assert self.cohort is not None
+        fields = self._view.fields
+        strategy = fields.get("strategy", "plain")
+        return "-".join([self.cohort.root.name, fields["aggregator"], *([strategy] if strategy != "plain" else [])])
 
     def _offer_strategies(self) -> None:
         mined = self._view.aggregator_box.currentData() in MINED
@@ -289,14 +354,16 @@ class TrainingController:
                 choices.setdefault(str(bag.path), f"{bag.path.name} ({', '.join(bag.labels)})")
         self._view.set_choices(self._view.watch_box, [("", "none"), *choices.items()], chosen if chosen in choices else "")
 
-    def _slide_to_watch(self) -> OpenSlide | None:
-        """Return the slide to watch as an open layer; it is opened where it is not."""
+    def _open_watched(self) -> None:
+        """Open the slide that was chosen to be watched, so that it is there before training begins."""
         path = self._view.watched
-        if not path or self.cohort is None or self.cohort.kinds != (SLIDES,):
-            return None
-        if self._open(path) is None:
+        if path and self._open(path) is None:
             self._open_slides([Path(path)])
-        return self._open(path)
+
+    def _slide_to_watch(self) -> OpenSlide | None:
+        """Return the slide to watch as an open layer."""
+        slides = self.cohort is not None and self.cohort.kinds == (SLIDES,)
+        return self._open(self._view.watched) if slides and self._view.watched else None
 
     def _open(self, path: str) -> OpenSlide | None:
         return next((entry for entry in self._state.slides if str(entry.slide.path) == path), None)
@@ -308,7 +375,10 @@ class TrainingController:
 
     def _offer_resuming(self) -> None:
         out = self._out
-        unfinished = out is not None and (out / "config.json").is_file() and not (out / "classifier").is_dir()
+        unfinished = out is not None and (out / "checkpoint.pt").is_file() and not (out / "classifier").is_dir()
+        if unfinished and not self._stored:
+            with suppress(OSError, ValueError):
+                self._stored = json.loads((out / "config.json").read_text(encoding="utf-8")) if out is not None else {}
         self._view.set_state(INTERRUPTED if unfinished else IDLE)
 
     def _on_event(self, job: Job, event: Event) -> None:
@@ -327,11 +397,15 @@ class TrainingController:
             self._view.set_progress(event.done, self._total, f"{verb} {min(event.done + 1, self._total)} of {self._total}{_left(event.eta)}")
         elif isinstance(event, Fallback):
             self._remarks.append(event.message)
-            self._view.set_message("\n".join(self._remarks[-3:]), caution=False)
+            more = f"{len(self._remarks) - 3} more in Details…\n" if len(self._remarks) > 3 else ""
+            self._view.set_message(more + "\n".join(self._remarks[-3:]), caution=False)
+            self._view.details_button.show()
         elif isinstance(event, Watching):
             self.watched.watch(event.grid, event.part)
         elif isinstance(event, EpochEnded):
             self._on_epoch_ended(event)
+        elif isinstance(event, Finished):  # of the training; an evaluation may follow
+            self._install(Path(event.result.classifier))
 
     def _on_epoch_ended(self, event: EpochEnded) -> None:
         self._rows.append(dict(event.figures))
@@ -352,35 +426,48 @@ class TrainingController:
         self._draw_curves()
         self._show_classifier(Path(result.classifier))
 
-    def _show_classifier(self, folder: Path) -> None:
-        """Put a finished bundle among the user's classifiers, and say what it is worth."""
+    def _install(self, folder: Path) -> bool:
+        """Put a finished bundle among the user's classifiers; say whether that went well."""
         try:
-            card = read_card(folder)
-            self._installed = install(folder, card.name, self._settings)
+            self._installed = install(folder, read_card(folder).name, self._settings)
+            self._result = read_card(self._settings.user_folder / "classifiers" / self._installed)
         except (NapariMilError, OSError) as error:
             self._notify(str(error))
-            return
-        self._result = read_card(self._settings.user_folder / "classifiers" / self._installed)
+            return False
         self._state.classifiers_changed.emit()
-        training = card.training
+        return True
+
+    def _show_classifier(self, folder: Path) -> None:
+        """Say what a finished bundle is worth."""
+        if not self._install(folder) or self._result is None:
+            return
+        card, training = self._result, self._result.training
         facts = [f"epoch {training.get('epoch kept')} of {training.get('epochs trained')}", str(card.evaluation.get("headline", ""))]
-        if card.instances == FEATURES:
-            facts.append("takes feature files, not slides")
         self._view.set_state(DONE)
-        self._view.show_result(self._installed, " · ".join(filter(None, facts)))
+        self._view.show_result(self._installed, " · ".join(filter(None, facts)), "" if card.instances == TILES else f"It takes {card.takes}, not slides.")
 
     def _on_failed(self, job: Job, sentence: str, details: str) -> None:
         if job is not self._job:
             return
-        self._offer_resuming()
+        self._after_the_end()
         self._view.set_message(sentence + (f"\n\n{details}" if details else ""))
         self._notify(sentence)
 
     def _on_cancelled(self, job: Job) -> None:
         if job is not self._job:
             return
-        self._offer_resuming()
-        self._view.set_message("Cancelled; the last epoch's checkpoint is kept, Resume goes on from it." if self._rows else "Cancelled.", caution=False)
+        self._after_the_end()
+        if self._result is not None:
+            self._view.set_message("The evaluation was cancelled; the classifier is there, and finished folds are kept.", caution=False)
+        else:
+            self._view.set_message("Cancelled; the last epoch's checkpoint is kept, Resume goes on from it." if self._rows else "Cancelled.", caution=False)
+
+    def _after_the_end(self) -> None:
+        """Show the classifier if there is one, otherwise what can be done."""
+        if self._out is not None and (self._out / "classifier" / "classifier.json").is_file():
+            self._show_classifier(self._out / "classifier")
+        else:
+            self._offer_resuming()
 
     def _on_about(self) -> None:
         if self._result is not None:
@@ -393,6 +480,8 @@ class TrainingController:
         for title, entries in (("Skipped", self.cohort.skipped), ("Used, but odd", self.cohort.warnings)):
             if entries:
                 lines += [f"## {title}", "", *(f"- **{path.name}**: {what}" for path, what in entries), ""]
+        if self._remarks:
+            lines += ["## Said by the run", "", *(f"- {remark}" for remark in self._remarks)]
         self._show_notes(self.cohort.root.name, "\n".join(lines))
 
     def _on_epoch(self, epoch: int) -> None:
@@ -412,28 +501,31 @@ class TrainingController:
         self._epochs = len(self._rows)
         self._draw_curves()
 
-    def _draw_curves(self) -> None:
-        """Draw the history in the dock below; it opens with the first epoch."""
-        if not self._rows:
-            return
-        if self._curves is None:
+    def toggle_curves(self) -> None:
+        """Show or hide the curves."""
+        if self._dock is None:
             self._make_curves()
-        try:
-            self._curves.show_history(self._rows, self._epochs)
-            self._curves.set_epoch(self.watched.shown)
-        except RuntimeError:  # the user closed the dock, and napari deleted it
-            self._curves = None
+            self._draw_curves()
+        else:
+            self._dock.setVisible(not self._dock.isVisible())
+
+    def _draw_curves(self) -> None:
+        """Draw the history in the dock below, if it is there."""
+        if not self._rows or self._curves is None:
+            return
+        self._curves.show_history(self._rows, self._epochs)
+        self._curves.set_epoch(self.watched.shown)
 
     def _make_curves(self) -> None:
         from napari_mil.gui.views.curves import Curves  # pyqtgraph loads with the first run
 
         self._curves = Curves()
         self._curves.epoch_chosen.connect(self._on_epoch)
-        dock = self._book.viewer.window.add_dock_widget(self._curves, area="bottom", name="Training curves")
-        dock.destroyed.connect(self._on_curves_gone)
+        self._dock = self._book.viewer.window.add_dock_widget(self._curves, area="bottom", name="Training curves")
+        self._dock.destroyed.connect(self._on_curves_gone)
 
     def _on_curves_gone(self) -> None:
-        self._curves = None
+        self._curves = self._dock = None
 
 
 def install(folder: Path, name: str, settings: Settings) -> str:
@@ -474,6 +566,11 @@ def remark_on(cohort: Cohort) -> str:
 def free_folder(folder: Path) -> Path:
     """Return a folder that holds no run: this one, or the next with a number."""
     return next(path for k in count(1) if not (path := folder if k == 1 else folder.with_name(f"{folder.name}-{k}")).exists())
+
+
+def is_used(folder: Path) -> bool:
+    """Say whether a run in a folder has come to something."""
+    return any((folder / name).exists() for name in ("checkpoint.pt", "classifier"))
 
 
 def _left(seconds: float | None) -> str:

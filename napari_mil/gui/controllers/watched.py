@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ RING_MB = 64
 """Memory for the epochs of one run: 1 000 epochs of 10 000 tiles."""
 REDRAW_MS = 250
 """Epochs of small bags end faster than anybody looks."""
-IN_TRAINING, MASKED = "in training", "masked in training"
+IN_TRAINING, MASKED = "in training", "masked"
 
 
 class WatchedSlide:
@@ -35,6 +36,9 @@ class WatchedSlide:
         self._classes: tuple[str, ...] = ()
         self._shown: int | None = None
         self._follows = True
+        self._made: set[str] = set()
+        self._path: Path | None = None
+        self._legend_changed = False
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(REDRAW_MS)
@@ -55,6 +59,7 @@ class WatchedSlide:
         self._timer.stop()
         self._ring.clear()
         self._slide, self._grid, self._run, self._classes = slide, None, run, classes
+        self._made, self._path = set(), None if slide is None else slide.path
         self._shown, self._follows = None, True
         self._view.set_epochs(0, 0, 0)
         self._view.set_watched("" if slide is None else "Its overlay comes with the first epoch.", {})
@@ -81,6 +86,7 @@ class WatchedSlide:
         """Show an epoch that is still in the ring; the last one follows the training again."""
         if not self._ring:
             return
+        self._made.clear()  # whoever asks for an epoch wants to see it
         self._shown = min(self.epochs, key=lambda known: abs(known - epoch))
         self._follows = self._shown == self._ring[-1][0]
         self._view.set_epochs(self._ring[0][0], self._ring[-1][0], self._shown)
@@ -96,9 +102,10 @@ class WatchedSlide:
         watched = next((kept for epoch, kept in self._ring if epoch == self._shown), None)
         if watched is None or self._grid is None or self._slide is None:
             return
-        layer = self._book.layer_of(self._slide)
+        layer = self._layer()
         if layer is None:
-            return  # the slide was closed
+            self._view.set_watched("The slide was closed; open it again to see the overlay.", {})
+            return
         probabilities = watched.probabilities
         names = self._classes[1:] if len(probabilities) == 1 else self._classes
         said = ", ".join(f"{name} {float(p):.2f}" for name, p in zip(names, probabilities, strict=False))
@@ -106,11 +113,28 @@ class WatchedSlide:
         masked = f" · {int(np.any(list(watched.masks.values()), axis=0).sum())} of {len(self._grid)} tiles masked" if counts else ""
         part = f"a {self._part} bag" if self._part in ("training", "validation", "test") else self._part
         self._view.set_watched(f"{part} · {said}{masked}", counts)
-        self._put_overlay(layer.name, watched)
-        if counts:
+        new = self._put_overlay(layer.name, watched, bool(counts))
+        if counts and new:
+            self._timer.start()  # not two new layers in one turn of the event loop
+        elif counts:
             self._put_masks(layer.name, watched)
+        if self._legend_changed:
+            self._legend_changed = False
+            self._book.legend_changed.emit()
 
-    def _put_overlay(self, name: str, watched: Watched) -> None:
+    def _layer(self) -> Any | None:
+        """Return the layer of the slide, also of one that was closed and opened again."""
+        assert self._slide is not None
+        layer = self._book.layer_of(self._slide)
+        if layer is None:
+            again = next((entry for entry in self._book.slides() if entry.slide.path == self._path), None)
+            if again is not None:
+                self._slide, self._made = again.slide, set()
+                layer = self._book.layer_of(again.slide)
+        return layer
+
+    def _put_overlay(self, name: str, watched: Watched, behind_masks: bool) -> bool:
+        """Draw the values; say whether that made a new layer. One that the user removed stays away until they ask for an epoch."""
         assert self._slide is not None
         assert self._grid is not None
         values = np.clip(watched.values, 0, 1).astype(np.float32)
@@ -118,13 +142,17 @@ class WatchedSlide:
         legend = f"epoch {self._shown} · {watched.what}" + ("" if watched.what == "score" else " (rank)")
         made = (self._run, IN_TRAINING)
         layer = self._book.find_made(self._slide, made)
+        new = layer is None
+        if layer is None and IN_TRAINING in self._made:
+            return False
         if layer is None:
+            self._made.add(IN_TRAINING)
             layer = self._book.put_overlay(
                 self._slide,
                 f"{name} · {self._run} · {IN_TRAINING}",
                 image,
                 legend,
-                visible=True,
+                visible=not behind_masks,
                 arguments=overlay_arguments(self._slide, self._grid),
                 made=made,
             )
@@ -133,6 +161,7 @@ class WatchedSlide:
         else:
             layer.data = image
         self._tell_legend(layer, legend)
+        return new
 
     def _put_masks(self, name: str, watched: Watched) -> None:
         assert self._slide is not None
@@ -143,13 +172,16 @@ class WatchedSlide:
         arguments = glyph_arguments(self._slide, self._grid, image)
         made = (self._run, MASKED)
         layer = self._book.find_made(self._slide, made)
+        if layer is None and MASKED in self._made:
+            return
         if layer is not None and layer.data.shape == image.shape:
             self._book.update_overlay(layer, image)
         else:
+            self._made.add(MASKED)
             layer = self._book.put_groups(self._slide, f"{name} · {self._run} · {MASKED}", made, image, legend, arguments)
         self._tell_legend(layer, legend)
 
     def _tell_legend(self, layer: Any, legend: str) -> None:
         if layer.metadata.get(LEGEND_KEY) != legend:
             layer.metadata[LEGEND_KEY] = legend
-            self._book.legend_changed.emit()
+            self._legend_changed |= bool(layer.visible)

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_mil.gui.views.widgets import ACCENT
 
-BAG_TERM = "loss: bag"
+BAG_TERM, RATE_FIGURE = "loss: bag", "learning_rate"
 HEIGHT = 150
 """A fifth of a small screen."""
 LOSS, AUC, RATE, MASKED = "loss", "validation AUC", "learning rate", "masked share"
@@ -75,6 +75,10 @@ class Curves(QWidget):
                     self._lines[figure].setData([points[0][0] - 0.25, points[0][0] + 0.25], [points[0][1]] * 2)
                 drawn |= bool(points)
             self._plots[name].setVisible(drawn or name == LOSS)
+            if name == RATE:
+                rates = [float(row[RATE_FIGURE] or 0.0) for row in rows if row.get(RATE_FIGURE) is not None]
+                top = max(rates, default=1.0) or 1.0  # from 0: a constant rate would otherwise sink into its axis
+                self._plots[name].setYRange(0, top * 1.15, padding=0)
             self._plots[name].setXRange(1, max(2, min(epochs, max(10, 2 * len(rows)))), padding=0.02)
 
     def set_epoch(self, epoch: int | None) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from magicgui.widgets import Container, create_widget
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QSlider, QSpinBox, QWidget
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QShortcut, QSlider, QSpinBox, QWidget
 from superqt import QCollapsible
 
 from napari_mil.gui.glyphs import MASK_GLYPHS
 from napari_mil.gui.views.inspect_tab import GroupLegend
 from napari_mil.gui.views.widgets import CAUTION, Card, PrimaryButton, column, combo, elided, fill, grey_line, scrolling
 
-IDLE, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "running", "paused", "stopping", "interrupted", "done"
-BUTTON_TEXTS = {IDLE: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
+IDLE, LOOKING, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "looking", "running", "paused", "stopping", "interrupted", "done"
+BUTTON_TEXTS = {IDLE: "Start", LOOKING: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
 EMPTY = (
     "Choose a folder with one folder per class; in each, slides, folders of images, or feature files (.h5, .pt, .safetensors). "
     "Or a table labels.csv: slide,label,patient."
@@ -26,7 +28,6 @@ LONGEST_RUN = 10_000
 ADVANCED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "tile_px": ("Tile, px", str, {}, "by the encoder"),
     "mpp": ("Tile, µm/px", str, {}, "by the encoder"),
-    "slide_mpp": ("Slides of no scale", str, {}, "µm/px; else left out"),
     "mask": ("Tissue", str, {"widget_type": "ComboBox", "choices": [("detect", "auto"), ("whole slide", "none")]}, ""),
     "class_balance": (
         "Class balance",
@@ -48,6 +49,10 @@ ADVANCED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "seed": ("Seed", int, {"min": 0, "max": 2**31 - 1}, ""),
 }
 """Fields of the configuration below the fold: label, type, options of the widget, what an empty one means."""
+BY_RECIPE = ("weight_decay", "bags_per_step", "patience")
+"""Fields that another method brings along."""
+WHOLE, POSITIVE = ("tile_px", "bags_per_step", "patience"), ("tile_px", "mpp", "slide_mpp", "bags_per_step", "patience", "learning_rate")
+"""Fields that hold whole numbers, and numbers above 0."""
 DEFAULTS: dict[str, Any] = {"mask": "auto", "class_balance": "none", "validation": 0.2, "select": "auto", "instance_dropout": 0.0, "seed": 0}
 
 
@@ -70,6 +75,7 @@ class TrainTab(QWidget):
     watch_changed = Signal()
     regions_requested = Signal(str)
     """Keep the drawn shapes as regions of a class."""
+    curves_requested = Signal()
     use_requested = Signal()
     about_requested = Signal()
 
@@ -83,7 +89,9 @@ class TrainTab(QWidget):
         self.encoder_box, self.aggregator_box, self.strategy_box, self.start_box, self.positive_box = (combo() for _ in range(5))
         self.epochs_box = QSpinBox()
         self.epochs_box.setRange(1, LONGEST_RUN)
-        self.rate_edit = QLineEdit()
+        self.rate_edit, self.scale_edit = QLineEdit(), QLineEdit()
+        self.scale_edit.setPlaceholderText("µm per pixel")
+        self._own_epochs = self._own_rate = False
         self.recipe = grey_line()
         self.folds_box = combo()
         self.out_label, self.out_button = elided(""), QPushButton("Change…")
@@ -94,10 +102,13 @@ class TrainTab(QWidget):
         self.message.setWordWrap(True)
         self.watch_box, self.epoch_slider, self.epoch_label = combo(), QSlider(Qt.Orientation.Horizontal), QLabel()
         self.watch_facts, self.mask_legend = grey_line(), GroupLegend()
+        self.curves_button = QPushButton("Curves")
+        self.curves_button.setToolTip("Show or hide the curves of the run below the canvas.")
+        self.regions_line = grey_line()
         self.region_box, self.region_button = combo(), QPushButton("Keep drawn shapes")
         self.result_title, self.result_line = elided(""), grey_line()
         self.use_button, self.about_button = QPushButton("Use in Classify"), QPushButton("About…")
-        self._state = IDLE
+        self._state, self._needs_scale, self._slides = IDLE, 0, False
         self._advanced = self._make_advanced()
         for box, name in (
             (self.encoder_box, "encoder"),
@@ -107,6 +118,7 @@ class TrainTab(QWidget):
             (self.positive_box, "positive class"),
             (self.epochs_box, "epochs"),
             (self.rate_edit, "learning rate"),
+            (self.scale_edit, "micrometres per pixel of slides that do not say it"),
             (self.watch_box, "watched slide"),
             (self.epoch_slider, "epoch of the overlay"),
             (self.folds_box, "evaluation afterwards"),
@@ -150,6 +162,7 @@ class TrainTab(QWidget):
             ("Encoder", self.encoder_box),
             ("Aggregator", self.aggregator_box),
             ("Mining", self.strategy_box),
+            ("Slides' µm/px", self.scale_edit),
             ("Positive", self.positive_box),
             ("Epochs", self.epochs_box),
             ("Learning rate", self.rate_edit),
@@ -178,7 +191,7 @@ class TrainTab(QWidget):
         self._regions = Card()
         self._regions.setLayout(
             column(
-                grey_line("Shapes drawn over the slide become regions of a class, kept beside it as GeoJSON: they teach or score the tiles."),
+                self.regions_line,
                 _row(self.region_box, self.region_button, stretched=0),
                 stretch=False,
             )
@@ -195,7 +208,7 @@ class TrainTab(QWidget):
                 self._summary,
                 _row(self.button, self.cancel_button, stretched=0),
                 self.bar,
-                self.progress_text,
+                _row(self.progress_text, self.curves_button, stretched=0),
                 self.message,
                 self._watch,
                 self._regions,
@@ -211,7 +224,17 @@ class TrainTab(QWidget):
         self.out_button.clicked.connect(lambda: self.out_requested.emit())
         self.details_button.clicked.connect(lambda: self.details_requested.emit())
         self.button.clicked.connect(self._on_button)
-        self.cancel_button.clicked.connect(lambda: (self.start_requested if self._state == INTERRUPTED else self.cancel_requested).emit())
+        self.cancel_button.clicked.connect(self._on_second_button)
+        self.curves_button.clicked.connect(lambda: self.curves_requested.emit())
+        self.epochs_box.valueChanged.connect(lambda _: setattr(self, "_own_epochs", True))
+        self.rate_edit.textEdited.connect(lambda _: setattr(self, "_own_rate", True))
+        self._advanced.changed.connect(lambda _: self._count_changes())
+        for keys, act in (("Ctrl+Return", self._on_button), ("Alt+Left", lambda: self._step(-1)), ("Alt+Right", lambda: self._step(1))):
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(act)
+        self.button.setToolTip("Ctrl+Return")
+        self.epoch_slider.setToolTip("Alt+Left and Alt+Right: the epoch before and after")
         for box in (self.aggregator_box, self.strategy_box, self.start_box):
             box.currentIndexChanged.connect(lambda _: self.method_changed.emit())
         self.epoch_slider.valueChanged.connect(self.epoch_chosen.emit)
@@ -227,20 +250,42 @@ class TrainTab(QWidget):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the user set, as fields of a `TrainingConfig`; what is empty is left to recipe and encoder."""
+        """What the user set, as fields of a `TrainingConfig`; what is empty, or disabled, is left to recipe, encoder and start."""
         given: dict[str, Any] = {
             "aggregator": self.aggregator_box.currentData(),
             "strategy": self.strategy_box.currentData(),
-            "encoder": self.encoder_box.currentData() or None,
+            "encoder": (self.encoder_box.currentData() or None) if self.encoder_box.isEnabled() else None,
             "start_from": self.start_box.currentData() or None,
-            "positive_class": self.positive_box.currentData() or None,
+            "positive_class": (self.positive_box.currentData() or None) if self.positive_box.count() else None,
             "epochs": self.epochs_box.value(),
-            "learning_rate": self.rate_edit.text().strip() or None,
+            "learning_rate": _number(self.rate_edit.text()),
+            "slide_mpp": _number(self.scale_edit.text()) if self._needs_scale else None,
         }
         for name in ADVANCED:
-            value = self._advanced[name].value
-            given[name] = (value.strip() or None) if isinstance(value, str) else value
-        return {name: value for name, value in given.items() if value is not None}
+            widget = self._advanced[name]
+            if widget.enabled:
+                given[name] = _number(widget.value) if isinstance(widget.value, str) and name not in DEFAULTS else widget.value
+        return {
+            name: int(value) if name in WHOLE and isinstance(value, float) and value == int(value) else value
+            for name, value in given.items()
+            if value is not None
+        }
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with a number, in one sentence, or nothing."""
+        labels = {"learning_rate": "Learning rate", "slide_mpp": "Slides' µm/px", **{name: entry[0] for name, entry in ADVANCED.items()}}
+        fields = self.fields
+        for name in POSITIVE:
+            value = fields.get(name)
+            if value is not None and (not isinstance(value, (int, float)) or value <= 0 or (name in WHOLE and not isinstance(value, int))):
+                return f"{labels[name]} is {'a whole number of at least 1' if name in WHOLE else 'a number above 0'}, not {value!r}."
+        decay = fields.get("weight_decay")
+        if decay is not None and (not isinstance(decay, float) or decay < 0):
+            return f"{labels['weight_decay']} is a number of at least 0, not {decay!r}."
+        if self._needs_scale and "slide_mpp" not in fields:
+            return f"{self._needs_scale} slides do not say their scale; enter their µm per pixel above."
+        return ""
 
     def set_fields(self, fields: Mapping[str, Any]) -> None:
         """Show the configuration of a run."""
@@ -249,19 +294,31 @@ class TrainTab(QWidget):
         self.positive_box.setCurrentIndex(max(0, self.positive_box.findData(fields.get("positive_class") or "")))
         if fields.get("epochs") is not None:
             self.epochs_box.setValue(int(fields["epochs"]))
-        if fields.get("learning_rate") is not None:
-            self.rate_edit.setText(f"{fields['learning_rate']:g}")
+        self.rate_edit.setText(_text(fields.get("learning_rate")))
+        self.scale_edit.setText(_text(fields.get("slide_mpp")))
         for name in ADVANCED:
             value = fields.get(name, DEFAULTS.get(name))
-            self._advanced[name].value = (
-                ""
-                if value is None
-                else f"{value:g}"
-                if isinstance(self._advanced[name].value, str) and isinstance(value, float)
-                else value
-                if not isinstance(self._advanced[name].value, str)
-                else str(value)
-            )
+            with suppress(ValueError):  # a file may hold more than the form can show; it is the file that counts
+                self._advanced[name].value = _text(value) if name not in DEFAULTS else value
+
+    def set_start(self, aggregator: str | None, why: str) -> None:
+        """Take the method from a classifier to start from, or let it be chosen."""
+        if aggregator is not None:
+            self.aggregator_box.blockSignals(True)
+            self.aggregator_box.setCurrentIndex(self.aggregator_box.findData(aggregator))
+            self.aggregator_box.blockSignals(False)
+        self.aggregator_box.setEnabled(aggregator is None)
+        self.aggregator_box.setToolTip(why)
+        for name in ("tile_px", "mpp"):
+            self._advanced[name].enabled = aggregator is None
+            self._advanced[name].native.setToolTip(why)
+
+    def set_encoder_free(self, free: bool, why: str) -> None:
+        """Let the encoder be chosen, or say why it cannot be."""
+        self.encoder_box.setEnabled(free)
+        self.encoder_box.setToolTip(why)
+        if not free:
+            self.encoder_box.setCurrentIndex(0)
 
     @property
     def watched(self) -> str:
@@ -273,35 +330,34 @@ class TrainTab(QWidget):
         """Folds to evaluate with afterwards; 0 for none."""
         return int(self.folds_box.currentData() or 0)
 
-    def set_empty(self) -> None:
-        """Say what to do first."""
+    def set_empty(self, message: str = "") -> None:
+        """Say what to do first, and why there is nothing."""
         self.facts.hide()
         self.classes.setText(EMPTY)
-        for widget in (
-            self.remark,
-            self.details_button,
-            self._method,
-            self.button,
-            self.cancel_button,
-            self.bar,
-            self.progress_text,
-            self.message,
-            self._watch,
-            self._regions,
-            self._result,
-        ):
-            widget.hide()
+        self._hide_the_rest()
+        self.set_message(message)
 
     def set_looking(self, text: str) -> None:
         """Say that a folder is being looked at."""
+        self._hide_the_rest()
+        self._state = LOOKING
         self.facts.setText(text)
         self.facts.show()
         self.classes.setText("")
-        self.remark.hide()
-        self.details_button.hide()
+        self.cancel_button.setText("Cancel")
+        self.cancel_button.setEnabled(True)
+        self.cancel_button.show()
 
-    def set_cohort(self, facts: str, classes: str, remark: str, details: bool, positive: Sequence[str], trainable: bool) -> None:
+    def _hide_the_rest(self) -> None:
+        """Leave only what was found."""
+        self._state = IDLE
+        several = (self.remark, self.details_button, self._method, self._summary, self.button, self.cancel_button, self.bar, self.progress_text)
+        for widget in (*several, self.curves_button, self.message, self._watch, self._regions, self._result):
+            widget.hide()
+
+    def set_cohort(self, facts: str, classes: str, remark: str, details: bool, positive: Sequence[str], without_scale: int, slides: bool) -> None:
         """Show what was found, before anything runs."""
+        self._hide_the_rest()
         self.facts.setText(facts)
         self.classes.setText(classes)
         self.remark.setText(remark)
@@ -309,24 +365,32 @@ class TrainTab(QWidget):
         self.remark.setVisible(bool(remark))
         self.details_button.setVisible(details)
         fill(self.positive_box, [(name, name) for name in positive], positive[-1] if positive else None)
-        for widget in (self.positive_box, self._form.labelForField(self.positive_box)):
-            widget.setVisible(bool(positive))
-        for widget in (self._method, self.button, self._watch, self._regions):
-            widget.setVisible(trainable)
-        self.message.hide()
-        self._result.hide()
-        if trainable:
-            self.set_state(IDLE)
+        self._needs_scale, self._slides = without_scale, slides
+        for field, shown in ((self.positive_box, bool(positive)), (self.scale_edit, bool(without_scale))):
+            for widget in (field, self._form.labelForField(field)):
+                widget.setVisible(shown)
+
+    def set_trainable(self) -> None:
+        """Offer to start."""
+        self.button.show()
+        self._watch.setVisible(self._slides)
+        self.set_state(IDLE)
 
     def set_choices(self, box: Any, choices: Sequence[tuple[str, str]], current: str | None) -> None:
         """Offer entries (key, text) in one of the boxes."""
         fill(box, choices, current)
 
     def set_recipe(self, text: str, epochs: int, rate: float) -> None:
-        """Show the published way to train."""
+        """Show the published way to train; numbers that the user set stay."""
         self.recipe.setText(text)
-        self.epochs_box.setValue(epochs)
-        self.rate_edit.setText(f"{rate:g}")
+        for name in BY_RECIPE:
+            self._advanced[name].value = ""
+        if not self._own_epochs:
+            self.epochs_box.blockSignals(True)
+            self.epochs_box.setValue(epochs)
+            self.epochs_box.blockSignals(False)
+        if not self._own_rate:
+            self.rate_edit.setText(f"{rate:g}")
 
     def set_out(self, path: str) -> None:
         """Show where the run will be."""
@@ -335,27 +399,31 @@ class TrainTab(QWidget):
 
     def set_state(self, state: str, text: str = "") -> None:
         """Turn the buttons into what can be done now."""
+        going_on = state == RUNNING and self._state == PAUSED
         self._state = state
         busy = state in (RUNNING, PAUSED, STOPPING)
         self.button.setText(BUTTON_TEXTS[state])
         self.button.setEnabled(state != STOPPING)
-        self.cancel_button.setText("Start afresh" if state == INTERRUPTED else "Cancel")
+        self.cancel_button.setText("Start afresh…" if state == INTERRUPTED else "Cancel")
         self.cancel_button.setVisible(busy or state == INTERRUPTED)
         self.cancel_button.setEnabled(state != STOPPING)
-        self._method.setVisible(not busy and state != DONE)
-        self._regions.setVisible(not busy)
-        self._summary.setVisible(busy or state == DONE)
+        form = state == IDLE
+        self._method.setVisible(form)
+        self._regions.setVisible(form and self._slides)
+        self._summary.setVisible(not form)
         self._summary.setText(self._method_in_words())
         for widget in (self.folder_button, self.table_button, self.run_button):
             widget.setEnabled(not busy)
             widget.setToolTip("Training runs; cancel it to change this. The last checkpoint is kept." if busy else "")
         self.watch_box.setEnabled(not busy)
         self.bar.setVisible(busy)
+        self.curves_button.setVisible(not form)
         self.progress_text.setVisible(bool(text) or busy)
         if text or not busy:
             self.progress_text.setText(text)
-        if busy:
+        if state == RUNNING and not going_on:
             self.message.hide()
+        if busy:
             self._result.hide()
 
     def set_progress(self, done: int, total: int, text: str) -> None:
@@ -384,12 +452,14 @@ class TrainTab(QWidget):
         self.watch_facts.setText(text)
         self.mask_legend.set_groups([(kind, MASK_GLYPHS[kind], count) for kind, count in masks.items()])
 
-    def show_result(self, name: str, line: str) -> None:
-        """Show the classifier that came out."""
+    def show_result(self, name: str, line: str, refused: str = "") -> None:
+        """Show the classifier that came out; `refused` says why slides cannot be classified with it."""
         self.result_title.setText(name)
         self.result_title.setToolTip(name)
         self.result_title.setStyleSheet("QLabel { font-weight: bold; }")
         self.result_line.setText(line)
+        self.use_button.setEnabled(not refused)
+        self.use_button.setToolTip(refused)
         self._result.show()
 
     def _method_in_words(self) -> str:
@@ -399,11 +469,40 @@ class TrainTab(QWidget):
         return " · ".join([*words, f"{self.epochs_box.value()} epochs", f"learning rate {self.rate_edit.text()}", f"in {self.out_label.text()}"])
 
     def _on_button(self) -> None:
+        if not self.button.isVisible() or not self.button.isEnabled():
+            return  # the key, not the button
         if self._state == DONE:
             self._result.hide()
             self.set_state(IDLE)
             return
         {IDLE: self.start_requested, RUNNING: self.pause_requested, PAUSED: self.go_on_requested, INTERRUPTED: self.resume_requested}[self._state].emit()
+
+    def _on_second_button(self) -> None:
+        if self._state == INTERRUPTED:
+            self.set_state(IDLE)
+        else:
+            self.cancel_requested.emit()
+
+    def _step(self, by: int) -> None:
+        if self.epoch_slider.isEnabled() and self.epoch_slider.isVisible():
+            self.epoch_slider.setValue(self.epoch_slider.value() + by)
+
+    def _count_changes(self) -> None:
+        changed = sum(self._advanced[name].value != DEFAULTS.get(name, "") for name in ADVANCED)
+        self._fold.setText(f"Advanced ({changed} changed)" if changed else "Advanced")
+
+
+def _number(text: str) -> float | str | None:
+    """Read a number with a point or a comma; what is none stays as it is, so that it can be named."""
+    written = text.strip()
+    try:
+        return float(written.replace(",", ".")) if written else None
+    except ValueError:
+        return written
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _row(*widgets: QWidget, stretched: int | None = None) -> QHBoxLayout:

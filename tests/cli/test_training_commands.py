@@ -1,0 +1,110 @@
+"""train and evaluate as subprocesses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+COMMAND = [sys.executable, "-m", "napari_mil"]
+
+
+def run(*arguments, timeout=300):
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    random = np.random.default_rng(0)
+    for k, label in enumerate(("benign", "malignant")):
+        (tmp_path / "cohort" / label).mkdir(parents=True)
+        for i in range(12):
+            bag = random.normal(size=(int(random.integers(5, 20)), 6)).astype(np.float32)
+            bag[:4, k] += 3
+            np.save(tmp_path / "cohort" / label / f"{label}{i}.npy", bag)
+    return tmp_path / "cohort"
+
+
+def test_train_evaluate_and_classify(cohort, tmp_path):
+    out = tmp_path / "run"
+    options = ["--epochs", 3, "--learning-rate", 0.005, "--seed", 1]
+    done = run("train", cohort, "--out", out, *options)
+    assert done.returncode == 0, done.stderr
+    assert "24 bags (12 benign, 12 malignant)" in done.stderr
+    assert "epoch 3:" in done.stderr
+    assert "optimistic" in done.stdout
+    judged = run("evaluate", cohort, "--out", out, *options, "--folds", 3, "--repeats", 2)
+    assert judged.returncode == 0, judged.stderr
+    assert "honest protocol, 2 × 3 folds by patient" in judged.stdout
+    assert "honest" in json.loads((out / "classifier" / "classifier.json").read_text())["evaluation"]["headline"]
+    bag = cohort / "malignant" / "malignant0.npy"
+    answer = run("classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers", "--json")
+    assert answer.returncode == 0, answer.stderr
+    prediction = json.loads(answer.stdout)
+    assert prediction["label"] == "malignant"
+    assert prediction["slide"]["name"] == "malignant0"
+    kept = run("classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers")
+    assert "kept, already made" in kept.stdout
+    again = run("train", cohort, "--out", out, "--resume")
+    assert again.returncode == 0
+    assert "nothing to do" in again.stdout
+
+
+def test_a_configuration_file_is_enough(cohort, tmp_path):
+    assert run("train", cohort, "--out", tmp_path / "a", "--epochs", 2, "--set", "instance_dropout=0.1").returncode == 0
+    done = run("train", tmp_path / "a" / "config.json", "--out", tmp_path / "b", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["epoch"] in (1, 2)
+    first, second = ((tmp_path / name / "classifier" / "weights.safetensors").read_bytes() for name in "ab")
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "{tmp}/nowhere", "--out", "{tmp}/r"], "no folder with annotated bags"),
+        (["train", "{cohort}/benign", "--out", "{tmp}/r"], "holds no bag"),
+        (["train", "{cohort}", "--out", "{tmp}/r", "--aggregator", "x"], "no aggregator named"),
+        (["train", "{cohort}", "--out", "{tmp}/r", "--epochs", "0"], "epochs"),
+        (["train", "{cohort}", "--out", "{tmp}/r", "--encoder", "texture"], "features already"),
+        (["train", "{cohort}", "--out", "{tmp}/r", "--from", "nobody"], "no classifier named"),
+        (["train", "{cohort}", "--out", "{tmp}/r", "--set", "epochs"], "FIELD=VALUE"),
+        (["train", "{cohort}", "--out", "{tmp}/r", "--set", "foo=1"], "foo"),
+        (["train", "{cohort}", "--out", "{cohort}/benign/benign0.npy"], "no folder"),
+        (["train", "{cohort}", "--out", "{tmp}/r", "--positive-class", "neither"], "not one of two classes"),
+        (["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "100"], "cannot be put into 100 folds"),
+        (["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "1"], "at least 2 folds"),
+        (["evaluate", "{cohort}", "--out", "{tmp}/r", "--aggregator", "hamil", "--protocol", "published"], "no published protocol"),
+        (["train", "{cohort}"], "--out"),
+    ],
+)
+def test_a_fault_of_the_input_is_one_sentence_and_leaves_with_2(cohort, tmp_path, arguments, said):
+    done = run(*(argument.format(tmp=tmp_path, cohort=cohort) for argument in arguments))
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "r" / "classifier").exists()
+
+
+def test_an_interrupt_keeps_the_checkpoint_and_leaves_with_130(cohort, tmp_path):
+    out = tmp_path / "run"
+    with subprocess.Popen([*COMMAND, "train", str(cohort), "--out", str(out), "--epochs", "5000", "--set", "patience=5000"], stderr=subprocess.PIPE) as process:
+        while not (out / "checkpoint.pt").exists() and process.poll() is None:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGINT)
+        said = process.stderr.read().decode()
+        assert process.wait(60) == 130
+    assert "cancelled" in said
+    assert (out / "checkpoint.pt").is_file()
+
+
+def test_what_was_found_can_be_asked_for_alone(cohort, tmp_path):
+    (cohort / "benign" / "empty.pt").touch()
+    done = run("train", cohort, "--out", tmp_path / "run", "--dry-run")
+    assert done.returncode == 0
+    assert "skipped empty.pt" in done.stderr
+    assert not (tmp_path / "run").exists()

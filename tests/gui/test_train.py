@@ -1,0 +1,381 @@
+"""The Train tab in a real window, training in a real process beside it."""
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import psutil
+import pytest
+from qtpy.QtCore import QTimer
+
+from napari_mil import classify, load_classifier
+from napari_mil.aggregators.mining.miner import BASES, STRATEGIES
+from napari_mil.aggregators.registry import AGGREGATORS
+from napari_mil.annotations import read_annotations
+from napari_mil.encoders import list_encoders
+from napari_mil.gui.controllers import training as controller
+from napari_mil.gui.views.train_tab import DONE, IDLE, INTERRUPTED, PAUSED, RUNNING
+from napari_mil.inference.card import list_classifiers
+from napari_mil.networks import BACKBONES
+from napari_mil.training.process import PATIENCE_S
+from tests.conftest import write_pyramid
+
+TILES = {"tile_px": "64", "mpp": "0.5", "mask": "none"}
+
+
+@pytest.fixture
+def regions(tmp_path, slide_path):
+    """Regions of a real slide in two classes, annotated in one."""
+    from napari_mil import open_slide
+
+    with open_slide(slide_path) as slide:
+        for k in range(12):
+            folder = tmp_path / "regions" / ("left", "right")[k % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            write_pyramid(folder / f"region{k:02d}.tiff", slide.read_region((400 + 700 * (k % 2), 200 + 220 * (k // 2)), 0, (256, 256)))
+    return tmp_path / "regions"
+
+
+@pytest.fixture
+def look(bench, tmp_path):
+    """Return a function that looks at a folder, as after choosing it in the dialog."""
+
+    def at(path, epochs=4, out=None, **fields):
+        bench.workbench._show_training()
+        bench.training.look_at(path)
+        bench.wait_for_jobs()
+        if bench.training.cohort is not None and bench.train_tab.button.isVisibleTo(bench.train_tab):
+            bench.training.choose_out(out or tmp_path / "run")
+            bench.train_tab.epochs_box.setValue(epochs)
+            for name, value in fields.items():
+                bench.train_tab._advanced[name].value = value
+        return bench.train_tab
+
+    return at
+
+
+def wait_for_epochs(bench, n):
+    bench.qtbot.waitUntil(lambda: len(bench.training._rows) >= n, timeout=120_000)
+
+
+def features(tmp_path, n=10, dim=6, instances=12):
+    random = np.random.default_rng(0)
+    for k, label in enumerate(("benign", "malignant")):
+        (tmp_path / "bags" / label).mkdir(parents=True)
+        for i in range(n):
+            bag = random.normal(size=(instances, dim)).astype(np.float32)
+            bag[:4, k] += 3
+            np.save(tmp_path / "bags" / label / f"{label}{i}.npy", bag)
+    return tmp_path / "bags"
+
+
+def test_names_that_the_tab_offers_are_those_of_the_registries():
+    offered = {name for name, _ in controller.ENCODERS if name}
+    assert offered == set(list_encoders()) | set(BACKBONES)
+    assert {name for name, _ in controller.STRATEGIES} == {"plain", *STRATEGIES}
+    assert set(controller.MINED) == {name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES)}
+
+
+def test_what_was_found_is_shown_before_anything_runs(bench, look, regions, spoil):
+    spoil("text", regions / "left" / "broken.svs")
+    tab = look(regions)
+    assert tab.facts.text() == "regions: 12 bags · 1 skipped"
+    assert "left 6 · right 6" in tab.classes.text()
+    assert "broken.svs" in tab.remark.text()
+    assert tab.details_button.isVisibleTo(tab)
+    assert tab.state == IDLE
+    assert bench.training._rows == [] or not bench.workbench.jobs.is_running("train")
+
+
+def test_training_from_the_window_draws_its_epochs_and_ends_in_classify(bench, look, regions):
+    tab = look(regions, epochs=5, **TILES)
+    tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("lr-ham"))
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "right" / "region01.tiff")))
+    assert [entry.layer_name for entry in bench.workbench.state.slides] == ["region01"]
+    tab.epochs_box.setValue(5)
+    bench.click(tab.button)
+    assert tab.state == RUNNING
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+    assert [row["epoch"] for row in bench.training._rows] == [1, 2, 3, 4, 5]
+    bench.qtbot.waitUntil(lambda: {"in training", "masked"} <= set(bench.overlays), timeout=10_000)
+    overlay = bench.overlays["in training"]
+    assert overlay.data.shape == (4, 4)
+    assert np.isfinite(overlay.data).all()
+    assert set(np.unique(bench.overlays["masked"].data[..., 3])) != {0}
+    last = np.array(overlay.data)
+    tab.epoch_slider.setValue(1)
+    bench.qtbot.waitUntil(lambda: overlay.metadata["napari_mil_legend"].startswith("epoch 1 "), timeout=5000)
+    assert not np.array_equal(overlay.data, last)
+    assert bench.training.watched.epochs == [1, 2, 3, 4, 5]
+    assert "of 16 tiles masked" in tab.watch_facts.text()
+    name = bench.training._installed
+    assert name in list_classifiers()
+    bench.click(tab.use_button)
+    assert bench.tab.classifier == name
+    bench.tab.tissue_box.setCurrentIndex(bench.tab.tissue_box.findData("whole"))
+    prediction = bench.classify()
+    assert prediction.classifier["name"] == name
+    assert set(prediction.classes) == {"left", "right"}
+
+
+def test_the_window_and_the_command_line_come_to_the_same_bits(bench, look, tmp_path):
+    import subprocess
+    import sys
+
+    tab = look(features(tmp_path), epochs=3)
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE
+    out = tmp_path / "again"
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_mil", "train", str(tmp_path / "run" / "config.json"), "--out", str(out)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    ours, theirs = ((folder / "classifier" / "weights.safetensors").read_bytes() for folder in (tmp_path / "run", out))
+    assert ours == theirs
+
+
+def test_pause_go_on_cancel_and_resume(bench, look, tmp_path):
+    tab = look(features(tmp_path, n=30, instances=60), epochs=400)
+    bench.click(tab.button)
+    wait_for_epochs(bench, 2)
+    bench.click(tab.button)
+    assert tab.state == PAUSED
+    bench.qtbot.wait(600)
+    held = len(bench.training._rows)
+    bench.qtbot.wait(1000)
+    assert len(bench.training._rows) == held, "a paused run stands still"
+    bench.click(tab.button)
+    wait_for_epochs(bench, held + 1)
+    bench.click(tab.cancel_button)
+    bench.wait_for_jobs()
+    assert tab.state == INTERRUPTED
+    assert "Resume" in tab.message.text()
+    epochs = json.loads((tmp_path / "run" / "config.json").read_text())["epochs"]
+    assert epochs == 400
+    bench.click(tab.button)  # Resume
+    wait_for_epochs(bench, held + 2)
+    bench.click(tab.cancel_button)
+    bench.wait_for_jobs()
+    assert bench.training._rows[0]["epoch"] == 1, "the curves begin where the run began"
+
+
+def child_of_this_window():
+    return [child for child in psutil.Process().children(recursive=True) if "napari_mil.training.process" in " ".join(child.cmdline())]
+
+
+def test_a_training_process_that_dies_leaves_the_window_and_the_checkpoint(bench, look, tmp_path, notices):
+    tab = look(features(tmp_path, n=30, instances=60), epochs=400)
+    bench.click(tab.button)
+    wait_for_epochs(bench, 2)
+    (child,) = child_of_this_window()
+    os.kill(child.pid, signal.SIGKILL)
+    bench.wait_for_jobs()
+    assert tab.state == INTERRUPTED
+    assert "ended unexpectedly" in notices[-1]
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+
+
+def test_a_floating_workbench_goes_on_training(bench, look, tmp_path):
+    from qtpy.QtWidgets import QDockWidget
+
+    tab = look(features(tmp_path, n=30, instances=60), epochs=400)
+    bench.click(tab.button)
+    wait_for_epochs(bench, 2)
+    dock = bench.workbench.parent()
+    while not isinstance(dock, QDockWidget):
+        dock = dock.parent()
+    dock.setFloating(True)
+    bench.qtbot.wait(200)
+    before = len(bench.training._rows)
+    wait_for_epochs(bench, before + 2)
+    dock.setFloating(False)
+    bench.qtbot.wait(200)
+    assert tab.state == RUNNING
+    bench.click(tab.cancel_button)
+    bench.wait_for_jobs()
+    assert not child_of_this_window()
+
+
+def test_what_the_user_did_to_the_overlay_stays(bench, look, regions):
+    tab = look(regions, epochs=300, **TILES)
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "left" / "region00.tiff")))
+    bench.click(tab.button)
+    bench.qtbot.waitUntil(lambda: "in training" in bench.overlays, timeout=60_000)
+    bench.viewer.layers.remove(bench.overlays["in training"])
+    wait_for_epochs(bench, len(bench.training._rows) + 3)
+    bench.qtbot.wait(600)
+    assert "in training" not in bench.overlays, "a layer that was removed stays away"
+    tab.epoch_slider.setValue(2)
+    bench.qtbot.waitUntil(lambda: "in training" in bench.overlays, timeout=5000)
+    bench.viewer.layers.clear()  # the slide is closed while it is watched
+    wait_for_epochs(bench, len(bench.training._rows) + 3)
+    bench.qtbot.waitUntil(lambda: "closed" in tab.watch_facts.text(), timeout=5000)
+    bench.click(tab.cancel_button)
+    bench.wait_for_jobs()
+
+
+def test_a_folder_that_cannot_be_trained_on_says_why_and_offers_nothing(bench, look, tmp_path):
+    (tmp_path / "one" / "only").mkdir(parents=True)
+    np.save(tmp_path / "one" / "only" / "a.npy", np.ones((3, 2)))
+    tab = look(tmp_path / "one")
+    assert "one class only" in tab.message.text()
+    assert not tab.button.isVisibleTo(tab)
+    tab = look(tmp_path / "nowhere")
+    assert "is no folder" in tab.message.text()
+
+
+def test_slides_without_a_scale_are_asked_about_before_anything_runs(bench, look, tmp_path, noise):
+    for label in "ab":
+        (tmp_path / "plain" / label).mkdir(parents=True)
+        write_pyramid(tmp_path / "plain" / label / f"{label}.tiff", noise[:128, :128], mpp=None)
+    tab = look(tmp_path / "plain", epochs=1, **TILES)
+    assert tab.scale_edit.isVisibleTo(tab)
+    assert "2 slides do not say their scale" in tab.message.text()
+    bench.click(tab.button)
+    assert not bench.workbench.jobs.is_running("train")
+    tab.scale_edit.setText("0,5")
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+
+
+@pytest.mark.parametrize(("field", "text"), [("rate", "abc"), ("rate", "-1"), ("patience", "2.5"), ("weight_decay", "much"), ("bags_per_step", "0")])
+def test_bad_numbers_are_named_by_their_label_at_once(bench, look, tmp_path, field, text):
+    tab = look(features(tmp_path))
+    if field == "rate":
+        tab.rate_edit.setText(text)
+    else:
+        tab._advanced[field].value = text
+    bench.click(tab.button)
+    assert not bench.workbench.jobs.is_running("train")
+    assert "not" in tab.message.text()
+    assert "_" not in tab.message.text(), "words of the window, not of the code"
+
+
+def test_a_recipe_comes_with_the_method_and_leaves_the_users_own_numbers(bench, look, tmp_path):
+    tab = look(features(tmp_path))
+    tab._own_epochs = tab._own_rate = False
+    tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("transmil"))
+    assert (tab.epochs_box.value(), tab.rate_edit.text()) == (200, "0.0002")
+    assert "Shao" in tab.recipe.text()
+    tab.epochs_box.setValue(7)
+    tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("dsmil-released"))
+    assert (tab.epochs_box.value(), tab.rate_edit.text()) == (7, "0.0002")
+    tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("hamil"))
+    assert not tab.strategy_box.isEnabled()
+    assert tab.strategy_box.toolTip()
+    assert not tab.encoder_box.isEnabled(), "features are there already"
+    assert "encoder" not in tab.fields
+
+
+def test_fine_tuning_takes_method_and_tiles_from_its_start(bench, look, regions, tmp_path):
+    tab = look(regions, epochs=2)
+    tab.encoder_box.setCurrentIndex(tab.encoder_box.findData("lenet5"))
+    tab.start_box.setCurrentIndex(tab.start_box.findData("breast-malignancy"))
+    assert tab.fields["aggregator"] == "gated-abmil"
+    assert not {"encoder", "tile_px", "mpp"} & set(tab.fields)
+    tab._advanced["mask"].value = "none"
+    tab.epochs_box.setValue(2)
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+    assert load_classifier(tmp_path / "run" / "classifier").card.training["started from"]["name"] == "breast-malignancy"
+
+
+def test_an_earlier_run_opens_with_its_settings_and_its_result(bench, look, tmp_path):
+    tab = look(features(tmp_path), epochs=3)
+    tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("dsmil"))
+    tab.epochs_box.setValue(3)
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    tab.set_empty()
+    bench.training.open_run(tmp_path / "run")
+    bench.wait_for_jobs()
+    assert tab.state == DONE
+    assert tab.aggregator_box.currentData() == "dsmil"
+    assert len(bench.training._rows) == 3
+    (tmp_path / "bags").rename(tmp_path / "moved")
+    bench.training.open_run(tmp_path / "run")
+    bench.wait_for_jobs()
+    assert "is no folder" in tab.message.text()
+    bench.training.open_run(tmp_path)
+    assert "holds no training run" in tab.message.text()
+
+
+def test_an_evaluation_afterwards_reaches_the_card(bench, look, tmp_path):
+    tab = look(features(tmp_path), epochs=2)
+    tab.folds_box.setCurrentIndex(tab.folds_box.findData("5"))
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+    assert "honest protocol, 5 folds" in tab.result_line.text()
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["protocol"] == "honest"
+
+
+def test_folders_of_images_train_from_the_window(bench, look, tmp_path):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for label, level in (("dim", 60), ("bright", 200)):
+        for b in range(6):
+            folder = tmp_path / "cells" / label / f"{label}{b}"
+            folder.mkdir(parents=True)
+            for i in range(3):
+                Image.fromarray((random.integers(0, 40, (30, 34, 3)) + level).astype(np.uint8)).save(folder / f"{i}.png")
+    tab = look(tmp_path / "cells", epochs=3)
+    assert not tab._watch.isVisibleTo(tab)
+    tab.encoder_box.setCurrentIndex(tab.encoder_box.findData("lenet5"))
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+    assert not tab.use_button.isEnabled()
+    assert "folders of images" in tab.use_button.toolTip()
+    assert classify(tmp_path / "cells" / "dim" / "dim0", tmp_path / "run" / "classifier", device="cpu").names == ("0.png", "1.png", "2.png")
+
+
+def test_shapes_become_regions_to_the_pixel_and_replace_their_earlier_selves(bench, look, regions):
+    look(regions)
+    entry = bench.open(regions / "left" / "region00.tiff")
+    unit = entry.slide.mpp
+    corners = (np.array([[10, 20], [10, 120], [70, 120], [70, 20]]) - 0.5) * unit  # (y, x), pixel corners
+    layer = bench.viewer.add_shapes([corners], shape_type="rectangle", name="drawn")
+    turned = np.array([[100, 100], [130, 130], [100, 160], [70, 130]]) * unit
+    layer.add(turned, shape_type="ellipse")
+    layer.add(np.array([[0, 0], [10, 10]]), shape_type="line")
+    other = regions / "left" / "region00.geojson"
+    other.write_text('{"type": "FeatureCollection", "features": []}')
+    bench.training.keep_regions("left")
+    kept = regions / "left" / "region00.regions.geojson"
+    found = read_annotations(kept).regions
+    assert [region.name for region in found] == ["left", "left"]
+    assert found[0].area.bounds == pytest.approx((20, 10, 120, 70))
+    radius = np.hypot(30, 30) / 2
+    assert found[1].area.area == pytest.approx(np.pi * radius**2, rel=0.01)
+    assert found[1].area.centroid.coords[0] == pytest.approx((130.5, 100.5), abs=0.1)
+    layer.data = [corners]
+    bench.training.keep_regions("right")
+    assert [region.name for region in read_annotations(kept).regions] == ["right"], "not the same region in two classes"
+    assert other.read_text().startswith("{"), "files of other programs are left alone"
+
+
+def test_the_window_stays_alive_while_training_runs(bench, look, regions):
+    """Every turn of the event loop in which training tells something is short: the work is in another process."""
+    tab = look(regions, epochs=60, **TILES)
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "left" / "region00.tiff")))
+    beats = []
+    timer = QTimer()
+    timer.setInterval(5)
+    timer.timeout.connect(lambda: beats.append(time.monotonic()))
+    bench.click(tab.button)
+    wait_for_epochs(bench, 3)
+    timer.start()
+    bench.wait_for_jobs()
+    timer.stop()
+    assert tab.state == DONE
+    assert len(beats) > 100, "the event loop turned while training ran"
+    assert not [child for child in child_of_this_window() if child.is_running()]
+    assert PATIENCE_S < 10

@@ -1,0 +1,105 @@
+"""Training in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from napari_mil.errors import CancelledError, TrainingError
+from napari_mil.events import CancellationToken, EpochEnded, Started
+from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
+
+
+def request(cohort, out, settings, **fields):
+    config = {"epochs": 3, "aggregator_options": {"hidden": 16}, "device": "cpu", "threads": 1, **fields.pop("config", {})}
+    return TrainingRequest(cohort, config, out, settings=settings, **fields)
+
+
+def children():
+    return [child for child in psutil.Process().children(recursive=True) if "napari_mil.training.process" in " ".join(child.cmdline())]
+
+
+def test_its_events_and_its_result_arrive(cohort, settings, tmp_path):
+    events = []
+    result = train_beside(request(cohort, tmp_path / "run", settings), events.append, CancellationToken())
+    assert [event.what for event in events if isinstance(event, Started)] == ["bags", "epochs"]
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2, 3]
+    assert (result.classifier / "weights.safetensors").is_file()
+    assert not children()
+
+
+def test_a_fault_of_the_input_arrives_as_such(cohort, settings, tmp_path):
+    with pytest.raises(TrainingError, match="one class only"):
+        train_beside(request(cohort.only(range(3)), tmp_path / "run", settings), lambda event: None, CancellationToken())
+
+
+def test_a_defect_arrives_with_its_traceback(cohort, settings, tmp_path):
+    broken = TrainingRequest(None, {}, tmp_path / "run", settings=settings)
+    with pytest.raises(ChildDefectError, match="Traceback"):
+        train_beside(broken, lambda event: None, CancellationToken())
+
+
+def test_cancelling_ends_it_and_keeps_the_checkpoint(cohort, settings, tmp_path):
+    token = CancellationToken()
+
+    def listen(event):
+        if isinstance(event, EpochEnded):
+            token.cancel()
+
+    with pytest.raises(CancelledError):
+        train_beside(request(cohort, tmp_path / "run", settings, config={"epochs": 5000}), listen, token)
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+    assert not children()
+
+
+def test_a_death_of_the_child_is_one_sentence(cohort, settings, tmp_path):
+    def listen(event):
+        if isinstance(event, EpochEnded):
+            os.kill(children()[0].pid, signal.SIGKILL)
+
+    with pytest.raises(TrainingError, match=r"ended unexpectedly.*Resume"):
+        train_beside(request(cohort, tmp_path / "run", settings, config={"epochs": 5000}), listen, CancellationToken())
+
+
+def test_pausing_stands_still_until_it_goes_on(cohort, settings, tmp_path):
+    token, epochs = CancellationToken(), []
+
+    def listen(event):
+        if isinstance(event, EpochEnded):
+            epochs.append(time.monotonic())
+            if len(epochs) == 2:
+                token.pause()
+                threading.Timer(2.0, token.resume).start()
+
+    train_beside(request(cohort, tmp_path / "run", settings, config={"epochs": 60}), listen, token)
+    assert len(epochs) == 60
+    assert np.diff(epochs).max() > 1.0
+
+
+PARENT = """
+import pickle, sys
+from napari_mil.events import CancellationToken
+from napari_mil.training.process import train_beside
+request = pickle.load(open(sys.argv[1], "rb"))
+train_beside(request, lambda event: print(type(event).__name__, flush=True), CancellationToken())
+"""
+
+
+def test_the_child_ends_with_its_parent_however_that_ended(cohort, settings, tmp_path):
+    import pickle
+
+    (tmp_path / "request").write_bytes(pickle.dumps(request(cohort, tmp_path / "run", settings, config={"epochs": 5000})))
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "request")], stdout=subprocess.PIPE, text=True) as parent:
+        while "EpochEnded" not in parent.stdout.readline():
+            pass
+        (child,) = psutil.Process(parent.pid).children()
+        parent.kill()
+    _, alive = psutil.wait_procs([child], timeout=20)
+    assert not alive
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
