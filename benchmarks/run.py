@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.window_driver import has_display, rerun_in_virtual_display
 
-PARTS = ("benchmarks.headless", "benchmarks.window", "benchmarks.aggregators")
+PARTS = ("benchmarks.headless", "benchmarks.window", "benchmarks.training", "benchmarks.aggregators")
 
 
 def main() -> None:

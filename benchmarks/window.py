@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,13 @@ import numpy as np
 BEAT_MS = 5
 SIZE = (760, 560)
 """Small, so that software drawing does not hide everything else."""
-KINDS = ("an image in memory, same camera drive", "the sample slide, same camera drive", "classifying the sample slide, same camera drive")
+KINDS = (
+    "an image in memory, same camera drive",
+    "the sample slide, same camera drive",
+    "classifying the sample slide, same camera drive",
+    "training beside the sample slide, one slide watched, same camera drive",
+)
+CLASSIFYING, TRAINING = 2, 3
 
 
 def main() -> None:
@@ -32,7 +39,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for kind, row in zip(KINDS, rows, strict=True):
         print(f"| {kind} | {row['beats']} | {row['p95']:.0f} | {row['p99']:.0f} | {row['max']:.0f} | {row['over100']} | {row['peak_mb']:.0f} |")
-    last = rows[-1]
+    last = rows[CLASSIFYING]
     print(
         f"\nFrom click to first overlay {last['first_overlay']:.2f} s, to the result {last['result']:.2f} s "
         f"(warm: torch was imported beside the window; {last['tiles']} tiles, {last['tiles'] / last['result']:.0f} tiles/s, while the camera moves)."
@@ -55,16 +62,23 @@ def measure(kind: int) -> dict[str, float]:
         driver.show_tab("Classify")
     driver.wait_until(lambda: "napari_mil.inference.pipeline" in sys.modules, "torch is warm")
     driver.spin(4)
+    if kind == TRAINING:
+        prepare_training(driver)
     beats: list[float] = []
     timer = QTimer()
     timer.setInterval(BEAT_MS)
     timer.timeout.connect(lambda: beats.append(time.perf_counter()))
     result: dict[str, float] = {}
     timer.start()
-    if kind == 2:
+    if kind == CLASSIFYING:
         start_classifying(driver, result)
-    drive_camera(driver, seconds=8)
-    if kind == 2:
+    if kind == TRAINING:
+        start_training(driver)
+    drive_camera(driver, seconds=20 if kind == TRAINING else 8)
+    if kind == TRAINING:
+        driver.workbench.jobs.cancel("train")
+        assert len(driver.workbench.training._rows) > 3, "nothing was trained meanwhile"
+    if kind == CLASSIFYING:
         driver.wait_until(lambda: "result" in result, "the answer")
     timer.stop()
     gaps = np.diff(beats) * 1000
@@ -92,6 +106,31 @@ def start_classifying(driver, result: dict[str, float]) -> None:
     watcher.setInterval(20)
     watcher.timeout.connect(watch)
     QTimer.singleShot(100, watcher.start)
+
+
+def prepare_training(driver) -> None:
+    """Look at a cohort of regions of the sample slide, with one of them to be watched; its features are made by an epoch that is not measured."""
+    from qtpy.QtWidgets import QApplication
+
+    from scripts.cohorts import sample_regions
+
+    root = Path(tempfile.mkdtemp(prefix="napari-mil-benchmark-"))
+    sample_regions(root / "cohort")
+    training, tab = driver.workbench.training, driver.workbench.train_tab
+    training.look_at(root / "cohort")
+    driver.wait_until(lambda: training.cohort is not None, "the cohort")
+    training.choose_out(root / "run")
+    for name, value in {"tile_px": "32", "mpp": "0.5", "mask": "none", "patience": "10000"}.items():
+        tab._advanced[name].value = value
+    tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("lr-ham"))
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(root / "cohort" / "left" / "region00.tiff")))
+    tab.epochs_box.setValue(5000)
+    QApplication.processEvents()
+
+
+def start_training(driver) -> None:
+    driver.show_tab("Train")
+    driver.workbench.train_tab.button.click()
 
 
 def drive_camera(driver, seconds: float) -> None:

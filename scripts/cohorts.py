@@ -77,6 +77,20 @@ def regions(data: Path, out: Path) -> Path:
     return out
 
 
+def sample_regions(out: Path, side: int = 512, each: int = 12) -> Path:
+    """Regions of the sample slide in two classes, by where they lie: nothing to learn, everything to look at."""
+    from napari_mil.gui.samples import SLIDE, sample_path
+
+    with open_slide(sample_path(SLIDE)) as slide:
+        for k in range(2 * each):
+            name = ("left", "right")[k % 2]
+            (out / name).mkdir(parents=True, exist_ok=True)
+            pixels = slide.read_region((300 + 800 * (k % 2), 100 + 200 * (k // 2)), 0, (side, side))
+            resolution = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER"}  # 0.5 µm per pixel
+            tifffile.imwrite(out / name / f"region{k:02d}.tiff", pixels, photometric="rgb", tile=(128, 128), compression="deflate", **resolution)
+    return out
+
+
 def _table(out: Path, rows: list[dict[str, str]]) -> Path:
     with (out / "labels.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["slide", "label", "patient"])

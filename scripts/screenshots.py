@@ -65,11 +65,55 @@ def take(folder: Path, size: tuple[int, int], theme: str) -> None:
         driver.classify()
         driver.screenshot(folder / "8-classify-refused.png")
         driver.close_slides()
+    with tempfile.TemporaryDirectory() as temporary:
+        train(driver, folder, Path(temporary))
+        driver.close_slides()
     for data, arguments, _ in sample_bag():
         driver.viewer.add_image(data, **arguments)
     driver.viewer.reset_view()
     driver.screenshot(folder / "9-sample-bag.png")
     driver.close()
+
+
+def train(driver: WindowDriver, folder: Path, temporary: Path) -> None:
+    """Empty, found, untrainable, running, paused, cancelled and done."""
+    from scripts.cohorts import sample_regions
+
+    workbench = driver.workbench
+    tab, training, running = workbench.train_tab, workbench.training, workbench.jobs.is_running
+    workbench._show_training()
+    driver.screenshot(folder / "train-a-empty.png")
+    cohort = sample_regions(temporary / "cohort")
+    for what, path in (("b-one-class", cohort / "left"), ("c-found", cohort)):
+        training.look_at(path)
+        driver.spin(0.1)
+        driver.wait_until(lambda: not running("scan"), "the folder")
+        driver.screenshot(folder / f"train-{what}.png")
+    training.choose_out(temporary / "run")
+    for name, value in {"tile_px": "32", "mpp": "0.5", "mask": "none"}.items():
+        tab._advanced[name].value = value
+    tab._fold.expand(animate=False)
+    driver.screenshot(folder / "train-d-advanced.png")
+    tab._fold.collapse(animate=False)
+    tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("lr-ham"))
+    tab.epochs_box.setValue(40)
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(cohort / "left" / "region02.tiff")))
+    tab.button.click()
+    driver.wait_until(lambda: len(training._rows) >= 8, "epochs")
+    driver.spin(0.6)
+    driver.screenshot(folder / "train-e-running.png")
+    tab.button.click()
+    driver.screenshot(folder / "train-f-paused.png")
+    tab.cancel_button.click()
+    driver.wait_until(lambda: not running("train"), "the end")
+    driver.screenshot(folder / "train-g-cancelled.png")
+    tab.button.click()
+    driver.wait_until(lambda: not running("train"), "the end")
+    driver.spin(0.6)
+    driver.screenshot(folder / "train-h-done.png")
+    tab.epoch_slider.setValue(1)
+    driver.spin(0.6)
+    driver.screenshot(folder / "train-i-first-epoch.png")
 
 
 def inspect(driver: WindowDriver, folder: Path, number: str, name: str) -> None:

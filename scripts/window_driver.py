@@ -40,7 +40,9 @@ class WindowDriver:
     """
 
     def __init__(self, size: tuple[int, int] = (1366, 768), theme: str = "dark") -> None:
-        os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-mil-")) / "settings.yaml")
+        own = Path(tempfile.mkdtemp(prefix="napari-mil-"))
+        os.environ["NAPARI_CONFIG"] = str(own / "settings.yaml")
+        os.environ["XDG_DATA_HOME"] = str(own)  # what is trained here is nobody's classifier
         from napari_mil.gui.app import open_window, prepare
 
         prepare()

@@ -19,6 +19,8 @@ from napari_mil.training.recipes import Optimiser, Schedule, recipe_of
 
 MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
 """Where a run computes and from what path, not what it computes: left out where runs are compared, and in bundles."""
+MEMORY_FIELDS = {"backbone", "chunk"}
+"""What memory decides where nobody does, with the same result."""
 FEWEST_TO_SELECT = 20
 """Below so many training bags nothing is chosen on validation bags: the last epoch is taken (methods §13)."""
 Strategy = Literal["plain", "ham", "l-ham", "r-ham", "lr-ham"]

@@ -26,7 +26,7 @@ from napari_mil.inference.embedding import Progress
 from napari_mil.settings import Settings
 from napari_mil.training.bundle import FEWEST_TO_CALIBRATE, TEST_SPLIT, VALIDATION, notes
 from napari_mil.training.cohort import Cohort
-from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
+from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Split, deterministic
 from napari_mil.training.fold_runs import FoldResult, FoldRunner, FoldTask
 from napari_mil.training.folds import stratified_group_folds
@@ -39,8 +39,6 @@ from napari_mil.training.store import BagStore
 
 Protocol = Literal["honest", "published"]
 SCHEMA = "napari-mil/evaluation/1"
-MEMORY_FIELDS = {"backbone", "chunk"}
-"""What memory decided, with the same result."""
 SAMPLES = 1000
 """Bootstrap samples."""
 LAST_EPOCH = "the last epoch, threshold 0.5"

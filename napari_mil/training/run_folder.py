@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from napari_mil.errors import NapariMilError, OutputError, TrainingError
 from napari_mil.files import whole_or_nothing
 from napari_mil.pickles import load_pickle
-from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig, read_config
+from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig, read_config
 from napari_mil.training.fitting import Row
 
 CONFIG, HISTORY, CHECKPOINT, CLASSIFIER, EVALUATION, COHORT = "config.json", "history.csv", "checkpoint.pt", "classifier", "evaluation.json", "cohort.json"
@@ -101,7 +101,8 @@ class RunFolder:
         if not resume:
             raise TrainingError(f"{self.path} holds a run already; go on with it by --resume, or choose another folder.")
         before = read_config(self.config)
-        compared = sorted(asked - MACHINE_FIELDS)
+        undecided = {name for name in MEMORY_FIELDS if getattr(config, name) in (None, "auto")}
+        compared = sorted(asked - MACHINE_FIELDS - undecided)
         if other := [f"{name} {getattr(before, name)!r}, now {getattr(config, name)!r}" for name in compared if getattr(before, name) != getattr(config, name)]:
             raise TrainingError(
                 f"The run in {self.path.name} was started with {'; '.join(other[:3])}; resume it with the same settings, or choose another folder."

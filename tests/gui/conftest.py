@@ -78,10 +78,8 @@ def bench(_window, qtbot):
     workbench.classify_tab.set_idle()
     workbench.classify_tab.card.hide()
     tab = workbench.train_tab
-    for box in (tab.start_box, tab.encoder_box, tab.strategy_box, tab.folds_box):
-        box.setCurrentIndex(0)
-    tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("gated-abmil"))
-    tab.set_fields({})
+    tab.folds_box.setCurrentIndex(0)
+    tab.set_fields({"aggregator": "gated-abmil"})
     tab._own_epochs = tab._own_rate = False
     tab.set_empty()
     workbench.training.cohort = None
