@@ -97,7 +97,7 @@ def train(driver: WindowDriver, folder: Path, temporary: Path) -> None:
     tab._fold.collapse(animate=False)
     tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("lr-ham"))
     tab.epochs_box.setValue(40)
-    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(cohort / "left" / "region02.tiff")))
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(cohort / "right" / "region09.tiff")))
     tab.button.click()
     driver.wait_until(lambda: len(training._rows) >= 8, "epochs")
     driver.spin(0.6)

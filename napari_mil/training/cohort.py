@@ -189,7 +189,7 @@ class Cohort:
             return ""
         path, reason = self.skipped[0]
         more = f" and {len(self.skipped) - 1} more" if len(self.skipped) > 1 else ""
-        return f" ({path.name}: {reason}{more})"
+        return f" ({path.name}: {reason.rstrip('.')}{more})"
 
 
 @dataclass(frozen=True)

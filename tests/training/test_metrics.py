@@ -103,7 +103,8 @@ def test_a_cautious_temperature_does_not_trust_few_bags_told_apart_without_error
     labels, logits = np.array([0, 1] * 5), np.array([[-2.0], [2.0]] * 5)
     assert fit_temperature(labels, logits) == pytest.approx(0.25), "likelihood alone would make them certain"
     p = expit(2.0 / fit_temperature(labels, logits, cautious=True))
-    assert 0.75 < p < 0.95
+    assert 0.88 < p < 0.96
+    assert fit_temperature(np.repeat(labels, 500), np.repeat(logits, 500, 0), cautious=True) == pytest.approx(0.25), "many bags are believed"
 
 
 def test_the_best_threshold_lies_between_bags_and_near_one_half():

@@ -16,7 +16,7 @@ from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.overlays import OverlaySpec, hover_text, lattice, overlay_arguments, overlay_specs, shown_values, tissue_arguments
 from napari_mil.gui.state import Answer, ClassifyRequest, OpenSlide, WindowState
 from napari_mil.gui.views.classify_tab import ClassifyTab
-from napari_mil.inference.card import ClassifierCard, list_classifiers
+from napari_mil.inference.card import TILES, ClassifierCard, list_classifiers
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
@@ -217,8 +217,8 @@ class ClassificationController:
         if card is None:
             return
         entry = self._state.current
-        downsamples = entry.slide.level_downsamples if entry is not None else ()
-        choices = [(BY_SCALE, f"{card.takes}"), *((str(k), f"{card.tile_px} px of level {k}") for k in range(len(downsamples)))]
+        downsamples = entry.slide.level_downsamples if entry is not None and card.instances == TILES else ()
+        choices = [(BY_SCALE, card.takes), *((str(k), f"{card.tile_px} px of level {k}") for k in range(len(downsamples)))]
         same_slide = entry is not None and entry.slide is self._tiles_of
         self._tiles_of = entry.slide if entry is not None else None
         self._view.set_tile_choices(choices, self._view.tiles if same_slide else BY_SCALE)  # a level says nothing about another slide

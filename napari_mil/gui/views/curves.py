@@ -75,6 +75,9 @@ class Curves(QWidget):
                     self._lines[figure].setData([points[0][0] - 0.25, points[0][0] + 0.25], [points[0][1]] * 2)
                 drawn |= bool(points)
             self._plots[name].setVisible(drawn or name == LOSS)
+            if name == AUC:
+                areas = [float(row[figure] or 0.0) for figure, _, _ in figures for row in rows if row.get(figure) is not None]
+                self._plots[name].setYRange(min([0.5, *areas]), 1, padding=0.05)
             if name == RATE:
                 rates = [float(row[RATE_FIGURE] or 0.0) for row in rows if row.get(RATE_FIGURE) is not None]
                 top = max(rates, default=1.0) or 1.0  # from 0: a constant rate would otherwise sink into its axis
