@@ -29,12 +29,12 @@ MOST_REGIONS = 40
 REGION_PX = 256
 
 
-def breast(data: Path, out: Path) -> Path:
-    """Benign and malignant pictures; the acquisition stands for the patient."""
+def breast(data: Path, out: Path, some: int = 1) -> Path:
+    """Every `some`-th of the benign and malignant pictures; the acquisition stands for the patient."""
     out.mkdir(parents=True)
     rows = []
     with (data / "images.csv").open(newline="") as file:
-        for entry in csv.DictReader(file):
+        for entry in list(csv.DictReader(file))[::some]:
             target = out / entry["label"] / Path(entry["file"]).name
             target.parent.mkdir(exist_ok=True)
             target.symlink_to((data / entry["file"]).absolute())
@@ -42,14 +42,14 @@ def breast(data: Path, out: Path) -> Path:
     return _table(out, rows)
 
 
-def colon(data: Path, out: Path, some: int | None = None) -> Path:
-    """Pictures with and without epithelial nuclei; squares around annotated epithelial nuclei are their regions."""
+def colon(data: Path, out: Path, some: int = 1) -> Path:
+    """Every `some`-th picture, with and without epithelial nuclei; squares around annotated epithelial nuclei are their regions."""
     out.mkdir(parents=True)
     nuclei: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     with (data / "nuclei.csv").open(newline="") as file:
         for entry in csv.DictReader(file):
             nuclei[entry["image"]].append((float(entry["x"]) - 1, float(entry["y"]) - 1, entry["class"]))
-    for name in sorted(nuclei, key=lambda key: int(key.removeprefix("img")))[:some]:
+    for name in sorted(nuclei, key=lambda key: int(key.removeprefix("img")))[::some]:
         found = [(x, y) for x, y, kind in nuclei[name] if kind == "epithelial"]
         folder = out / ("epithelium" if found else "no-epithelium")
         folder.mkdir(exist_ok=True)
@@ -60,7 +60,7 @@ def colon(data: Path, out: Path, some: int | None = None) -> Path:
     return out
 
 
-def regions(data: Path, out: Path) -> Path:
+def regions(data: Path, out: Path, some: int = 1) -> Path:
     """Regions cut from several slides, three classes: which slide a region comes from. What is learnt is staining and scanner, and nothing else."""
     for name, file in SLIDES.items():
         (out / name).mkdir(parents=True)
@@ -70,7 +70,7 @@ def regions(data: Path, out: Path) -> Path:
             for y in range(0, height - REGION_PX + 1, REGION_PX):
                 for x in range(0, width - REGION_PX + 1, REGION_PX):
                     pixels = slide.read_region((x, y), 0, (REGION_PX, REGION_PX))
-                    if cut < MOST_REGIONS and (pixels.min(2) < 200).mean() >= 0.3:  # not glass
+                    if cut < MOST_REGIONS // some and (pixels.min(2) < 200).mean() >= 0.3:  # not glass
                         target = out / name / f"{name}_{x}_{y}.tiff"
                         tifffile.imwrite(target, np.ascontiguousarray(pixels), photometric="rgb", tile=(128, 128), compression="deflate")
                         cut += 1

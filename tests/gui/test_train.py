@@ -138,6 +138,52 @@ def test_the_window_and_the_command_line_come_to_the_same_bits(bench, look, tmp_
     assert ours == theirs
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "scale", "method", "classes"),
+    [
+        ("breast", "0.25", {"tile_px": "64", "mpp": "0.25"}, ("benign", "malignant")),
+        ("colon", "0.55", {"tile_px": "32", "mpp": "0.55"}, ("no-epithelium", "epithelium")),
+        ("regions", "0.5", {"tile_px": "64", "mpp": "0.5"}, ("cmu-1", "tcga-cr-7395", "tcga-ht-7470")),
+    ],
+)
+def test_real_annotated_folders_train_from_the_window_and_the_command_line(bench, look, shared, tmp_path, name, scale, method, classes):
+    import subprocess
+    import sys
+
+    from scripts import cohorts
+
+    source = shared / "data" / {"regions": "slides"}.get(name, name)
+    folder = getattr(cohorts, name)(source, tmp_path / name, some=8 if name == "breast" else 5)
+    tab = look(folder, epochs=3, mask="none", **method)
+    assert bench.training.cohort.classes == classes
+    if bench.training.cohort.without_scale:
+        tab.scale_edit.setText(scale)
+    if name == "colon":  # its regions teach DSMIL's instances
+        tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("dsmil"))
+        tab.epochs_box.setValue(3)
+    watched = bench.training.cohort.bags[-1]
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(watched.path)))
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+    bench.qtbot.waitUntil(lambda: "in training" in bench.overlays, timeout=10_000)
+    rows = bench.training._rows
+    assert len(rows) == 3
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    if name == "colon":
+        assert "loss: instances" in rows[0]
+    out = tmp_path / "again"
+    command = [sys.executable, "-m", "napari_mil", "train", str(tmp_path / "run" / "config.json"), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ours, theirs = ((run / "classifier" / "weights.safetensors").read_bytes() for run in (tmp_path / "run", out))
+    assert ours == theirs
+    card = load_classifier(out / "classifier").card
+    assert card.classes == classes
+    assert bench.training._installed in list_classifiers()
+
+
 def test_pause_go_on_cancel_and_resume(bench, look, tmp_path):
     tab = look(features(tmp_path, n=30, instances=60), epochs=400)
     bench.click(tab.button)
