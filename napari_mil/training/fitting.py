@@ -378,9 +378,12 @@ def deterministic(config: TrainingConfig, device: torch.device) -> Iterator[None
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(config.threads or threads)
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    filling: Any = torch.utils.deterministic  # a module of properties
+    filled, filling.fill_uninitialized_memory = filling.fill_uninitialized_memory, False  # nothing reads it
     try:
         yield
     finally:
+        filling.fill_uninitialized_memory = filled
         torch.use_deterministic_algorithms(before)
         torch.set_num_threads(threads)
 

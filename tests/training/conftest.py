@@ -12,11 +12,13 @@ DIM = 8
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _as_in_a_run():
     """Two threads of torch on a busy machine wait for each other a hundred times longer than they work."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)  # as every run computes
     yield
+    torch.use_deterministic_algorithms(False)
     torch.set_num_threads(before)
 
 

@@ -175,6 +175,7 @@ class TrainingController:
         """Put the run elsewhere: into the folder if it is empty or holds a run, otherwise into one of its own below it."""
         taken = folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file()
         self._out, self._out_chosen = free_folder(folder / self._name()) if taken else folder, True
+        self._stored = {}
         folder = self._out
         self._view.set_out(str(folder))
         self._offer_resuming()
