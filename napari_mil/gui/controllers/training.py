@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ FOLDS = (("0", "no"), ("5", "afterwards, 5 folds by patient"), ("10", "afterward
 LONGEST_LIST = 400
 """Slides offered to watch."""
 CURVES_MS = 300
+CURVES = "napari_mil.gui.views.curves"
+"""Brings pyqtgraph, which loads with the first cohort."""
 
 
 class TrainingController:
@@ -301,6 +304,7 @@ class TrainingController:
         self._offer_slides()
         self._name_slide()
         self._view.set_trainable()
+        QTimer.singleShot(0, lambda: import_module(CURVES))  # a tenth of a second, while nothing runs
         self._on_method()
         if self._view.problem:
             self._view.set_message(self._view.problem)
@@ -518,9 +522,7 @@ class TrainingController:
         self._curves.set_epoch(self.watched.shown)
 
     def _make_curves(self) -> None:
-        from napari_mil.gui.views.curves import Curves  # pyqtgraph loads with the first run
-
-        self._curves = Curves()
+        self._curves = import_module(CURVES).Curves()
         self._curves.epoch_chosen.connect(self._on_epoch)
         self._dock = self._book.viewer.window.add_dock_widget(self._curves, area="bottom", name="Training curves")
         self._dock.destroyed.connect(self._on_curves_gone)
