@@ -20,7 +20,7 @@ from napari_mil.settings import Settings
 from napari_mil.training.bundle import make_classifier, notes
 from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag, patient_of
 from napari_mil.training.config import TrainingConfig
-from napari_mil.training.fitting import Fitting, Row, deterministic
+from napari_mil.training.fitting import Fitting, Row, Split, deterministic
 from napari_mil.training.network import Plan, build, frozen_backbone, make_plan, scaling_of
 from napari_mil.training.run_folder import COHORT, CONFIG, RunFolder
 from napari_mil.training.splits import split_of
@@ -158,7 +158,7 @@ class _Run:
         if (state := self.folder.load()) is not None:
             fitting.load(state["fitting"])
             self.folder.write_history(fitting.history)
-        watched = self._watched(store)
+        watched = self._watched(store, split)
         self.on_event(Started(fitting.epochs, "epochs"))
         for row in fitting.history:
             self.on_event(EpochEnded(int(row["epoch"] or 0), row))
@@ -217,12 +217,11 @@ class _Run:
             remarks.append(f"The classes are uneven ({min(counts)} to {max(counts)} bags); class balance 'weights' lets them count alike.")
         return remarks
 
-    def _watched(self, store: BagStore) -> np.ndarray | None:
+    def _watched(self, store: BagStore, split: Split) -> np.ndarray | None:
         if self.watch is None:
             return None
         b = store.position(self.watch)
         if b is not None:
-            split = split_of(store.cohort, self.config)
             where = "validation" if b in split.validation else "test" if b in split.test else "training"
             self.on_event(Watching(store.grid_of(b), where))
             return store.read(b)

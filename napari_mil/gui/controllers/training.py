@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -71,7 +70,6 @@ class TrainingController:
         self._job: Job | None = None
         self._rows: list[dict[str, float | None]] = []
         self._epochs, self._total, self._what = 0, 0, ""
-        self._began = 0.0
         self._remarks: list[str] = []
         self._out_chosen = False
         self._stored: dict[str, Any] = {}
@@ -117,11 +115,6 @@ class TrainingController:
         if self._job is not None and self._jobs.is_running(TRAIN_JOB):
             self._job = None
             self._offer_resuming()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a run or a look at a folder is under way."""
-        return self._jobs.is_running(TRAIN_JOB) or self._jobs.is_running(SCAN_JOB)
 
     def look_at(self, path: Path, then: Callable[[], None] = lambda: None) -> None:
         """See what an annotated folder or a table holds."""
@@ -214,7 +207,6 @@ class TrainingController:
                 raise RuntimeError(str(error)) from None
 
         self._view.set_state(RUNNING, "Starting…")
-        self._began = time.monotonic()
         job = self._job = self._jobs.start(TRAIN_JOB, work)
         job.event_happened.connect(lambda event: self._on_event(job, event))
         job.succeeded.connect(lambda result: self._on_succeeded(job, result))
@@ -392,7 +384,7 @@ class TrainingController:
         if isinstance(event, Started):
             self._total, self._what = event.total, event.what
             if event.what == "epochs":
-                self._epochs, self._began = event.total, time.monotonic()
+                self._epochs = event.total
                 self._view.set_progress(0, event.total, f"Epoch 1 of {event.total}…")
             else:
                 verb = {"folds": "Evaluating: fold"}.get(event.what, "Encoding: " + event.what.rstrip("s"))
