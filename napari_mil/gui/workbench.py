@@ -63,7 +63,7 @@ class Workbench(QWidget):
         self.training = TrainingController(
             self.state, self.train_tab, book, self.jobs, self._notify, self._show_notes, self.open, self._use_classifier, settings
         )
-        self._legend = LegendController(book)
+        self.legend = LegendController(book)
 
         self.tabs = QTabWidget()
         self.tabs.addTab(self.slide_tab, "Slide")
@@ -108,7 +108,7 @@ class Workbench(QWidget):
             return
         self._closed = True
         self.jobs.close()
-        for controller in (self.slides, self.classification, self.inspection, self.training, self._legend):
+        for controller in (self.slides, self.classification, self.inspection, self.training, self.legend):
             controller.disconnect()
 
     def event(self, event: QEvent | None) -> bool:

@@ -50,8 +50,8 @@ class Bench:
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def wait_for_jobs(self):
-        running, inspection = self.workbench.jobs.is_running, self.workbench.inspection
-        self.qtbot.waitUntil(lambda: not inspection.busy and not any(map(running, KINDS)), timeout=180_000)
+        running, inspection, legend = self.workbench.jobs.is_running, self.workbench.inspection, self.workbench.legend
+        self.qtbot.waitUntil(lambda: not inspection.busy and not legend.pending and not any(map(running, KINDS)), timeout=180_000)
 
     def classify(self):
         self.workbench.state.set_answer(None)

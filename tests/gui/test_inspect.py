@@ -184,6 +184,16 @@ def test_a_question_asked_while_another_is_answered_replaces_it(bench, answered)
     assert [tab.cluster_button.text(), tab.mask_button.text()] == ["Show clusters", "Show masks"]
 
 
+def test_a_number_changed_while_the_tree_grows_is_the_one_that_is_shown(bench, answered):
+    answered("breast-malignancy")
+    bench.inspect_tab.cluster_box.setValue(5)
+    bench.click(bench.inspect_tab.cluster_button)
+    bench.inspect_tab.cluster_box.setValue(8)
+    bench.wait_for_jobs()
+    assert len(coloured(bench, "clusters")) == 8
+    assert bench.viewer.canvas.overlays.text.text == "breast-malignancy · 8 clusters"
+
+
 @pytest.mark.parametrize("which", ["cluster_button", "mask_button"])
 def test_a_cancelled_question_draws_nothing(bench, answered, which):
     answered("breast-malignancy")

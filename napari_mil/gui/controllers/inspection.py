@@ -57,6 +57,7 @@ class InspectionController:
         self._state, self._view, self._book, self._jobs, self._settings = state, view, book, jobs, settings
         self._job: Job | None = None
         self._to_draw: list[tuple[Answer, Drawing]] = []
+        self._cut: int | None = None
         view.set_strategies(STRATEGIES)
         view.clusters_requested.connect(self.show_clusters)
         view.clusters_changed.connect(self._on_number)
@@ -120,13 +121,14 @@ class InspectionController:
                     self._book.remove(self._find(answer, MASKED + kind))
             self._view.mask_legend.set_groups(found.groups)
         else:
+            self._cut = asked
             self._view.cluster_legend.set_groups(found.groups)
         idle = not self._to_draw
         self._to_draw += [(answer, drawing) for drawing in found.drawings]
         if idle:
             self._draw_next()
-        if asked is not None and asked != self._view.n_clusters:
-            QTimer.singleShot(0, self._on_number)
+        if self._cut not in (None, self._view.n_clusters):
+            job.ended.connect(self._on_number)  # the number changed while this ran
 
     def _on_failed(self, job: Job, sentence: str, details: str) -> None:
         if job is self._job:
@@ -166,7 +168,7 @@ class InspectionController:
     def _on_answer(self) -> None:
         """Offer what can be asked of another answer; what was drawn for the one before is out of date."""
         self._jobs.cancel(INSPECT_JOB)
-        self._job, self._to_draw = None, []
+        self._job, self._to_draw, self._cut = None, [], None
         self._view.set_idle()
         answer = self._state.answer
         if answer is None:

@@ -18,6 +18,10 @@ class LegendController:
 
     def __init__(self, book: LayerBook) -> None:
         self._book, self._viewer = book, book.viewer
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(AFTER_THE_LAYER_MS)
+        self._timer.timeout.connect(self.update)
         book.legend_changed.connect(self.update)
         events = self._viewer.layers.events
         events.inserted.connect(self._on_inserted)
@@ -26,8 +30,14 @@ class LegendController:
         for layer in self._viewer.layers:
             layer.events.visible.connect(self.update)
 
+    @property
+    def pending(self) -> bool:
+        """Whether a new layer's legend is still to be shown."""
+        return self._timer.isActive()
+
     def disconnect(self) -> None:
         """Stop listening to the viewer."""
+        self._timer.stop()
         self._book.legend_changed.disconnect(self.update)
         events = self._viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
@@ -54,4 +64,4 @@ class LegendController:
 
     def _on_inserted(self, event: Any) -> None:
         event.value.events.visible.connect(self.update)
-        QTimer.singleShot(AFTER_THE_LAYER_MS, self.update)
+        self._timer.start()
