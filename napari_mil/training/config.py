@@ -15,7 +15,7 @@ from napari_mil.aggregators.registry import AGGREGATORS
 from napari_mil.encoders import list_encoders
 from napari_mil.errors import OptionError
 from napari_mil.networks import BACKBONES
-from napari_mil.training.recipes import Optimiser, Schedule, recipe_of
+from napari_mil.training.recipes import Optimiser, Recipe, Schedule, recipe_of
 
 MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
 """Where a run computes and from what path, not what it computes: left out where runs are compared, and in bundles."""
@@ -58,7 +58,7 @@ class TrainingConfig(BaseModel):
     epochs: Positive | None = Field(None, description="Epochs at most.")
     learning_rate: float | None = Field(None, gt=0, description="Step of the optimiser at the start.")
     weight_decay: float | None = Field(None, ge=0, description="Pull of weights towards 0.")
-    optimiser: Optimiser | None = Field(None, description="adam, adamw, radam or sgd.")
+    optimiser: Optimiser | None = Field(None, description="adam, adamw, radam, lookahead-radam or sgd.")
     schedule: Schedule | None = Field(None, description="Course of the learning rate: constant, cosine to 0, steps (at half of the epochs), inverse.")
     bags_per_step: Positive | None = Field(None, description="Bags whose gradients are averaged before the optimiser steps.")
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
@@ -113,15 +113,14 @@ class TrainingConfig(BaseModel):
 
     def with_recipe(self) -> TrainingConfig:
         """Return the configuration with what it leaves open filled in from the published recipe."""
-        recipe = recipe_of(self.aggregator, self.strategy)
         names = ("optimiser", "learning_rate", "weight_decay", "schedule", "epochs", "bags_per_step", "patience", "earliest_stop", "clip")
-        filled = {name: getattr(recipe, name) for name in names if getattr(self, name) is None}
+        filled = {name: getattr(self.recipe, name) for name in names if getattr(self, name) is None}
         return self.model_copy(update=filled)
 
     @property
-    def betas(self) -> tuple[float, float]:
-        """Momenta of the recipe."""
-        return recipe_of(self.aggregator, self.strategy).betas
+    def recipe(self) -> Recipe:
+        """The published way to train, with what no field of a configuration stands for."""
+        return recipe_of(self.aggregator, self.strategy)
 
     def changed(self, **fields: Any) -> TrainingConfig:
         """Return a checked copy with other values.

@@ -27,7 +27,7 @@ from napari_mil.events import CancellationToken, Watched
 from napari_mil.networks import as_input
 from napari_mil.training.config import FEWEST_TO_SELECT, TrainingConfig
 from napari_mil.training.metrics import auc, mean_auc, negative_log_likelihood
-from napari_mil.training.optimisation import make_optimiser, rate_at
+from napari_mil.training.optimisation import clipped_parts, make_optimiser, rate_at
 from napari_mil.training.store import BagStore, memory_budget, standardisation
 
 Row = dict[str, float | None]
@@ -85,7 +85,9 @@ class Fitting:
         assert config.epochs is not None
         self.epochs: int = config.epochs
         self.mean, self.scale = scaling if scaling is not None else self._scaling()
-        self.optimiser = make_optimiser(config, [weight for weight in network.parameters() if weight.requires_grad])
+        learning = [(name, weight) for name, weight in network.named_parameters() if weight.requires_grad]
+        self.optimiser = make_optimiser(config, learning)
+        self._clipped = clipped_parts(config, learning)
         self.epoch = 0
         self.history: list[Row] = []
         self.best: Best | None = None
@@ -276,12 +278,12 @@ class Fitting:
     def _check_gradients(self, visited: np.ndarray, epoch: int) -> None:
         """Clip the gradients of a step, and stop where they are no numbers: the weights would not be either."""
         gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if not torch.isfinite(norm):
+        if not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
             names = ", ".join(self.store.cohort.bags[int(b)].path.name for b in visited[:3])
             raise TrainingError(f"The gradient of {names} is no number in epoch {epoch + 1}; {self._remedy()}")
         if self.config.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.network.parameters(), self.config.clip, norm)
+            for part in self._clipped:
+                torch.nn.utils.clip_grad_norm_(part, self.config.clip)
 
     def _remedy(self) -> str:
         kept = f" The checkpoint of epoch {self.epoch} is whole." if self.epoch else ""

@@ -1,12 +1,14 @@
-"""Optimisers and the course of their learning rate."""
+"""Optimisers, the course of their learning rate, and how gradients are clipped."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from napari_mil.training.config import TrainingConfig
 
@@ -16,17 +18,55 @@ INVERSE_DECAY = 1e-4
 """Of the inverse course, per step of the optimiser."""
 
 
-def make_optimiser(config: TrainingConfig, weights: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-    """Make the optimiser of a configuration whose recipe is filled in."""
+class LookaheadRAdam(torch.optim.RAdam):
+    """RAdam, drawn back every `PERIOD` steps half of the way to where it was after the last of them.
+
+    Source: Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1, over Liu et al. 2020, "On the variance of
+    the adaptive learning rate and beyond", algorithm 2, whose authors pull weights towards 0 apart from the gradient.
+    """
+
+    PERIOD, SHARE = 6, 0.5
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step; weights without a gradient stay as they are."""
+        moved = [weight for group in self.param_groups for weight in group["params"] if weight.grad is not None]
+        first = {weight: weight.clone() for weight in moved if weight not in self.state}
+        loss = super().step(closure)
+        for weight in moved:
+            state = self.state[weight]
+            slow: Tensor = state.setdefault("slow", first.get(weight))
+            if int(state["step"]) % self.PERIOD == 0:
+                weight.copy_(slow.lerp_(weight, self.SHARE))
+        return loss
+
+
+def make_optimiser(config: TrainingConfig, weights: Iterable[tuple[str, nn.Parameter]]) -> torch.optim.Optimizer:
+    """Make the optimiser of a configuration whose recipe is filled in, for weights by their names."""
     assert config.learning_rate is not None
     assert config.weight_decay is not None
-    rate, decay, betas = config.learning_rate, config.weight_decay, config.betas
+    rate, betas = config.learning_rate, config.recipe.betas
+    decayed: dict[float, list[nn.Parameter]] = defaultdict(list)
+    for name, weight in weights:
+        decayed[config.weight_decay if config.recipe.decays_biases or not _is_bias(name, weight) else 0.0].append(weight)
+    groups = [{"params": some, "weight_decay": decay} for decay, some in decayed.items()]
     if config.optimiser == "sgd":
-        return torch.optim.SGD(weights, rate, momentum=betas[0], nesterov=True, weight_decay=decay, fused=True)
-    if config.optimiser == "radam":
-        return torch.optim.RAdam(weights, rate, betas=betas, weight_decay=decay)
+        return torch.optim.SGD(groups, rate, momentum=betas[0], nesterov=True, fused=True)
+    if config.optimiser in ("radam", "lookahead-radam"):
+        rectified = LookaheadRAdam if config.optimiser == "lookahead-radam" else torch.optim.RAdam
+        return rectified(groups, rate, betas=betas, decoupled_weight_decay=True)
     kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
-    return kind(weights, rate, betas=betas, weight_decay=decay, fused=True)  # one pass over the weights instead of a dozen
+    return kind(groups, rate, betas=betas, fused=True)  # one pass over the weights instead of a dozen
+
+
+def clipped_parts(config: TrainingConfig, weights: Iterable[tuple[str, nn.Parameter]]) -> list[list[nn.Parameter]]:
+    """Return the weights whose gradients are clipped together: all of them, unless the recipe takes the network apart."""
+    apart = config.recipe.clipped_apart
+    parts: dict[int, list[nn.Parameter]] = defaultdict(list)
+    for name, weight in weights:
+        modules = name.split(".")
+        parts[next((k for k, part in enumerate(apart) if not set(modules).isdisjoint(part)), len(apart))].append(weight)
+    return list(parts.values())
 
 
 def rate_at(config: TrainingConfig, epoch: int, steps: int) -> float:
@@ -41,3 +81,7 @@ def rate_at(config: TrainingConfig, epoch: int, steps: int) -> float:
     if config.schedule == "inverse":
         return rate / (1 + INVERSE_DECAY * epoch * steps)
     return rate
+
+
+def _is_bias(name: str, weight: nn.Parameter) -> bool:
+    return weight.ndim == 1 or name.endswith("bias")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Optimiser = Literal["adam", "adamw", "radam", "sgd"]
+Optimiser = Literal["adam", "adamw", "radam", "lookahead-radam", "sgd"]
 Schedule = Literal["constant", "cosine", "steps", "inverse"]
 
 
@@ -29,16 +29,21 @@ class Recipe:
     """Epochs that are trained in any case."""
     clip: float | None = None
     """Largest norm of the gradient."""
+    decays_biases: bool = True
+    """Whether biases and other weights in one dimension are pulled towards 0 too."""
+    clipped_apart: tuple[tuple[str, ...], ...] = ()
+    """Parts of the network, each by the names of its modules, whose gradients are clipped each by itself."""
 
 
 ATTENTION = Recipe("Ilse et al. 2018, MNIST-bags: Adam 5e-4, decay 1e-4; epochs and patience are ours", learning_rate=5e-4)
 MI_NET = Recipe(
-    "Wang et al. 2018: SGD with Nesterov momentum 0.9, 5e-4 / (1 + 1e-4 t), L2 .005 (twice that as a decay), 50 epochs (biases decay too)",
+    "Wang et al. 2018: SGD with Nesterov momentum 0.9, 5e-4 / (1 + 1e-4 t), L2 .005 of kernels (twice that as a decay), 50 epochs",
     "sgd",
     5e-4,
     0.01,
     schedule="inverse",
     epochs=50,
+    decays_biases=False,
 )
 IMAGES = Recipe("Tu et al. 2021 (HAMIL): Adam 1e-4, 8 bags a step; epochs are ours", learning_rate=1e-4, weight_decay=0.0, bags_per_step=8)
 CLAM = Recipe("Lu et al. 2021: Adam 1e-4, decay 1e-5, dropout .25, stop after 20 epochs from the 50th on", weight_decay=1e-5, epochs=200, earliest_stop=50)
@@ -76,16 +81,21 @@ RECIPES: dict[str, Recipe] = {
     "clam-sb": CLAM,
     "clam-mb": CLAM,
     "transmil": Recipe(
-        "Shao et al. 2021: RAdam 2e-4 (without its Lookahead), decay 1e-5, 200 epochs, stop after 10, 2 bags a step",
-        "radam",
+        "Shao et al. 2021: Lookahead over RAdam 2e-4, decay 1e-5 (no biases), 200 epochs, stop after 10, 2 bags a step",
+        "lookahead-radam",
         2e-4,
         1e-5,
         epochs=200,
         bags_per_step=2,
         patience=10,
+        decays_biases=False,
     ),
     "dtfd": Recipe(
-        "Zhang et al. 2022: Adam 1e-4, decay 1e-4, a fifth from the middle on, clip 5 (of all weights together)", schedule="steps", epochs=200, clip=5.0
+        "Zhang et al. 2022: Adam 1e-4, decay 1e-4, a fifth from the middle on, clip 5 (projection, attention, classifier, second tier: each by itself)",
+        schedule="steps",
+        epochs=200,
+        clip=5.0,
+        clipped_apart=(("projection",), ("attention1",), ("classifier1",), ("attention2", "classifier2")),
     ),
 }
 

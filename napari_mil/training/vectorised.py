@@ -7,7 +7,7 @@ two agree to rounding. Bags of one step are padded to the longest of them, so it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,7 +173,7 @@ class _Together:
             self._alone.append(alone)
         self._head = heads[0]
         self._weights, self._buffers = stack_module_state(heads)
-        self._optimiser = _OptimiserOfHeads(config, list(self._weights.values()), len(heads))
+        self._optimiser = _OptimiserOfHeads(config, self._weights, len(heads))
         sizes = torch.tensor(store.sizes)
         self._sizes = sizes
         self._padded = torch.zeros(len(sizes), int(sizes.max()), store.dim)
@@ -286,15 +286,16 @@ class _OptimiserOfHeads:
     Each head has parameters of its own that share the memory of the stack, so each has its own moments and count of steps.
     """
 
-    def __init__(self, config: TrainingConfig, stacks: list[Tensor], heads: int) -> None:
-        self._stacks = stacks
-        self._own = [[nn.Parameter(stack.data[k]) for stack in stacks] for k in range(heads)]
-        self._optimiser = make_optimiser(config, [weight for own in self._own for weight in own])
+    def __init__(self, config: TrainingConfig, stacks: Mapping[str, Tensor], heads: int) -> None:
+        self._stacks = list(stacks.values())
+        self._own = [[nn.Parameter(stack.data[k]) for stack in self._stacks] for k in range(heads)]
+        self._optimiser = make_optimiser(config, [named for own in self._own for named in zip(stacks, own, strict=True)])
         self._clip = config.clip
 
     def step(self, rate: float, active: Sequence[bool]) -> None:
         """Move the weights of active heads by the gradients of the stacks."""
-        self._optimiser.param_groups[0]["lr"] = rate
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
         for k, on in enumerate(active):
             for stack, weight in zip(self._stacks, self._own[k], strict=True):
                 weight.grad = stack.grad[k] if on and stack.grad is not None else None

@@ -102,7 +102,7 @@ def test_a_step_over_several_bags_is_the_mean_of_their_gradients(cohort, quick, 
         for key, weight in together.network.named_parameters():
             gradients[key] += weight.grad / 4
     run(together)
-    momentum = 1 + config.with_recipe().betas[0]  # Nesterov's first step
+    momentum = 1 + config.recipe.betas[0]  # Nesterov's first step
     for key, tensor in weights(together).items():
         assert torch.allclose(tensor, before[key] - 1e-3 * momentum * gradients[key], atol=1e-6)
 
