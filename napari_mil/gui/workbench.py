@@ -18,6 +18,7 @@ from napari_mil.gui.controllers.legend import LegendController
 from napari_mil.gui.controllers.slides import SlidesController
 from napari_mil.gui.controllers.training import TrainingController
 from napari_mil.gui.jobs import JobRunner
+from napari_mil.gui.last_used import LastUsed
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.reader import slide_layer
 from napari_mil.gui.samples import SLIDE, sample_path
@@ -56,9 +57,12 @@ class Workbench(QWidget):
         self.slide_tab, self.classify_tab, self.inspect_tab, self._start = SlideTab(), ClassifyTab(), InspectTab(), StartPage()
         self.train_tab = TrainTab()
         settings = replace(Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1))  # one core stays with the window
+        self._last_used = LastUsed(settings)
         book = LayerBook(napari_viewer)
         self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, self._notify)
-        self.classification = ClassificationController(self.state, self.classify_tab, book, self.jobs, self._notify, self._show_notes, settings)
+        self.classification = ClassificationController(
+            self.state, self.classify_tab, book, self.jobs, self._notify, self._show_notes, settings, self._last_used
+        )
         self.inspection = InspectionController(self.state, self.inspect_tab, book, self.jobs, settings)
         self.training = TrainingController(
             self.state, self.train_tab, book, self.jobs, self._notify, self._show_notes, self.open, self._use_classifier, settings
@@ -134,27 +138,39 @@ class Workbench(QWidget):
         self.tabs.setCurrentWidget(self.classify_tab)
 
     def _ask_for_cohort(self) -> None:
-        if folder := QFileDialog.getExistingDirectory(self, "Annotated folder: one folder per class"):
-            self.training.look_at(Path(folder))
+        if folder := self._ask_for_folder("annotated", "Annotated folder: one folder per class"):
+            self.training.look_at(folder)
 
     def _ask_for_table(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Table with the columns slide, label[, patient]", "", "Tables (*.csv *.tsv)")
+        before = self._last_used.folder("annotated")
+        name, _ = QFileDialog.getOpenFileName(self, "Table with the columns slide, label[, patient]", before, "Tables (*.csv *.tsv)")
         if name:
+            self._last_used.remember_folder("annotated", Path(name).parent)
             self.training.look_at(Path(name))
 
     def _ask_for_run(self) -> None:
-        if folder := QFileDialog.getExistingDirectory(self, "Folder of an earlier run"):
-            self.training.open_run(Path(folder))
+        if folder := self._ask_for_folder("run", "Folder of an earlier run"):
+            self.training.open_run(folder)
 
     def _ask_for_out(self) -> None:
-        if folder := QFileDialog.getExistingDirectory(self, "Folder for the run"):
-            self.training.choose_out(Path(folder))
+        if folder := self._ask_for_folder("run", "Folder for the run"):
+            self.training.choose_out(folder)
+
+    def _ask_for_folder(self, dialog: str, title: str) -> Path | None:
+        """Ask, beginning where such a dialog ended last."""
+        name = QFileDialog.getExistingDirectory(self, title, self._last_used.folder(dialog))
+        if not name:
+            return None
+        self._last_used.remember_folder(dialog, Path(name))
+        return Path(name)
 
     def _notify(self, sentence: str) -> None:
         show_error(sentence)
 
     def _ask_for_slides(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Open slides", "", FILE_FILTER)
+        names, _ = QFileDialog.getOpenFileNames(self, "Open slides", self._last_used.folder("slides"), FILE_FILTER)
+        if names:
+            self._last_used.remember_folder("slides", Path(names[0]).parent)
         self.open([Path(name) for name in names])
 
     def _show_notes(self, title: str, text: str) -> None:

@@ -253,3 +253,19 @@ def test_the_card_of_the_classifier_is_one_click_away(bench, slide_path):
     assert "Terms" in dialog.findChild(QTextBrowser).toPlainText()
     dialog.close()
     dialog.deleteLater()
+
+
+def test_a_window_begins_with_the_classifier_that_was_used_last(bench, slide_path):
+    from napari_mil.gui.workbench import Workbench
+
+    bench.open(slide_path)
+    bench.choose("colon-epithelium")
+    bench.click(bench.tab.button)
+    bench.wait_for_jobs()
+    bench.choose("breast-malignancy")  # chosen, but not used
+    another = Workbench(bench.viewer)
+    try:
+        assert another.classify_tab.classifier == "colon-epithelium"
+    finally:
+        another.shut_down()
+        another.deleteLater()

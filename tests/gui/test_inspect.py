@@ -243,16 +243,6 @@ def test_running_again_keeps_what_was_done_to_the_critical_mark(bench, answered)
     assert (marks.visible, marks.opacity) == (False, 0.3)
 
 
-def test_what_the_tab_offers_is_what_the_miner_takes():
-    from napari_mil.aggregators.mining import STRATEGIES as TAKEN
-    from napari_mil.aggregators.mining.miner import BASES
-    from napari_mil.aggregators.registry import AGGREGATORS
-    from napari_mil.gui.controllers.inspection import MINED, STRATEGIES
-
-    assert [key for key, _ in STRATEGIES] == list(TAKEN)
-    assert set(MINED) == {name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES)}
-
-
 def test_a_long_name_and_many_clusters_fit_the_dock(bench, answered):
     answered("breast-malignancy")
     bench.workbench.tabs.setCurrentWidget(bench.inspect_tab)

@@ -8,11 +8,11 @@ import time
 import numpy as np
 import psutil
 import pytest
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_mil import classify, load_classifier
-from napari_mil.aggregators.mining.miner import BASES, STRATEGIES
-from napari_mil.aggregators.registry import AGGREGATORS
 from napari_mil.annotations import read_annotations
 from napari_mil.encoders import list_encoders
 from napari_mil.gui.controllers import training as controller
@@ -50,7 +50,7 @@ def look(bench, tmp_path):
             bench.training.choose_out(out or tmp_path / "run")
             bench.train_tab.epochs_box.setValue(epochs)
             for name, value in fields.items():
-                bench.train_tab._advanced[name].value = value
+                bench.train_tab.advanced[name].value = value
         return bench.train_tab
 
     return at
@@ -74,8 +74,6 @@ def features(tmp_path, n=10, dim=6, instances=12):
 def test_names_that_the_tab_offers_are_those_of_the_registries():
     offered = {name for name, _ in controller.ENCODERS if name}
     assert offered == set(list_encoders()) | set(BACKBONES)
-    assert {name for name, _ in controller.STRATEGIES} == {"plain", *STRATEGIES}
-    assert set(controller.MINED) == {name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES)}
 
 
 def test_what_was_found_is_shown_before_anything_runs(bench, look, regions, spoil):
@@ -301,11 +299,78 @@ def test_bad_numbers_are_named_by_their_label_at_once(bench, look, tmp_path, fie
     if field == "rate":
         tab.rate_edit.setText(text)
     else:
-        tab._advanced[field].value = text
+        tab.advanced[field].value = text
     bench.click(tab.button)
     assert not bench.workbench.jobs.is_running("train")
     assert "not" in tab.message.text()
     assert "_" not in tab.message.text(), "words of the window, not of the code"
+
+
+def test_the_shares_of_a_strategy_can_be_set_and_come_back_with_the_run(bench, look, tmp_path):
+    tab = look(features(tmp_path), epochs=2)
+    form = tab.advanced
+    tab._fold.expand(animate=False)
+    assert not form["high"].visible
+    tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("r-ham"))
+    assert [name for name in ("high", "low", "random", "consistency") if form[name].visible] == ["high", "random", "consistency"]
+    form["low"].value = "0.9"  # of another strategy: not shown, not used
+    form["random"].value = "1"
+    bench.click(tab.button)
+    assert "Masked: random is a share of at least 0 and below 1, not 1.0" in tab.message.text()
+    form["random"].value, form["consistency"].value = "0,25", "0.3"
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["strategy_options"] == {"random": 0.25, "consistency": 0.3}
+    bench.training.open_run(tmp_path / "run")
+    bench.wait_for_jobs()
+    assert (form["random"].value, form["high"].value) == ("0.25", "")
+    tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("embedding-mean"))
+    assert "strategy_options" not in tab.fields
+
+
+def drop(widget, *paths):
+    """Drop files onto a widget; say whether it took them."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    at, action, left, none = QPoint(40, 40), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(at, action, data, left, none)
+    enter.ignore()
+    QApplication.sendEvent(widget, enter)
+    if enter.isAccepted():
+        QApplication.sendEvent(widget, QDropEvent(QPointF(at), action, data, left, none))
+    return enter.isAccepted()
+
+
+def test_a_dropped_folder_is_looked_at_and_a_dropped_run_is_opened(bench, look, tmp_path):
+    root = features(tmp_path)
+    bench.workbench._show_training()
+    assert drop(bench.train_tab, root)
+    bench.wait_for_jobs()
+    assert bench.train_tab.facts.text() == "bags: 20 bags · 240 instances"
+    assert not drop(bench.train_tab, root / "benign" / "benign0.npy"), "a bag is no annotated folder"
+    assert not drop(bench.train_tab, root, tmp_path)
+    tab = look(root, epochs=1)
+    bench.click(tab.button)
+    assert not drop(tab, tmp_path), "not while it trains"
+    bench.wait_for_jobs()
+    tab.set_empty()
+    assert drop(tab, tmp_path / "run")
+    bench.wait_for_jobs()
+    assert tab.state == DONE
+
+
+def test_dialogs_begin_where_they_ended(bench, tmp_path, monkeypatch):
+    root = features(tmp_path)
+    began = []
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda parent, title, folder: began.append(folder) or str(root))
+    for _ in range(2):
+        bench.workbench._show_training()
+        bench.click(bench.train_tab.folder_button)
+        bench.wait_for_jobs()
+    assert began[-1] == str(root)
+    assert bench.training.cohort.root == root
 
 
 def test_a_recipe_comes_with_the_method_and_leaves_the_users_own_numbers(bench, look, tmp_path):
@@ -330,7 +395,7 @@ def test_fine_tuning_takes_method_and_tiles_from_its_start(bench, look, regions,
     tab.start_box.setCurrentIndex(tab.start_box.findData("breast-malignancy"))
     assert tab.fields["aggregator"] == "gated-abmil"
     assert not {"encoder", "tile_px", "mpp"} & set(tab.fields)
-    tab._advanced["mask"].value = "none"
+    tab.advanced["mask"].value = "none"
     tab.epochs_box.setValue(2)
     bench.click(tab.button)
     bench.wait_for_jobs()

@@ -12,6 +12,7 @@ from napari_mil.bags import TileGrid, TissueMask
 from napari_mil.events import Advanced, CancellationToken, Event, Fallback, OnEvent, Partial, Started
 from napari_mil.gui.controllers.slides import tissue_layer_name
 from napari_mil.gui.jobs import JobRunner
+from napari_mil.gui.last_used import LastUsed
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.overlays import OverlaySpec, hover_text, lattice, overlay_arguments, overlay_specs, shown_values, tissue_arguments
 from napari_mil.gui.state import Answer, ClassifyRequest, OpenSlide, WindowState
@@ -37,8 +38,10 @@ class ClassificationController:
         notify: Callable[[str], None],
         show_notes: Callable[[str, str], None],
         settings: Settings,
+        last_used: LastUsed,
     ) -> None:
         self._state, self._view, self._book, self._jobs, self._notify, self._settings = state, view, book, jobs, notify, settings
+        self._last_used = last_used
         self._cards = list_classifiers(self._settings)
         self._run: _Overlays | None = None
         self._tiles_of: Slide | None = None
@@ -65,7 +68,8 @@ class ClassificationController:
     def _offer_classifiers(self, chosen: str | None = None) -> None:
         """Offer the shipped classifiers and the user's own; the chosen one stays."""
         self._cards = list_classifiers(self._settings)
-        current = chosen or self._view.classifier or next(iter(self._cards), None)
+        known = (name for name in (chosen, self._view.classifier, self._last_used.classifier, *self._cards) if name in self._cards)
+        current = next(known, None)
         self._view.set_classifiers([(card.name, "" if card.shipped else "mine", classifier_line(card)) for card in self._cards.values()], current)
         self._offer_tiles()
 
@@ -81,6 +85,7 @@ class ClassificationController:
             return
         tiles = self._view.tiles
         request = ClassifyRequest(entry, self._cards[self._view.classifier], self._view.device, self._view.tissue, None if tiles == BY_SCALE else int(tiles))
+        self._last_used.classifier = request.card.name
         work = self._work(request)
         self._run = _Overlays(self._book, request)
         self._view.set_running("Looking for tissue…" if request.tissue == DETECT else "Reading the first tiles…")

@@ -14,6 +14,7 @@ from napari_mil.events import CancellationToken, OnEvent
 from napari_mil.gui.glyphs import MASK_GLYPHS, Glyph, cluster_glyph, draw_groups, glyph_arguments
 from napari_mil.gui.jobs import Job, JobRunner
 from napari_mil.gui.layer_book import LayerBook
+from napari_mil.gui.mining import MINED, STRATEGY_TEXTS
 from napari_mil.gui.overlays import overlay_arguments, tile_under
 from napari_mil.gui.state import Answer, WindowState
 from napari_mil.gui.views.inspect_tab import InspectTab
@@ -21,9 +22,6 @@ from napari_mil.settings import Settings
 
 INSPECT_JOB = "inspect"
 CLUSTERS, MASKED, CRITICAL = "clusters", "masked: ", "critical"
-STRATEGIES = (("ham", "HAM: high"), ("l-ham", "L-HAM: high and low"), ("r-ham", "R-HAM: high and random"), ("lr-ham", "LR-HAM: all three"))
-MINED = ("abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil")
-"""Aggregators that mining is made for; torch need not be loaded to know. A test compares both with the miner."""
 BETWEEN_LAYERS_MS = 20
 """A new layer holds up the event loop for 0.1 s and more: not several in one go."""
 
@@ -58,7 +56,7 @@ class InspectionController:
         self._job: Job | None = None
         self._to_draw: list[tuple[Answer, Drawing]] = []
         self._cut: int | None = None
-        view.set_strategies(STRATEGIES)
+        view.set_strategies(STRATEGY_TEXTS)
         view.clusters_requested.connect(self.show_clusters)
         view.clusters_changed.connect(self._on_number)
         view.masks_requested.connect(self.show_masks)

@@ -20,6 +20,7 @@ from napari_mil.gui.controllers.watched import WatchedSlide
 from napari_mil.gui.drawn_regions import regions_of_shapes
 from napari_mil.gui.jobs import Job, JobRunner
 from napari_mil.gui.layer_book import LayerBook
+from napari_mil.gui.mining import MINED, STRATEGIES, STRATEGY_TEXTS
 from napari_mil.gui.state import OpenSlide, WindowState
 from napari_mil.gui.views.train_tab import DONE, FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
 from napari_mil.inference.card import TILES, ClassifierCard, list_classifiers, read_card
@@ -38,8 +39,7 @@ ENCODERS = (
     ("resnet18", "ResNet-18, trained with it"),
 )
 """torch need not be loaded to know; a test compares them with the registries."""
-STRATEGIES = (("plain", "none"), ("ham", "HAM: high"), ("l-ham", "L-HAM: high and low"), ("r-ham", "R-HAM: high and random"), ("lr-ham", "LR-HAM: all three"))
-MINED = ("abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil")
+PLAIN = ("plain", "none")
 FOLDS = (("0", "no"), ("5", "afterwards, 5 folds by patient"), ("10", "afterwards, 10 folds by patient"))
 LONGEST_LIST = 400
 """Slides offered to watch."""
@@ -87,6 +87,7 @@ class TrainingController:
         view.set_choices(view.folds_box, FOLDS, "0")
         self._offer_strategies()
         self._offer_starts()
+        view.path_dropped.connect(lambda path: self.take(Path(path)))
         view.details_requested.connect(self._show_details)
         view.method_changed.connect(self._on_method)
         view.start_requested.connect(lambda: self.start(resume=False))
@@ -115,6 +116,13 @@ class TrainingController:
         if self._job is not None and self._jobs.is_running(TRAIN_JOB):
             self._job = None
             self._offer_resuming()
+
+    def take(self, path: Path) -> None:
+        """Open a folder for what it is: an earlier run or annotated bags."""
+        if (path / "config.json").is_file():
+            self.open_run(path)
+        else:
+            self.look_at(path)
 
     def look_at(self, path: Path, then: Callable[[], None] = lambda: None) -> None:
         """See what an annotated folder or a table holds."""
@@ -316,6 +324,7 @@ class TrainingController:
         fields = self._view.fields
         recipe = recipe_of(fields["aggregator"], fields.get("strategy", "plain"))
         self._view.set_recipe(f"Recipe: {recipe.source}.", recipe.epochs, recipe.learning_rate)
+        self._view.advanced.set_kinds(STRATEGIES.get(fields.get("strategy", "plain"), ()))
         if self.cohort is not None and not self._out_chosen:
             self._out = free_folder(self._settings.user_folder / "runs" / self._name())
             self._view.set_out(str(self._out))
@@ -329,7 +338,7 @@ class TrainingController:
 
     def _offer_strategies(self) -> None:
         mined = self._view.aggregator_box.currentData() in MINED
-        self._view.set_choices(self._view.strategy_box, STRATEGIES if mined else STRATEGIES[:1], self._view.strategy_box.currentData() or "plain")
+        self._view.set_choices(self._view.strategy_box, (PLAIN, *STRATEGY_TEXTS) if mined else (PLAIN,), self._view.strategy_box.currentData() or PLAIN[0])
         self._view.strategy_box.setEnabled(mined)
         self._view.strategy_box.setToolTip("" if mined else "Masked mining needs attention MIL, DSMIL or TransMIL.")
 

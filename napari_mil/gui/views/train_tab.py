@@ -3,62 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import Container, create_widget
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QKeySequence
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QShortcut, QSlider, QSpinBox, QWidget
 from superqt import QCollapsible
 
 from napari_mil.gui.glyphs import MASK_GLYPHS
+from napari_mil.gui.views.advanced_form import ABOVE_0, AdvancedForm, complaint, number_text, read_number
 from napari_mil.gui.views.inspect_tab import GroupLegend
 from napari_mil.gui.views.widgets import CAUTION, Card, PrimaryButton, column, combo, elided, fill, grey_line, scrolling
 
 IDLE, LOOKING, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "looking", "running", "paused", "stopping", "interrupted", "done"
 BUTTON_TEXTS = {IDLE: "Start", LOOKING: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
 EMPTY = (
-    "Choose a folder with one folder per class; in each, slides, folders of images, or feature files (.h5, .pt, .safetensors). "
+    "Choose a folder, or drop it here: one folder per class; in each, slides, folders of images, or feature files (.h5, .pt, .safetensors). "
     "Or a table labels.csv: slide,label,patient."
 )
 FRESH = ""
 LONGEST_RUN = 10_000
-
-ADVANCED: dict[str, tuple[str, Any, dict[str, Any], str]] = {
-    "tile_px": ("Tile, px", str, {}, "by the encoder"),
-    "mpp": ("Tile, µm/px", str, {}, "by the encoder"),
-    "mask": ("Tissue", str, {"widget_type": "ComboBox", "choices": [("detect", "auto"), ("whole slide", "none")]}, ""),
-    "class_balance": (
-        "Class balance",
-        str,
-        {"widget_type": "ComboBox", "choices": [("as they are", "none"), ("weigh the loss", "weights"), ("draw evenly", "sampling")]},
-        "",
-    ),
-    "validation": ("Validation share", float, {"min": 0.0, "max": 0.5, "step": 0.05}, ""),
-    "select": (
-        "Keep epoch of",
-        str,
-        {"widget_type": "ComboBox", "choices": [("least validation loss", "auto"), ("largest AUC", "auc"), ("the end", "last")]},
-        "",
-    ),
-    "instance_dropout": ("Instance dropout", float, {"min": 0.0, "max": 0.95, "step": 0.05}, ""),
-    "weight_decay": ("Weight decay", str, {}, "by the recipe"),
-    "bags_per_step": ("Bags per step", str, {}, "by the recipe"),
-    "patience": ("Patience, epochs", str, {}, "by the recipe"),
-    "seed": ("Seed", int, {"min": 0, "max": 2**31 - 1}, ""),
-}
-"""Fields of the configuration below the fold: label, type, options of the widget, what an empty one means."""
-BY_RECIPE = ("weight_decay", "bags_per_step", "patience")
-"""Fields that another method brings along."""
-WHOLE, POSITIVE = ("tile_px", "bags_per_step", "patience"), ("tile_px", "mpp", "slide_mpp", "bags_per_step", "patience", "learning_rate")
-"""Fields that hold whole numbers, and numbers above 0."""
-DEFAULTS: dict[str, Any] = {"mask": "auto", "class_balance": "none", "validation": 0.2, "select": "auto", "instance_dropout": 0.0, "seed": 0}
+TABLE_ENDINGS = (".csv", ".tsv")
 
 
 class TrainTab(QWidget):
     """Emits what the user did, shows what it is told."""
 
+    path_dropped = Signal(str)
+    """A folder or a table was dropped onto the tab."""
     folder_requested = Signal()
     table_requested = Signal()
     run_requested = Signal()
@@ -109,7 +82,7 @@ class TrainTab(QWidget):
         self.result_title, self.result_line = elided(""), grey_line()
         self.use_button, self.about_button = QPushButton("Use in Classify"), QPushButton("About…")
         self._state, self._needs_scale, self._slides = IDLE, 0, False
-        self._advanced = self._make_advanced()
+        self.advanced = AdvancedForm()
         for box, name in (
             (self.encoder_box, "encoder"),
             (self.aggregator_box, "aggregator"),
@@ -127,29 +100,10 @@ class TrainTab(QWidget):
             box.setAccessibleName(name)
         self._lay_out()
         self._connect()
+        self.setAcceptDrops(True)
+        for edit in self.findChildren(QLineEdit):
+            edit.setAcceptDrops(False)  # it would take the folder's name as its text
         self.set_empty()
-
-    def _make_advanced(self) -> Container:
-        widgets = []
-        for name, (label, kind, options, empty) in ADVANCED.items():
-            widget = create_widget(
-                value=DEFAULTS.get(name, ""),
-                annotation=kind,
-                name=name,
-                label=label,
-                widget_type=options.get("widget_type"),
-                options={k: v for k, v in options.items() if k != "widget_type"},
-            )
-            if empty and hasattr(widget.native, "setPlaceholderText"):
-                widget.native.setPlaceholderText(empty)
-            if hasattr(widget.native, "setMinimumContentsLength"):
-                widget.native.setSizeAdjustPolicy(widget.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-                widget.native.setMinimumContentsLength(8)
-            widget.native.setAccessibleName(label)
-            widgets.append(widget)
-        form = Container(widgets=widgets, labels=True)
-        form.margins = (0, 0, 0, 0)
-        return form
 
     def _lay_out(self) -> None:
         self._found = Card()
@@ -171,7 +125,7 @@ class TrainTab(QWidget):
             form.addRow(label, widget)
         self._form = form
         self._fold = QCollapsible("Advanced")
-        self._fold.addWidget(self._advanced.native)
+        self._fold.addWidget(self.advanced)
         self._summary = grey_line()
         self._method = QWidget()
         self._method.setLayout(column(form, self.recipe, self._fold, _row(QLabel("Run folder"), self.out_label, self.out_button, stretched=1), stretch=False))
@@ -228,7 +182,7 @@ class TrainTab(QWidget):
         self.curves_button.clicked.connect(lambda: self.curves_requested.emit())
         self.epochs_box.valueChanged.connect(lambda _: setattr(self, "_own_epochs", True))
         self.rate_edit.textEdited.connect(lambda _: setattr(self, "_own_rate", True))
-        self._advanced.changed.connect(lambda _: self._count_changes())
+        self.advanced.changed.connect(self._count_changes)
         for keys, act in (("Ctrl+Return", self._on_button), ("Alt+Left", lambda: self._step(-1)), ("Alt+Right", lambda: self._step(1))):
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -242,6 +196,17 @@ class TrainTab(QWidget):
         self.region_button.clicked.connect(lambda: self.regions_requested.emit(str(self.region_box.currentData() or "")))
         self.use_button.clicked.connect(lambda: self.use_requested.emit())
         self.about_button.clicked.connect(lambda: self.about_requested.emit())
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take a folder or a table, unless one is being trained on."""
+        if event is not None and _dropped(event) and self.folder_button.isEnabled():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Tell which folder or table it was."""
+        if event is not None and (path := _dropped(event)):
+            event.acceptProposedAction()
+            self.path_dropped.emit(path)
 
     @property
     def state(self) -> str:
@@ -258,34 +223,22 @@ class TrainTab(QWidget):
             "start_from": self.start_box.currentData() or None,
             "positive_class": (self.positive_box.currentData() or None) if self.positive_box.count() else None,
             "epochs": self.epochs_box.value(),
-            "learning_rate": _number(self.rate_edit.text()),
-            "slide_mpp": _number(self.scale_edit.text()) if self._needs_scale else None,
+            "learning_rate": read_number(self.rate_edit.text(), ABOVE_0),
+            "slide_mpp": read_number(self.scale_edit.text(), ABOVE_0) if self._needs_scale else None,
         }
-        for name in ADVANCED:
-            widget = self._advanced[name]
-            if widget.enabled:
-                given[name] = _number(widget.value) if isinstance(widget.value, str) and name not in DEFAULTS else widget.value
-        return {
-            name: int(value) if name in WHOLE and isinstance(value, float) and value == int(value) else value
-            for name, value in given.items()
-            if value is not None
-        }
+        return {name: value for name, value in given.items() if value is not None} | self.advanced.fields
 
     @property
     def problem(self) -> str:
         """What is wrong with a number, in one sentence, or nothing."""
-        labels = {"learning_rate": "Learning rate", "slide_mpp": "Slides' µm/px", **{name: entry[0] for name, entry in ADVANCED.items()}}
         fields = self.fields
-        for name in POSITIVE:
-            value = fields.get(name)
-            if value is not None and (not isinstance(value, (int, float)) or value <= 0 or (name in WHOLE and not isinstance(value, int))):
-                return f"{labels[name]} is {'a whole number of at least 1' if name in WHOLE else 'a number above 0'}, not {value!r}."
-        decay = fields.get("weight_decay")
-        if decay is not None and (not isinstance(decay, float) or decay < 0):
-            return f"{labels['weight_decay']} is a number of at least 0, not {decay!r}."
-        if self._needs_scale and "slide_mpp" not in fields:
-            return f"{self._needs_scale} slides do not say their scale; enter their µm per pixel above."
-        return ""
+        missing = f"{self._needs_scale} slides do not say their scale; enter their µm per pixel above."
+        return (
+            complaint("Learning rate", fields.get("learning_rate"), ABOVE_0)
+            or complaint("Slides' µm/px", fields.get("slide_mpp"), ABOVE_0)
+            or self.advanced.problem
+            or (missing if self._needs_scale and "slide_mpp" not in fields else "")
+        )
 
     def set_fields(self, fields: Mapping[str, Any]) -> None:
         """Show the configuration of a run."""
@@ -294,12 +247,9 @@ class TrainTab(QWidget):
         self.positive_box.setCurrentIndex(max(0, self.positive_box.findData(fields.get("positive_class") or "")))
         if fields.get("epochs") is not None:
             self.epochs_box.setValue(int(fields["epochs"]))
-        self.rate_edit.setText(_text(fields.get("learning_rate")))
-        self.scale_edit.setText(_text(fields.get("slide_mpp")))
-        for name in ADVANCED:
-            value = fields.get(name, DEFAULTS.get(name))
-            with suppress(ValueError):  # a file may hold more than the form can show; it is the file that counts
-                self._advanced[name].value = _text(value) if name not in DEFAULTS else value
+        self.rate_edit.setText(number_text(fields.get("learning_rate")))
+        self.scale_edit.setText(number_text(fields.get("slide_mpp")))
+        self.advanced.set_fields(fields)
 
     def set_start(self, aggregator: str | None, why: str) -> None:
         """Take the method from a classifier to start from, or let it be chosen."""
@@ -309,9 +259,7 @@ class TrainTab(QWidget):
             self.aggregator_box.blockSignals(False)
         self.aggregator_box.setEnabled(aggregator is None)
         self.aggregator_box.setToolTip(why)
-        for name in ("tile_px", "mpp"):
-            self._advanced[name].enabled = aggregator is None
-            self._advanced[name].native.setToolTip(why)
+        self.advanced.set_start(why)
 
     def set_encoder_free(self, free: bool, why: str) -> None:
         """Let the encoder be chosen, or say why it cannot be."""
@@ -383,8 +331,7 @@ class TrainTab(QWidget):
     def set_recipe(self, text: str, epochs: int, rate: float) -> None:
         """Show the published way to train; numbers that the user set stay."""
         self.recipe.setText(text)
-        for name in BY_RECIPE:
-            self._advanced[name].value = ""
+        self.advanced.forget_method()
         if not self._own_epochs:
             self.epochs_box.blockSignals(True)
             self.epochs_box.setValue(epochs)
@@ -488,21 +435,16 @@ class TrainTab(QWidget):
             self.epoch_slider.setValue(self.epoch_slider.value() + by)
 
     def _count_changes(self) -> None:
-        changed = sum(self._advanced[name].value != DEFAULTS.get(name, "") for name in ADVANCED)
+        changed = self.advanced.n_changed
         self._fold.setText(f"Advanced ({changed} changed)" if changed else "Advanced")
 
 
-def _number(text: str) -> float | str | None:
-    """Read a number with a point or a comma; what is none stays as it is, so that it can be named."""
-    written = text.strip()
-    try:
-        return float(written.replace(",", ".")) if written else None
-    except ValueError:
-        return written
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+def _dropped(event: QDropEvent) -> str:
+    """Return the folder or table that is dropped, or nothing."""
+    data = event.mimeData()
+    paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
+    usable = len(paths) == 1 and (Path(paths[0]).is_dir() or paths[0].lower().endswith(TABLE_ENDINGS))
+    return paths[0] if usable else ""
 
 
 def _row(*widgets: QWidget, stretched: int | None = None) -> QHBoxLayout:
