@@ -109,9 +109,7 @@ def start_classifying(driver, result: dict[str, float]) -> None:
 
 
 def prepare_training(driver) -> None:
-    """Look at a cohort of regions of the sample slide, with one of them to be watched; its features are made by an epoch that is not measured."""
-    from qtpy.QtWidgets import QApplication
-
+    """Look at a cohort of regions of the sample slide, with one of them to be watched."""
     from scripts.cohorts import sample_regions
 
     root = Path(tempfile.mkdtemp(prefix="napari-mil-benchmark-"))
@@ -121,11 +119,11 @@ def prepare_training(driver) -> None:
     driver.wait_until(lambda: training.cohort is not None, "the cohort")
     training.choose_out(root / "run")
     for name, value in {"tile_px": "32", "mpp": "0.5", "mask": "none", "patience": "10000"}.items():
-        tab._advanced[name].value = value
+        tab.advanced[name].value = value
     tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("lr-ham"))
     tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(root / "cohort" / "left" / "region00.tiff")))
     tab.epochs_box.setValue(5000)
-    QApplication.processEvents()
+    driver.spin(1)  # nobody presses Start sooner
 
 
 def start_training(driver) -> None:

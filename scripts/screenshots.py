@@ -91,11 +91,11 @@ def train(driver: WindowDriver, folder: Path, temporary: Path) -> None:
         driver.screenshot(folder / f"train-{what}.png")
     training.choose_out(temporary / "run")
     for name, value in {"tile_px": "32", "mpp": "0.5", "mask": "none"}.items():
-        tab._advanced[name].value = value
+        tab.advanced[name].value = value
+    tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("lr-ham"))
     tab._fold.expand(animate=False)
     driver.screenshot(folder / "train-d-advanced.png")
     tab._fold.collapse(animate=False)
-    tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("lr-ham"))
     tab.epochs_box.setValue(40)
     tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(cohort / "right" / "region09.tiff")))
     tab.button.click()

@@ -268,6 +268,29 @@ def test_what_the_user_did_to_the_overlay_stays(bench, look, regions):
     bench.wait_for_jobs()
 
 
+def test_curves_are_made_before_a_run_shown_with_it_and_drawn_while_hidden(bench, look, tmp_path):
+    from napari_mil.gui.views.curves import Curves
+
+    tab = look(features(tmp_path), epochs=3)
+
+    def curves():
+        return bench.viewer.window._qt_window.findChild(Curves)
+
+    bench.qtbot.waitUntil(lambda: curves() is not None, timeout=5000)
+    if curves().isVisible():  # from the test before
+        bench.training.toggle_curves()
+    assert not curves().isVisible()
+    bench.click(tab.button)
+    assert curves().isVisible()
+    bench.click(tab.curves_button)
+    assert not curves().isVisible()
+    bench.wait_for_jobs()
+    bench.click(tab.curves_button)
+    assert curves().isVisible()
+    epochs, _ = curves()._lines["loss"].getData()
+    assert list(epochs) == [1, 2, 3]
+
+
 def test_a_folder_that_cannot_be_trained_on_says_why_and_offers_nothing(bench, look, tmp_path):
     (tmp_path / "one" / "only").mkdir(parents=True)
     np.save(tmp_path / "one" / "only" / "a.npy", np.ones((3, 2)))

@@ -45,7 +45,7 @@ LONGEST_LIST = 400
 """Slides offered to watch."""
 CURVES_MS = 300
 CURVES = "napari_mil.gui.views.curves"
-"""Brings pyqtgraph, which loads with the first cohort."""
+"""Brings pyqtgraph, which loads once there is a cohort."""
 
 
 class TrainingController:
@@ -200,10 +200,8 @@ class TrainingController:
         watched = self._slide_to_watch()
         self.watched.begin(watched.slide if watched else None, self._out.name, self._class_order(fields))
         self._rows, self._remarks, self._result = [], [], None
-        if self._curves is None:
-            self._make_curves()  # part of the click, rather than of the first epoch
-        elif self._dock is not None:
-            self._dock.show()
+        self._make_curves()
+        self._dock.show()
         request = TrainingRequest(
             self.cohort, fields, self._out, resume, watched.slide.path if watched else None, folds=self._view.folds, settings=self._settings
         )
@@ -304,7 +302,7 @@ class TrainingController:
         self._offer_slides()
         self._name_slide()
         self._view.set_trainable()
-        QTimer.singleShot(0, lambda: import_module(CURVES))  # a tenth of a second, while nothing runs
+        self._curves_timer.start()  # to make them is a tenth of a second, while nothing runs
         self._on_method()
         if self._view.problem:
             self._view.set_message(self._view.problem)
@@ -509,24 +507,25 @@ class TrainingController:
 
     def toggle_curves(self) -> None:
         """Show or hide the curves."""
-        if self._dock is None:
-            self._make_curves()
-            self._draw_curves()
-        else:
-            self._dock.setVisible(not self._dock.isVisible())
+        self._make_curves()
+        self._dock.setVisible(not self._dock.isVisible())
 
     def _draw_curves(self) -> None:
-        """Draw the history in the dock below, if it is there."""
-        if not self._rows or self._curves is None:
-            return
-        self._curves.show_history(self._rows, self._epochs)
-        self._curves.set_epoch(self.watched.shown)
+        """Draw the history in the dock below, shown or not."""
+        self._make_curves()
+        if self._rows:
+            self._curves.show_history(self._rows, self._epochs)
+            self._curves.set_epoch(self.watched.shown)
 
     def _make_curves(self) -> None:
+        """Have the dock below, not shown yet, if it is not there."""
+        if self._curves is not None:
+            return
         self._curves = import_module(CURVES).Curves()
         self._curves.epoch_chosen.connect(self._on_epoch)
         self._dock = self._book.viewer.window.add_dock_widget(self._curves, area="bottom", name="Training curves")
         self._dock.destroyed.connect(self._on_curves_gone)
+        self._dock.hide()
 
     def _on_curves_gone(self) -> None:
         self._curves = self._dock = None
