@@ -98,8 +98,12 @@ class WindowDriver:
         return answer and answer.prediction
 
     def close_slides(self) -> None:
-        """Remove every layer."""
+        """Remove every layer, and what was said about them."""
+        from napari._qt.dialogs.qt_notification import NapariQtNotification
+
         self.viewer.layers.clear()
+        for said in self.viewer.window._qt_window.findChildren(NapariQtNotification):
+            said.close()
         self.spin(0.1)
 
     def screenshot(self, path: Path) -> Path:

@@ -59,7 +59,7 @@ def cluster_glyph(cluster: int) -> Glyph:
 
 
 def draw_groups(grid: TileGrid, groups: list[tuple[Glyph, np.ndarray]]) -> np.ndarray:
-    """Draw each group's tiles (indices into the grid) in its glyph, later groups on top.
+    """Draw each group's tiles (indices into the grid) in its glyph, later groups on top: a tile of two groups shows both patterns.
 
     Returns
     -------
@@ -70,10 +70,10 @@ def draw_groups(grid: TileGrid, groups: list[tuple[Glyph, np.ndarray]]) -> np.nd
     rows, columns = grid.shape
     cells = np.zeros((rows, columns, cell, cell, 4), np.uint8)
     for glyph, indices in groups:
-        where = grid.cells[indices]
-        stamp = np.zeros((cell, cell, 4), np.uint8)
-        stamp[PATTERNS[glyph.pattern][:cell, :cell]] = (*bytes.fromhex(glyph.colour[1:]), round(255 * ALPHA))
-        cells[where[:, 0], where[:, 1]] = stamp
+        row, column = grid.cells[indices].T
+        drawn = cells[row, column]
+        drawn[:, PATTERNS[glyph.pattern][:cell, :cell]] = (*bytes.fromhex(glyph.colour[1:]), round(255 * ALPHA))
+        cells[row, column] = drawn
     return cells.swapaxes(1, 2).reshape(rows * cell, columns * cell, 4)
 
 

@@ -333,9 +333,9 @@ def test_the_shares_of_a_strategy_can_be_set_and_come_back_with_the_run(bench, l
     tab = look(features(tmp_path), epochs=2)
     form = tab.advanced
     tab._fold.expand(animate=False)
-    assert not form["high"].visible
+    assert not form["high"].native.isVisible()
     tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("r-ham"))
-    assert [name for name in ("high", "low", "random", "consistency") if form[name].visible] == ["high", "random", "consistency"]
+    assert [name for name in ("high", "low", "random", "consistency") if form[name].native.isVisible()] == ["high", "random", "consistency"]
     form["low"].value = "0.9"  # of another strategy: not shown, not used
     form["random"].value = "1"
     bench.click(tab.button)

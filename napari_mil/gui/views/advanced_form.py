@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from magicgui.widgets import Container, create_widget
+from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_mil.gui.glyphs import MASK_GLYPHS
 
@@ -78,7 +78,7 @@ ENTRIES = {
         "Class balance", default="none", options=_choices(("as they are", "none"), ("weigh the loss", "weights"), ("draw evenly", "sampling"))
     ),
     "validation": Entry("Validation share", default=0.2, options={"min": 0.0, "max": 0.5, "step": 0.05}),
-    "select": Entry("Keep epoch of", default="auto", options=_choices(("least validation loss", "auto"), ("largest AUC", "auc"), ("the end", "last"))),
+    "select": Entry("Epoch kept by", default="auto", options=_choices(("validation loss", "auto"), ("validation AUC", "auc"), ("none: the last", "last"))),
     "instance_dropout": Entry("Instance dropout", default=0.0, options={"min": 0.0, "max": 0.95, "step": 0.05}),
     "weight_decay": Entry("Weight decay", "by the recipe", AT_LEAST_0),
     "bags_per_step": Entry("Bags per step", "by the recipe", COUNT),
@@ -106,23 +106,24 @@ class AdvancedForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._form = Container(widgets=[_make_widget(name, entry) for name, entry in ENTRIES.items()], labels=True)
-        self._form.margins = (0, 0, 0, 0)
-        self._form.changed.connect(lambda _: self.changed.emit())
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._form.native)
+        self._widgets = {name: _make_widget(name, entry) for name, entry in ENTRIES.items()}
+        self._rows = QFormLayout(self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name, widget in self._widgets.items():
+            self._rows.addRow(ENTRIES[name].label, widget.native)
+            widget.changed.connect(lambda _: self.changed.emit())
         self._mined: tuple[str, ...] = ()
         self.set_kinds(())
 
     def __getitem__(self, name: str) -> Any:
         """Return the widget of a row."""
-        return self._form[name]
+        return self._widgets[name]
 
     @property
     def fields(self) -> dict[str, Any]:
         """What is filled in, as fields of a `TrainingConfig`; a number that is none as its text."""
-        values = {name: self._value(name) for name in ENTRIES if name not in MINING and self._form[name].enabled}
+        values = {name: self._value(name) for name in ENTRIES if name not in MINING and self._widgets[name].enabled}
         options = {name: value for name in self._mined if (value := self._value(name)) is not None}
         return {name: value for name, value in values.items() if value is not None} | ({"strategy_options": options} if options else {})
 
@@ -137,34 +138,36 @@ class AdvancedForm(QWidget):
     @property
     def n_changed(self) -> int:
         """How many rows differ from what they are by default."""
-        return sum(self._form[name].value != entry.default for name, entry in ENTRIES.items())
+        return sum(self._widgets[name].value != entry.default for name, entry in ENTRIES.items())
 
     def set_fields(self, fields: Mapping[str, Any]) -> None:
         """Show the configuration of a run."""
         given = {**fields, **(fields.get("strategy_options") or {})}
         for name, entry in ENTRIES.items():
             with suppress(ValueError):  # a file may hold more than the form can show; it is the file that counts
-                self._form[name].value = number_text(given.get(name)) if entry.rule is not None else given.get(name, entry.default)
+                self._widgets[name].value = number_text(given.get(name)) if entry.rule is not None else given.get(name, entry.default)
 
     def forget_method(self) -> None:
         """Leave to the recipe what belongs to a method."""
         for name in BY_METHOD:
-            self._form[name].value = ""
+            self._widgets[name].value = ""
 
     def set_start(self, why: str) -> None:
         """Say why tiles are settled, or let them be chosen."""
         for name in BY_START:
-            self._form[name].enabled = not why
-            self._form[name].native.setToolTip(why)
+            self._widgets[name].enabled = not why
+            self._widgets[name].native.setToolTip(why)
 
     def set_kinds(self, kinds: Collection[str]) -> None:
         """Show the rows of a mining strategy that masks such instances; none without one."""
         self._mined = tuple(name for name in MINING if kinds and (name in kinds or name not in MASK_GLYPHS))
         for name in MINING:
-            self._form[name].visible = name in self._mined
+            native = self._widgets[name].native
+            for part in (native, self._rows.labelForField(native)):
+                part.setVisible(name in self._mined)
 
     def _value(self, name: str) -> Any:
-        rule, value = ENTRIES[name].rule, self._form[name].value
+        rule, value = ENTRIES[name].rule, self._widgets[name].value
         return value if rule is None else read_number(value, rule)
 
 

@@ -43,6 +43,7 @@ class Curves(QWidget):
         self._lines: dict[str, Any] = {}
         self._cursors: list[Any] = []
         self._plots: dict[str, Any] = {}
+        width = max(1, round(self.devicePixelRatioF()))  # pens are in pixels of the screen
         for column, (name, figures) in enumerate(PLOTS.items()):
             plot = self._canvas.addPlot(row=0, col=column)
             plot.setMenuEnabled(False)
@@ -50,8 +51,8 @@ class Curves(QWidget):
             plot.setMouseEnabled(x=False, y=False)
             self._plots[name] = plot
             for figure, colour, style in figures:
-                self._lines[figure] = plot.plot(pen=pg.mkPen(colour, width=1, style=style), symbol=None)
-            cursor = pg.InfiniteLine(angle=90, pen=pg.mkPen(ACCENT, width=1))
+                self._lines[figure] = plot.plot(pen=pg.mkPen(colour, width=width, style=style), symbol=None)
+            cursor = pg.InfiniteLine(angle=90, pen=pg.mkPen(ACCENT, width=width))
             cursor.hide()
             plot.addItem(cursor, ignoreBounds=True)
             self._cursors.append(cursor)
