@@ -81,7 +81,7 @@ class TrainingConfig(BaseModel):
 
     seed: int = Field(0, ge=0, lt=2**31, description="Of everything that is drawn.")
     device: str = Field("auto", description="auto, cpu or cuda.")
-    precision: Literal["auto", "float32", "mixed"] = Field("auto", description="Mixed on a GPU, float32 on the CPU.")
+    precision: Literal["auto", "float32", "mixed"] = Field("auto", description="mixed: bfloat16 where it is safe; auto: mixed on a GPU, float32 on the CPU.")
     threads: Positive | None = Field(None, description="Cores on the CPU; kept with the run, since sums depend on it in the last bit.")
     memory_gb: float | None = Field(None, gt=0, description="Memory that features and activations may take; by default half of what is free.")
 

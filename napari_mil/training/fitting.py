@@ -10,7 +10,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -296,7 +296,7 @@ class Fitting:
         if self.config.instance_dropout:
             kept = torch.randperm(len(bag))[: max(1, round(len(bag) * (1 - self.config.instance_dropout)))].sort().values.to(bag.device)
             bag, known = bag[kept], None if known is None else known[kept]
-        with self._precision():
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             output: BagOutput = self.network(bag, target, known)
             terms = self._terms(output.losses, epoch)
         loss = torch.stack([term.float() for term in terms.values()]).sum()
@@ -325,9 +325,9 @@ class Fitting:
             return torch.from_numpy(np.asarray(target))
         return torch.tensor([float(target)]) if self.network.n_classes == 1 else torch.tensor(int(target))
 
-    def _precision(self) -> Any:
-        mixed = self.device.type == "cuda" and self.config.precision != "float32"
-        return torch.autocast("cuda", torch.bfloat16) if mixed else nullcontext()
+    @property
+    def _mixed(self) -> bool:
+        return self.config.precision == "mixed" or (self.config.precision == "auto" and self.device.type == "cuda")
 
     def _remember(self, row: Row) -> None:
         """Keep the weights of the best epoch; the last one's where nothing is chosen."""

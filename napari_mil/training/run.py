@@ -102,8 +102,6 @@ def train(
             start = load_classifier(config.start_from, settings)
         cohort = cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
         device = choose_device(config.device, on_event)
-        if config.precision == "mixed" and device.type == "cpu":
-            on_event(Fallback("Mixed precision is for a GPU; float32 is used on the CPU."))
         with deterministic(config, device):
             return _Run(folder, config, settings, on_event, cancel, device, start, None if watch is None else Path(watch)).train(cohort)
 

@@ -127,6 +127,7 @@ def is_worth_it(store: BagStore, config: TrainingConfig, plan: Plan, device: tor
         and store.in_memory
         and config.strategy == "plain"
         and not config.alternate_streams
+        and config.precision != "mixed"
         and not config.instance_dropout
         and config.class_balance != "sampling"
         and device.type == "cpu"

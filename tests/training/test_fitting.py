@@ -54,6 +54,21 @@ def test_every_aggregator_learns_the_planted_signal_or_at_least_trains(cohort, q
     assert all(np.isfinite(row["validation_loss"]) for row in fitting.history)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"aggregator": name, "aggregator_options": SMALL.get(name, {})} for name in RECIPES]
+    + [{"aggregator": name, "aggregator_options": SMALL.get(name, {}), "strategy": "lr-ham"} for name in ("gated-abmil", "dsmil", "transmil")],
+    ids=lambda fields: "-".join([fields["aggregator"], *([fields["strategy"]] if "strategy" in fields else [])]),
+)
+def test_mixed_precision_trains_every_method_to_about_the_same_loss(cohort, quick, fit, fields):
+    """As a GPU does by default."""
+    rows = [run(fit(cohort, quick(**fields, epochs=2, learning_rate=1e-3, precision=precision))).history for precision in ("float32", "mixed")]
+    left_in_16_bits = fields["aggregator"] != "gnn-mil"  # whose sums over all pairs overflow them
+    assert (rows[0][0]["loss"] != rows[1][0]["loss"]) == left_in_16_bits
+    for exact, mixed in zip(*rows, strict=True):
+        assert mixed["loss"] == pytest.approx(exact["loss"], rel=0.1)
+
+
 def test_the_planted_signal_is_learnt(cohort, quick, fit):
     assert run(fit(cohort, quick(epochs=8))).history[-1]["validation_auc"] == 1.0
 
