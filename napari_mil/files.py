@@ -1,8 +1,9 @@
-"""Writing files so that a reader, a crash or a full disk never meets half of one."""
+"""Writing files so that a reader, a crash or a full disk never meets half of one; keeping a cache from growing for ever."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,3 +27,28 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # moved away; or the folder is gone, and the part with it
             part.unlink(missing_ok=True)
+
+
+def mark_used(path: Path) -> None:
+    """Let a file of a cache count as used now."""
+    with suppress(OSError):  # a cache that cannot be written still serves
+        os.utime(path)
+
+
+def forget_unused(folder: Path, most_bytes: float, unused_for_s: float) -> int:
+    """Take away what was not used for longest until a cache fits; nothing that was used within so many seconds. Return how many files went."""
+    files = []
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # another process may be faster
+            facts = path.stat()
+            if path.is_file():
+                files.append((facts.st_mtime, facts.st_size, path))
+    excess = sum(size for _, size, _ in files) - most_bytes
+    gone = 0
+    for used, size, path in sorted(files):
+        if excess <= 0 or time.time() - used < unused_for_s:
+            break
+        with suppress(OSError):
+            path.unlink()
+            excess, gone = excess - size, gone + 1
+    return gone

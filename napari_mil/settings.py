@@ -51,5 +51,8 @@ class Settings:
     cache_folder: Path = field(default_factory=lambda: Path(platformdirs.user_cache_dir(APPLICATION, appauthor=False)))
     """Features and tiles that were made once, by content; safe to delete at any time."""
 
+    cache_gb: float = 20.0
+    """Size the cache may grow to, in GB: features of 5 000 slides of 10 000 tiles, or the tiles of 13. What was used within a week stays."""
+
     log_folder: Path = field(default_factory=lambda: Path(platformdirs.user_log_dir(APPLICATION, appauthor=False)))
     """Tracebacks of defects of ours; they hold no property of a slide."""

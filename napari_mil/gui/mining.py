@@ -6,3 +6,5 @@ STRATEGY_TEXTS = (("ham", "HAM: high"), ("l-ham", "L-HAM: high and low"), ("r-ha
 """(strategy, what a box says of it)."""
 MINED = ("abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil")
 """Aggregators that mining is made for."""
+TWO_STREAMS = ("dsmil", "dsmil-released")
+"""Aggregators whose streams can learn in turns; not under a strategy."""

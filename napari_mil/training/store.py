@@ -20,7 +20,7 @@ from napari_mil.encoders import Encoder, create_encoder
 from napari_mil.encoders.backbone import resized
 from napari_mil.errors import NapariMilError, OptionError, OutputError, TrainingError, UnreadableSlideError
 from napari_mil.events import CancellationToken, Fallback, OnEvent, Started, ignore
-from napari_mil.files import whole_or_nothing
+from napari_mil.files import forget_unused, mark_used, whole_or_nothing
 from napari_mil.inference import card as cards
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
@@ -35,6 +35,8 @@ from napari_mil.training.instance_labels import instance_targets
 
 DEFAULT_ENCODER = "texture"
 SHARE_OF_FREE_MEMORY = 0.5
+KEPT_FOR_S = 7 * 86_400
+"""Of the cache, since its last use: another run may be at it."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ class BagStore:
                 self.left_out.append((bag.path, str(error)))
                 self._on_event(Fallback(f"{bag.path.name} is left out: {str(error).removeprefix(bag.path.name + ' ')}"))
             self._on_event(progress.advance(1))
+        forget_unused(self._settings.cache_folder, self._settings.cache_gb * 1e9, KEPT_FOR_S)
         if not kept and self.left_out:
             raise TrainingError(f"No bag of {cohort.root.name} can be used; the first one: {self.left_out[0][1]}")
         return kept
@@ -373,6 +376,7 @@ def _is_whole(path: Path) -> bool:
             read_bag(path)
     except (OSError, ValueError, EOFError, NapariMilError):
         return False
+    mark_used(path)
     return True
 
 

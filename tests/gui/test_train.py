@@ -353,6 +353,24 @@ def test_the_shares_of_a_strategy_can_be_set_and_come_back_with_the_run(bench, l
     assert "strategy_options" not in tab.fields
 
 
+def test_the_streams_of_dsmil_can_learn_in_turns(bench, look, tmp_path):
+    tab = look(features(tmp_path), epochs=2)
+    assert "alternate_streams" not in tab.fields, "attention MIL has one"
+    tab.aggregator_box.setCurrentIndex(tab.aggregator_box.findData("dsmil"))
+    tab.epochs_box.setValue(2)
+    tab.advanced["alternate_streams"].value = True
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+    terms = [sorted(name for name, value in row.items() if name.startswith("loss: ") and value is not None) for row in bench.training._rows]
+    assert terms[0] != terms[1], "another stream in each epoch"
+    bench.training.open_run(tmp_path / "run")
+    bench.wait_for_jobs()
+    assert tab.advanced["alternate_streams"].value is True
+    tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("ham"))
+    assert "alternate_streams" not in tab.fields, "not under a strategy"
+
+
 def drop(widget, *paths):
     """Drop files onto a widget; say whether it took them."""
     data = QMimeData()

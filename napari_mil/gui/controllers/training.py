@@ -20,7 +20,7 @@ from napari_mil.gui.controllers.watched import WatchedSlide
 from napari_mil.gui.drawn_regions import regions_of_shapes
 from napari_mil.gui.jobs import Job, JobRunner
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.mining import MINED, STRATEGIES, STRATEGY_TEXTS
+from napari_mil.gui.mining import MINED, STRATEGIES, STRATEGY_TEXTS, TWO_STREAMS
 from napari_mil.gui.state import OpenSlide, WindowState
 from napari_mil.gui.views.train_tab import DONE, FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
 from napari_mil.inference.card import TILES, ClassifierCard, list_classifiers, read_card
@@ -322,7 +322,8 @@ class TrainingController:
         fields = self._view.fields
         recipe = recipe_of(fields["aggregator"], fields.get("strategy", "plain"))
         self._view.set_recipe(f"Recipe: {recipe.source}.", recipe.epochs, recipe.learning_rate)
-        self._view.advanced.set_kinds(STRATEGIES.get(fields.get("strategy", "plain"), ()))
+        kinds = STRATEGIES.get(fields.get("strategy", "plain"), ())
+        self._view.advanced.set_method(kinds=kinds, two_streams=fields["aggregator"] in TWO_STREAMS and not kinds)
         if self.cohort is not None and not self._out_chosen:
             self._out = free_folder(self._settings.user_folder / "runs" / self._name())
             self._view.set_out(str(self._out))

@@ -66,7 +66,7 @@ class Entry:
     """Of the widget."""
 
 
-def _choices(*choices: tuple[str, str]) -> Mapping[str, Any]:
+def _choices(*choices: tuple[str, Any]) -> Mapping[str, Any]:
     return {"widget_type": "ComboBox", "choices": list(choices)}
 
 
@@ -79,6 +79,7 @@ ENTRIES = {
     ),
     "validation": Entry("Validation share", default=0.2, options={"min": 0.0, "max": 0.5, "step": 0.05}),
     "select": Entry("Epoch kept by", default="auto", options=_choices(("validation loss", "auto"), ("validation AUC", "auc"), ("none: the last", "last"))),
+    "alternate_streams": Entry("Streams learn", default=False, options=_choices(("both at once", False), ("in turns", True))),
     "instance_dropout": Entry("Instance dropout", default=0.0, options={"min": 0.0, "max": 0.95, "step": 0.05}),
     "weight_decay": Entry("Weight decay", "by the recipe", AT_LEAST_0),
     "bags_per_step": Entry("Bags per step", "by the recipe", COUNT),
@@ -93,6 +94,8 @@ ENTRIES = {
 """Rows of the form, by the fields of the configuration."""
 MINING = ("high", "low", "random", "consistency", "momentum")
 """Rows that are options of the mining strategy."""
+STREAMS = "alternate_streams"
+"""Row of the method with two streams."""
 BY_METHOD = ("weight_decay", "bags_per_step", "patience", *MINING)
 """Rows that another method brings along."""
 BY_START = ("tile_px", "mpp")
@@ -113,8 +116,8 @@ class AdvancedForm(QWidget):
         for name, widget in self._widgets.items():
             self._rows.addRow(ENTRIES[name].label, widget.native)
             widget.changed.connect(lambda _: self.changed.emit())
-        self._mined: tuple[str, ...] = ()
-        self.set_kinds(())
+        self._shown: set[str] = set(ENTRIES)
+        self.set_method(kinds=(), two_streams=False)
 
     def __getitem__(self, name: str) -> Any:
         """Return the widget of a row."""
@@ -123,9 +126,10 @@ class AdvancedForm(QWidget):
     @property
     def fields(self) -> dict[str, Any]:
         """What is filled in, as fields of a `TrainingConfig`; a number that is none as its text."""
-        values = {name: self._value(name) for name in ENTRIES if name not in MINING and self._widgets[name].enabled}
-        options = {name: value for name in self._mined if (value := self._value(name)) is not None}
-        return {name: value for name, value in values.items() if value is not None} | ({"strategy_options": options} if options else {})
+        values = {name: self._value(name) for name in ENTRIES if name in self._shown and self._widgets[name].enabled}
+        given = {name: value for name, value in values.items() if value is not None}
+        options = {name: given.pop(name) for name in MINING if name in given}
+        return given | ({"strategy_options": options} if options else {})
 
     @property
     def problem(self) -> str:
@@ -138,7 +142,7 @@ class AdvancedForm(QWidget):
     @property
     def n_changed(self) -> int:
         """How many rows differ from what they are by default."""
-        return sum(self._widgets[name].value != entry.default for name, entry in ENTRIES.items())
+        return sum(self._widgets[name].value != ENTRIES[name].default for name in self._shown)
 
     def set_fields(self, fields: Mapping[str, Any]) -> None:
         """Show the configuration of a run."""
@@ -158,13 +162,14 @@ class AdvancedForm(QWidget):
             self._widgets[name].enabled = not why
             self._widgets[name].native.setToolTip(why)
 
-    def set_kinds(self, kinds: Collection[str]) -> None:
-        """Show the rows of a mining strategy that masks such instances; none without one."""
-        self._mined = tuple(name for name in MINING if kinds and (name in kinds or name not in MASK_GLYPHS))
-        for name in MINING:
+    def set_method(self, *, kinds: Collection[str], two_streams: bool) -> None:
+        """Show the rows of a method: of the kinds of instances that its mining strategy masks, and of its streams."""
+        mined = {name for name in MINING if kinds and (name in kinds or name not in MASK_GLYPHS)}
+        self._shown = (set(ENTRIES) - {*MINING, STREAMS}) | mined | ({STREAMS} if two_streams else set())
+        for name in (*MINING, STREAMS):
             native = self._widgets[name].native
             for part in (native, self._rows.labelForField(native)):
-                part.setVisible(name in self._mined)
+                part.setVisible(name in self._shown)
 
     def _value(self, name: str) -> Any:
         rule, value = ENTRIES[name].rule, self._widgets[name].value
