@@ -77,7 +77,7 @@ def measure(kind: int) -> dict[str, float]:
     drive_camera(driver, seconds=20 if kind == TRAINING else 8)
     if kind == TRAINING:
         driver.workbench.jobs.cancel("train")
-        assert len(driver.workbench.training._rows) > 3, "nothing was trained meanwhile"
+        assert len(driver.workbench.training.history.rows) > 3, "nothing was trained meanwhile"
     if kind == CLASSIFYING:
         driver.wait_until(lambda: "result" in result, "the answer")
     timer.stop()

@@ -99,7 +99,7 @@ def train(driver: WindowDriver, folder: Path, temporary: Path) -> None:
     tab.epochs_box.setValue(40)
     tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(cohort / "right" / "region09.tiff")))
     tab.button.click()
-    driver.wait_until(lambda: len(training._rows) >= 8, "epochs")
+    driver.wait_until(lambda: len(training.history.rows) >= 8, "epochs")
     driver.spin(0.6)
     driver.screenshot(folder / "train-e-running.png")
     tab.button.click()

@@ -9,11 +9,17 @@ os.environ.setdefault("NAPARI_ASYNC", "0")
 # The user's own classifiers and caches stay out of it, also in child processes.
 os.environ.update({f"XDG_{kind}_HOME": tempfile.mkdtemp(prefix=f"napari-mil-tests-{kind}-") for kind in ("CACHE", "DATA", "STATE")})
 
+import hypothesis
 import numpy as np
 import pytest
 import tifffile
 
 from napari_mil.slides import open_slide
+
+# No test asserts a wall time, and a search for counterexamples that differs from run to run belongs on a desk: --hypothesis-profile=search.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("search", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_SLIDE = ROOT / "sample_data" / "CMU-1-Small-Region.svs"

@@ -15,6 +15,7 @@ from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers.classification import ClassificationController
 from napari_mil.gui.controllers.inspection import InspectionController
 from napari_mil.gui.controllers.legend import LegendController
+from napari_mil.gui.controllers.regions import RegionsController
 from napari_mil.gui.controllers.slides import SlidesController
 from napari_mil.gui.controllers.training import TrainingController
 from napari_mil.gui.jobs import JobRunner
@@ -67,6 +68,7 @@ class Workbench(QWidget):
         self.training = TrainingController(
             self.state, self.train_tab, book, self.jobs, self._notify, self._show_notes, self.open, self._use_classifier, settings
         )
+        self.regions = RegionsController(self.state, self.train_tab, book, self._notify)
         self.legend = LegendController(book)
 
         self.tabs = QTabWidget()

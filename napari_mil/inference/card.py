@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +179,31 @@ def find_card(name_or_path: str | Path, settings: Settings | None = None) -> Cla
     if found:
         return read_card(folder.resolve())
     raise UnknownNameError(f"There is no classifier named {str(name_or_path)!r}; choose one of {', '.join(installed)}, or give the folder of a bundle.")
+
+
+def install(folder: Path, settings: Settings) -> str:
+    """Copy a bundle to the user's own classifiers; return what it is called there. The same weights take their old place; nothing hides a shipped one.
+
+    Raises
+    ------
+    ClassifierError
+        If it is no bundle.
+    OSError
+        If it cannot be copied.
+    """
+    name, home = read_card(folder).name, settings.user_folder / "classifiers"
+    ours = (folder / WEIGHTS_FILE).read_bytes()
+    for k in count(1):
+        called = name if k == 1 else f"{name}-{k}"
+        target = home / called
+        weights = target / WEIGHTS_FILE
+        taken = target.exists() and not (weights.is_file() and weights.read_bytes() == ours)
+        if taken or (SHIPPED / called).exists():
+            continue
+        part = home / f".partial-{called}"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(folder, part)
+        shutil.rmtree(target, ignore_errors=True)
+        part.replace(target)
+        return called
+    raise AssertionError("unreachable: there is always a next name")

@@ -37,7 +37,7 @@ def per_instance(output):
 
 
 @every_invariant
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(n=sizes, seed=st.integers(0, 1000))
 def test_the_order_of_instances_does_not_matter(name, n, seed):
     aggregator, bag = make(name), bag_of(n, seed)
@@ -50,7 +50,7 @@ def test_the_order_of_instances_does_not_matter(name, n, seed):
 
 
 @every_aggregator
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(n=sizes, scale=st.sampled_from([1e-3, 1.0, 1e4]))
 def test_attention_sums_to_one_and_nothing_overflows(name, n, scale):
     with torch.no_grad():

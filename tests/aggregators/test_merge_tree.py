@@ -36,7 +36,7 @@ def cloud(n, dim=3, seed=0, grid=None):
     return points if grid is None else np.round(points * grid).astype(np.float32)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(n=st.integers(1, 40), dim=st.integers(1, 4), seed=st.integers(0, 10_000), grid=st.sampled_from([None, 0.5, 1, 2]))
 def test_the_index_order_is_the_printed_algorithm_with_ties_and_duplicates(n, dim, seed, grid):
     points = cloud(n, dim, seed, grid)
@@ -46,7 +46,7 @@ def test_the_index_order_is_the_printed_algorithm_with_ties_and_duplicates(n, di
     assert np.array_equal(tree.heights, heights)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(n=st.integers(2, 40), dim=st.integers(1, 4), seed=st.integers(0, 10_000), grid=st.sampled_from([None, 0.5, 1, 2]))
 def test_the_canonical_order_does_not_depend_on_the_order_of_the_bag(n, dim, seed, grid):
     points = cloud(n, dim, seed, grid)
@@ -61,7 +61,7 @@ def test_the_canonical_order_does_not_depend_on_the_order_of_the_bag(n, dim, see
     assert np.array_equal(points[ours[ours < n]], points[order][theirs[theirs < n]])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n=st.integers(2, 60), seed=st.integers(0, 10_000))
 def test_in_canonical_order_the_larger_operand_comes_first(n, seed):
     tree = single_linkage(cloud(n, seed=seed))

@@ -27,7 +27,7 @@ def bag_of(n, seed=0):
 shares = st.sampled_from([0.0, 0.01, 0.07, 0.2, 0.5, 0.8])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(n=st.integers(2, 120), heads=st.integers(1, 4), high=shares, low=shares, random=shares, drawn=st.sampled_from([0.5, 1.0]), seed=st.integers(0, 99))
 def test_each_part_has_its_count_of_all_instances_and_something_stays(n, heads, high, low, random, drawn, seed):
     scores = torch.randn(n, heads, generator=torch.Generator().manual_seed(seed)).softmax(0)
@@ -45,7 +45,7 @@ def test_each_part_has_its_count_of_all_instances_and_something_stays(n, heads, 
             assert masks["high"].sum() == (math.ceil(n * high) if drawn == 1 or high > drawn else math.ceil(pool * drawn))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(n=st.integers(3, 60), min_keep=st.integers(1, 5), seed=st.integers(0, 99))
 def test_what_stays_at_least_is_released_random_first_then_low_then_high(n, min_keep, seed):
     scores = torch.randn(n, 1, generator=torch.Generator().manual_seed(seed))

@@ -83,6 +83,7 @@ def bench(_window, qtbot):
     tab._own_epochs = tab._own_rate = False
     tab.set_empty()
     workbench.training.cohort = None
+    workbench._training_wanted = False
     viewer.reset_view()
 
 

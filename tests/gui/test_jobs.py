@@ -35,7 +35,7 @@ def test_work_runs_beside_the_event_loop_and_is_heard_in_it(runner, qtbot):
     job = runner.start("kind", work)
     job.event_happened.connect(lambda _: threads.setdefault("window", threading.get_ident()))
     log = heard(job)
-    qtbot.waitUntil(lambda: "ended" in log)
+    qtbot.waitUntil(lambda: "ended" in log, timeout=60_000)
     assert log == [Started(3), ("succeeded", 42), "ended"]
     assert threads["window"] == threading.get_ident() != threads["work"]
     assert not runner.is_running("kind")
@@ -49,7 +49,7 @@ def test_a_flood_of_progress_reaches_the_window_as_a_trickle(runner, qtbot):
         on_event(Fallback("kept too"))
 
     log = heard(runner.start("kind", work))
-    qtbot.waitUntil(lambda: "ended" in log)
+    qtbot.waitUntil(lambda: "ended" in log, timeout=60_000)
     progress = [event for event in log if isinstance(event, Advanced)]
     assert progress[-1].done == 19_999
     assert len(progress) < 200
@@ -64,7 +64,7 @@ def test_a_fault_of_the_input_is_one_sentence_and_a_defect_has_details(runner, q
         return 1 / 0
 
     first, second = heard(runner.start("a", refuse)), heard(runner.start("b", break_down))
-    qtbot.waitUntil(lambda: "ended" in first and "ended" in second)
+    qtbot.waitUntil(lambda: "ended" in first and "ended" in second, timeout=60_000)
     assert first[0] == ("failed", "scan_07.svs has no resolution.", False)
     assert second[0] == ("failed", "This is a defect of ours: ZeroDivisionError: division by zero", True)
 
@@ -78,7 +78,7 @@ def test_a_new_job_of_a_kind_replaces_the_one_that_runs(runner, qtbot):
     first = heard(runner.start("kind", wait_for_cancel))
     qtbot.wait(50)
     second = heard(runner.start("kind", lambda on_event, cancel: "new"))
-    qtbot.waitUntil(lambda: "ended" in first and "ended" in second)
+    qtbot.waitUntil(lambda: "ended" in first and "ended" in second, timeout=60_000)
     assert first == ["cancelled", "ended"]
     assert second[0] == ("succeeded", "new")
 

@@ -155,5 +155,5 @@ def test_a_sparse_slide_is_shown_where_something_is(bench, shared):
     entry = bench.open(shared / "data/slides/derived/two-regions-mimic.scn")
     x, y, width, height = entry.slide.bounds
     centre = pytest.approx(((y + height / 2) * 0.5, (x + width / 2) * 0.5), rel=1e-3)
-    bench.qtbot.waitUntil(lambda: bench.viewer.scene.camera.center[1:] == centre, timeout=5000)
+    bench.qtbot.waitUntil(lambda: bench.viewer.scene.camera.center[1:] == centre, timeout=60_000)
     assert bench.viewer.scene.camera.zoom * height * 0.5 <= bench.viewer.canvas.size[0]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from napari_mil.errors import ClassifierError, UnknownNameError
-from napari_mil.inference.card import CARD_FILE, SHIPPED, WEIGHTS_FILE, find_card, list_classifiers, read_card
+from napari_mil.inference.card import CARD_FILE, SHIPPED, WEIGHTS_FILE, find_card, install, list_classifiers, read_card
 from napari_mil.inference.classifier import load_classifier
 from napari_mil.inference.pipeline import classify
 from napari_mil.settings import Settings
@@ -66,6 +66,21 @@ def test_a_damaged_bundle_of_the_user_hides_no_other(classifier, tmp_path):
     (tmp_path / "classifiers" / "broken" / CARD_FILE).write_text("{")
     assert "fine" in list_classifiers(settings)
     assert "broken" not in list_classifiers(settings)
+
+
+def test_installing_copies_a_bundle_once_and_hides_no_other(make_classifier, tmp_path):
+    settings = Settings(user_folder=tmp_path / "user")
+    for folder, classifier in (("run1/liver", make_classifier()), ("run2/liver", make_classifier(aggregator="abmil"))):
+        (tmp_path / folder).parent.mkdir()
+        classifier.save(tmp_path / folder, "")
+    assert install(tmp_path / "run1" / "liver", settings) == "liver"
+    assert install(tmp_path / "run2" / "liver", settings) == "liver-2", "other weights"
+    assert install(tmp_path / "run1" / "liver", settings) == "liver", "the same weights"
+    shipped = next(iter(SHIPPED.iterdir())).name
+    make_classifier().save(tmp_path / shipped, "")
+    assert install(tmp_path / shipped, settings) == f"{shipped}-2"
+    assert {"liver", "liver-2", f"{shipped}-2"} <= set(list_classifiers(settings))
+    assert sorted(path.name for path in (tmp_path / "user" / "classifiers").iterdir()) == sorted(["liver", "liver-2", f"{shipped}-2"])
 
 
 def test_an_unknown_name_lists_the_known_ones():

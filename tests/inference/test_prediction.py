@@ -45,7 +45,7 @@ def assert_equal(a, b):
             assert left == right, field
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(attention=arrays(np.float32, (4, 2), elements=any_float32), scores=arrays(np.float32, (4, 2), elements=any_float32))
 def test_saving_and_loading_keeps_every_bit(tmp_path_factory, attention, scores):
     folder = tmp_path_factory.mktemp("prediction")

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QTimer
-
-from napari_mil.annotations import DRAWN, Annotations, read_annotations, write_geojson
 from napari_mil.errors import NapariMilError
 from napari_mil.events import Advanced, CancellationToken, EpochEnded, Event, Fallback, Finished, OnEvent, Started, Watching
+from napari_mil.gui.controllers.history import TrainingHistory
 from napari_mil.gui.controllers.watched import WatchedSlide
-from napari_mil.gui.drawn_regions import regions_of_shapes
 from napari_mil.gui.jobs import Job, JobRunner
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.mining import MINED, STRATEGIES, STRATEGY_TEXTS, TWO_STREAMS
 from napari_mil.gui.state import OpenSlide, WindowState
 from napari_mil.gui.views.train_tab import DONE, FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
-from napari_mil.inference.card import TILES, ClassifierCard, list_classifiers, read_card
+from napari_mil.inference.card import TILES, ClassifierCard, find_card, install, list_classifiers
 from napari_mil.settings import Settings
 from napari_mil.training.cohort import FEATURES as FEATURE_FILES
 from napari_mil.training.cohort import SLIDES, Cohort, scan_annotated_folder
@@ -43,9 +38,6 @@ PLAIN = ("plain", "none")
 FOLDS = (("0", "no"), ("5", "afterwards, 5 folds by patient"), ("10", "afterwards, 10 folds by patient"))
 LONGEST_LIST = 400
 """Slides offered to watch."""
-CURVES_MS = 300
-CURVES = "napari_mil.gui.views.curves"
-"""Brings pyqtgraph, which loads once there is a cohort."""
 
 
 class TrainingController:
@@ -68,19 +60,13 @@ class TrainingController:
         self.cohort: Cohort | None = None
         self._out: Path | None = None
         self._job: Job | None = None
-        self._rows: list[dict[str, float | None]] = []
-        self._epochs, self._total, self._what = 0, 0, ""
+        self._total, self._what = 0, ""
         self._remarks: list[str] = []
         self._out_chosen = False
         self._stored: dict[str, Any] = {}
         self._result: ClassifierCard | None = None
         self._installed = ""
-        self._curves: Any = None
-        self._dock: Any = None
-        self._curves_timer = QTimer()
-        self._curves_timer.setSingleShot(True)
-        self._curves_timer.setInterval(CURVES_MS)
-        self._curves_timer.timeout.connect(self._draw_curves)
+        self.history = TrainingHistory(book.viewer, self._on_epoch)
         self.watched = WatchedSlide(view, book)
         view.set_choices(view.encoder_box, ENCODERS, "")
         view.set_choices(view.aggregator_box, [(name, name) for name in RECIPES], "gated-abmil")
@@ -96,13 +82,11 @@ class TrainingController:
         view.go_on_requested.connect(self.go_on)
         view.cancel_requested.connect(self.cancel)
         view.epoch_chosen.connect(self._on_epoch)
-        view.regions_requested.connect(self.keep_regions)
         view.use_requested.connect(lambda: self._use_classifier(self._installed))
         view.about_requested.connect(self._on_about)
-        view.curves_requested.connect(self.toggle_curves)
+        view.curves_requested.connect(self.history.toggle)
         view.watch_changed.connect(self._open_watched)
         state.slides_changed.connect(self._offer_slides)
-        state.current_changed.connect(self._name_slide)
         state.classifiers_changed.connect(self._offer_starts)
 
     def disconnect(self) -> None:
@@ -111,7 +95,7 @@ class TrainingController:
 
     def let_go(self) -> None:
         """Draw nothing any more: the window closes, and what runs is cancelled by its runner."""
-        self._curves_timer.stop()
+        self.history.close()
         self.watched.close()
         if self._job is not None and self._jobs.is_running(TRAIN_JOB):
             self._job = None
@@ -167,7 +151,7 @@ class TrainingController:
             show_result()
 
         def show_result() -> None:
-            self._read_history(folder)
+            self.history.read(folder)
             if finished:
                 self._show_classifier(folder / "classifier")
 
@@ -199,9 +183,8 @@ class TrainingController:
         self._stored = fields
         watched = self._slide_to_watch()
         self.watched.begin(watched.slide if watched else None, self._out.name, self._class_order(fields))
-        self._rows, self._remarks, self._result = [], [], None
-        self._make_curves()
-        self._dock.show()
+        self._remarks, self._result = [], None
+        self.history.begin()
         request = TrainingRequest(
             self.cohort, fields, self._out, resume, watched.slide.path if watched else None, folds=self._view.folds, settings=self._settings
         )
@@ -239,39 +222,6 @@ class TrainingController:
         self._view.set_state(STOPPING, self._view.progress_text.text())
         self._jobs.cancel(TRAIN_JOB)
 
-    def keep_regions(self, name: str) -> None:
-        """Write the shapes of the chosen layer as regions of a class, beside the chosen slide; what that layer held before is replaced."""
-        entry, layer = self._state.current, self._shapes()
-        if entry is None or layer is None:
-            self._notify("Choose the shapes layer to keep in the layer list, over an open slide; add one by the button above the list.")
-            return
-        target = entry.slide.path.with_name(f"{entry.slide.path.stem}{DRAWN}")
-        left, top = (float(entry.slide.properties.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
-        try:
-            earlier = read_annotations(target).regions if target.is_file() else ()
-            drawn = regions_of_shapes(layer, entry.slide, name)
-            others = [region for region in earlier if region.drawn_in != layer.name]
-            write_geojson([*others, *Annotations(tuple(drawn)).moved(-left, -top).regions], target)
-        except NapariMilError as error:
-            self._notify(str(error))
-            return
-        self._view.set_message(
-            f"{len(drawn)} regions of the layer {layer.name} kept as {name} in {target.name}. Choose the folder again to train with them.", caution=False
-        )
-
-    def _shapes(self) -> Any | None:
-        """Return the shapes layer that is chosen, or the only one."""
-        active = self._book.viewer.layers.selection.active
-        layers = [layer for layer in self._book.viewer.layers if type(layer).__name__ == "Shapes"]
-        return active if active in layers else layers[0] if len(layers) == 1 else None
-
-    def _name_slide(self) -> None:
-        entry = self._state.current
-        where = f"over {entry.layer_name}" if entry is not None else "over an open slide"
-        self._view.regions_line.setText(
-            f"Shapes of the chosen layer, drawn {where}, become regions of a class beside the slide: they teach or score the tiles."
-        )
-
     def _on_cohort(self, cohort: Cohort, then: Callable[[], None]) -> None:
         self.cohort = cohort
         try:
@@ -300,9 +250,8 @@ class TrainingController:
         self._view.set_choices(self._view.region_box, [(name, name) for name in cohort.classes], cohort.classes[-1])
         self._out_chosen, self._stored, self._remarks = False, {}, []
         self._offer_slides()
-        self._name_slide()
         self._view.set_trainable()
-        self._curves_timer.start()  # to make them is a tenth of a second, while nothing runs
+        self.history.draw_soon()
         self._on_method()
         if self._view.problem:
             self._view.set_message(self._view.problem)
@@ -392,7 +341,7 @@ class TrainingController:
         if isinstance(event, Started):
             self._total, self._what = event.total, event.what
             if event.what == "epochs":
-                self._epochs = event.total
+                self.history.epochs = event.total
                 self._view.set_progress(0, event.total, f"Epoch 1 of {event.total}…")
             else:
                 verb = {"folds": "Evaluating: fold"}.get(event.what, "Encoding: " + event.what.rstrip("s"))
@@ -413,29 +362,28 @@ class TrainingController:
             self._install(Path(event.result.classifier))
 
     def _on_epoch_ended(self, event: EpochEnded) -> None:
-        self._rows.append(dict(event.figures))
-        seconds = [float(row.get("seconds") or 0.0) for row in self._rows[-10:]]
-        left = sum(seconds) / len(seconds) * (self._epochs - event.epoch)
+        if event.watched is not None:
+            self.watched.add(event.epoch, event.watched)
+        self.history.add(event.figures, self.watched.shown)
+        seconds = [float(row.get("seconds") or 0.0) for row in self.history.rows[-10:]]
+        left = sum(seconds) / len(seconds) * (self.history.epochs - event.epoch)
         shown = [f"loss {event.figures['loss']:.3g}"] if event.figures.get("loss") is not None else []
         if event.figures.get("validation_auc") is not None:
             shown.append(f"validation AUC {event.figures['validation_auc']:.2f}")
-        self._view.set_progress(event.epoch, self._epochs, " · ".join([f"Epoch {event.epoch} of {self._epochs}", *shown]) + _left(left))
-        if event.watched is not None:
-            self.watched.add(event.epoch, event.watched)
-        if not self._curves_timer.isActive():
-            self._curves_timer.start()
+        epochs = self.history.epochs
+        self._view.set_progress(event.epoch, epochs, " · ".join([f"Epoch {event.epoch} of {epochs}", *shown]) + _left(left))
 
     def _on_succeeded(self, job: Job, result: Any) -> None:
         if job is not self._job:
             return
-        self._draw_curves()
+        self.history.draw()
         self._show_classifier(Path(result.classifier))
 
     def _install(self, folder: Path) -> bool:
         """Put a finished bundle among the user's classifiers; say whether that went well."""
         try:
-            self._installed = install(folder, read_card(folder).name, self._settings)
-            self._result = read_card(self._settings.user_folder / "classifiers" / self._installed)
+            self._installed = install(folder, self._settings)
+            self._result = find_card(self._installed, self._settings)
         except (NapariMilError, OSError) as error:
             self._notify(str(error))
             return False
@@ -465,7 +413,9 @@ class TrainingController:
         if self._result is not None:
             self._view.set_message("The evaluation was cancelled; the classifier is there, and finished folds are kept.", caution=False)
         else:
-            self._view.set_message("Cancelled; the last epoch's checkpoint is kept, Resume goes on from it." if self._rows else "Cancelled.", caution=False)
+            self._view.set_message(
+                "Cancelled; the last epoch's checkpoint is kept, Resume goes on from it." if self.history.rows else "Cancelled.", caution=False
+            )
 
     def _after_the_end(self) -> None:
         """Show the classifier if there is one, otherwise what can be done."""
@@ -491,64 +441,7 @@ class TrainingController:
 
     def _on_epoch(self, epoch: int) -> None:
         self.watched.show(epoch)
-        if self._curves is not None:
-            self._curves.set_epoch(self.watched.shown or epoch)
-
-    def _read_history(self, folder: Path) -> None:
-        import csv
-
-        self._rows = []
-        try:
-            with (folder / "history.csv").open(newline="") as file:
-                self._rows = [{name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)]
-        except (OSError, ValueError):
-            return
-        self._epochs = len(self._rows)
-        self._draw_curves()
-
-    def toggle_curves(self) -> None:
-        """Show or hide the curves."""
-        self._make_curves()
-        self._dock.setVisible(not self._dock.isVisible())
-
-    def _draw_curves(self) -> None:
-        """Draw the history in the dock below, shown or not."""
-        self._make_curves()
-        if self._rows:
-            self._curves.show_history(self._rows, self._epochs)
-            self._curves.set_epoch(self.watched.shown)
-
-    def _make_curves(self) -> None:
-        """Have the dock below, not shown yet, if it is not there."""
-        if self._curves is not None:
-            return
-        self._curves = import_module(CURVES).Curves()
-        self._curves.epoch_chosen.connect(self._on_epoch)
-        self._dock = self._book.viewer.window.add_dock_widget(self._curves, area="bottom", name="Training curves")
-        self._dock.destroyed.connect(self._on_curves_gone)
-        self._dock.hide()
-
-    def _on_curves_gone(self) -> None:
-        self._curves = self._dock = None
-
-
-def install(folder: Path, name: str, settings: Settings) -> str:
-    """Copy a bundle to the user's own classifiers; return what it is called there. The same bundle takes its old place."""
-    home = settings.user_folder / "classifiers"
-    ours = (folder / "weights.safetensors").read_bytes()
-    for k in count(1):
-        called = name if k == 1 else f"{name}-{k}"
-        target = home / called
-        weights = target / "weights.safetensors"
-        if target.exists() and not (weights.is_file() and weights.read_bytes() == ours):
-            continue
-        part = home / f".partial-{called}"
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(folder, part)
-        shutil.rmtree(target, ignore_errors=True)
-        part.replace(target)
-        return called
-    raise AssertionError("unreachable: there is always a next name")
+        self.history.set_cursor(self.watched.shown or epoch)
 
 
 def remark_on(cohort: Cohort) -> str:
