@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+PART = ".part"
+"""How the name of a file ends that is still being written."""
+
 
 @contextmanager
 def whole_or_nothing(path: Path) -> Iterator[Path]:
@@ -18,7 +21,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     OSError
         If it cannot be written or moved; what was at `path` before is untouched then.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
         yield part
         with part.open("rb+") as written:

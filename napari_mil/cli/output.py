@@ -1,15 +1,17 @@
-"""What goes to stdout."""
+"""What goes to stdout and stderr."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 
-def say(line: str) -> None:
-    """Print a line; a reader who has left does not stop the work."""
+def say(line: str, to: TextIO | None = None) -> None:
+    """Print a line to stdout, or elsewhere; a reader who has left does not stop the work."""
+    stream = sys.stdout if to is None else to
     try:
-        print(line, flush=True)
+        print(line, file=stream, flush=True)
     except BrokenPipeError:
         # Later lines, and Python's own flush at the end, go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

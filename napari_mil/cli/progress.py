@@ -7,6 +7,7 @@ import time
 
 from tqdm import tqdm
 
+from napari_mil.cli.output import say
 from napari_mil.events import Advanced, Event, Fallback, Finished, Started
 
 PLAIN_LINE_EVERY = 5.0
@@ -62,5 +63,4 @@ class ProgressPrinter:
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
+            say(line, sys.stderr)

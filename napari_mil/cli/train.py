@@ -6,20 +6,20 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from napari_mil.cli.classify import cancel_on_interrupt
 from napari_mil.cli.output import say
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.results import prepare_output
 from napari_mil.errors import OptionError
+from napari_mil.inference.card import CARD_FILE, RUN_FOLDER
 from napari_mil.training.cohort import Cohort, scan_annotated_folder
+from napari_mil.training.recipes import Strategy
 
 if TYPE_CHECKING:
     from napari_mil.training.config import TrainingConfig
     from napari_mil.training.evaluation import Evaluation
-
-STRATEGIES = ("plain", "ham", "l-ham", "r-ham", "lr-ham")
 
 
 def add_train(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,7 +58,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="folder of the run")
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration to start from; options given here win")
     parser.add_argument("--aggregator", metavar="NAME", help="see 'list aggregators' (default gated-abmil)")
-    parser.add_argument("--strategy", choices=STRATEGIES, help="masked hard-instance mining")
+    parser.add_argument("--strategy", choices=get_args(Strategy), help="masked hard-instance mining")
     parser.add_argument("--encoder", metavar="E", help="see 'list encoders', or a network to train with it: lenet5, nucleus-net, resnet18")
     parser.add_argument("--from", dest="start_from", metavar="CLASSIFIER", help="classifier whose weights, encoder and tiling are the start")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs at most")
@@ -97,6 +97,12 @@ FIELDS = (
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Train; 0 when there is a classifier."""
+    if arguments.resume and not arguments.dry_run and (done := finished_run(arguments.out)) is not None:
+        if arguments.json:
+            say(json.dumps({"folder": str(arguments.out), "classifier": str(done), "epoch": 0, "already_done": True}))
+        else:
+            say(f"{arguments.out}: finished before, nothing to do → {done}")
+        return 0
     config, cohort = _prepare(arguments)
     if arguments.dry_run:
         return 0
@@ -109,8 +115,6 @@ def run_train(arguments: argparse.Namespace) -> int:
         progress.close()
     if arguments.json:
         say(json.dumps({"folder": str(result.folder), "classifier": str(result.classifier), "epoch": result.epoch, "already_done": result.already_done}))
-    elif result.already_done:
-        say(f"{arguments.out}: finished before, nothing to do → {result.classifier}")
     else:
         from napari_mil.inference.card import read_card
 
@@ -182,7 +186,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[TrainingConfig, Cohort]:
     cohort = scan_annotated_folder(source)
     if not arguments.json:
         for line in found(cohort):
-            sys.stderr.write(line + "\n")
+            say(line, sys.stderr)
     cohort.check()
     return config, cohort
 
@@ -213,6 +217,12 @@ def found(cohort: Cohort) -> list[str]:
     lines += [f"  skipped {path.name}: {reason}" for path, reason in cohort.skipped]
     lines += [f"  note on {path.name}: {what}" for path, what in cohort.warnings]
     return lines
+
+
+def finished_run(folder: Path) -> Path | None:
+    """Return the bundle of a run that has finished, whether or not its bags are still there."""
+    bundle = folder.expanduser().absolute() / RUN_FOLDER
+    return bundle if (bundle / CARD_FILE).is_file() else None
 
 
 class TrainingPrinter(ProgressPrinter):

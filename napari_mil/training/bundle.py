@@ -91,7 +91,7 @@ def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, A
             choice = (
                 "chose the epoch" + (" and the temperature" if chosen["temperature"] != 1 else "")
                 if fitting.selects != "last"
-                else "chose nothing but the temperature"
+                else "chose nothing" + (" but the temperature" if chosen["temperature"] != 1 else "")
             )
             entries["protocol"] = f"validation: {len(fitting.split.validation)} bags, which {choice}; optimistic. `evaluate` gives honest figures"
             entries["headline"] = _headline(entries[VALIDATION], f"{len(fitting.split.validation)} validation bags, optimistic")

@@ -15,6 +15,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +78,15 @@ class CohortBag:
         """Its classes, whether it has one or several."""
         return (self.label,) if isinstance(self.label, str) else self.label
 
+    @property
+    def regions(self) -> str:
+        """Id of what its files of regions hold now; nothing without any."""
+        content = hashlib.sha256()
+        for path in self.annotations:
+            with suppress(OSError):  # gone: that is another content too
+                content.update(path.read_bytes())
+        return content.hexdigest()[:32] if self.annotations else ""
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -99,8 +109,8 @@ class Cohort:
 
     @property
     def fingerprint(self) -> str:
-        """Id of contents and labels, whatever their order: 32 hexadecimal digits that name nobody."""
-        facts = sorted((bag.content, bag.labels) for bag in self.bags)
+        """Id of contents, labels and regions, whatever their order: 32 hexadecimal digits that name nobody."""
+        facts = sorted((bag.content, bag.labels, bag.regions) for bag in self.bags)
         return hashlib.sha256(repr((self.classes, facts)).encode()).hexdigest()[:32]
 
     @property
@@ -343,7 +353,11 @@ def _rows(table: Path) -> list[dict[str, str]]:
         with table.open(newline="", encoding="utf-8-sig") as file:
             text = file.read()
         header = text.split("\n", 1)[0]
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in header and "," not in header else ",")
+        between = next((mark for mark in "\t;" if mark in header and "," not in header), ",")
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=between)
+        names = [name.strip().lower() for name in reader.fieldnames or () if name]
+        if doubled := sorted(name for name, times in Counter(names).items() if times > 1):
+            raise TrainingError(f"{table.name} has several columns named {doubled[0]!r}; leave one of them.")
         there = {name.strip().lower(): name for name in reader.fieldnames or () if name}
         chosen = {ours: next((there[name] for name in names if name in there), None) for ours, names in COLUMNS.items()}
         missing = [name for name in ("slide", "label") if chosen[name] is None]
@@ -412,7 +426,8 @@ def _twins(bags: Sequence[CohortBag]) -> list[tuple[Path, str]]:
         for twin in twins[1:]:
             other = twins[0]
             contradiction = "" if other.labels == twin.labels else f", and is labelled {_said(twin)}, the other {_said(other)}: one of them is wrong"
-            found.append((twin.path, f"It has the same content as {other.path.name} ({_said(other)}){contradiction}; both are used and stay in one fold."))
+            where = "both are used and stay in one fold" if other.split == twin.split else "they stand in several splits: figures will be too good"
+            found.append((twin.path, f"It has the same content as {other.path.name} ({_said(other)}){contradiction}; {where}."))
     return found
 
 

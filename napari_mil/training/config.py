@@ -15,7 +15,7 @@ from napari_mil.aggregators.registry import AGGREGATORS
 from napari_mil.encoders import list_encoders
 from napari_mil.errors import OptionError
 from napari_mil.networks import BACKBONES
-from napari_mil.training.recipes import Optimiser, Recipe, Schedule, recipe_of
+from napari_mil.training.recipes import Optimiser, Recipe, Schedule, Strategy, recipe_of
 
 MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
 """Where a run computes and from what path, not what it computes: left out where runs are compared, and in bundles."""
@@ -23,7 +23,8 @@ MEMORY_FIELDS = {"backbone", "chunk"}
 """What memory decides where nobody does, with the same result."""
 FEWEST_TO_SELECT = 20
 """Below so many training bags nothing is chosen on validation bags: the last epoch is taken (methods §13)."""
-Strategy = Literal["plain", "ham", "l-ham", "r-ham", "lr-ham"]
+OURS = {"in_dim", "n_classes", "multi_label", "spatial_dims"}
+"""Options of an aggregator that follow from the cohort."""
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -82,7 +83,7 @@ class TrainingConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Of everything that is drawn.")
     device: str = Field("auto", description="auto, cpu or cuda.")
     precision: Literal["auto", "float32", "mixed"] = Field("auto", description="mixed: bfloat16 where it is safe; auto: mixed on a GPU, float32 on the CPU.")
-    threads: Positive | None = Field(None, description="Cores on the CPU; kept with the run, since sums depend on it in the last bit.")
+    threads: int | None = Field(None, ge=1, le=1024, description="Cores on the CPU; kept with the run, since sums depend on it in the last bit.")
     memory_gb: float | None = Field(None, gt=0, description="Memory that features and activations may take; by default half of what is free.")
 
     @model_validator(mode="after")
@@ -95,6 +96,8 @@ class TrainingConfig(BaseModel):
         if self.strategy != "plain" and not issubclass(AGGREGATORS[self.aggregator], BASES):
             fitting = ", ".join(name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES))
             raise ValueError(f"The strategy {self.strategy} needs a method with attention that it can mask ({fitting}), not {self.aggregator}.")
+        if ours := sorted(OURS & set(self.aggregator_options)):
+            raise ValueError(f"{ours[0]} follows from the cohort; leave it out of the aggregator's options.")
         if self.alternate_streams and not self.aggregator.startswith("dsmil"):
             raise ValueError(f"Only dsmil and dsmil-released have two streams to alternate, not {self.aggregator}.")
         if self.alternate_streams and self.strategy != "plain":
@@ -165,7 +168,7 @@ def read_config(path: str | os.PathLike[str]) -> TrainingConfig:
     file = Path(path)
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OptionError(f"{file.name} is no readable configuration ({error}); give the config.json of a run, or write one like it.") from error
     if not isinstance(fields, dict):
         raise OptionError(f"{file.name} is no configuration; it holds one object with the fields of a run.")

@@ -33,8 +33,8 @@ from napari_mil.training.folds import stratified_group_folds
 from napari_mil.training.metrics import Estimate, best_threshold, calibration_error, estimates, figures, fit_temperature, mean_auc
 from napari_mil.training.network import make_plan
 from napari_mil.training.run import complete
-from napari_mil.training.run_folder import EVALUATION, RunFolder
-from napari_mil.training.splits import stratum_of, validation_split
+from napari_mil.training.run_folder import EVALUATION, FOLDS, RunFolder
+from napari_mil.training.splits import stratum_of, validation_split, why_none
 from napari_mil.training.store import BagStore
 
 Protocol = Literal["honest", "published"]
@@ -42,8 +42,10 @@ SCHEMA = "napari-mil/evaluation/1"
 SAMPLES = 1000
 """Bootstrap samples."""
 LAST_EPOCH = "the last epoch, threshold 0.5"
-BEST_AUC = "the epoch of largest AUC on the test fold, and its ROC-optimal threshold there"
-BEST_ACCURACY = "the epoch of largest accuracy on the test fold, at its ROC-optimal threshold there"
+AT_THRESHOLD = ", at its ROC-optimal threshold there"
+"""Where there is one: of two classes."""
+BEST_AUC = f"the epoch of largest AUC on the test fold{AT_THRESHOLD}"
+BEST_ACCURACY = f"the epoch of largest accuracy on the test fold{AT_THRESHOLD}"
 PUBLISHED: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("dsmil", "dsmil-released"), (BEST_ACCURACY, "dsmil-wsi, classical script")),
     **dict.fromkeys(("mi-net", "mi-net-instance", "mi-net-ds", "mi-net-rc"), (LAST_EPOCH, "MINNs")),
@@ -76,6 +78,8 @@ class Evaluation:
     """The same at the threshold that is best on each fold's validation bags; two classes only."""
     calibration: Mapping[str, float | None] = field(default_factory=dict)
     """Expected calibration error before and after a temperature, on validation bags and on test bags."""
+    overlay: Mapping[str, float | int] = field(default_factory=dict)
+    """Where tiles are annotated: the AUC of the overlay within each test bag, over bags and then folds, its spread, and the folds that had any."""
     epochs: tuple[int, ...] = ()
     """Epoch that each repeat and fold kept."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -114,6 +118,7 @@ class Evaluation:
             "metrics": self._labelled(self.metrics),
             "at validation threshold": self._labelled(self.at_validation_threshold),
             "calibration": dict(self.calibration),
+            "overlay": {**self.overlay, "protocol": self.protocol} if self.overlay else {},
             "epochs kept": list(self.epochs),
             "remarks": list(self.remarks),
             "settings": dict(self.settings),
@@ -129,6 +134,8 @@ class Evaluation:
         }
         if self.at_validation_threshold:
             entries["cross-validation, at the validation threshold"] = self._labelled(self.at_validation_threshold)
+        if self.overlay:
+            entries["overlay"] = dict(self.overlay)
         return {**entries, "calibration": dict(self.calibration)}
 
     def _labelled(self, metrics: Mapping[str, Estimate]) -> dict[str, Any]:
@@ -188,6 +195,8 @@ def cross_validate(
         raise OptionError(f"Cross-validation needs at least 2 folds and 1 repeat, not {folds} and {repeats}.")
     if protocol not in ("honest", "published"):
         raise OptionError(f"There is no protocol {protocol!r}; choose honest or published.")
+    if workers is not None and workers < 1:
+        raise OptionError(f"Folds need at least 1 process, not {workers}.")
     if protocol == "published":
         published_rule(config)
     settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
@@ -220,11 +229,14 @@ def _evaluate(
         tasks = fold_tasks(cohort, config, folds, repeats, protocol)
         torch.manual_seed(config.seed)
         plan = make_plan(config, store, start, on_event)
-        runner = FoldRunner(store, config, plan, start, device, None if folder is None else folder.path / "folds", resume, workers or settings.encoder_threads)
+        runner = FoldRunner(store, config, plan, start, device, None if folder is None else folder.path / FOLDS, resume, workers or settings.encoder_threads)
         on_event(Started(len(tasks), "folds"))
         progress = Progress(len(tasks))
         results = runner.run(tasks, cancel, lambda done: on_event(progress.advance(done)))
     remarks = list(runner.remarks)
+    if protocol == "honest" and (without := sum(not task.split.validation for task in tasks)):
+        why = why_none(cohort, config)
+        remarks.append(f"{without} of {len(tasks)} folds have no validation bags ({why}): nothing is chosen in them, the last epoch is kept.")
     if any(bag.split for bag in cohort.bags):
         remarks.append("The splits in the table are not used: every bag is tested once per repeat.")
     if start is not None:
@@ -301,7 +313,7 @@ def summarise(
             temperature = fit_temperature(targets[validation], result.validation, cautious=True)
             errors["validation, uncalibrated"].append(calibration_error(targets[validation], result.validation))
             errors["validation"].append(calibration_error(targets[validation], result.validation / temperature))
-        if validation and n_outputs == 1:
+        if len(validation) >= FEWEST_TO_CALIBRATE and n_outputs == 1:
             chosen[task.repeat, test] = best_threshold(targets[validation], result.validation[:, 0] / temperature)
         raw[task.repeat, test], logits[task.repeat, test] = answers, answers / temperature
         epochs.append(result.epoch)
@@ -321,7 +333,7 @@ def summarise(
         calibration = {name: None if value is None else round(value, 4) for name, value in calibration.items()}
     return Evaluation(
         protocol,
-        f"{rule} ({source})" if protocol == "published" else _honest_selection(config, tasks),
+        f"{rule if n_outputs == 1 else rule.split(AT_THRESHOLD)[0]} ({source})" if protocol == "published" else _honest_selection(config, tasks),
         cohort.classes,
         folds,
         repeats,
@@ -330,6 +342,7 @@ def summarise(
         metrics,
         at_threshold,
         calibration,
+        _overlay([result.tile_auc for result in results]),
         tuple(epochs),
         config.model_dump(exclude={"cohort"}),
         remarks,
@@ -369,6 +382,14 @@ def choose_on_test(rule: str, targets: np.ndarray, answers: np.ndarray) -> tuple
     return epoch, thresholds[epoch]
 
 
+def _overlay(areas: list[float]) -> dict[str, float | int]:
+    """Sum up how well the overlays of the folds find annotated tiles."""
+    known = [area for area in areas if not np.isnan(area)]
+    if not known:
+        return {}
+    return {"tile_auc": round(float(np.mean(known)), 4), "SD over folds": round(float(np.std(known)), 4), "folds with annotated tiles": len(known)}
+
+
 DECIDING = ("accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity")
 
 
@@ -377,7 +398,8 @@ def _honest_selection(config: TrainingConfig, tasks: list[FoldTask]) -> str:
         return "nothing is chosen: the last epoch, threshold 0.5"
     what = {"auc": "largest AUC", "last": ""}.get(config.select, "least loss")
     epoch = f"the epoch of {what} on validation patients of the training part" if what else "the last epoch"
-    return f"{epoch}; threshold 0.5; temperature from validation patients where there are at least {FEWEST_TO_CALIBRATE}"
+    some = "" if all(task.split.validation for task in tasks) else " where there are any, otherwise the last"
+    return f"{epoch}{some}; threshold 0.5; temperature from validation patients where there are at least {FEWEST_TO_CALIBRATE}"
 
 
 def _out_of_fold(cohort: Cohort, logits: np.ndarray, drawn: np.ndarray) -> tuple[Mapping[str, Any], ...]:

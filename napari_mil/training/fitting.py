@@ -95,7 +95,7 @@ class Fitting:
         self._keeps = store.in_memory and 2 * store.bytes <= memory_budget(config)  # beside the store's own
         self.class_weights = self._class_weights()
         self._mean, self._scale = (torch.from_numpy(values).to(device) for values in (self.mean, self.scale))
-        self._instance_targets = {b: store.targets_of_instances(b) for b in (*split.training, *split.validation)} if config.instance_labels else {}
+        self._instance_targets = {b: store.targets_of_instances(b) for b in (*split.training, *split.validation, *split.test)}
 
     @property
     def selects(self) -> str:
@@ -291,7 +291,7 @@ class Fitting:
 
     def _visit(self, b: int, epoch: int, sums: dict[str, float]) -> Tensor:
         bag, target = self.bag(b), self._target(b)
-        instance_target = self._instance_targets.get(b)
+        instance_target = self._instance_targets.get(b) if self.config.instance_labels else None
         known = None if instance_target is None else torch.from_numpy(instance_target).to(self.device)
         if self.config.instance_dropout:
             kept = torch.randperm(len(bag))[: max(1, round(len(bag) * (1 - self.config.instance_dropout)))].sort().values.to(bag.device)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,13 +20,13 @@ import torch
 from napari_mil.encoders import BackboneEncoder
 from napari_mil.errors import CancelledError, NapariMilError, OutputError, TrainingError
 from napari_mil.events import CancellationToken, ignore
-from napari_mil.files import whole_or_nothing
+from napari_mil.files import PART, whole_or_nothing
 from napari_mil.inference.classifier import Classifier
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Fitting, Split
 from napari_mil.training.network import Plan, build, frozen_backbone, scaling_of
 from napari_mil.training.store import BagStore, memory_budget
-from napari_mil.training.vectorised import fit_together, is_worth_it
+from napari_mil.training.vectorised import HEADS_AT_ONCE, fit_together, is_worth_it
 
 POLL_S = 0.2
 
@@ -41,6 +42,10 @@ class FoldTask:
     every_epoch: bool
     """Answers of every epoch are wanted, because something is chosen on the test fold; otherwise those of the kept epoch."""
 
+    def own(self, config: TrainingConfig) -> TrainingConfig:
+        """Return the configuration of this fold."""
+        return config.model_copy(update={"seed": self.seed, **({"patience": None, "select": "last"} if self.every_epoch else {})})
+
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
@@ -52,6 +57,8 @@ class FoldResult:
     """float64 (V, C): logits of the validation bags in the kept epoch."""
     epoch: int
     """The kept epoch, counted from 1."""
+    tile_auc: float = math.nan
+    """How well its overlay finds annotated tiles of the test bags; NaN where none are annotated."""
 
 
 class FoldRunner:
@@ -85,8 +92,8 @@ class FoldRunner:
         self._store, self._config, self._plan, self._start, self._device = store, config, plan, start, device
         self._folder, self._workers = folder, workers
         self.remarks: list[str] = []
-        if folder is not None and not resume:
-            shutil.rmtree(folder, ignore_errors=True)
+        if not resume:
+            self.forget()
 
     def run(self, tasks: list[FoldTask], cancel: CancellationToken, on_done: Callable[[float], None]) -> list[FoldResult]:
         """Train what is not done yet; return the answers in the order of the tasks."""
@@ -99,16 +106,22 @@ class FoldRunner:
         missing = [k for k in range(len(tasks)) if k not in results]
         if missing and is_worth_it(self._store, self._config, self._plan, self._device):
             self.remarks.append(f"{len(missing)} folds were trained together in one vectorised pass.")
-            together = fit_together(self._store, self._config, self._plan, self._start, [tasks[k] for k in missing], cancel, on_done)
-            results |= {k: self._keep(tasks[k], result) for k, result in zip(missing, together, strict=True)}
+            for first in range(0, len(missing), HEADS_AT_ONCE):
+                some = missing[first : first + HEADS_AT_ONCE]
+                together = fit_together(self._store, self._config, self._plan, self._start, [tasks[k] for k in some], cancel, on_done)
+                results |= {k: self._keep(tasks[k], result) for k, result in zip(some, together, strict=True)}
         elif missing:
             self._in_processes(tasks, missing, results, cancel, on_done)
         return [results[k] for k in range(len(tasks))]
 
     def forget(self) -> None:
-        """Remove the answers of single folds once they are summed up."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the answers of single folds, once they are summed up or nobody wants them; what else lies there is not ours."""
+        if self._folder is None or not self._folder.is_dir():
+            return
+        for path in (*self._folder.glob("repeat-*-fold-*.npz"), *self._folder.glob(f".repeat-*{PART}")):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            self._folder.rmdir()
 
     def _in_processes(
         self, tasks: list[FoldTask], missing: list[int], results: dict[int, FoldResult], cancel: CancellationToken, on_done: Callable[[float], None]
@@ -118,9 +131,10 @@ class FoldRunner:
                 results[k] = self._keep(tasks[k], fit_fold(self._store, self._config, self._plan, self._start, self._device, tasks[k], cancel))
                 on_done(1)
             return
-        affordable = max(1, int(memory_budget(self._config) // max(1, 2 * self._store.bytes))) if self._store.in_memory else self._workers
+        bags = 2 * (self._store.bytes if self._store.in_memory else self._store.largest_bytes)
+        affordable = int(memory_budget(self._config) // max(1, bags + self._plan.activation_bytes))
         pool = ProcessPoolExecutor(
-            min(self._workers, len(missing), affordable),
+            min(self._workers, len(missing), max(1, affordable)),
             mp_context=get_context("spawn"),
             initializer=_prepare_worker,
             initargs=(os.getpid(), self._store, self._config, self._plan, self._start, self._device),
@@ -154,7 +168,7 @@ class FoldRunner:
             with np.load(path, allow_pickle=False) as archive:
                 if archive["key"].item() != self._key(task):
                     return None  # of other settings or bags
-                return FoldResult(archive["test"], archive["validation"], int(archive["epoch"]))
+                return FoldResult(archive["test"], archive["validation"], int(archive["epoch"]), float(archive["tile_auc"]))
         except (OSError, ValueError, KeyError):
             return None  # cut short; it is trained again
 
@@ -164,23 +178,25 @@ class FoldRunner:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with whole_or_nothing(path) as part, part.open("wb") as file:
-                    np.savez(file, test=result.test, validation=result.validation, epoch=result.epoch, key=np.array(self._key(task)))
+                    key, tile_auc = np.array(self._key(task)), np.array(result.tile_auc)
+                    np.savez(file, test=result.test, validation=result.validation, epoch=np.array(result.epoch), tile_auc=tile_auc, key=key)
             except OSError as error:
                 raise OutputError(f"The folds cannot be kept in {path.parent} ({error.strerror or error}); make room, then go on with --resume.") from error
         return result
 
     def _key(self, task: FoldTask) -> str:
         """Say what a fold's answers depend on."""
-        bags = [bag.content for bag in self._store.cohort.bags]
+        cohort = self._store.cohort
+        bags = [(bag.content, bag.labels, bag.regions) for bag in cohort.bags]
         start = None if self._start is None else self._start.fingerprint
-        return repr((self._config.model_dump(exclude=MACHINE_FIELDS), self._plan, start, task, bags))
+        return repr((self._config.model_dump(exclude=MACHINE_FIELDS), self._plan, start, task, cohort.classes, bags))
 
 
 def fit_fold(
     store: BagStore, config: TrainingConfig, plan: Plan, start: Classifier | None, device: torch.device, task: FoldTask, cancel: CancellationToken
 ) -> FoldResult:
     """Train the classifier of one fold."""
-    own = config.model_copy(update={"seed": task.seed, **({"patience": None, "select": "last"} if task.every_epoch else {})})
+    own = task.own(config)
     torch.manual_seed(task.seed)
     if plan.embedding == "frozen":
         backbone = frozen_backbone(plan, store, start)
@@ -194,7 +210,8 @@ def fit_fold(
             answers.append(fitting.logits(task.split.test))
     epoch = fitting.use_best()
     test = np.stack(answers) if task.every_epoch else fitting.logits(task.split.test)[None]
-    return FoldResult(test, fitting.logits(task.split.validation), epoch)
+    tile_auc = fitting.overlay_auc(task.split.test)
+    return FoldResult(test, fitting.logits(task.split.validation), epoch, math.nan if tile_auc is None else tile_auc)
 
 
 _worker: tuple[BagStore, TrainingConfig, Plan, Classifier | None, torch.device] | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +42,8 @@ class Plan:
     chunk: int | None
     """Images that pass the network at a time."""
     aggregator_options: Mapping[str, Any]
+    activation_bytes: int = field(default=0, repr=False, compare=False)
+    """Memory that images take on their way through a network that is trained."""
 
 
 def make_plan(config: TrainingConfig, store: BagStore, start: Classifier | None, on_event: OnEvent) -> Plan:
@@ -60,24 +62,22 @@ def make_plan(config: TrainingConfig, store: BagStore, start: Classifier | None,
         return Plan(n_outputs, cohort.multi_label, store.dim, False, "features", None, options)
     maps = BACKBONES[name].has_maps and AGGREGATORS[config.aggregator].works_on_maps
     backbone = create_backbone(name, store.instances.tile_px, maps)
-    embedding, chunk = _embedding(config, backbone, store, on_event)
-    return Plan(n_outputs, cohort.multi_label, int(backbone.out_dim), maps, embedding, chunk, options)  # type: ignore[arg-type]
+    embedding, chunk, size = _embedding(config, backbone, store, on_event)
+    return Plan(n_outputs, cohort.multi_label, int(backbone.out_dim), maps, embedding, chunk, options, size)  # type: ignore[arg-type]
 
 
-def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_event: OnEvent) -> tuple[Embedding, int | None]:
-    """Choose how bags of images meet the network: from the bytes that one image leaves behind and the largest bag."""
+def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_event: OnEvent) -> tuple[Embedding, int | None, int]:
+    """Choose how bags of images meet the network, in which chunks, and what memory that takes: from the bytes of one image and the largest bag."""
     assert store.instances.encoder is not None
     assert store.instances.tile_px is not None
     per_image = measure_bytes_per_image(backbone, BACKBONES[store.instances.encoder].channels, store.instances.tile_px)
     budget, largest = memory_budget(config), max(store.sizes)
     needed = per_image * largest
-    chunk = max(1, int(budget // per_image))
+    chunk = config.chunk or max(1, min(LARGEST_CHUNK, int(budget // per_image)))
     size = (
         f"the largest bag has {largest} images of {per_image / 1e6:.3g} MB of activations each, {needed / 1e9:.2f} GB in all; {budget / 1e9:.2f} GB may be used"
     )
     wanted = config.backbone
-    if config.chunk is not None:
-        chunk = config.chunk
     if wanted == "auto":
         wanted = "joint" if needed <= budget else "chunks" if per_image <= budget else "frozen"
         what = {
@@ -86,7 +86,8 @@ def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_
             "frozen": "The network stays as it is, and the aggregator alone is trained",
         }[wanted]
         on_event(Fallback(f"{what}: {size}."))
-    return wanted, (min(chunk, LARGEST_CHUNK) if wanted == "chunks" else None)
+    at_once = {"joint": largest, "chunks": min(chunk, largest), "frozen": 0}[wanted]
+    return wanted, (chunk if wanted == "chunks" else None), int(per_image * at_once)
 
 
 def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None, on_event: OnEvent) -> Aggregator:
@@ -104,7 +105,8 @@ def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier
                 standardised.scale.copy_(start.scale)
             network = EndToEnd(standardised, aggregator, BACKBONES[store.instances.encoder].channels, plan.chunk)
     if start is not None:
-        fresh = load_what_fits(aggregator, start.aggregator.state_dict())
+        of_classes = set() if start.card.classes == store.cohort.classes else _layers_of_classes(config, plan, aggregator)
+        fresh = load_what_fits(aggregator, start.aggregator.state_dict(), of_classes)
         if fresh:
             on_event(Fallback(f"The classes are others than those of {start.card.name}: {', '.join(fresh)} start fresh, everything else goes on learning."))
     if config.mines:
@@ -168,14 +170,24 @@ def kept(network: Aggregator) -> tuple[Aggregator, Standardised | None]:
     return answering.aggregator, answering.backbone
 
 
-def load_what_fits(aggregator: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
-    """Take over every tensor of equal name and shape; return the names of layers that stay fresh."""
+def load_what_fits(aggregator: nn.Module, state: Mapping[str, Tensor], but: Collection[str] = ()) -> list[str]:
+    """Take over every tensor of equal name and shape but some; return the names of layers that stay fresh."""
     own = aggregator.state_dict()
-    fitting = {key: tensor for key, tensor in state.items() if key in own and own[key].shape == tensor.shape}
+    fitting = {key: tensor for key, tensor in state.items() if key in own and own[key].shape == tensor.shape and key not in but}
     with torch.no_grad():
         for key, tensor in fitting.items():
             own[key].copy_(tensor)
     return sorted({key.rsplit(".", 1)[0] for key in own if key not in fitting})
+
+
+def _layers_of_classes(config: TrainingConfig, plan: Plan, aggregator: Aggregator) -> set[str]:
+    """Return the tensors whose size follows the number of classes: they mean nothing to other classes."""
+    state = torch.get_rng_state()
+    more = create_aggregator(
+        config.aggregator, plan.in_dim, plan.n_outputs + 1, multi_label=plan.multi_label, spatial_dims=2 if plan.maps else 1, **plan.aggregator_options
+    ).state_dict()
+    torch.set_rng_state(state)
+    return {key for key, tensor in aggregator.state_dict().items() if tensor.shape != more[key].shape}
 
 
 def _check_start(config: TrainingConfig, store: BagStore, start: Classifier) -> None:

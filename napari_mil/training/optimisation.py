@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from napari_mil.training.config import TrainingConfig
 
-STEP_FACTOR = {"dsmil": 0.1, "dtfd": 0.2}
-"""What is left of the rate after half of the epochs, as published."""
 INVERSE_DECAY = 1e-4
 """Of the inverse course, per step of the optimiser."""
 
@@ -77,7 +75,7 @@ def rate_at(config: TrainingConfig, epoch: int, steps: int) -> float:
     if config.schedule == "cosine":
         return rate * (1 + math.cos(math.pi * epoch / config.epochs)) / 2
     if config.schedule == "steps":
-        return rate * (STEP_FACTOR.get(config.aggregator, 0.1) if epoch >= config.epochs / 2 else 1)
+        return rate * (config.recipe.step_factor if epoch >= config.epochs / 2 else 1)
     if config.schedule == "inverse":
         return rate / (1 + INVERSE_DECAY * epoch * steps)
     return rate

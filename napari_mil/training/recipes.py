@@ -7,6 +7,7 @@ from typing import Literal
 
 Optimiser = Literal["adam", "adamw", "radam", "lookahead-radam", "sgd"]
 Schedule = Literal["constant", "cosine", "steps", "inverse"]
+Strategy = Literal["plain", "ham", "l-ham", "r-ham", "lr-ham"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.999)
     """Of Adam and its kin; SGD takes the first as momentum (Nesterov)."""
     schedule: Schedule = "constant"
+    step_factor: float = 0.1
+    """What is left of the rate after half of the epochs, where it goes in steps."""
     epochs: int = 100
     bags_per_step: int = 1
     patience: int = 20
@@ -93,6 +96,7 @@ RECIPES: dict[str, Recipe] = {
     "dtfd": Recipe(
         "Zhang et al. 2022: Adam 1e-4, decay 1e-4, a fifth from the middle on, clip 5 (projection, attention, classifier, second tier: each by itself)",
         schedule="steps",
+        step_factor=0.2,
         epochs=200,
         clip=5.0,
         clipped_apart=(("projection",), ("attention1",), ("classifier1",), ("attention2", "classifier2")),

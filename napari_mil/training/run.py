@@ -23,7 +23,7 @@ from napari_mil.training.config import TrainingConfig
 from napari_mil.training.fitting import Fitting, Row, Split, deterministic
 from napari_mil.training.network import Plan, build, frozen_backbone, make_plan, scaling_of
 from napari_mil.training.run_folder import COHORT, CONFIG, RunFolder
-from napari_mil.training.splits import split_of
+from napari_mil.training.splits import split_of, why_none
 from napari_mil.training.store import BagStore
 
 SHARED_FROM = 2_000_000
@@ -154,7 +154,11 @@ class _Run:
         network = build(self.config, plan, store, self.start, self.on_event)
         fitting = Fitting(network, store, split, self.config, self.device, scaling_of(self.start, plan))
         if (state := self.folder.load()) is not None:
-            fitting.load(state["fitting"])
+            try:
+                fitting.load(state["fitting"])
+            except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+                name = self.folder.path.name
+                raise TrainingError(f"The checkpoint of {name} does not fit its configuration ({type(error).__name__}); choose another folder.") from error
             self.folder.write_history(fitting.history)
         watched = self._watched(store, split)
         self.on_event(Started(fitting.epochs, "epochs"))
@@ -188,29 +192,29 @@ class _Run:
         TrainingError
             If bags came, went or changed since.
         """
-        bags = [[bag.content, list(bag.labels), b in validation] for b, bag in enumerate(store.cohort.bags)]
-        now = {"classes": list(store.cohort.classes), "bags": bags}
+        bags = [[bag.content, list(bag.labels), b in validation, bag.regions] for b, bag in enumerate(store.cohort.bags)]
+        now = {"classes": list(store.cohort.classes), "bags": bags, "start": None if self.start is None else self.start.fingerprint}
         path = self.folder.path / COHORT
-        if not self.folder.started or not path.is_file():
+        if not self.folder.started:
             self.folder.write(COHORT, json.dumps(now) + "\n")
             return
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise TrainingError(f"{COHORT} of {self.folder.path.name} cannot be read ({error}); choose another folder.") from error
+        if before.get("start") != now["start"]:
+            raise TrainingError(f"The run in {self.folder.path.name} was started from another classifier; give that one, or choose another folder.")
         if before != now:
             earlier, there = {bag[0] for bag in before["bags"]}, {bag[0] for bag in bags}
-            raise TrainingError(
-                f"The bags changed since the run in {self.folder.path.name} began ({len(earlier - there)} are gone, {len(there - earlier)} are new); "
-                "put them back, or choose another folder."
-            )
+            what = f"{len(earlier - there)} are gone, {len(there - earlier)} are new" if earlier != there else "their labels or regions"
+            raise TrainingError(f"The bags changed since the run in {self.folder.path.name} began ({what}); put them back, or choose another folder.")
 
     def _remarks(self, store: BagStore, validation: tuple[int, ...]) -> list[str]:
         """Say what somebody who looks at the figures should know."""
         remarks = []
         counts = [count for count in store.cohort.counts.values() if count]
         if not validation:
-            remarks.append("There are too few bags to put any aside: nothing is chosen, and the last epoch is kept.")
+            remarks.append(f"No bags are put aside ({why_none(store.cohort, self.config)}): nothing is chosen, and the last epoch is kept.")
         if max(counts) >= 3 * min(counts) and self.config.class_balance == "none":
             remarks.append(f"The classes are uneven ({min(counts)} to {max(counts)} bags); class balance 'weights' lets them count alike.")
         return remarks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import torch
 from filelock import FileLock, Timeout
 
 from napari_mil.errors import NapariMilError, OutputError, TrainingError
-from napari_mil.files import whole_or_nothing
+from napari_mil.files import PART, whole_or_nothing
 from napari_mil.pickles import load_pickle
 from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig, read_config
 from napari_mil.training.fitting import Row
 
 CONFIG, HISTORY, CHECKPOINT, CLASSIFIER, EVALUATION, COHORT = "config.json", "history.csv", "checkpoint.pt", "classifier", "evaluation.json", "cohort.json"
-LOCK = ".lock"
+FOLDS, LOCK = "folds", ".lock"
+MOVABLE_FIELDS = {"memory_gb", "device"}
+"""What a run that goes on may be given anew."""
 
 
 class RunFolder:
@@ -65,7 +67,7 @@ class RunFolder:
         OutputError
             If the folder cannot be made or written.
         """
-        lock = FileLock(self.path / LOCK)
+        lock, made = FileLock(self.path / LOCK), not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
@@ -73,10 +75,19 @@ class RunFolder:
             raise TrainingError(f"Another run is at work in {self.path}; wait for it, or choose another folder.") from None
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written ({error.strerror or error}); choose another folder.") from error
+        for litter in self.path.glob(f".*{PART}"):  # of a process that was killed while it wrote
+            litter.unlink(missing_ok=True)
         try:
             yield
+        except BaseException:
+            if made and not any((self.path / name).exists() for name in (CHECKPOINT, CLASSIFIER, EVALUATION, FOLDS)):
+                for name in (CONFIG, COHORT):
+                    (self.path / name).unlink(missing_ok=True)
+            raise
         finally:
             lock.release()
+            if made:
+                self._remove_if_empty()
 
     def begin(self, config: TrainingConfig, asked: set[str], resume: bool) -> TrainingConfig:
         """Write the configuration, or find the one that is there; return the one that counts.
@@ -93,21 +104,25 @@ class RunFolder:
         Raises
         ------
         TrainingError
-            If the folder holds a run and nobody asked to go on, or it was started with other values of what was asked.
+            If the folder holds a run and nobody asked to go on, it was started with other values of what was asked, or files there are none of ours.
         """
         if not self.started:
+            self._check_ownership()
             self.write(CONFIG, config.as_json())
             return config
         if not resume:
             raise TrainingError(f"{self.path} holds a run already; go on with it by --resume, or choose another folder.")
         before = read_config(self.config)
         undecided = {name for name in MEMORY_FIELDS if getattr(config, name) in (None, "auto")}
-        compared = sorted(asked - MACHINE_FIELDS - undecided)
+        compared = sorted(asked - (MACHINE_FIELDS - {"threads"}) - undecided)
         if other := [f"{name} {getattr(before, name)!r}, now {getattr(config, name)!r}" for name in compared if getattr(before, name) != getattr(config, name)]:
             raise TrainingError(
                 f"The run in {self.path.name} was started with {'; '.join(other[:3])}; resume it with the same settings, or choose another folder."
             )
-        return before
+        renewed = before.model_copy(update={name: getattr(config, name) for name in asked & MOVABLE_FIELDS})
+        if renewed != before:
+            self.write(CONFIG, renewed.as_json())
+        return renewed
 
     def write(self, name: str, text: str) -> None:
         """Write a text file as a whole or not at all.
@@ -156,6 +171,26 @@ class RunFolder:
     def forget_checkpoint(self) -> None:
         """Remove what a finished run has no need of."""
         (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def _check_ownership(self) -> None:
+        """Refuse to write over what is not a run's, or is left of one whose configuration has gone."""
+        if self.config.is_file():
+            try:
+                read_config(self.config)
+            except NapariMilError as error:
+                raise TrainingError(f"{self.path} holds a {CONFIG} that is no run's ({error}); choose another folder.") from error
+            taken: tuple[str, ...] = (CLASSIFIER,)
+        else:
+            taken = (CHECKPOINT, HISTORY, CLASSIFIER, COHORT)
+        if there := [name for name in taken if (self.path / name).exists()]:
+            raise TrainingError(f"{self.path} holds {' and '.join(there)}, but no run that could go on; choose another folder, or move them away.")
+
+    def _remove_if_empty(self) -> None:
+        if not self.path.is_dir() or any(path.name != LOCK for path in self.path.iterdir()):
+            return
+        with suppress(OSError):  # somebody else has come
+            (self.path / LOCK).unlink(missing_ok=True)
+            self.path.rmdir()
 
     def _replace(self, name: str, content: bytes | memoryview) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from napari_mil.errors import TrainingError
@@ -9,6 +11,9 @@ from napari_mil.training.cohort import Cohort
 from napari_mil.training.config import FEWEST_TO_SELECT, TrainingConfig
 from napari_mil.training.fitting import Split
 from napari_mil.training.folds import stratified_group_folds
+
+MOST_PARTS = 20
+"""Parts that patients are dealt into; a share is a number of them."""
 
 
 def stratum_of(targets: np.ndarray) -> np.ndarray:
@@ -25,17 +30,28 @@ def validation_split(cohort: Cohort, bags: np.ndarray, config: TrainingConfig, s
     Both parts hold every class, or nothing is put aside.
     """
     everything = tuple(int(b) for b in bags)
-    if config.validation == 0 or (config.select == "auto" and len(bags) < FEWEST_TO_SELECT):
+    if config.validation == 0 or _too_few(config, len(bags)):
         return Split(everything)
     targets, groups = cohort.targets[bags], [cohort.groups[b] for b in bags]
-    folds = max(2, round(1 / config.validation))
-    if len(set(groups)) < folds:
+    share = max(Fraction(config.validation).limit_denominator(MOST_PARTS), Fraction(1, MOST_PARTS))
+    parts, wanted = max(2, min(share.denominator, len(set(groups)))), share.numerator
+    if len(set(groups)) < 2:
         return Split(everything)
-    drawn = stratified_group_folds(stratum_of(targets), groups, folds, seed)
-    aside = drawn == 0
-    if not (_has_all(targets, aside) and _has_all(targets, ~aside)):
-        return Split(everything)
-    return Split(tuple(int(b) for b in bags[~aside]), tuple(int(b) for b in bags[aside]))
+    drawn = stratified_group_folds(stratum_of(targets), groups, parts, seed)
+    for first in range(parts):
+        aside = (drawn - first) % parts < min(wanted, parts - 1)
+        if _has_all(targets, aside) and _has_all(targets, ~aside):
+            return Split(tuple(int(b) for b in bags[~aside]), tuple(int(b) for b in bags[aside]))
+    return Split(everything)
+
+
+def why_none(cohort: Cohort, config: TrainingConfig) -> str:
+    """Return why `split_of` puts no bags aside for validation."""
+    if config.validation == 0:
+        return "the validation share is 0"
+    if _too_few(config, sum(bag.split in (None, "train") for bag in cohort.bags)):
+        return f"there are fewer than {FEWEST_TO_SELECT} to train on"
+    return "no draw of patients leaves every class on both sides"
 
 
 def split_of(cohort: Cohort, config: TrainingConfig) -> Split:
@@ -44,13 +60,14 @@ def split_of(cohort: Cohort, config: TrainingConfig) -> Split:
     Raises
     ------
     TrainingError
-        If the table leaves fewer than two classes to train on.
+        If the table leaves a class without a bag to train on.
     """
     named = np.array([bag.split or "" for bag in cohort.bags])
     test, validation = np.flatnonzero(named == "test"), np.flatnonzero(named == "validation")
     rest = np.flatnonzero((named != "test") & (named != "validation"))
-    if not _two_classes(cohort.targets[rest]):
-        raise TrainingError(f"The training split of {cohort.root.name} holds fewer than two classes; change the column 'split'.")
+    taught = {label for b in rest for label in cohort.bags[b].labels}
+    if missing := [name for name in cohort.classes if name not in taught]:
+        raise TrainingError(f"The training split of {cohort.root.name} holds no bag of the class {missing[0]}; change the column 'split'.")
     drawn = Split(tuple(map(int, rest)), tuple(map(int, validation))) if len(validation) else validation_split(cohort, rest, config, config.seed)
     return Split(drawn.training, drawn.validation, tuple(map(int, test)))
 
@@ -59,5 +76,5 @@ def _has_all(targets: np.ndarray, chosen: np.ndarray) -> bool:
     return set(np.unique(targets)) == set(np.unique(targets[chosen])) if targets.ndim == 1 else bool(chosen.any())
 
 
-def _two_classes(targets: np.ndarray) -> bool:
-    return len(targets) > 0 and (targets.ndim == 2 or len(np.unique(targets)) > 1)
+def _too_few(config: TrainingConfig, bags: int) -> bool:
+    return config.select == "auto" and bags < FEWEST_TO_SELECT

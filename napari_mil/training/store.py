@@ -113,6 +113,11 @@ class BagStore:
     def __len__(self) -> int:
         return len(self._sources)
 
+    @property
+    def largest_bytes(self) -> int:
+        """Memory of the largest bag."""
+        return max(source.bytes for source in self._sources)
+
     def __getstate__(self) -> dict[str, Any]:
         """Travel to another process without what only the first one needs; bags are read again there."""
         return {**self.__dict__, "_held": {}, "_encoder": None, "_on_event": ignore, "_cancel": None}

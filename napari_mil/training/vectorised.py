@@ -148,11 +148,8 @@ def fit_together(
     cancel: CancellationToken,
     on_done: Callable[[float], None] = lambda folds: None,
 ) -> list[FoldResult]:
-    """Train the heads of many folds; return their answers in the order of the tasks. `on_done` is told parts of folds."""
-    results: list[FoldResult] = []
-    for first in range(0, len(tasks), HEADS_AT_ONCE):
-        results += _Together(store, config, plan, start, tasks[first : first + HEADS_AT_ONCE]).fit(cancel, on_done)
-    return results
+    """Train the heads of up to `HEADS_AT_ONCE` folds; return their answers in the order of the tasks. `on_done` is told parts of folds."""
+    return _Together(store, config, plan, start, tasks).fit(cancel, on_done)
 
 
 class _Together:
@@ -165,7 +162,7 @@ class _Together:
         heads, self._alone = [], []
         scaling = scaling_of(start, plan)
         for task in tasks:
-            own = config.model_copy(update={"seed": task.seed, **({"patience": None, "select": "last"} if task.every_epoch else {})})
+            own = task.own(config)
             torch.manual_seed(task.seed)
             network = build(own, plan, store, start, ignore)
             assert isinstance(network, PackedAggregator)

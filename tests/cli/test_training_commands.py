@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,24 @@ def test_an_interrupt_keeps_the_checkpoint_and_leaves_with_130(cohort, tmp_path)
         assert process.wait(60) == 130
     assert "cancelled" in said
     assert (out / "checkpoint.pt").is_file()
+
+
+def test_a_finished_run_needs_its_bags_no_more(cohort, tmp_path):
+    out = tmp_path / "run"
+    assert run("train", cohort, "--out", out, "--epochs", "1").returncode == 0
+    shutil.move(cohort, tmp_path / "elsewhere")
+    again = run("train", cohort, "--out", out, "--resume")
+    assert again.returncode == 0, again.stderr
+    assert "finished before" in again.stdout
+
+
+def test_a_reader_of_the_progress_who_leaves_does_not_stop_the_training(cohort, tmp_path):
+    out = tmp_path / "run"
+    with subprocess.Popen([*COMMAND, "train", str(cohort), "--out", str(out), "--epochs", "30"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        process.stderr.readline()
+        process.stderr.close()
+        assert process.wait(120) == 0
+    assert (out / "classifier" / "classifier.json").is_file()
 
 
 def test_what_was_found_can_be_asked_for_alone(cohort, tmp_path):

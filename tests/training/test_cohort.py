@@ -110,6 +110,22 @@ def test_twins_are_named_kept_and_stay_in_one_fold(feature_folder):
     assert len(set(found.groups)) == 6
 
 
+def test_copies_in_training_and_test_are_no_secret(feature_folder):
+    root = feature_folder(n=3)
+    shutil.copy(root / "benign" / "benign_00.npy", root / "benign" / "copy.npy")
+    rows = [f"{path.relative_to(root)},{path.parent.name},{'test' if path.name == 'copy.npy' else 'train'}" for path in sorted(root.glob("*/*.npy"))]
+    found = table(root, "slide,label,split\n" + "\n".join(rows))
+    assert "several splits: figures will be too good" in notes(found)["copy.npy"]
+
+
+def test_a_table_may_be_separated_by_semicolons(tmp_path):
+    for name in "ab":
+        put(tmp_path / f"{name}.npy")
+    found = table(tmp_path, 'slide;label;patient\na;"x;y";P1\nb;y;P2\n')
+    assert [bag.labels for bag in found.bags] == [("x", "y"), ("y",)]
+    assert [bag.patient for bag in found.bags] == ["P1", "P2"]
+
+
 def test_barcodes_give_the_patient():
     assert patient_of(Path("TCGA-CR-7395-01A-01-TS1.a1b2.svs")) == "TCGA-CR-7395"
     assert patient_of(Path("tcga-cr-7395.h5")) == "TCGA-CR-7395"
@@ -169,7 +185,16 @@ def test_rows_that_make_no_sense_are_named(tmp_path):
     assert "listed twice" in notes(found)["b.npy"]
 
 
-@pytest.mark.parametrize(("text", "said"), [("slide;label\na;x\n", "no column"), ("", "no column"), ("name,label\n", "'slide'"), ("slide,name\n", "'label'")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("slide|label\na|x\n", "no column"),
+        ("", "no column"),
+        ("slide,label,Label\n", "several columns named 'label'"),
+        ("name,label\n", "'slide'"),
+        ("slide,name\n", "'label'"),
+    ],
+)
 def test_a_table_without_its_columns_is_refused(tmp_path, text, said):
     with pytest.raises(TrainingError, match=said):
         table(tmp_path, text)

@@ -51,6 +51,8 @@ def test_a_file_holds_the_whole_configuration(tmp_path):
         ({"encoder": "x"}, "no encoder named"),
         ({"strategy": "ham", "aggregator": "hamil"}, "cannot|needs"),
         ({"alternate_streams": True}, "two streams"),
+        ({"aggregator_options": {"n_classes": 3}}, "follows from the cohort"),
+        ({"threads": 10**7}, "threads"),
         ({"alternate_streams": True, "aggregator": "dsmil", "strategy": "ham"}, "without a mining strategy"),
     ],
 )

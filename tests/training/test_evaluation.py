@@ -133,6 +133,38 @@ def test_finished_folds_are_not_trained_again(cohort, quick, settings, tmp_path,
     assert not (tmp_path / "folds").exists()
 
 
+def test_folds_of_other_labels_are_trained_again(feature_folder, quick, settings, tmp_path):
+    root = feature_folder(n=6)
+    config = quick(epochs=2, strategy="ham")
+    token = CancellationToken()
+
+    def listen(event):
+        if isinstance(event, Advanced) and (tmp_path / "ev" / "folds").is_dir() and len(list((tmp_path / "ev" / "folds").iterdir())) == 2:
+            token.cancel()
+
+    with pytest.raises(CancelledError):
+        cross_validate(scan_annotated_folder(root), config, folds=3, out=tmp_path / "ev", settings=settings, workers=1, on_event=listen, cancel=token)
+    swapped = {"benign": "malignant", "malignant": "benign"}
+    (root / "labels.csv").write_text(
+        "slide,label\n" + "".join(f"{path.relative_to(root)},{swapped[path.parent.name]}\n" for path in sorted(root.glob("*/*.npy")))
+    )
+    other = scan_annotated_folder(root)
+    resumed = cross_validate(other, config, folds=3, out=tmp_path / "ev", settings=settings, workers=1, resume=True)
+    assert resumed.out_of_fold == cross_validate(other, config, folds=3, settings=settings, workers=1).out_of_fold
+
+
+def test_an_evaluation_removes_nothing_that_is_not_its_own(cohort, quick, settings, tmp_path):
+    (tmp_path / "folds").mkdir()
+    (tmp_path / "folds" / "notes.txt").write_text("precious")
+    cross_validate(cohort, quick(epochs=1), folds=3, out=tmp_path, settings=settings, workers=1)
+    assert [path.name for path in (tmp_path / "folds").iterdir()] == ["notes.txt"]
+
+
+def test_workers_are_counted_from_1(cohort, quick, settings):
+    with pytest.raises(OptionError, match="at least 1 process"):
+        cross_validate(cohort, quick(), folds=3, settings=settings, workers=0)
+
+
 def test_the_card_of_the_run_learns_its_figures(cohort, quick, settings, tmp_path):
     result = train(cohort, quick(), out=tmp_path / "run", settings=settings)
     found = cross_validate(cohort, quick(), folds=3, repeats=2, out=tmp_path / "run", settings=settings, workers=1)

@@ -6,10 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
 
 from napari_mil import classify, load_classifier
-from napari_mil.errors import CancelledError, OptionError, OutputError, TrainingError
+from napari_mil.errors import CancelledError, NapariMilError, OptionError, OutputError, TrainingError
 from napari_mil.events import CancellationToken, EpochEnded, Fallback, Started, Watching
 from napari_mil.inference.card import list_classifiers
 from napari_mil.training.cohort import scan_annotated_folder
@@ -92,6 +93,101 @@ def test_a_run_is_not_overwritten_and_not_continued_otherwise(cohort, feature_fo
     with pytest.raises(TrainingError, match="bags changed since"):
         train(other, quick(), out=tmp_path / "run", resume=True, settings=settings)
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == checkpoint
+
+
+@pytest.mark.parametrize("name", ["classifier/notes.txt", "config.json", "history.csv", "checkpoint.pt"])
+def test_files_of_somebody_else_are_not_written_over(cohort, quick, settings, tmp_path, name):
+    theirs = tmp_path / "run" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('{"mine": 1}')
+    with pytest.raises(TrainingError, match=name.split("/")[0]):
+        train(cohort, quick(), out=tmp_path / "run", settings=settings)
+    assert theirs.read_text() == '{"mine": 1}'
+
+
+def test_a_checkpoint_without_its_configuration_or_its_bags_is_not_gone_on_with(cohort, feature_folder, quick, settings, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(CancelledError):
+        train(cohort, quick(), out=run, settings=settings, **cancelling(2))
+    kept = {name: (run / name).read_bytes() for name in ("config.json", "cohort.json", "checkpoint.pt")}
+    (run / "config.json").unlink()
+    for resume in (False, True):
+        with pytest.raises(TrainingError, match=r"checkpoint\.pt and history\.csv and cohort\.json, but no run"):
+            train(cohort, quick(learning_rate=0.5), out=run, settings=settings, resume=resume)
+    (run / "config.json").write_bytes(kept["config.json"])
+    (run / "cohort.json").unlink()
+    with pytest.raises(TrainingError, match=r"cohort\.json of run cannot be read"):
+        train(cohort, quick(), out=run, settings=settings, resume=True)
+    (run / "cohort.json").write_bytes(kept["cohort.json"])
+    state = torch.load(run / "checkpoint.pt", weights_only=False)
+    torch.save({"fitting": {**state["fitting"], "network": {}}}, run / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="does not fit its configuration"):
+        train(cohort, quick(), out=run, settings=settings, resume=True)
+
+
+def test_a_refused_run_leaves_nothing_behind(cohort, quick, settings, tmp_path):
+    for fields in ({"device": "foo"}, {"positive_class": "foo"}, {"aggregator_options": {"foo": 1}}, {"encoder": "texture"}):
+        with pytest.raises(NapariMilError):
+            train(cohort, quick(**fields), out=tmp_path / "run", settings=settings)
+        assert not (tmp_path / "run").exists(), fields
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(NapariMilError):
+        train(cohort, quick(device="foo"), out=tmp_path / "mine", settings=settings)
+    assert (tmp_path / "mine").is_dir(), "a folder that was there stays"
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away(cohort, quick, settings, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".checkpoint.pt.123.part").write_bytes(b"half")
+    train(cohort, quick(epochs=1), out=tmp_path / "run", settings=settings)
+    assert not list((tmp_path / "run").glob(".*.part"))
+
+
+def test_a_run_goes_on_from_the_same_classifier_or_not_at_all(cohort, quick, settings, tmp_path):
+    starts = [train(cohort, quick(seed=seed, epochs=1), out=tmp_path / f"start{seed}", settings=settings).classifier for seed in (1, 2)]
+    with pytest.raises(CancelledError):
+        train(cohort, quick(start_from=str(starts[0])), out=tmp_path / "run", settings=settings, **cancelling(1))
+    with pytest.raises(TrainingError, match="another classifier"):
+        train(cohort, quick(start_from=str(starts[1])), out=tmp_path / "run", settings=settings, resume=True)
+    result = train(cohort, quick(start_from=str(starts[0])), out=tmp_path / "run", settings=settings, resume=True)
+    assert load_classifier(result.classifier).card.training["started from"]["fingerprint"] == load_classifier(starts[0]).fingerprint
+
+
+def test_memory_may_be_changed_on_the_way_and_threads_may_not(cohort, quick, settings, tmp_path):
+    with pytest.raises(CancelledError):
+        train(cohort, quick(), out=tmp_path / "run", settings=settings, **cancelling(1))
+    with pytest.raises(TrainingError, match="threads 1, now 2"):
+        train(cohort, quick(threads=2), out=tmp_path / "run", settings=settings, resume=True)
+    train(cohort, quick(memory_gb=0.5), out=tmp_path / "run", settings=settings, resume=True)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["memory_gb"] == 0.5
+
+
+def test_labels_that_changed_are_not_gone_on_with(feature_folder, quick, settings, tmp_path):
+    root = feature_folder(n=4)
+    with pytest.raises(CancelledError):
+        train(scan_annotated_folder(root), quick(), out=tmp_path / "run", settings=settings, **cancelling(1))
+    (root / "benign" / "benign_00.npy").rename(root / "malignant" / "benign_00.npy")
+    with pytest.raises(TrainingError, match="their labels or regions"):
+        train(scan_annotated_folder(root), quick(), out=tmp_path / "run", settings=settings, resume=True)
+
+
+def test_a_class_that_only_the_test_split_holds_is_named(feature_folder, quick, settings, tmp_path):
+    root = feature_folder(n=4, classes=("a", "b", "c"))
+    rows = [f"{path.relative_to(root)},{path.parent.name},{'test' if path.parent.name == 'c' else 'train'}" for path in sorted(root.glob("*/*.npy"))]
+    (root / "labels.csv").write_text("slide,label,split\n" + "\n".join(rows))
+    with pytest.raises(TrainingError, match="no bag of the class c"):
+        train(scan_annotated_folder(root), quick(), out=tmp_path / "run", settings=settings)
+
+
+def test_a_start_that_knows_other_classes_gives_everything_but_their_layers(feature_folder, quick, settings, tmp_path):
+    first = train(scan_annotated_folder(feature_folder(n=4)), quick(epochs=1), out=tmp_path / "first", settings=settings).classifier
+    said = []
+    others = scan_annotated_folder(feature_folder(n=4, classes=("liver", "spleen"), name="others"))
+    train(others, quick(epochs=1, learning_rate=1e-9, start_from=str(first)), out=tmp_path / "second", on_event=said.append, settings=settings)
+    assert any("The classes are others" in event.message and "start fresh" in event.message for event in said if isinstance(event, Fallback))
+    before, after = (load_classifier(folder).aggregator.state_dict() for folder in (first, tmp_path / "second" / "classifier"))
+    same = {key for key in before if torch.allclose(before[key], after[key], atol=1e-6)}
+    assert {key for key in before if key not in same} == {"classifier.weight", "classifier.bias"}
 
 
 def test_a_second_run_in_the_same_folder_is_held_off(cohort, quick, settings, tmp_path):

@@ -1,0 +1,35 @@
+"""Which bags choose: a share of the patients, every class on both sides."""
+
+import numpy as np
+import pytest
+
+from napari_mil.training.cohort import scan_annotated_folder
+from napari_mil.training.splits import split_of, why_none
+
+
+def uneven(feature_folder, positives, negatives):
+    root = feature_folder(n=negatives, classes=("benign", "malignant"), sizes=(2, 4))
+    for path in sorted((root / "malignant").iterdir())[positives:]:
+        path.unlink()
+    return scan_annotated_folder(root)
+
+
+@pytest.mark.parametrize(("positives", "negatives", "share"), [(4, 76, 0.1), (3, 40, 0.2), (20, 20, 0.2), (20, 20, 0.4), (20, 20, 0.3), (20, 20, 0.02)])
+def test_some_are_put_aside_whatever_the_seed(feature_folder, quick, positives, negatives, share):
+    cohort = uneven(feature_folder, positives, negatives)
+    for seed in range(30):
+        split = split_of(cohort, quick(validation=share, seed=seed))
+        assert set(cohort.targets[list(split.validation)]) == set(cohort.targets[list(split.training)]) == {0, 1}
+        assert sorted(split.training + split.validation) == list(range(len(cohort)))
+        wanted = max(share * len(cohort), 1)
+        assert len(split.validation) == pytest.approx(wanted, abs=2 + 0.1 * len(cohort) * (share < 0.05))
+
+
+def test_the_reason_why_none_are_put_aside_is_the_right_one(feature_folder, quick):
+    few, plenty = uneven(feature_folder, 4, 5), None
+    assert split_of(few, quick()).validation == ()
+    assert "fewer than 20" in why_none(few, quick())
+    assert "share is 0" in why_none(few, quick(validation=0.0))
+    plenty = few.only([0] * 25 + [int(np.flatnonzero(few.targets == 1)[0])])
+    assert split_of(plenty, quick()).validation == ()
+    assert "no draw of patients" in why_none(plenty, quick())
