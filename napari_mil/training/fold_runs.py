@@ -149,7 +149,7 @@ class FoldRunner:
                     on_done(1)
                 cancel.raise_if_cancelled()
         except BrokenProcessPool as error:
-            raise TrainingError("A fold's process ended unexpectedly, perhaps for want of memory; go on with --resume and --workers 1.") from error
+            raise TrainingError("A fold's process ended unexpectedly, perhaps for want of memory; resume with fewer processes.") from error
         except (CancelledError, NapariMilError):
             for process in list((pool._processes or {}).values()):  # a fold may take an hour
                 process.terminate()
@@ -181,7 +181,7 @@ class FoldRunner:
                     key, tile_auc = np.array(self._key(task)), np.array(result.tile_auc)
                     np.savez(file, test=result.test, validation=result.validation, epoch=np.array(result.epoch), tile_auc=tile_auc, key=key)
             except OSError as error:
-                raise OutputError(f"The folds cannot be kept in {path.parent} ({error.strerror or error}); make room, then go on with --resume.") from error
+                raise OutputError(f"The folds cannot be kept in {path.parent} ({error.strerror or error}); make room, then resume.") from error
         return result
 
     def _key(self, task: FoldTask) -> str:

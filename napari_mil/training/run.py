@@ -180,7 +180,7 @@ class _Run:
         try:
             classifier.save(self.folder.classifier, notes(classifier.card))
         except OutputError as error:
-            raise OutputError(f"{error} Then go on with --resume: the last checkpoint is whole.") from error
+            raise OutputError(f"{error} Then resume: the last checkpoint is whole.") from error
         self.folder.forget_checkpoint()
         return TrainingResult(self.folder.path, self.folder.classifier, tuple(fitting.history), epoch)
 

@@ -111,7 +111,7 @@ class RunFolder:
             self.write(CONFIG, config.as_json())
             return config
         if not resume:
-            raise TrainingError(f"{self.path} holds a run already; go on with it by --resume, or choose another folder.")
+            raise TrainingError(f"{self.path} holds a run already; resume it, or choose another folder.")
         before = read_config(self.config)
         undecided = {name for name in MEMORY_FIELDS if getattr(config, name) in (None, "auto")}
         compared = sorted(asked - (MACHINE_FIELDS - {"threads"}) - undecided)
@@ -198,6 +198,6 @@ class RunFolder:
                 part.write_bytes(content)
         except OSError as error:
             raise OutputError(
-                f"{name} cannot be written to {self.path} ({error.strerror or error}); make room or put the folder back, then go on with --resume: "
+                f"{name} cannot be written to {self.path} ({error.strerror or error}); make room or put the folder back, then resume: "
                 "the last checkpoint is whole."
             ) from error

@@ -222,7 +222,7 @@ class BagStore:
                 raise
             except NapariMilError as error:
                 if not bag.path.exists():
-                    raise TrainingError(f"{bag.path} is not there any more; put the folder back and go on with --resume.") from error
+                    raise TrainingError(f"{bag.path} is not there any more; put the folder back, then resume.") from error
                 self._cancel.raise_if_cancelled()
                 self.left_out.append((bag.path, str(error)))
                 self._on_event(Fallback(f"{bag.path.name} is left out: {str(error).removeprefix(bag.path.name + ' ')}"))
@@ -345,7 +345,7 @@ class _Source:
             assert self.features_at is not None
             return read_bag(self.features_at).features
         except (OSError, ValueError) as error:
-            raise UnreadableSlideError(f"{self.images_at or self.features_at} cannot be read any more ({error}); go on with --resume.") from error
+            raise UnreadableSlideError(f"{self.images_at or self.features_at} cannot be read any more ({error}); resume the run.") from error
 
 
 def memory_budget(config: TrainingConfig) -> float:

@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+import threading
 import time
 
 import numpy as np
 import psutil
 import pytest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_mil import classify, load_classifier
@@ -412,6 +413,264 @@ def test_dialogs_begin_where_they_ended(bench, tmp_path, monkeypatch):
         bench.wait_for_jobs()
     assert began[-1] == str(root)
     assert bench.training.cohort.root == root
+
+
+def test_an_answer_about_a_folder_that_was_replaced_is_not_listened_to(bench, tmp_path, monkeypatch):
+    first, second = features(tmp_path / "first"), features(tmp_path / "second", n=3)
+    release, scan = threading.Event(), controller.scan_annotated_folder
+
+    def slow(path, on_bag):
+        if path == first:
+            release.wait(30)
+        return scan(path, on_bag)
+
+    monkeypatch.setattr(controller, "scan_annotated_folder", slow)
+    bench.workbench._show_training()
+    bench.training.look_at(first)
+    bench.qtbot.wait(50)
+    late = bench.training._scan
+    bench.training.look_at(second)
+    bench.qtbot.waitUntil(lambda: bench.training.cohort is not None, timeout=60_000)
+    ended = []
+    late.ended.connect(lambda: ended.append(1))
+    release.set()
+    bench.qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
+    assert bench.training.cohort.root == second
+    assert "6 bags" in bench.train_tab.facts.text()
+    assert bench.train_tab.button.isVisibleTo(bench.train_tab)
+
+
+def test_a_look_that_comes_to_nothing_leaves_what_was_there(bench, look, tmp_path):
+    tab = look(features(tmp_path))
+    tab.epochs_box.setValue(7)
+    before = bench.training.cohort
+    bench.training.look_at(tmp_path / "nowhere")
+    bench.wait_for_jobs()
+    assert "nowhere is no folder" in tab.message.text()
+    assert (tab.state, tab.epochs_box.value(), bench.training.cohort) == (IDLE, 7, before)
+    assert "20 bags" in tab.facts.text()
+    assert tab.button.isVisibleTo(tab)
+
+
+def test_the_wheel_scrolls_past_boxes_without_the_keyboard(bench, look, tmp_path):
+    tab = look(features(tmp_path))
+    tab._fold.expand(animate=False)
+    for box in (tab.aggregator_box, tab.epochs_box, tab.advanced["validation"].native, tab.advanced["select"].native):
+        box.clearFocus()
+        said = getattr(box, "currentIndex", getattr(box, "value", None))
+        before = said()
+        at, none = QPointF(box.rect().center()), Qt.MouseButton.NoButton
+        turn = QWheelEvent(
+            at,
+            QPointF(box.mapToGlobal(box.rect().center())),
+            QPoint(0, -120),
+            QPoint(0, -120),
+            none,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(box, turn)
+        assert said() == before
+        assert not turn.isAccepted(), "it goes on to the scroll area"
+
+
+def test_a_finished_run_whose_bags_are_gone_still_shows_what_came_out(bench, look, tmp_path):
+    root = features(tmp_path)
+    tab = look(root, epochs=1)
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    root.rename(tmp_path / "elsewhere")
+    bench.training.open_run(tmp_path / "run")
+    bench.wait_for_jobs()
+    assert tab.state == DONE
+    assert tab.result_title.isVisibleTo(tab)
+    assert "cannot be trained on any more" in tab.message.text()
+    assert not tab.button.isVisibleTo(tab), "there is nothing to set another run up with"
+    assert len(bench.training.history.rows) == 1
+
+
+def interrupted(bench, look, root, out):
+    tab = look(root, epochs=4000, out=out)
+    tab.advanced["patience"].value = "4000"
+    bench.click(tab.button)
+    wait_for_epochs(bench, 2)
+    bench.click(tab.cancel_button)
+    bench.wait_for_jobs()
+    assert tab.state == INTERRUPTED
+    return tab
+
+
+def test_an_interrupted_run_is_not_offered_to_other_bags_and_says_where_its_own_should_be(bench, look, tmp_path):
+    root, run = features(tmp_path / "own"), tmp_path / "run"
+    interrupted(bench, look, root, run)
+    other = tmp_path / "other"
+    for k, label in enumerate("abc"):
+        (other / label).mkdir(parents=True)
+        for i in range(2):
+            np.save(other / label / f"{i}.npy", np.random.default_rng(k * 10 + i + 100).normal(size=(5, 6)).astype(np.float32))
+    tab = look(other, epochs=1)
+    bench.training.choose_out(run)
+    assert "begun with other bags" in tab.message.text()
+    assert tab.state == IDLE
+    root.rename(tmp_path / "moved")
+    bench.training.open_run(run)
+    bench.wait_for_jobs()
+    assert "Folder…" in tab.message.text()
+    look(tmp_path / "moved", epochs=1)
+    bench.training.choose_out(run)
+    assert tab.state == INTERRUPTED
+    assert tab.epochs_box.value() == 4000, "the settings are that run's"
+
+
+def test_a_new_folder_begins_without_the_last_ones_curves_overlay_and_edits(bench, look, regions, tmp_path):
+    tab = look(regions, epochs=3, **TILES)
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "left" / "region00.tiff")))
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE
+    bench.viewer.layers.clear()
+    tab.scale_edit.setText("0.25")
+    look_again = features(tmp_path)
+    bench.training.look_at(look_again)
+    bench.wait_for_jobs()
+    assert not tab.epoch_slider.isEnabled()
+    assert bench.training.history.rows == []
+    assert not bench.training.history._dock.isVisible()
+    assert tab.scale_edit.text() == ""
+    assert tab.fields["epochs"] == 100, "as the recipe says"
+    assert not {"tile_px", "mpp", "mask"} & set(tab.fields), "the files hold features"
+    assert tab.encoder_box.currentText() == "in the files"
+
+
+def test_another_run_on_the_watched_slide_hides_the_layers_of_the_one_before(bench, look, regions):
+    tab = look(regions, epochs=3, **TILES)
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "left" / "region00.tiff")))
+    for _ in range(2):
+        bench.click(tab.button)
+        bench.qtbot.waitUntil(lambda: tab.state == RUNNING, timeout=60_000)
+        bench.wait_for_jobs()
+        bench.qtbot.waitUntil(lambda: "in training" in bench.overlays, timeout=60_000)
+        bench.click(tab.button)  # Set up another run
+        assert tab.state == IDLE
+    shown = {layer.name: layer.visible for layer in bench.viewer.layers if "in training" in layer.name}
+    assert shown == {"region00 · run · in training": False, "region00 · run-2 · in training": True}
+
+
+def test_a_slide_that_was_closed_before_the_start_is_opened_to_be_watched(bench, look, regions):
+    tab = look(regions, epochs=2, **TILES)
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "left" / "region00.tiff")))
+    bench.viewer.layers.clear()
+    assert tab.watched
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    bench.qtbot.waitUntil(lambda: "in training" in bench.overlays, timeout=60_000)
+
+
+def test_epochs_that_were_watched_before_a_cancel_can_still_be_shown_after_resuming(bench, look, regions):
+    tab = look(regions, epochs=300, **TILES)
+    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "left" / "region00.tiff")))
+    bench.click(tab.button)
+    wait_for_epochs(bench, 3)
+    bench.click(tab.cancel_button)
+    bench.wait_for_jobs()
+    kept = bench.training.watched.epochs
+    assert kept[0] == 1
+    bench.click(tab.button)
+    wait_for_epochs(bench, len(kept) + 2)
+    bench.click(tab.cancel_button)
+    bench.wait_for_jobs()
+    assert bench.training.watched.epochs[: len(kept)] == kept
+
+
+def test_a_finished_run_can_be_judged_later(bench, look, tmp_path):
+    tab = look(features(tmp_path), epochs=1)
+    tab.folds_box.setCurrentIndex(tab.folds_box.findData("0"))
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    bench.training.open_run(tmp_path / "run")
+    bench.wait_for_jobs()
+    assert (tab.state, tab.cancel_button.text()) == (DONE, "Evaluate")
+    bench.click(tab.cancel_button)
+    bench.wait_for_jobs()
+    assert tab.state == DONE, tab.message.text()
+    assert (tmp_path / "run" / "evaluation.json").is_file()
+    assert "honest" in tab.result_line.text()
+    assert not tab.cancel_button.isVisibleTo(tab)
+    assert len(bench.training.history.rows) == 1, "the curves of the run are still there"
+
+
+def test_too_many_folds_are_noticed_before_anything_is_trained(bench, look, tmp_path):
+    tab = look(features(tmp_path, n=4), epochs=1)
+    tab.folds_box.setCurrentIndex(tab.folds_box.findData("10"))
+    bench.click(tab.button)
+    assert "8 patients cannot be put into 10 folds" in tab.message.text()
+    assert not bench.workbench.jobs.is_running("train")
+
+
+def test_a_double_click_on_start_starts(bench, look, tmp_path):
+    tab = look(features(tmp_path), epochs=2)
+    bench.click(tab.button)
+    bench.click(tab.button)
+    assert tab.state == RUNNING
+    bench.wait_for_jobs()
+    assert tab.state == DONE
+
+
+def test_a_complaint_goes_with_its_cause(bench, look, tmp_path):
+    tab = look(features(tmp_path))
+    tab.advanced["patience"].value = "soon"
+    bench.click(tab.button)
+    assert "Patience" in tab.message.text()
+    assert tab.advanced["patience"].native.isVisibleTo(tab), "the fold opens where the number is"
+    tab.advanced["patience"].value = "30"
+    assert not tab.message.isVisibleTo(tab)
+
+
+def test_a_reopened_run_counts_only_what_differs_from_its_recipe(bench, look, tmp_path):
+    tab = look(features(tmp_path), epochs=3)
+    tab.advanced["weight_decay"].value = "0.5"
+    bench.click(tab.button)
+    bench.wait_for_jobs()
+    bench.training.open_run(tmp_path / "run")
+    bench.wait_for_jobs()
+    assert tab._fold.text() == "Advanced (1 changed)"
+    assert (tab.advanced["patience"].value, tab.advanced["weight_decay"].value, tab.epochs_box.value()) == ("", "0.5", 3)
+
+
+def test_only_classifiers_that_take_such_bags_are_offered_as_a_start(bench, look, tmp_path, noise):
+    from PIL import Image
+
+    for label in "ab":
+        for i in range(2):
+            (tmp_path / "images" / label / str(i)).mkdir(parents=True)
+            Image.fromarray(noise[:40, :40]).save(tmp_path / "images" / label / str(i) / "0.png")
+    tab = look(tmp_path / "images")
+    assert tab.start_box.findData("breast-malignancy") < 0, "it takes tiles of slides"
+    assert not tab.advanced["mask"].enabled
+
+
+def test_a_closed_workbench_takes_its_curves_with_it(bench):
+    from napari_mil.gui.views.curves import Curves
+    from napari_mil.gui.workbench import Workbench
+
+    window = bench.viewer.window._qt_window
+    before = len(window.findChildren(Curves))
+    another = Workbench(bench.viewer)
+    another.training.history.draw()
+    assert len(window.findChildren(Curves)) == before + 1
+    another.shut_down()
+    another.deleteLater()
+    bench.qtbot.waitUntil(lambda: len(window.findChildren(Curves)) == before, timeout=60_000)
+
+
+def test_shapes_without_an_area_are_no_regions(bench, look, regions, notices):
+    look(regions)
+    bench.open(regions / "left" / "region00.tiff")
+    bench.viewer.add_shapes([np.array([[0, 0], [10, 10]])], shape_type="line", name="a line")
+    bench.workbench.regions.keep("left")
+    assert "No shape in a line has an area" in notices[-1]
+    assert not (regions / "left" / "region00.regions.geojson").exists()
 
 
 def test_a_recipe_comes_with_the_method_and_leaves_the_users_own_numbers(bench, look, tmp_path):

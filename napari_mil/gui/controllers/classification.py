@@ -81,6 +81,8 @@ class ClassificationController:
     def classify(self) -> None:
         """Start a run with what the tab shows."""
         entry = self._state.current
+        if entry is None:
+            self._notify("No slide is open; drop one onto the canvas first.")
         if entry is None or self._view.classifier not in self._cards:
             return
         tiles = self._view.tiles

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,24 +49,30 @@ class TrainingHistory:
 
     def begin(self) -> None:
         """Forget the last run and show the dock for the next."""
-        self.rows, self._cursor = [], None
-        self._make()
+        self.forget()
         self._dock.show()
 
+    def forget(self) -> None:
+        """Forget the last run, and put its curves away."""
+        self.rows, self._cursor, self.epochs = [], None, 0
+        self.draw()
+        self._dock.hide()
+
     def add(self, row: Mapping[str, float | None], cursor: int | None) -> None:
-        """Append an epoch, and say which one the slide shows."""
+        """Append an epoch, and say which one the slide shows, if there is one."""
         self.rows.append(dict(row))
-        self._cursor = cursor
-        self.draw_soon()
+        self._cursor = cursor or self._cursor
+        if not self._timer.isActive():
+            self._timer.start()
 
     def read(self, folder: Path) -> None:
         """Take the figures of an earlier run; none where there are none."""
-        self.rows, self._cursor = [], None
+        self.rows, self._cursor, self.epochs = [], None, 0
         try:
             with (folder / "history.csv").open(newline="") as file:
                 self.rows = [{name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)]
         except (OSError, ValueError):
-            return
+            self.rows = []
         self.epochs = len(self.rows)
         self.draw()
 
@@ -80,21 +87,22 @@ class TrainingHistory:
         self._make()
         self._dock.setVisible(not self._dock.isVisible())
 
-    def draw_soon(self) -> None:
-        """Draw when a few epochs more have come."""
-        if not self._timer.isActive():
-            self._timer.start()
-
     def draw(self) -> None:
         """Draw what there is, shown or not."""
         self._make()
-        if self.rows:
-            self._curves.show_history(self.rows, self.epochs)
-            self._curves.set_epoch(self._cursor)
+        self._curves.show_history(self.rows, self.epochs)
+        self._curves.set_epoch(self._cursor)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Draw nothing any more."""
         self._timer.stop()
+
+    def close(self) -> None:
+        """Take the dock away."""
+        self.stop()
+        if self._dock is not None:
+            with suppress(RuntimeError, LookupError):  # its window has gone
+                self._viewer.window.remove_dock_widget(self._dock)
 
     def _make(self) -> None:
         """Have the dock, not shown yet, if it is not there."""

@@ -33,6 +33,9 @@ class RegionsController:
         try:
             earlier = read_annotations(target).regions if target.is_file() else ()
             drawn = regions_of_shapes(layer, entry.slide, name)
+            if not drawn and all(region.drawn_in != layer.name for region in earlier):
+                self._notify(f"No shape in {layer.name} has an area (points and lines have none); draw rectangles, ellipses or polygons.")
+                return
             others = [region for region in earlier if region.drawn_in != layer.name]
             write_geojson([*others, *Annotations(tuple(drawn)).moved(-left, -top).regions], target)
         except NapariMilError as error:

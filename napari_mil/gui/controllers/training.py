@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -17,11 +17,13 @@ from napari_mil.gui.jobs import Job, JobRunner
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.mining import MINED, STRATEGIES, STRATEGY_TEXTS, TWO_STREAMS
 from napari_mil.gui.state import OpenSlide, WindowState
-from napari_mil.gui.views.train_tab import DONE, FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
+from napari_mil.gui.views.train_tab import FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
+from napari_mil.inference.card import FEATURES as INSTANCES_ARE_FEATURES
+from napari_mil.inference.card import IMAGES as INSTANCES_ARE_IMAGES
 from napari_mil.inference.card import TILES, ClassifierCard, find_card, install, list_classifiers
 from napari_mil.settings import Settings
 from napari_mil.training.cohort import FEATURES as FEATURE_FILES
-from napari_mil.training.cohort import SLIDES, Cohort, scan_annotated_folder
+from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, scan_annotated_folder
 from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
 from napari_mil.training.recipes import RECIPES, recipe_of
 
@@ -35,6 +37,7 @@ ENCODERS = (
 )
 """torch need not be loaded to know; a test compares them with the registries."""
 PLAIN = ("plain", "none")
+DEFAULT_FOLDS = 5
 FOLDS = (("0", "no"), ("5", "afterwards, 5 folds by patient"), ("10", "afterwards, 10 folds by patient"))
 LONGEST_LIST = 400
 """Slides offered to watch."""
@@ -67,8 +70,9 @@ class TrainingController:
         self._result: ClassifierCard | None = None
         self._installed = ""
         self.history = TrainingHistory(book.viewer, self._on_epoch)
+        self._scan: Job | None = None
         self.watched = WatchedSlide(view, book)
-        view.set_choices(view.encoder_box, ENCODERS, "")
+        view.set_encoders(ENCODERS, "")
         view.set_choices(view.aggregator_box, [(name, name) for name in RECIPES], "gated-abmil")
         view.set_choices(view.folds_box, FOLDS, "0")
         self._offer_strategies()
@@ -82,20 +86,23 @@ class TrainingController:
         view.go_on_requested.connect(self.go_on)
         view.cancel_requested.connect(self.cancel)
         view.epoch_chosen.connect(self._on_epoch)
+        view.evaluate_requested.connect(lambda: self.start(resume=True, folds=self._view.folds or DEFAULT_FOLDS))
         view.use_requested.connect(lambda: self._use_classifier(self._installed))
         view.about_requested.connect(self._on_about)
         view.curves_requested.connect(self.history.toggle)
         view.watch_changed.connect(self._open_watched)
         state.slides_changed.connect(self._offer_slides)
+        state.slides_changed.connect(self.watched.look_again)
         state.classifiers_changed.connect(self._offer_starts)
 
     def disconnect(self) -> None:
         """Stop drawing; jobs are ended by their runner."""
         self.let_go()
+        self.history.close()
 
     def let_go(self) -> None:
         """Draw nothing any more: the window closes, and what runs is cancelled by its runner."""
-        self.history.close()
+        self.history.stop()
         self.watched.close()
         if self._job is not None and self._jobs.is_running(TRAIN_JOB):
             self._job = None
@@ -108,8 +115,18 @@ class TrainingController:
         else:
             self.look_at(path)
 
-    def look_at(self, path: Path, then: Callable[[], None] = lambda: None) -> None:
-        """See what an annotated folder or a table holds."""
+    def look_at(self, path: Path, then: Callable[[], None] = lambda: None, otherwise: Callable[[str], None] | None = None) -> None:
+        """See what an annotated folder or a table holds.
+
+        Parameters
+        ----------
+        path
+            The folder or table.
+        then
+            What to do once its bags are shown.
+        otherwise
+            What to do with the sentence that says why there is nothing to train on; by default it is said.
+        """
 
         def work(on_event: OnEvent, cancel: CancellationToken) -> Cohort:
             def on_bag(done: int, total: int) -> None:
@@ -122,16 +139,26 @@ class TrainingController:
         total = [0]
 
         def on_event(event: Event) -> None:
+            if job is not self._scan:
+                return
             if isinstance(event, Started):
                 total[0] = event.total
             if isinstance(event, Advanced):
                 self._view.set_looking(f"Looking at {path.name}: bag {event.done} of {total[0]}…")
 
-        job = self._jobs.start(SCAN_JOB, work)
+        def on_failed(sentence: str, details: str) -> None:
+            if job is not self._scan:
+                return
+            if otherwise is not None:
+                otherwise(sentence)
+            else:
+                self._view.stop_looking(sentence + (f"\n\n{details}" if details else ""))
+
+        job = self._scan = self._jobs.start(SCAN_JOB, work)
         job.event_happened.connect(on_event)
-        job.succeeded.connect(lambda cohort: self._on_cohort(cohort, then))
-        job.failed.connect(self._on_not_found)
-        job.cancelled.connect(lambda: self._view.set_empty())
+        job.succeeded.connect(lambda cohort: self._on_cohort(cohort, then, otherwise) if job is self._scan else None)
+        job.failed.connect(on_failed)
+        job.cancelled.connect(lambda: self._view.stop_looking() if job is self._scan else None)
 
     def open_run(self, folder: Path) -> None:
         """Show an earlier run: its settings, its curves, and whether it can go on."""
@@ -139,41 +166,56 @@ class TrainingController:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             source = Path(config["cohort"])
         except (OSError, ValueError, KeyError, TypeError):
-            self._view.set_empty(f"{folder.name} holds no training run (no readable config.json); choose the folder that a run was saved in.")
+            self._view.set_message(f"{folder.name} holds no training run (no readable config.json); choose the folder that a run was saved in.")
             return
-        finished = (folder / "classifier" / "classifier.json").is_file()
 
         def show() -> None:
-            self._view.set_fields(config)
+            self._view.set_fields(without_recipe(config))
             self._stored, self._out, self._out_chosen = config, folder, True
             self._view.set_out(str(folder))
             self._offer_resuming()
-            show_result()
-
-        def show_result() -> None:
             self.history.read(folder)
-            if finished:
+            if is_finished(folder):
                 self._show_classifier(folder / "classifier")
 
-        self.look_at(source, show)
-        if finished:  # its data may be gone; what came out is still there
-            show_result()
+        def show_alone(sentence: str) -> None:
+            """Its bags may be gone; what came out is still there."""
+            self.cohort, self._out, self._stored = None, folder, {}
+            self._view.set_empty()
+            self.history.read(folder)
+            if is_finished(folder):
+                self._show_classifier(folder / "classifier")
+                self._view.set_message(f"Its bags cannot be trained on any more: {sentence}", caution=False)
+            else:
+                self._view.set_message(f"{sentence} Put the bags back and open the run again; or choose where they are by Folder…, then this run by Change….")
+
+        self.look_at(source, show, show_alone)
 
     def choose_out(self, folder: Path) -> None:
         """Put the run elsewhere: into the folder if it is empty or holds a run, otherwise into one of its own below it."""
+        if self.cohort is None:
+            return
+        if is_unfinished(folder) and not begun_with(folder, self.cohort):
+            self._view.set_message(f"The run in {folder.name} was begun with other bags than those of {self.cohort.root.name}; choose their folder first.")
+            return
         taken = folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file()
         self._out, self._out_chosen = free_folder(folder / self._name()) if taken else folder, True
         self._stored = {}
-        folder = self._out
-        self._view.set_out(str(folder))
+        self._view.set_out(str(self._out))
         self._offer_resuming()
+        if self._stored:
+            self._view.set_fields(without_recipe(self._stored))
+            self._offer_resuming()  # in the words of that run
 
-    def start(self, *, resume: bool) -> None:
-        """Train with what the tab shows."""
+    def start(self, *, resume: bool, folds: int | None = None) -> None:
+        """Train with what the tab shows; judge it afterwards, in so many folds or in as many as the tab shows."""
         if self.cohort is None or self._out is None or self._jobs.is_running(TRAIN_JOB):
             return
-        if not resume and self._view.problem:
-            self._view.set_message(self._view.problem)
+        if not resume and self._view.complain():
+            return
+        folds = self._view.folds if folds is None else folds
+        if folds > len(set(self.cohort.groups)):
+            self._view.set_message(f"{len(set(self.cohort.groups))} patients cannot be put into {folds} folds; evaluate with fewer, or not at all.")
             return
         if not resume and is_used(self._out):
             self._out = free_folder(self._out)
@@ -181,13 +223,20 @@ class TrainingController:
         # A run that goes on keeps every setting it was begun with, also those that the form does not show.
         fields = dict(self._stored) if resume else self._view.fields
         self._stored = fields
+        try:
+            classes = self._class_order(fields)
+        except NapariMilError as error:
+            self._view.set_message(str(error))
+            return
+        self._open_watched()
         watched = self._slide_to_watch()
-        self.watched.begin(watched.slide if watched else None, self._out.name, self._class_order(fields))
+        self.watched.begin(watched.slide if watched else None, self._out.name, classes, goes_on=resume)
+        if watched is None and self._view.watched:
+            self._view.set_watched("It could not be opened, and is not watched.", {})
         self._remarks, self._result = [], None
-        self.history.begin()
-        request = TrainingRequest(
-            self.cohort, fields, self._out, resume, watched.slide.path if watched else None, folds=self._view.folds, settings=self._settings
-        )
+        if not is_finished(self._out):  # or it is only judged
+            self.history.begin()
+        request = TrainingRequest(self.cohort, fields, self._out, resume, watched.slide.path if watched else None, folds=folds, settings=self._settings)
 
         def work(on_event: OnEvent, cancel: CancellationToken) -> Any:
             try:
@@ -222,13 +271,20 @@ class TrainingController:
         self._view.set_state(STOPPING, self._view.progress_text.text())
         self._jobs.cancel(TRAIN_JOB)
 
-    def _on_cohort(self, cohort: Cohort, then: Callable[[], None]) -> None:
-        self.cohort = cohort
+    def _on_cohort(self, cohort: Cohort, then: Callable[[], None], otherwise: Callable[[str], None] | None) -> None:
         try:
             cohort.check()
             trouble = ""
         except NapariMilError as error:
             trouble = str(error)
+            if otherwise is not None:
+                otherwise(trouble)
+                return
+        if self.cohort is None or cohort.source != self.cohort.source:
+            self._view.forget_edits()
+        self.cohort = cohort
+        self.watched.begin(None, "", ())
+        self.history.forget()  # to make the curves is a tenth of a second, while nothing runs
         patients = f" · {cohort.n_patients} patients" if cohort.n_patients != len(cohort) else ""
         skipped = f" · {len(cohort.skipped)} skipped" if cohort.skipped else ""
         known = [bag.n for bag in cohort.bags if bag.n is not None]
@@ -250,29 +306,30 @@ class TrainingController:
         self._view.set_choices(self._view.region_box, [(name, name) for name in cohort.classes], cohort.classes[-1])
         self._out_chosen, self._stored, self._remarks = False, {}, []
         self._offer_slides()
+        self._offer_starts()
         self._view.set_trainable()
-        self.history.draw_soon()
         self._on_method()
         if self._view.problem:
-            self._view.set_message(self._view.problem)
+            self._view.complain()
         then()
-
-    def _on_not_found(self, sentence: str, details: str) -> None:
-        self._view.set_empty(sentence + (f"\n\n{details}" if details else ""))
 
     def _on_method(self) -> None:
         """Show what the chosen method was published with."""
         start = self._start_card()
         why = "" if start is None else f"As in {start.name}, whose weights are the start."
         self._view.set_start(None if start is None else str(start.aggregator["name"]), why)
-        features = self.cohort is not None and self.cohort.kinds == (FEATURE_FILES,)
-        self._view.set_encoder_free(start is None and not features, why or ("The files hold features already." if features else ""))
+        kinds = () if self.cohort is None else self.cohort.kinds
+        in_files = "The files hold features already." if kinds == (FEATURE_FILES,) else ""
+        encoder = None if start is None or start.encoder is None else start.encoder["name"]
+        settled = [("", f"{encoder}, of {start.name}" if start is not None else "in the files")] if why or in_files else ENCODERS
+        self._view.set_encoders(settled, why or in_files)
+        self._view.advanced.set_tiles(why or in_files, in_files or ("Whole images are the instances." if kinds == (IMAGES,) else ""))
         self._offer_strategies()
         fields = self._view.fields
         recipe = recipe_of(fields["aggregator"], fields.get("strategy", "plain"))
         self._view.set_recipe(f"Recipe: {recipe.source}.", recipe.epochs, recipe.learning_rate)
-        kinds = STRATEGIES.get(fields.get("strategy", "plain"), ())
-        self._view.advanced.set_method(kinds=kinds, two_streams=fields["aggregator"] in TWO_STREAMS and not kinds)
+        masked = STRATEGIES.get(fields.get("strategy", "plain"), ())
+        self._view.advanced.set_method(kinds=masked, two_streams=fields["aggregator"] in TWO_STREAMS and not masked)
         if self.cohort is not None and not self._out_chosen:
             self._out = free_folder(self._settings.user_folder / "runs" / self._name())
             self._view.set_out(str(self._out))
@@ -291,13 +348,21 @@ class TrainingController:
         self._view.strategy_box.setToolTip("" if mined else "Masked mining needs attention MIL, DSMIL or TransMIL.")
 
     def _offer_starts(self) -> None:
-        cards = list_classifiers(self._settings)
+        """Offer the classifiers that take such instances."""
+        kinds = () if self.cohort is None else self.cohort.kinds
+        takes = {SLIDES: (TILES,), IMAGES: (INSTANCES_ARE_IMAGES,)}.get(kinds[0] if kinds else "", (TILES, INSTANCES_ARE_IMAGES, INSTANCES_ARE_FEATURES))
+        names = [name for name, card in list_classifiers(self._settings).items() if card.instances in takes]
         current = self._view.start_box.currentData()
-        self._view.set_choices(self._view.start_box, [(FRESH, "fresh weights"), *((name, name) for name in cards)], current)
+        self._view.set_choices(self._view.start_box, [(FRESH, "fresh weights"), *((name, name) for name in names)], current)
 
     def _start_card(self) -> ClassifierCard | None:
         name = self._view.start_box.currentData()
-        return list_classifiers(self._settings).get(name) if name else None
+        if not name:
+            return None
+        try:
+            return find_card(name, self._settings)
+        except NapariMilError:
+            return None  # the run that names it says so
 
     def _offer_slides(self) -> None:
         """Offer to watch the slides that are open, then those of the cohort."""
@@ -329,7 +394,7 @@ class TrainingController:
 
     def _offer_resuming(self) -> None:
         out = self._out
-        unfinished = out is not None and (out / "checkpoint.pt").is_file() and not (out / "classifier").is_dir()
+        unfinished = out is not None and is_unfinished(out)
         if unfinished and not self._stored:
             with suppress(OSError, ValueError):
                 self._stored = json.loads((out / "config.json").read_text(encoding="utf-8")) if out is not None else {}
@@ -396,8 +461,10 @@ class TrainingController:
             return
         card, training = self._result, self._result.training
         facts = [f"epoch {training.get('epoch kept')} of {training.get('epochs trained')}", str(card.evaluation.get("headline", ""))]
-        self._view.set_state(DONE)
-        self._view.show_result(self._installed, " · ".join(filter(None, facts)), "" if card.instances == TILES else f"It takes {card.takes}, not slides.")
+        refused = "" if card.instances == TILES else f"It takes {card.takes}, not slides."
+        trainable = self.cohort is not None
+        evaluable = trainable and not (folder.parent / "evaluation.json").is_file()
+        self._view.show_result(self._installed, " · ".join(filter(None, facts)), refused, evaluable, another=trainable)
 
     def _on_failed(self, job: Job, sentence: str, details: str) -> None:
         if job is not self._job:
@@ -411,7 +478,7 @@ class TrainingController:
             return
         self._after_the_end()
         if self._result is not None:
-            self._view.set_message("The evaluation was cancelled; the classifier is there, and finished folds are kept.", caution=False)
+            self._view.set_message("The evaluation was cancelled; the classifier is there. Evaluate goes on with it.", caution=False)
         else:
             self._view.set_message(
                 "Cancelled; the last epoch's checkpoint is kept, Resume goes on from it." if self.history.rows else "Cancelled.", caution=False
@@ -463,6 +530,31 @@ def remark_on(cohort: Cohort) -> str:
 def free_folder(folder: Path) -> Path:
     """Return a folder that holds no run: this one, or the next with a number."""
     return next(path for k in count(1) if not (path := folder if k == 1 else folder.with_name(f"{folder.name}-{k}")).exists())
+
+
+def is_finished(folder: Path) -> bool:
+    """Say whether a run has come to its classifier."""
+    return (folder / "classifier" / "classifier.json").is_file()
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Say whether there is a run that could go on."""
+    return (folder / "checkpoint.pt").is_file() and not is_finished(folder)
+
+
+def begun_with(folder: Path, cohort: Cohort) -> bool:
+    """Say whether a run was begun with any bag of a cohort."""
+    try:
+        begun = {bag[0] for bag in json.loads((folder / "cohort.json").read_text(encoding="utf-8"))["bags"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return True  # the run itself says what is wrong
+    return not begun.isdisjoint(bag.content for bag in cohort.bags)
+
+
+def without_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run's configuration says otherwise than its recipe."""
+    recipe = recipe_of(config.get("aggregator", "gated-abmil"), config.get("strategy", "plain"))
+    return {name: value for name, value in config.items() if not hasattr(recipe, name) or getattr(recipe, name) != value}
 
 
 def is_used(folder: Path) -> bool:

@@ -38,7 +38,7 @@ class WatchedSlide:
         self._follows = True
         self._made: set[str] = set()
         self._path: Path | None = None
-        self._legend_changed = False
+        self._legend_changed = self._lost = False
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(REDRAW_MS)
@@ -54,10 +54,17 @@ class WatchedSlide:
         """The epoch on the slide, counted from 1."""
         return self._shown
 
-    def begin(self, slide: Slide | None, run: str, classes: tuple[str, ...]) -> None:
-        """Forget the last run."""
+    def begin(self, slide: Slide | None, run: str, classes: tuple[str, ...], goes_on: bool = False) -> None:
+        """Forget the last run, and hide its layers; unless it is the one that goes on, on the same slide."""
+        if goes_on and self._ring and slide is not None and (slide.path, run) == (self._path, self._run):
+            return
         self._timer.stop()
         self._ring.clear()
+        if self._slide is not None and run != self._run:
+            for title in (IN_TRAINING, MASKED):
+                layer = self._book.find_made(self._slide, (self._run, title))
+                if layer is not None:
+                    layer.visible = False
         self._slide, self._grid, self._run, self._classes = slide, None, run, classes
         self._made, self._path = set(), None if slide is None else slide.path
         self._shown, self._follows = None, True
@@ -76,9 +83,9 @@ class WatchedSlide:
         self._ring.append((epoch, watched))
         while len(self._ring) > max(2, int(RING_MB * 1e6 // max(1, size))):
             self._ring.popleft()
-        if self._follows:
-            self._shown = epoch
-        self._view.set_epochs(self._ring[0][0], self._ring[-1][0], self._shown or epoch)
+        first = self._ring[0][0]
+        self._shown = epoch if self._follows or self._shown is None else max(first, self._shown)
+        self._view.set_epochs(first, self._ring[-1][0], self._shown)
         if not self._timer.isActive():
             self._timer.start()
 
@@ -93,6 +100,11 @@ class WatchedSlide:
         if not self._timer.isActive():
             self._timer.start(30)
 
+    def look_again(self) -> None:
+        """Draw on a slide that was closed and has been opened again."""
+        if self._lost and self._ring and not self._timer.isActive():
+            self._timer.start()
+
     def close(self) -> None:
         """Stop drawing."""
         self._timer.stop()
@@ -103,6 +115,7 @@ class WatchedSlide:
         if watched is None or self._grid is None or self._slide is None:
             return
         layer = self._layer()
+        self._lost = layer is None
         if layer is None:
             self._view.set_watched("The slide was closed; open it again to see the overlay.", {})
             return

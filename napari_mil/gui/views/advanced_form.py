@@ -98,7 +98,7 @@ STREAMS = "alternate_streams"
 """Row of the method with two streams."""
 BY_METHOD = ("weight_decay", "bags_per_step", "patience", *MINING)
 """Rows that another method brings along."""
-BY_START = ("tile_px", "mpp")
+TILING = ("tile_px", "mpp")
 """Rows that a classifier to start from has settled."""
 
 
@@ -142,7 +142,7 @@ class AdvancedForm(QWidget):
     @property
     def n_changed(self) -> int:
         """How many rows differ from what they are by default."""
-        return sum(self._widgets[name].value != ENTRIES[name].default for name in self._shown)
+        return sum(self._widgets[name].value != ENTRIES[name].default for name in self._shown if self._widgets[name].enabled)
 
     def set_fields(self, fields: Mapping[str, Any]) -> None:
         """Show the configuration of a run."""
@@ -156,11 +156,12 @@ class AdvancedForm(QWidget):
         for name in BY_METHOD:
             self._widgets[name].value = ""
 
-    def set_start(self, why: str) -> None:
-        """Say why tiles are settled, or let them be chosen."""
-        for name in BY_START:
+    def set_tiles(self, settled: str, tissue_settled: str) -> None:
+        """Say why tiles, and where they lie, are settled; or let them be chosen."""
+        for name, why in (*((name, settled) for name in TILING), ("mask", tissue_settled)):
             self._widgets[name].enabled = not why
             self._widgets[name].native.setToolTip(why)
+        self.changed.emit()
 
     def set_method(self, *, kinds: Collection[str], two_streams: bool) -> None:
         """Show the rows of a method: of the kinds of instances that its mining strategy masks, and of its streams."""
@@ -170,6 +171,7 @@ class AdvancedForm(QWidget):
             native = self._widgets[name].native
             for part in (native, self._rows.labelForField(native)):
                 part.setVisible(name in self._shown)
+        self.changed.emit()
 
     def _value(self, name: str) -> Any:
         rule, value = ENTRIES[name].rule, self._widgets[name].value

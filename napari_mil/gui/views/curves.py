@@ -26,6 +26,14 @@ PLOTS: dict[str, tuple[tuple[str, str, Any], ...]] = {
 TITLES = {LOSS: "loss: training – –, validation —", AUC: "AUC: validation —, tiles ···", RATE: RATE, MASKED: MASKED}
 
 
+class EpochAxis(pg.AxisItem):
+    """Counts in whole epochs."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        """Return pyqtgraph's spacings, none below one."""
+        return [(max(1.0, spacing), offset) for spacing, offset in super().tickSpacing(low, high, size)]
+
+
 class Curves(QWidget):
     """A row of small plots; clicking one chooses an epoch."""
 
@@ -43,9 +51,11 @@ class Curves(QWidget):
         self._lines: dict[str, Any] = {}
         self._cursors: list[Any] = []
         self._plots: dict[str, Any] = {}
+        self._last = 0
+        self.setAccessibleName("training curves")
         width = max(1, round(self.devicePixelRatioF()))  # pens are in pixels of the screen
         for column, (name, figures) in enumerate(PLOTS.items()):
-            plot = self._canvas.addPlot(row=0, col=column)
+            plot = self._canvas.addPlot(row=0, col=column, axisItems={"bottom": EpochAxis("bottom")})
             plot.setMenuEnabled(False)
             plot.hideButtons()
             plot.setMouseEnabled(x=False, y=False)
@@ -65,6 +75,7 @@ class Curves(QWidget):
 
     def show_history(self, rows: Sequence[Mapping[str, float | None]], epochs: int) -> None:
         """Draw all epochs so far; plots without a figure stay away."""
+        self._last = len(rows)
         for name, figures in PLOTS.items():
             drawn = False
             for figure, _, _ in figures:
@@ -113,5 +124,6 @@ class Curves(QWidget):
     def _on_click(self, event: Any) -> None:
         for plot in self._plots.values():
             if plot.isVisible() and plot.sceneBoundingRect().contains(event.scenePos()):
-                self.epoch_chosen.emit(round(plot.vb.mapSceneToView(event.scenePos()).x()))
+                if self._last:
+                    self.epoch_chosen.emit(min(max(1, round(plot.vb.mapSceneToView(event.scenePos()).x())), self._last))
                 return

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QElapsedTimer, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QShortcut, QSlider, QSpinBox, QWidget
+from qtpy.QtWidgets import QApplication, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QShortcut, QSlider, QSpinBox, QWidget
 from superqt import QCollapsible
 
 from napari_mil.gui.glyphs import MASK_GLYPHS
 from napari_mil.gui.views.advanced_form import ABOVE_0, AdvancedForm, complaint, number_text, read_number
 from napari_mil.gui.views.inspect_tab import GroupLegend
-from napari_mil.gui.views.widgets import CAUTION, Card, PrimaryButton, column, combo, elided, fill, grey_line, scrolling
+from napari_mil.gui.views.widgets import CAUTION, Card, PrimaryButton, column, combo, elided, elided_middle, fill, grey_line, scrolling
 
 IDLE, LOOKING, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "looking", "running", "paused", "stopping", "interrupted", "done"
 BUTTON_TEXTS = {IDLE: "Start", LOOKING: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
@@ -51,6 +51,10 @@ class TrainTab(QWidget):
     curves_requested = Signal()
     use_requested = Signal()
     about_requested = Signal()
+    evaluate_requested = Signal()
+    """Judge the way in which a finished run was trained."""
+    edited = Signal()
+    """A number or a choice below was changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +85,11 @@ class TrainTab(QWidget):
         self.region_box, self.region_button = combo(), QPushButton("Keep drawn shapes")
         self.result_title, self.result_line = elided(""), grey_line()
         self.use_button, self.about_button = QPushButton("Use in Classify"), QPushButton("About…")
-        self._state, self._needs_scale, self._slides = IDLE, 0, False
+        self._state, self._needs_scale, self._slides, self._can_evaluate = IDLE, 0, False, False
+        self._before: dict[QWidget, bool] = {}
+        self._said_before: tuple[str, ...] = ()
+        self._since = QElapsedTimer()
+        self._complains = False
         self.advanced = AdvancedForm()
         for box, name in (
             (self.encoder_box, "encoder"),
@@ -98,8 +106,11 @@ class TrainTab(QWidget):
             (self.region_box, "class of drawn shapes"),
         ):
             box.setAccessibleName(name)
+        self.bar.setAccessibleName("progress")
+        self.out_button.setAccessibleName("change the run folder")
         self._lay_out()
         self._connect()
+        self.set_epochs(0, 0, 0)
         self.setAcceptDrops(True)
         for edit in self.findChildren(QLineEdit):
             edit.setAcceptDrops(False)  # it would take the folder's name as its text
@@ -181,6 +192,11 @@ class TrainTab(QWidget):
         self.cancel_button.clicked.connect(self._on_second_button)
         self.curves_button.clicked.connect(lambda: self.curves_requested.emit())
         self.epochs_box.valueChanged.connect(lambda _: setattr(self, "_own_epochs", True))
+        self.advanced.changed.connect(self.edited)
+        for edit in (self.rate_edit, self.scale_edit):
+            edit.textEdited.connect(lambda _: self.edited.emit())
+        self.folds_box.currentIndexChanged.connect(lambda _: self.edited.emit())
+        self.edited.connect(self._after_edit)
         self.rate_edit.textEdited.connect(lambda _: setattr(self, "_own_rate", True))
         self.advanced.changed.connect(self._count_changes)
         for keys, act in (("Ctrl+Return", self._on_button), ("Alt+Left", lambda: self._step(-1)), ("Alt+Right", lambda: self._step(1))):
@@ -241,13 +257,21 @@ class TrainTab(QWidget):
         )
 
     def set_fields(self, fields: Mapping[str, Any]) -> None:
-        """Show the configuration of a run."""
+        """Show the configuration of a run; what it leaves open stays with the recipe."""
+        start = fields.get("start_from") or ""
+        if start and self.start_box.findData(start) < 0:
+            self.start_box.addItem(elided_middle(Path(start).name), start)
+            self.start_box.setItemData(self.start_box.count() - 1, start, Qt.ItemDataRole.ToolTipRole)
+        self._own_epochs = self._own_rate = False
         for name, box in (("start_from", self.start_box), ("encoder", self.encoder_box), ("aggregator", self.aggregator_box), ("strategy", self.strategy_box)):
             box.setCurrentIndex(max(0, box.findData(fields.get(name) or "")))
         self.positive_box.setCurrentIndex(max(0, self.positive_box.findData(fields.get("positive_class") or "")))
+        self.method_changed.emit()  # its recipe, also where the boxes showed it already
         if fields.get("epochs") is not None:
             self.epochs_box.setValue(int(fields["epochs"]))
-        self.rate_edit.setText(number_text(fields.get("learning_rate")))
+        if fields.get("learning_rate") is not None:
+            self.rate_edit.setText(number_text(fields["learning_rate"]))
+        self._own_epochs, self._own_rate = fields.get("epochs") is not None, fields.get("learning_rate") is not None
         self.scale_edit.setText(number_text(fields.get("slide_mpp")))
         self.advanced.set_fields(fields)
 
@@ -259,14 +283,18 @@ class TrainTab(QWidget):
             self.aggregator_box.blockSignals(False)
         self.aggregator_box.setEnabled(aggregator is None)
         self.aggregator_box.setToolTip(why)
-        self.advanced.set_start(why)
 
-    def set_encoder_free(self, free: bool, why: str) -> None:
-        """Let the encoder be chosen, or say why it cannot be."""
-        self.encoder_box.setEnabled(free)
+    def forget_edits(self) -> None:
+        """Leave everything to recipe, encoder and start again: another folder is another question."""
+        self._own_epochs = self._own_rate = False
+        self.scale_edit.setText("")
+        self.advanced.set_fields({})
+
+    def set_encoders(self, choices: Sequence[tuple[str, str]], why: str) -> None:
+        """Offer encoders (key, text), or show the one there is and say why it cannot be chosen."""
+        fill(self.encoder_box, choices, self.encoder_box.currentData())
+        self.encoder_box.setEnabled(not why)
         self.encoder_box.setToolTip(why)
-        if not free:
-            self.encoder_box.setCurrentIndex(0)
 
     @property
     def watched(self) -> str:
@@ -287,6 +315,10 @@ class TrainTab(QWidget):
 
     def set_looking(self, text: str) -> None:
         """Say that a folder is being looked at."""
+        if self._state != LOOKING:
+            parts = (self.facts, *self._parts)
+            self._before = {part: not part.isHidden() for part in parts}
+            self._said_before = (self._state, self.facts.text(), self.classes.text(), self.remark.text(), self.cancel_button.text())
         self._hide_the_rest()
         self._state = LOOKING
         self.facts.setText(text)
@@ -296,12 +328,29 @@ class TrainTab(QWidget):
         self.cancel_button.setEnabled(True)
         self.cancel_button.show()
 
+    def stop_looking(self, message: str = "") -> None:
+        """Show again what was there before, and say why nothing came of it."""
+        if self._state == LOOKING:
+            self._state, facts, classes, remark, cancel = self._said_before
+            for label, text in ((self.facts, facts), (self.classes, classes), (self.remark, remark)):
+                label.setText(text)
+            self.cancel_button.setText(cancel)
+            for part, visible in self._before.items():
+                part.setVisible(visible)
+        if message:
+            self.set_message(message)
+
+    @property
+    def _parts(self) -> tuple[QWidget, ...]:
+        """All that is not shown in every state."""
+        several = (self.remark, self.details_button, self._method, self._summary, self.button, self.cancel_button, self.bar, self.progress_text)
+        return (*several, self.curves_button, self.message, self._watch, self._regions, self._result)
+
     def _hide_the_rest(self) -> None:
         """Leave only what was found."""
         self._state = IDLE
-        several = (self.remark, self.details_button, self._method, self._summary, self.button, self.cancel_button, self.bar, self.progress_text)
-        for widget in (*several, self.curves_button, self.message, self._watch, self._regions, self._result):
-            widget.hide()
+        for part in self._parts:
+            part.hide()
 
     def set_cohort(self, facts: str, classes: str, remark: str, details: bool, positive: Sequence[str], without_scale: int, slides: bool) -> None:
         """Show what was found, before anything runs."""
@@ -348,11 +397,13 @@ class TrainTab(QWidget):
         """Turn the buttons into what can be done now."""
         going_on = state == RUNNING and self._state == PAUSED
         self._state = state
+        self._since.start()
         busy = state in (RUNNING, PAUSED, STOPPING)
         self.button.setText(BUTTON_TEXTS[state])
         self.button.setEnabled(state != STOPPING)
-        self.cancel_button.setText("Start afresh…" if state == INTERRUPTED else "Cancel")
-        self.cancel_button.setVisible(busy or state == INTERRUPTED)
+        self.cancel_button.setText({INTERRUPTED: "Start afresh…", DONE: "Evaluate"}.get(state, "Cancel"))
+        self.cancel_button.setToolTip("Cross-validate the way in which it was trained." if state == DONE else "")
+        self.cancel_button.setVisible(busy or state == INTERRUPTED or (state == DONE and self._can_evaluate))
         self.cancel_button.setEnabled(state != STOPPING)
         form = state == IDLE
         self._method.setVisible(form)
@@ -379,8 +430,18 @@ class TrainTab(QWidget):
         self.bar.setValue(done)
         self.progress_text.setText(text)
 
+    def complain(self) -> bool:
+        """Say what is wrong with a number, where it can be seen, until it is mended; return whether anything is."""
+        problem = self.problem
+        if problem and self.advanced.problem == problem:
+            self._fold.expand(animate=False)
+        self.set_message(problem)
+        self._complains = bool(problem)
+        return self._complains
+
     def set_message(self, text: str, caution: bool = True) -> None:
         """Say a sentence or several."""
+        self._complains = False
         self.message.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}" if caution else "")
         self.message.setText(text)
         self.message.setVisible(bool(text))
@@ -399,8 +460,23 @@ class TrainTab(QWidget):
         self.watch_facts.setText(text)
         self.mask_legend.set_groups([(kind, MASK_GLYPHS[kind], count) for kind, count in masks.items()])
 
-    def show_result(self, name: str, line: str, refused: str = "") -> None:
-        """Show the classifier that came out; `refused` says why slides cannot be classified with it."""
+    def show_result(self, name: str, line: str, refused: str = "", evaluable: bool = False, another: bool = True) -> None:
+        """Show the classifier that came out.
+
+        Parameters
+        ----------
+        name, line
+            What it is called, and how good it is.
+        refused
+            Why slides cannot be classified with it.
+        evaluable
+            Whether it can be judged by cross-validation, and has not been.
+        another
+            Whether there are bags for another run.
+        """
+        self._can_evaluate = evaluable
+        self.set_state(DONE)
+        self.button.setVisible(another)
         self.result_title.setText(name)
         self.result_title.setToolTip(name)
         self.result_title.setStyleSheet("QLabel { font-weight: bold; }")
@@ -418,21 +494,31 @@ class TrainTab(QWidget):
     def _on_button(self) -> None:
         if not self.button.isVisible() or not self.button.isEnabled():
             return  # the key, not the button
+        if self._state == RUNNING and self._since.elapsed() < QApplication.doubleClickInterval():
+            return  # the second click of a double one
         if self._state == DONE:
             self._result.hide()
+            self.message.hide()
             self.set_state(IDLE)
             return
         {IDLE: self.start_requested, RUNNING: self.pause_requested, PAUSED: self.go_on_requested, INTERRUPTED: self.resume_requested}[self._state].emit()
 
     def _on_second_button(self) -> None:
         if self._state == INTERRUPTED:
+            self.message.hide()
             self.set_state(IDLE)
+        elif self._state == DONE:
+            self.evaluate_requested.emit()
         else:
             self.cancel_requested.emit()
 
     def _step(self, by: int) -> None:
         if self.epoch_slider.isEnabled() and self.epoch_slider.isVisible():
             self.epoch_slider.setValue(self.epoch_slider.value() + by)
+
+    def _after_edit(self) -> None:
+        if self._complains:
+            self.complain()
 
     def _count_changes(self) -> None:
         changed = self.advanced.n_changed

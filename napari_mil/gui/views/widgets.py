@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
-from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QSlider, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 ACCENT = "#2a9d8f"
@@ -105,7 +105,24 @@ def scrolling(content: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(content)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keyboard moves between what is inside
+    keeper = _WheelKeeper(area)
+    for kind in (QComboBox, QAbstractSpinBox, QSlider):
+        for box in content.findChildren(kind):
+            box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            box.installEventFilter(keeper)
     return area
+
+
+class _WheelKeeper(QObject):
+    """Lets the wheel scroll past boxes: it changes a value only where the keyboard is."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Pass a wheel's turn over a box without focus on to what scrolls."""
+        if event is not None and event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
 
 
 def column(*rows: Any, stretch: bool = True) -> QVBoxLayout:
