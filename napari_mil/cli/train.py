@@ -160,6 +160,8 @@ def table(evaluation: Evaluation) -> list[str]:
         lines.append(
             f"{name.replace('_', ' '):24} {value.mean:.3f}    {value.low:.3f} – {value.high:.3f}   {value.fold_mean:.3f} ± {value.sd_folds:.3f}      {repeats}"
         )
+    if evaluation.overlay:
+        lines.append("overlay                  " + ", ".join(f"{name} {value}" for name, value in evaluation.overlay.items()))
     return lines
 
 

@@ -174,7 +174,7 @@ def cross_validate(
     on_event
         Told how many folds are done.
     cancel
-        Ends the work; finished folds are kept.
+        Ends the work; finished folds are kept, those that are trained together once all of them are done.
     resume
         Use the finished folds in `out`.
     workers

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import shapely
 import torch
 
 from napari_mil.errors import CancelledError, OptionError, TrainingError
@@ -275,3 +276,24 @@ def test_a_second_evaluation_in_the_folder_is_held_off(cohort, quick, settings, 
 
     with RunFolder(tmp_path / "run").held(), pytest.raises(TrainingError, match="Another run is at work"):
         cross_validate(cohort, quick(), folds=3, out=tmp_path / "run", settings=settings)
+
+
+@pytest.mark.parametrize("supervised", [True, False])
+def test_overlays_are_scored_on_the_annotated_tiles_of_test_bags(tmp_path, quick, settings, supervised):
+    """Stripes in the left half make a tumour; whether or not regions teach, the overlay of slides never seen has to find them."""
+    from napari_mil.annotations import Region, write_geojson
+    from tests.conftest import write_pyramid
+
+    for k in range(8):
+        label, pixels = ("normal", "tumour")[k % 2], np.random.default_rng(k).integers(120, 250, (256, 256, 3), np.uint8)
+        (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
+        if label == "tumour":
+            pixels[::4, :128] = 20
+            write_geojson([Region(shapely.box(0, 0, 128, 256), "tumour")], tmp_path / "data" / label / f"s{k}.geojson")
+        write_pyramid(tmp_path / "data" / label / f"s{k}.tiff", pixels)
+    cohort = scan_annotated_folder(tmp_path / "data")
+    config = quick(aggregator="dsmil", aggregator_options={}, tile_px=64, mpp=0.5, mask="none", epochs=30, learning_rate=5e-3, instance_labels=supervised)
+    found = cross_validate(cohort, config, folds=4, out=tmp_path / "ev", settings=settings, workers=1)
+    assert found.overlay["folds with annotated tiles"] == 4
+    assert found.overlay["tile_auc"] > (0.9 if supervised else 0.6)
+    assert json.loads((tmp_path / "ev" / "evaluation.json").read_text())["overlay"]["protocol"] == "honest"
