@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import write_pyramid
+
 HERE = Path(__file__).parent
 KINDS = ("classify", "tissue", "inspect", "scan", "train")
 
@@ -96,3 +98,34 @@ def notices(monkeypatch):
     monkeypatch.setattr(workbench, "show_error", said.append)
     monkeypatch.setattr(reader, "show_error", said.append)
     return said
+
+
+@pytest.fixture
+def regions(tmp_path, slide_path):
+    """Regions of a real slide in two classes, annotated in one."""
+    from napari_mil import open_slide
+
+    with open_slide(slide_path) as slide:
+        for k in range(12):
+            folder = tmp_path / "regions" / ("left", "right")[k % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            write_pyramid(folder / f"region{k:02d}.tiff", slide.read_region((400 + 700 * (k % 2), 200 + 220 * (k // 2)), 0, (256, 256)))
+    return tmp_path / "regions"
+
+
+@pytest.fixture
+def look(bench, tmp_path):
+    """Return a function that looks at a folder, as after choosing it in the dialog."""
+
+    def at(path, epochs=4, out=None, **fields):
+        bench.workbench._show_training()
+        bench.training.look_at(path)
+        bench.wait_for_jobs()
+        if bench.training.cohort is not None and bench.train_tab.button.isVisibleTo(bench.train_tab):
+            bench.training.choose_out(out or tmp_path / "run")
+            bench.train_tab.epochs_box.setValue(epochs)
+            for name, value in fields.items():
+                bench.train_tab.advanced[name].value = value
+        return bench.train_tab
+
+    return at

@@ -182,6 +182,7 @@ class TrainingController:
             """Its bags may be gone; what came out is still there."""
             self.cohort, self._out, self._stored = None, folder, {}
             self._view.set_empty()
+            self.watched.begin(None, "", ())
             self.history.read(folder)
             if is_finished(folder):
                 self._show_classifier(folder / "classifier")

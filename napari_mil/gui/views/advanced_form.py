@@ -158,7 +158,7 @@ class AdvancedForm(QWidget):
 
     def set_tiles(self, settled: str, tissue_settled: str) -> None:
         """Say why tiles, and where they lie, are settled; or let them be chosen."""
-        for name, why in (*((name, settled) for name in TILING), ("mask", tissue_settled)):
+        for name, why in {**dict.fromkeys(TILING, settled), "mask": tissue_settled}.items():
             self._widgets[name].enabled = not why
             self._widgets[name].native.setToolTip(why)
         self.changed.emit()
