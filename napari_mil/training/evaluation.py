@@ -234,9 +234,9 @@ def _evaluate(
         progress = Progress(len(tasks))
         results = runner.run(tasks, cancel, lambda done: on_event(progress.advance(done)))
     remarks = list(runner.remarks)
-    if protocol == "honest" and (without := sum(not task.split.validation for task in tasks)):
-        why = why_none(cohort, config)
-        remarks.append(f"{without} of {len(tasks)} folds have no validation bags ({why}): nothing is chosen in them, the last epoch is kept.")
+    if protocol == "honest" and (without := [task.split for task in tasks if not task.split.validation]):
+        why = why_none(without[0], config)
+        remarks.append(f"{len(without)} of {len(tasks)} folds have no validation bags ({why}): nothing is chosen in them, the last epoch is kept.")
     if any(bag.split for bag in cohort.bags):
         remarks.append("The splits in the table are not used: every bag is tested once per repeat.")
     if start is not None:

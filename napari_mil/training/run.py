@@ -139,7 +139,7 @@ class _Run:
         store = BagStore(cohort, self.config, self.settings, self.on_event, self.cancel, self.start)
         split = split_of(store.cohort, self.config)
         self._same_cohort(store, split.validation)
-        for sentence in self._remarks(store, split.validation):
+        for sentence in self._remarks(store, split):
             self.on_event(Fallback(sentence))
         torch.manual_seed(self.config.seed)
         plan = make_plan(self.config, store, self.start, self.on_event)
@@ -209,12 +209,12 @@ class _Run:
             what = f"{len(earlier - there)} are gone, {len(there - earlier)} are new" if earlier != there else "their labels or regions"
             raise TrainingError(f"The bags changed since the run in {self.folder.path.name} began ({what}); put them back, or choose another folder.")
 
-    def _remarks(self, store: BagStore, validation: tuple[int, ...]) -> list[str]:
+    def _remarks(self, store: BagStore, split: Split) -> list[str]:
         """Say what somebody who looks at the figures should know."""
         remarks = []
         counts = [count for count in store.cohort.counts.values() if count]
-        if not validation:
-            remarks.append(f"No bags are put aside ({why_none(store.cohort, self.config)}): nothing is chosen, and the last epoch is kept.")
+        if not split.validation:
+            remarks.append(f"No bags are put aside ({why_none(split, self.config)}): nothing is chosen, and the last epoch is kept.")
         if max(counts) >= 3 * min(counts) and self.config.class_balance == "none":
             remarks.append(f"The classes are uneven ({min(counts)} to {max(counts)} bags); class balance 'weights' lets them count alike.")
         return remarks

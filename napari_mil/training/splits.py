@@ -45,11 +45,11 @@ def validation_split(cohort: Cohort, bags: np.ndarray, config: TrainingConfig, s
     return Split(everything)
 
 
-def why_none(cohort: Cohort, config: TrainingConfig) -> str:
-    """Return why `split_of` puts no bags aside for validation."""
+def why_none(split: Split, config: TrainingConfig) -> str:
+    """Return why a split puts no bags aside for validation."""
     if config.validation == 0:
         return "the validation share is 0"
-    if _too_few(config, sum(bag.split in (None, "train") for bag in cohort.bags)):
+    if _too_few(config, len(split.training)):
         return f"there are fewer than {FEWEST_TO_SELECT} to train on"
     return "no draw of patients leaves every class on both sides"
 

@@ -26,10 +26,9 @@ def test_some_are_put_aside_whatever_the_seed(feature_folder, quick, positives, 
 
 
 def test_the_reason_why_none_are_put_aside_is_the_right_one(feature_folder, quick):
-    few, plenty = uneven(feature_folder, 4, 5), None
-    assert split_of(few, quick()).validation == ()
-    assert "fewer than 20" in why_none(few, quick())
-    assert "share is 0" in why_none(few, quick(validation=0.0))
+    few = uneven(feature_folder, 4, 5)
     plenty = few.only([0] * 25 + [int(np.flatnonzero(few.targets == 1)[0])])
-    assert split_of(plenty, quick()).validation == ()
-    assert "no draw of patients" in why_none(plenty, quick())
+    for cohort, config, said in ((few, quick(), "fewer than 20"), (few, quick(validation=0.0), "share is 0"), (plenty, quick(), "no draw of patients")):
+        split = split_of(cohort, config)
+        assert split.validation == ()
+        assert said in why_none(split, config)
