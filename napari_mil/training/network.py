@@ -92,9 +92,7 @@ def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_
 
 def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None, on_event: OnEvent) -> Aggregator:
     """Make the network that is trained: an aggregator, a backbone with one, or a miner around either; seeded by the caller."""
-    aggregator = create_aggregator(
-        config.aggregator, plan.in_dim, plan.n_outputs, multi_label=plan.multi_label, spatial_dims=2 if plan.maps else 1, **plan.aggregator_options
-    )
+    aggregator = _aggregator(config, plan, plan.n_outputs)
     network: Aggregator = aggregator
     if plan.embedding != "features":
         assert store.instances.encoder is not None
@@ -112,6 +110,15 @@ def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier
     if config.mines:
         network = create_miner(config.strategy, network, **config.strategy_options)
     return network
+
+
+def _aggregator(config: TrainingConfig, plan: Plan, n_outputs: int) -> Aggregator:
+    task: dict[str, Any] = {"multi_label": plan.multi_label, "spatial_dims": 2 if plan.maps else 1}
+    try:
+        return create_aggregator(config.aggregator, plan.in_dim, n_outputs, **task, **plan.aggregator_options)
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        reason = str(error).split("\n", 1)[0][:120]
+        raise OptionError(f"{config.aggregator} cannot be made with the options {dict(plan.aggregator_options)} ({reason}).") from error
 
 
 def frozen_backbone(plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
@@ -183,9 +190,7 @@ def load_what_fits(aggregator: nn.Module, state: Mapping[str, Tensor], but: Coll
 def _layers_of_classes(config: TrainingConfig, plan: Plan, aggregator: Aggregator) -> set[str]:
     """Return the tensors whose size follows the number of classes: they mean nothing to other classes."""
     state = torch.get_rng_state()
-    more = create_aggregator(
-        config.aggregator, plan.in_dim, plan.n_outputs + 1, multi_label=plan.multi_label, spatial_dims=2 if plan.maps else 1, **plan.aggregator_options
-    ).state_dict()
+    more = _aggregator(config, plan, plan.n_outputs + 1).state_dict()
     torch.set_rng_state(state)
     return {key for key, tensor in aggregator.state_dict().items() if tensor.shape != more[key].shape}
 

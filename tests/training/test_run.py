@@ -126,7 +126,8 @@ def test_a_checkpoint_without_its_configuration_or_its_bags_is_not_gone_on_with(
 
 
 def test_a_refused_run_leaves_nothing_behind(cohort, quick, settings, tmp_path):
-    for fields in ({"device": "foo"}, {"positive_class": "foo"}, {"aggregator_options": {"foo": 1}}, {"encoder": "texture"}):
+    vast = {"aggregator_options": {"hidden": 10**11}}
+    for fields in ({"device": "foo"}, {"positive_class": "foo"}, {"aggregator_options": {"foo": 1}}, vast, {"encoder": "texture"}):
         with pytest.raises(NapariMilError):
             train(cohort, quick(**fields), out=tmp_path / "run", settings=settings)
         assert not (tmp_path / "run").exists(), fields

@@ -9,12 +9,11 @@ from typing import Any
 from qtpy.QtCore import QElapsedTimer, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from qtpy.QtWidgets import QApplication, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QShortcut, QSlider, QSpinBox, QWidget
-from superqt import QCollapsible
 
 from napari_mil.gui.glyphs import MASK_GLYPHS
 from napari_mil.gui.views.advanced_form import ABOVE_0, AdvancedForm, complaint, number_text, read_number
 from napari_mil.gui.views.inspect_tab import GroupLegend
-from napari_mil.gui.views.widgets import CAUTION, Card, PrimaryButton, column, combo, elided, elided_middle, fill, grey_line, scrolling
+from napari_mil.gui.views.widgets import CAUTION, Card, Fold, PrimaryButton, column, combo, elided, elided_middle, fill, grey_line, scrolling
 
 IDLE, LOOKING, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "looking", "running", "paused", "stopping", "interrupted", "done"
 BUTTON_TEXTS = {IDLE: "Start", LOOKING: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
@@ -123,19 +122,19 @@ class TrainTab(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for label, widget in (
+            ("Slides' µm/px", self.scale_edit),
             ("Start from", self.start_box),
             ("Encoder", self.encoder_box),
             ("Aggregator", self.aggregator_box),
             ("Mining", self.strategy_box),
-            ("Slides' µm/px", self.scale_edit),
-            ("Positive", self.positive_box),
             ("Epochs", self.epochs_box),
             ("Learning rate", self.rate_edit),
             ("Evaluate", self.folds_box),
+            ("Positive", self.positive_box),
         ):
             form.addRow(label, widget)
         self._form = form
-        self._fold = QCollapsible("Advanced")
+        self._fold = Fold("Advanced")
         self._fold.addWidget(self.advanced)
         self._summary = grey_line()
         self._method = QWidget()
@@ -179,7 +178,8 @@ class TrainTab(QWidget):
                 self._regions,
             )
         )
-        self.setLayout(column(scrolling(content), stretch=False))
+        self._area = scrolling(content)
+        self.setLayout(column(self._area, stretch=False))
         self.layout().setContentsMargins(0, 0, 0, 0)
 
     def _connect(self) -> None:
@@ -445,6 +445,11 @@ class TrainTab(QWidget):
         self.message.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}" if caution else "")
         self.message.setText(text)
         self.message.setVisible(bool(text))
+        if text and caution:
+            content = self._area.widget()
+            content.layout().activate()  # the fold may have moved everything below it
+            content.adjustSize()
+            self._area.ensureWidgetVisible(self.message)
 
     def set_epochs(self, first: int, last: int, shown: int) -> None:
         """Say which epochs of the watched slide there are, and which is shown."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
+from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPalette, QPixmap
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QSlider, QVBoxLayout, QWidget
-from superqt import QElidingLabel
+from superqt import QCollapsible, QElidingLabel
 
 ACCENT = "#2a9d8f"
 """The one accent: the primary action and the winning class."""
@@ -62,6 +62,29 @@ class ProbabilityBar(QWidget):
         if self._probability > 0:
             painter.setBrush(filled)
             painter.drawRoundedRect(QRectF(area.x(), area.y(), max(8.0, area.width() * self._probability), 8), 4, 4)
+
+
+class Fold(QCollapsible):
+    """Shows what is below its title when asked to; its arrow has the colour of the theme's text."""
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Draw the arrow anew with another theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self.setExpandedIcon(self._arrow("▾"))
+            self.setCollapsedIcon(self._arrow("▸"))
+
+    def _arrow(self, text: str) -> QIcon:
+        pixmap = QPixmap(32, 32)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+        font = painter.font()
+        font.setPixelSize(28)
+        painter.setFont(font)
+        painter.drawText(pixmap.rect(), Qt.AlignmentFlag.AlignCenter, text)
+        painter.end()
+        return QIcon(pixmap)
 
 
 class Card(QFrame):
