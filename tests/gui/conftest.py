@@ -86,6 +86,7 @@ def bench(_window, qtbot):
     tab.set_empty()
     workbench.training.cohort = None
     workbench._training_wanted = False
+    workbench._choose_page()
     viewer.reset_view()
 
 

@@ -85,7 +85,7 @@ def test_a_run_is_not_overwritten_and_not_continued_otherwise(cohort, feature_fo
     with pytest.raises(CancelledError):
         train(cohort, quick(), out=tmp_path / "run", settings=settings, **cancelling(1))
     checkpoint = (tmp_path / "run" / "checkpoint.pt").read_bytes()
-    with pytest.raises(TrainingError, match=r"holds a run already.*--resume"):
+    with pytest.raises(TrainingError, match=r"holds a run already.*resume"):
         train(cohort, quick(), out=tmp_path / "run", settings=settings)
     with pytest.raises(TrainingError, match="started with epochs 4, now 9"):
         train(cohort, quick(epochs=9), out=tmp_path / "run", resume=True, settings=settings)
@@ -215,7 +215,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(cohort, quick, settin
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", full_after)
-    with pytest.raises(OutputError, match=r"No space left on device.*--resume"):
+    with pytest.raises(OutputError, match=r"No space left on device.*resume"):
         train(cohort, quick(epochs=5), out=tmp_path / "run", settings=settings)
     monkeypatch.undo()
     assert not [path for path in (tmp_path / "run").iterdir() if path.name.endswith(".part")]
@@ -389,7 +389,7 @@ def test_a_full_disk_while_the_bundle_is_written_is_one_sentence(cohort, quick, 
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("napari_mil.inference.classifier.save_file", full)
-    with pytest.raises(OutputError, match=r"classifier cannot be written.*No space.*--resume"):
+    with pytest.raises(OutputError, match=r"classifier cannot be written.*No space.*resume"):
         train(cohort, quick(epochs=2), out=tmp_path / "run", settings=settings)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "checkpoint.pt", "cohort.json", "config.json", "history.csv"]
     monkeypatch.undo()
