@@ -28,8 +28,8 @@ from napari_mil.training.bundle import FEWEST_TO_CALIBRATE, TEST_SPLIT, VALIDATI
 from napari_mil.training.cohort import Cohort
 from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Split, deterministic
-from napari_mil.training.fold_runs import FoldResult, FoldRunner, FoldTask
-from napari_mil.training.folds import stratified_group_folds
+from napari_mil.training.fold_runs import FoldRunner
+from napari_mil.training.folds import FoldResult, FoldTask, stratified_group_folds
 from napari_mil.training.metrics import Estimate, best_threshold, calibration_error, estimates, figures, fit_temperature, mean_auc
 from napari_mil.training.network import make_plan
 from napari_mil.training.run import complete

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,42 +22,13 @@ from napari_mil.events import CancellationToken, ignore
 from napari_mil.files import PART, whole_or_nothing
 from napari_mil.inference.classifier import Classifier
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
-from napari_mil.training.fitting import Fitting, Split
+from napari_mil.training.fitting import Fitting
+from napari_mil.training.folds import FoldResult, FoldTask
 from napari_mil.training.network import Plan, build, frozen_backbone, scaling_of
 from napari_mil.training.store import BagStore, memory_budget
 from napari_mil.training.vectorised import HEADS_AT_ONCE, fit_together, is_worth_it
 
 POLL_S = 0.2
-
-
-@dataclass(frozen=True)
-class FoldTask:
-    """One fold of one repeat."""
-
-    repeat: int
-    fold: int
-    split: Split
-    seed: int
-    every_epoch: bool
-    """Answers of every epoch are wanted, because something is chosen on the test fold; otherwise those of the kept epoch."""
-
-    def own(self, config: TrainingConfig) -> TrainingConfig:
-        """Return the configuration of this fold."""
-        return config.model_copy(update={"seed": self.seed, **({"patience": None, "select": "last"} if self.every_epoch else {})})
-
-
-@dataclass(frozen=True, eq=False)
-class FoldResult:
-    """What a fold's classifier said."""
-
-    test: np.ndarray
-    """float64 (E, B, C): logits of the test bags, of every epoch or of the kept one."""
-    validation: np.ndarray
-    """float64 (V, C): logits of the validation bags in the kept epoch."""
-    epoch: int
-    """The kept epoch, counted from 1."""
-    tile_auc: float = math.nan
-    """How well its overlay finds annotated tiles of the test bags; NaN where none are annotated."""
 
 
 class FoldRunner:

@@ -1,10 +1,45 @@
-"""Folds that keep a group (patient, acquisition) together and classes in proportion."""
+"""Folds that keep a group (patient, acquisition) together and classes in proportion; what one of them is asked, and what it answers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+from napari_mil.training.config import TrainingConfig
+from napari_mil.training.fitting import Split
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """One fold of one repeat."""
+
+    repeat: int
+    fold: int
+    split: Split
+    seed: int
+    every_epoch: bool
+    """Answers of every epoch are wanted, because something is chosen on the test fold; otherwise those of the kept epoch."""
+
+    def own(self, config: TrainingConfig) -> TrainingConfig:
+        """Return the configuration of this fold."""
+        return config.model_copy(update={"seed": self.seed, **({"patience": None, "select": "last"} if self.every_epoch else {})})
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """What a fold's classifier said."""
+
+    test: np.ndarray
+    """float64 (E, B, C): logits of the test bags, of every epoch or of the kept one."""
+    validation: np.ndarray
+    """float64 (V, C): logits of the validation bags in the kept epoch."""
+    epoch: int
+    """The kept epoch, counted from 1."""
+    tile_auc: float = math.nan
+    """How well its overlay finds annotated tiles of the test bags; NaN where none are annotated."""
 
 
 def stratified_group_folds(labels: Sequence[int] | np.ndarray, groups: Sequence[str], folds: int, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +27,11 @@ from napari_mil.events import CancellationToken, ignore
 from napari_mil.inference.classifier import Classifier
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.fitting import Fitting, epoch_order, epoch_seed
+from napari_mil.training.folds import FoldResult, FoldTask
 from napari_mil.training.metrics import mean_auc, negative_log_likelihood
 from napari_mil.training.network import Plan, build, scaling_of
 from napari_mil.training.optimisation import make_optimiser, rate_at
 from napari_mil.training.store import BagStore
-
-if TYPE_CHECKING:
-    from napari_mil.training.fold_runs import FoldResult, FoldTask
 
 KINDS = (ABMIL, DSMIL, DSMILReleased, InstanceMax, InstanceMean, EmbeddingMax, EmbeddingMean)
 """Methods whose loss follows from the bag's answer alone, written over `Bags`."""
@@ -185,8 +183,6 @@ class _Together:
 
     def fit(self, cancel: CancellationToken, on_done: Callable[[float], None]) -> list[FoldResult]:
         """Train until every head has finished."""
-        from napari_mil.training.fold_runs import FoldResult
-
         n = len(self._tasks)
         best: list[tuple[float, int, np.ndarray]] = [(-math.inf, 0, np.empty(0))] * n
         every: list[list[np.ndarray]] = [[] for _ in range(n)]
