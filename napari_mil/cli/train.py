@@ -13,8 +13,8 @@ from napari_mil.cli.output import say
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.results import prepare_output
 from napari_mil.errors import OptionError
-from napari_mil.inference.card import CARD_FILE, RUN_FOLDER
 from napari_mil.training.cohort import Cohort, scan_annotated_folder
+from napari_mil.training.layout import CLASSIFIER, is_finished
 from napari_mil.training.recipes import Strategy
 
 if TYPE_CHECKING:
@@ -97,9 +97,11 @@ FIELDS = (
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Train; 0 when there is a classifier."""
-    if arguments.resume and not arguments.dry_run and (done := finished_run(arguments.out)) is not None:
+    out = arguments.out.expanduser().absolute()
+    if arguments.resume and not arguments.dry_run and is_finished(out):  # whether or not its bags are still there
+        done = out / CLASSIFIER
         if arguments.json:
-            say(json.dumps({"folder": str(arguments.out), "classifier": str(done), "epoch": 0, "already_done": True}))
+            say(json.dumps({"folder": str(out), "classifier": str(done), "epoch": 0, "already_done": True}))
         else:
             say(f"{arguments.out}: finished before, nothing to do → {done}")
         return 0
@@ -219,12 +221,6 @@ def found(cohort: Cohort) -> list[str]:
     lines += [f"  skipped {path.name}: {reason}" for path, reason in cohort.skipped]
     lines += [f"  note on {path.name}: {what}" for path, what in cohort.warnings]
     return lines
-
-
-def finished_run(folder: Path) -> Path | None:
-    """Return the bundle of a run that has finished, whether or not its bags are still there."""
-    bundle = folder.expanduser().absolute() / RUN_FOLDER
-    return bundle if (bundle / CARD_FILE).is_file() else None
 
 
 class TrainingPrinter(ProgressPrinter):

@@ -30,10 +30,11 @@ from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingCo
 from napari_mil.training.fitting import Split, deterministic
 from napari_mil.training.fold_runs import FoldRunner
 from napari_mil.training.folds import FoldResult, FoldTask, stratified_group_folds
+from napari_mil.training.layout import EVALUATION, FOLDS
 from napari_mil.training.metrics import Estimate, best_threshold, calibration_error, estimates, figures, fit_temperature, mean_auc
 from napari_mil.training.network import make_plan
 from napari_mil.training.run import complete
-from napari_mil.training.run_folder import EVALUATION, FOLDS, RunFolder
+from napari_mil.training.run_folder import RunFolder
 from napari_mil.training.splits import stratum_of, validation_split, why_none
 from napari_mil.training.store import BagStore
 
@@ -42,10 +43,10 @@ SCHEMA = "napari-mil/evaluation/1"
 SAMPLES = 1000
 """Bootstrap samples."""
 LAST_EPOCH = "the last epoch, threshold 0.5"
-AT_THRESHOLD = ", at its ROC-optimal threshold there"
-"""Where there is one: of two classes."""
-BEST_AUC = f"the epoch of largest AUC on the test fold{AT_THRESHOLD}"
-BEST_ACCURACY = f"the epoch of largest accuracy on the test fold{AT_THRESHOLD}"
+BEST_AUC = "the epoch of largest AUC on the test fold"
+BEST_ACCURACY = "the epoch of largest accuracy on the test fold"
+AT_THRESHOLD = "at its ROC-optimal threshold there"
+"""Of two classes, where the epoch is chosen there too."""
 PUBLISHED: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("dsmil", "dsmil-released"), (BEST_ACCURACY, "dsmil-wsi, classical script")),
     **dict.fromkeys(("mi-net", "mi-net-instance", "mi-net-ds", "mi-net-rc"), (LAST_EPOCH, "MINNs")),
@@ -333,7 +334,7 @@ def summarise(
         calibration = {name: None if value is None else round(value, 4) for name, value in calibration.items()}
     return Evaluation(
         protocol,
-        f"{rule if n_outputs == 1 else rule.split(AT_THRESHOLD)[0]} ({source})" if protocol == "published" else _honest_selection(config, tasks),
+        _published_selection(rule, source, n_outputs) if protocol == "published" else _honest_selection(config, tasks),
         cohort.classes,
         folds,
         repeats,
@@ -391,6 +392,11 @@ def _overlay(areas: list[float]) -> dict[str, float | int]:
 
 
 DECIDING = ("accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity")
+
+
+def _published_selection(rule: str, source: str, n_outputs: int) -> str:
+    threshold = f", {AT_THRESHOLD}" if n_outputs == 1 and rule != LAST_EPOCH else ""
+    return f"{rule}{threshold} ({source})"
 
 
 def _honest_selection(config: TrainingConfig, tasks: list[FoldTask]) -> str:

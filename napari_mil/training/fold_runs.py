@@ -61,6 +61,9 @@ class FoldRunner:
     ) -> None:
         self._store, self._config, self._plan, self._start, self._device = store, config, plan, start, device
         self._folder, self._workers = folder, workers
+        cohort = store.cohort
+        bags = [(bag.content, bag.labels, bag.regions) for bag in cohort.bags]
+        self._same = (config.model_dump(exclude=MACHINE_FIELDS), plan, None if start is None else start.fingerprint, cohort.classes, bags)
         self.remarks: list[str] = []
         if not resume:
             self.forget()
@@ -156,10 +159,7 @@ class FoldRunner:
 
     def _key(self, task: FoldTask) -> str:
         """Say what a fold's answers depend on."""
-        cohort = self._store.cohort
-        bags = [(bag.content, bag.labels, bag.regions) for bag in cohort.bags]
-        start = None if self._start is None else self._start.fingerprint
-        return repr((self._config.model_dump(exclude=MACHINE_FIELDS), self._plan, start, task, cohort.classes, bags))
+        return repr((task, self._same))
 
 
 def fit_fold(

@@ -21,8 +21,9 @@ from napari_mil.training.bundle import make_classifier, notes
 from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag, patient_of
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.fitting import Fitting, Row, Split, deterministic
+from napari_mil.training.layout import COHORT, CONFIG
 from napari_mil.training.network import Plan, build, frozen_backbone, make_plan, scaling_of
-from napari_mil.training.run_folder import COHORT, CONFIG, RunFolder
+from napari_mil.training.run_folder import RunFolder
 from napari_mil.training.splits import split_of, why_none
 from napari_mil.training.store import BagStore
 

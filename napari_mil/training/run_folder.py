@@ -17,9 +17,8 @@ from napari_mil.files import PART, whole_or_nothing
 from napari_mil.pickles import load_pickle
 from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig, read_config
 from napari_mil.training.fitting import Row
+from napari_mil.training.layout import CHECKPOINT, CLASSIFIER, COHORT, CONFIG, EVALUATION, FOLDS, HISTORY, LOCK, is_finished, is_unfinished
 
-CONFIG, HISTORY, CHECKPOINT, CLASSIFIER, EVALUATION, COHORT = "config.json", "history.csv", "checkpoint.pt", "classifier", "evaluation.json", "cohort.json"
-FOLDS, LOCK = "folds", ".lock"
 MOVABLE_FIELDS = {"memory_gb", "device"}
 """What a run that goes on may be given anew."""
 
@@ -49,12 +48,12 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether there is a classifier."""
-        return (self.classifier / "classifier.json").is_file()
+        return is_finished(self.path)
 
     @property
     def started(self) -> bool:
         """Whether a run of ours is in the folder that has come to something."""
-        return self.config.is_file() and (self.finished or (self.path / CHECKPOINT).is_file())
+        return self.config.is_file() and (self.finished or is_unfinished(self.path))
 
     @contextmanager
     def held(self) -> Iterator[None]:

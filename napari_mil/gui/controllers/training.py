@@ -24,6 +24,7 @@ from napari_mil.inference.card import TILES, ClassifierCard, find_card, install,
 from napari_mil.settings import Settings
 from napari_mil.training.cohort import FEATURES as FEATURE_FILES
 from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, scan_annotated_folder
+from napari_mil.training.layout import CLASSIFIER, CONFIG, EVALUATION, begun_with, is_finished, is_unfinished
 from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
 from napari_mil.training.recipes import RECIPES, recipe_of
 
@@ -110,7 +111,7 @@ class TrainingController:
 
     def take(self, path: Path) -> None:
         """Open a folder for what it is: an earlier run or annotated bags."""
-        if (path / "config.json").is_file():
+        if (path / CONFIG).is_file():
             self.open_run(path)
         else:
             self.look_at(path)
@@ -149,10 +150,11 @@ class TrainingController:
         def on_failed(sentence: str, details: str) -> None:
             if job is not self._scan:
                 return
+            self._view.stop_looking()
             if otherwise is not None:
                 otherwise(sentence)
             else:
-                self._view.stop_looking(sentence + (f"\n\n{details}" if details else ""))
+                self._view.set_message(sentence + (f"\n\n{details}" if details else ""))
 
         job = self._scan = self._jobs.start(SCAN_JOB, work)
         job.event_happened.connect(on_event)
@@ -163,10 +165,10 @@ class TrainingController:
     def open_run(self, folder: Path) -> None:
         """Show an earlier run: its settings, its curves, and whether it can go on."""
         try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             source = Path(config["cohort"])
         except (OSError, ValueError, KeyError, TypeError):
-            self._view.set_message(f"{folder.name} holds no training run (no readable config.json); choose the folder that a run was saved in.")
+            self._view.set_message(f"{folder.name} holds no training run (no readable {CONFIG}); choose the folder that a run was saved in.")
             return
 
         def show() -> None:
@@ -176,7 +178,7 @@ class TrainingController:
             self._offer_resuming()
             self.history.read(folder)
             if is_finished(folder):
-                self._show_classifier(folder / "classifier")
+                self._show_classifier(folder / CLASSIFIER)
 
         def show_alone(sentence: str) -> None:
             """Its bags may be gone; what came out is still there."""
@@ -185,7 +187,7 @@ class TrainingController:
             self.watched.begin(None, "", ())
             self.history.read(folder)
             if is_finished(folder):
-                self._show_classifier(folder / "classifier")
+                self._show_classifier(folder / CLASSIFIER)
                 self._view.set_message(f"Its bags cannot be trained on any more: {sentence}", caution=False)
             else:
                 self._view.set_message(f"{sentence} Put the bags back and open the run again; or choose where they are by Folder…, then this run by Change….")
@@ -199,14 +201,15 @@ class TrainingController:
         if is_unfinished(folder) and not begun_with(folder, self.cohort):
             self._view.set_message(f"The run in {folder.name} was begun with other bags than those of {self.cohort.root.name}; choose their folder first.")
             return
-        taken = folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file()
+        taken = folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file()
         self._out, self._out_chosen = free_folder(folder / self._name()) if taken else folder, True
         self._stored = {}
+        if is_unfinished(self._out):
+            with suppress(OSError, ValueError):  # the run itself says what is wrong
+                self._stored = json.loads((self._out / CONFIG).read_text(encoding="utf-8"))
+                self._view.set_fields(without_recipe(self._stored))
         self._view.set_out(str(self._out))
         self._offer_resuming()
-        if self._stored:
-            self._view.set_fields(without_recipe(self._stored))
-            self._offer_resuming()  # in the words of that run
 
     def start(self, *, resume: bool, folds: int | None = None) -> None:
         """Train with what the tab shows; judge it afterwards, in so many folds or in as many as the tab shows."""
@@ -218,7 +221,7 @@ class TrainingController:
         if folds > len(set(self.cohort.groups)):
             self._view.set_message(f"{len(set(self.cohort.groups))} patients cannot be put into {folds} folds; evaluate with fewer, or not at all.")
             return
-        if not resume and is_used(self._out):
+        if not resume and (is_finished(self._out) or is_unfinished(self._out)):
             self._out = free_folder(self._out)
             self._view.set_out(str(self._out))
         # A run that goes on keeps every setting it was begun with, also those that the form does not show.
@@ -229,10 +232,9 @@ class TrainingController:
         except NapariMilError as error:
             self._view.set_message(str(error))
             return
-        self._open_watched()
         watched = self._slide_to_watch()
         self.watched.begin(watched.slide if watched else None, self._out.name, classes, goes_on=resume)
-        if watched is None and self._view.watched:
+        if watched is None and self._view.watched and self.cohort.kinds == (SLIDES,):
             self._view.set_watched("It could not be opened, and is not watched.", {})
         self._remarks, self._result = [], None
         if not is_finished(self._out):  # or it is only judged
@@ -273,6 +275,7 @@ class TrainingController:
         self._jobs.cancel(TRAIN_JOB)
 
     def _on_cohort(self, cohort: Cohort, then: Callable[[], None], otherwise: Callable[[str], None] | None) -> None:
+        self._view.stop_looking()
         try:
             cohort.check()
             trouble = ""
@@ -381,9 +384,11 @@ class TrainingController:
             self._open_slides([Path(path)])
 
     def _slide_to_watch(self) -> OpenSlide | None:
-        """Return the slide to watch as an open layer."""
-        slides = self.cohort is not None and self.cohort.kinds == (SLIDES,)
-        return self._open(self._view.watched) if slides and self._view.watched else None
+        """Return the slide to watch as an open layer; one that was closed meanwhile is opened again."""
+        if self.cohort is None or self.cohort.kinds != (SLIDES,) or not self._view.watched:
+            return None
+        self._open_watched()
+        return self._open(self._view.watched)
 
     def _open(self, path: str) -> OpenSlide | None:
         return next((entry for entry in self._state.slides if str(entry.slide.path) == path), None)
@@ -394,12 +399,7 @@ class TrainingController:
         return self.cohort.with_positive(positive).classes if positive else self.cohort.classes
 
     def _offer_resuming(self) -> None:
-        out = self._out
-        unfinished = out is not None and is_unfinished(out)
-        if unfinished and not self._stored:
-            with suppress(OSError, ValueError):
-                self._stored = json.loads((out / "config.json").read_text(encoding="utf-8")) if out is not None else {}
-        self._view.set_state(INTERRUPTED if unfinished else IDLE)
+        self._view.set_state(INTERRUPTED if self._out is not None and is_unfinished(self._out) else IDLE)
 
     def _on_event(self, job: Job, event: Event) -> None:
         if job is not self._job:
@@ -410,11 +410,9 @@ class TrainingController:
                 self.history.epochs = event.total
                 self._view.set_progress(0, event.total, f"Epoch 1 of {event.total}…")
             else:
-                verb = {"folds": "Evaluating: fold"}.get(event.what, "Encoding: " + event.what.rstrip("s"))
-                self._view.set_progress(0, event.total, f"{verb} 1 of {event.total}…")
+                self._show_progress(0, "…")
         elif isinstance(event, Advanced):
-            verb = "Evaluating: fold" if self._what == "folds" else f"Encoding: {self._what.rstrip('s')}"
-            self._view.set_progress(event.done, self._total, f"{verb} {min(event.done + 1, self._total)} of {self._total}{_left(event.eta)}")
+            self._show_progress(event.done, _left(event.eta))
         elif isinstance(event, Fallback):
             self._remarks.append(event.message)
             more = f"{len(self._remarks) - 3} more in Details…\n" if len(self._remarks) > 3 else ""
@@ -426,6 +424,11 @@ class TrainingController:
             self._on_epoch_ended(event)
         elif isinstance(event, Finished):  # of the training; an evaluation may follow
             self._install(Path(event.result.classifier))
+
+    def _show_progress(self, done: int, more: str) -> None:
+        """Say how far bags or folds are."""
+        verb = "Evaluating" if self._what == "folds" else "Encoding"
+        self._view.set_progress(done, self._total, f"{verb}: {self._what.rstrip('s')} {min(done + 1, self._total)} of {self._total}{more}")
 
     def _on_epoch_ended(self, event: EpochEnded) -> None:
         if event.watched is not None:
@@ -464,7 +467,7 @@ class TrainingController:
         facts = [f"epoch {training.get('epoch kept')} of {training.get('epochs trained')}", str(card.evaluation.get("headline", ""))]
         refused = "" if card.instances == TILES else f"It takes {card.takes}, not slides."
         trainable = self.cohort is not None
-        evaluable = trainable and not (folder.parent / "evaluation.json").is_file()
+        evaluable = trainable and not (folder.parent / EVALUATION).is_file()
         self._view.show_result(self._installed, " · ".join(filter(None, facts)), refused, evaluable, another=trainable)
 
     def _on_failed(self, job: Job, sentence: str, details: str) -> None:
@@ -487,8 +490,8 @@ class TrainingController:
 
     def _after_the_end(self) -> None:
         """Show the classifier if there is one, otherwise what can be done."""
-        if self._out is not None and (self._out / "classifier" / "classifier.json").is_file():
-            self._show_classifier(self._out / "classifier")
+        if self._out is not None and is_finished(self._out):
+            self._show_classifier(self._out / CLASSIFIER)
         else:
             self._offer_resuming()
 
@@ -533,34 +536,10 @@ def free_folder(folder: Path) -> Path:
     return next(path for k in count(1) if not (path := folder if k == 1 else folder.with_name(f"{folder.name}-{k}")).exists())
 
 
-def is_finished(folder: Path) -> bool:
-    """Say whether a run has come to its classifier."""
-    return (folder / "classifier" / "classifier.json").is_file()
-
-
-def is_unfinished(folder: Path) -> bool:
-    """Say whether there is a run that could go on."""
-    return (folder / "checkpoint.pt").is_file() and not is_finished(folder)
-
-
-def begun_with(folder: Path, cohort: Cohort) -> bool:
-    """Say whether a run was begun with any bag of a cohort."""
-    try:
-        begun = {bag[0] for bag in json.loads((folder / "cohort.json").read_text(encoding="utf-8"))["bags"]}
-    except (OSError, ValueError, LookupError, TypeError):
-        return True  # the run itself says what is wrong
-    return not begun.isdisjoint(bag.content for bag in cohort.bags)
-
-
 def without_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a run's configuration says otherwise than its recipe."""
     recipe = recipe_of(config.get("aggregator", "gated-abmil"), config.get("strategy", "plain"))
     return {name: value for name, value in config.items() if not hasattr(recipe, name) or getattr(recipe, name) != value}
-
-
-def is_used(folder: Path) -> bool:
-    """Say whether a run in a folder has come to something."""
-    return any((folder / name).exists() for name in ("checkpoint.pt", "classifier"))
 
 
 def _left(seconds: float | None) -> str:

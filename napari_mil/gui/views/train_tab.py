@@ -15,8 +15,8 @@ from napari_mil.gui.views.advanced_form import ABOVE_0, AdvancedForm, complaint,
 from napari_mil.gui.views.inspect_tab import GroupLegend
 from napari_mil.gui.views.widgets import CAUTION, Card, Fold, PrimaryButton, column, combo, elided, elided_middle, fill, grey_line, scrolling
 
-IDLE, LOOKING, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "looking", "running", "paused", "stopping", "interrupted", "done"
-BUTTON_TEXTS = {IDLE: "Start", LOOKING: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
+IDLE, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "running", "paused", "stopping", "interrupted", "done"
+BUTTON_TEXTS = {IDLE: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
 EMPTY = (
     "Choose a folder, or drop it here: one folder per class; in each, slides, folders of images, or feature files (.h5, .pt, .safetensors). "
     "Or a table labels.csv: slide,label,patient."
@@ -52,8 +52,6 @@ class TrainTab(QWidget):
     about_requested = Signal()
     evaluate_requested = Signal()
     """Judge the way in which a finished run was trained."""
-    edited = Signal()
-    """A number or a choice below was changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,8 +83,6 @@ class TrainTab(QWidget):
         self.result_title, self.result_line = elided(""), grey_line()
         self.use_button, self.about_button = QPushButton("Use in Classify"), QPushButton("About…")
         self._state, self._needs_scale, self._slides, self._can_evaluate = IDLE, 0, False, False
-        self._before: dict[QWidget, bool] = {}
-        self._said_before: tuple[str, ...] = ()
         self._since = QElapsedTimer()
         self._complains = False
         self.advanced = AdvancedForm()
@@ -162,10 +158,15 @@ class TrainTab(QWidget):
         )
         self._result = Card()
         self._result.setLayout(column(self.result_title, self.result_line, _row(self.use_button, self.about_button, stretched=0), stretch=False))
-        content = QWidget()
-        content.setLayout(
+        self._looking, stop_button, self._looking_text = QWidget(), QPushButton("Cancel"), elided("")
+        stop_button.clicked.connect(lambda: self.cancel_requested.emit())
+        stop_button.setAccessibleName("stop looking at the folder")
+        self._looking.setLayout(_row(self._looking_text, stop_button, stretched=0))
+        self._looking.layout().setContentsMargins(0, 0, 0, 0)
+        self._looking.hide()
+        self._rest = QWidget()
+        self._rest.setLayout(
             column(
-                _row(self.folder_button, self.table_button, self.run_button),
                 self._found,
                 self._result,
                 self._method,
@@ -176,8 +177,12 @@ class TrainTab(QWidget):
                 self.message,
                 self._watch,
                 self._regions,
+                stretch=False,
             )
         )
+        self._rest.layout().setContentsMargins(0, 0, 0, 0)
+        content = QWidget()
+        content.setLayout(column(_row(self.folder_button, self.table_button, self.run_button), self._looking, self._rest))
         self._area = scrolling(content)
         self.setLayout(column(self._area, stretch=False))
         self.layout().setContentsMargins(0, 0, 0, 0)
@@ -192,11 +197,9 @@ class TrainTab(QWidget):
         self.cancel_button.clicked.connect(self._on_second_button)
         self.curves_button.clicked.connect(lambda: self.curves_requested.emit())
         self.epochs_box.valueChanged.connect(lambda _: setattr(self, "_own_epochs", True))
-        self.advanced.changed.connect(self.edited)
+        self.advanced.changed.connect(self._after_edit)
         for edit in (self.rate_edit, self.scale_edit):
-            edit.textEdited.connect(lambda _: self.edited.emit())
-        self.folds_box.currentIndexChanged.connect(lambda _: self.edited.emit())
-        self.edited.connect(self._after_edit)
+            edit.textEdited.connect(lambda _: self._after_edit())
         self.rate_edit.textEdited.connect(lambda _: setattr(self, "_own_rate", True))
         self.advanced.changed.connect(self._count_changes)
         for keys, act in (("Ctrl+Return", self._on_button), ("Alt+Left", lambda: self._step(-1)), ("Alt+Right", lambda: self._step(1))):
@@ -314,42 +317,21 @@ class TrainTab(QWidget):
         self.set_message(message)
 
     def set_looking(self, text: str) -> None:
-        """Say that a folder is being looked at."""
-        if self._state != LOOKING:
-            parts = (self.facts, *self._parts)
-            self._before = {part: not part.isHidden() for part in parts}
-            self._said_before = (self._state, self.facts.text(), self.classes.text(), self.remark.text(), self.cancel_button.text())
-        self._hide_the_rest()
-        self._state = LOOKING
-        self.facts.setText(text)
-        self.facts.show()
-        self.classes.setText("")
-        self.cancel_button.setText("Cancel")
-        self.cancel_button.setEnabled(True)
-        self.cancel_button.show()
+        """Say that a folder is being looked at; what is set up waits."""
+        self._looking_text.setText(text)
+        self._looking.show()
+        self._rest.setEnabled(False)
 
-    def stop_looking(self, message: str = "") -> None:
-        """Show again what was there before, and say why nothing came of it."""
-        if self._state == LOOKING:
-            self._state, facts, classes, remark, cancel = self._said_before
-            for label, text in ((self.facts, facts), (self.classes, classes), (self.remark, remark)):
-                label.setText(text)
-            self.cancel_button.setText(cancel)
-            for part, visible in self._before.items():
-                part.setVisible(visible)
-        if message:
-            self.set_message(message)
-
-    @property
-    def _parts(self) -> tuple[QWidget, ...]:
-        """All that is not shown in every state."""
-        several = (self.remark, self.details_button, self._method, self._summary, self.button, self.cancel_button, self.bar, self.progress_text)
-        return (*several, self.curves_button, self.message, self._watch, self._regions, self._result)
+    def stop_looking(self) -> None:
+        """Go on with what was set up."""
+        self._looking.hide()
+        self._rest.setEnabled(True)
 
     def _hide_the_rest(self) -> None:
         """Leave only what was found."""
         self._state = IDLE
-        for part in self._parts:
+        several = (self.remark, self.details_button, self._method, self._summary, self.button, self.cancel_button, self.bar, self.progress_text)
+        for part in (*several, self.curves_button, self.message, self._watch, self._regions, self._result):
             part.hide()
 
     def set_cohort(self, facts: str, classes: str, remark: str, details: bool, positive: Sequence[str], without_scale: int, slides: bool) -> None:
@@ -447,7 +429,8 @@ class TrainTab(QWidget):
         self.message.setVisible(bool(text))
         if text and caution:
             content = self._area.widget()
-            content.layout().activate()  # the fold may have moved everything below it
+            self._rest.layout().activate()  # the fold may have moved everything below it
+            content.layout().activate()
             content.adjustSize()
             self._area.ensureWidgetVisible(self.message)
 
