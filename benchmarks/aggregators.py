@@ -34,15 +34,24 @@ def peer(name: str, dim: int) -> tuple[Aggregator, nn.Module]:
     ours: Any
     theirs: Any
     if name == "abmil":
-        ours, theirs = create_aggregator("gated-abmil", dim, 1, hidden=None), models.ABMIL((dim,), gated=True)
+        ours, theirs = (
+            create_aggregator("gated-abmil", dim, 1, hidden=None),
+            models.ABMIL((dim,), gated=True),
+        )
         share_attention(ours.attention, theirs.pool)
         copy(ours.classifier, theirs.classifier)
     elif name == "clam":
-        ours, theirs = create_aggregator("clam-sb", dim, 1, hidden=None, attention_dim=128), models.CLAM_SB((dim,), gated=True)
+        ours, theirs = (
+            create_aggregator("clam-sb", dim, 1, hidden=None, attention_dim=128),
+            models.CLAM_SB((dim,), gated=True),
+        )
         share_attention(ours.attention, theirs.pool)
         copy(ours.classifier, theirs.classifier)
     elif name == "dsmil":
-        ours, theirs = create_aggregator("dsmil-released", dim, 1, nonlinear_q=False), models.DSMIL((dim,))
+        ours, theirs = (
+            create_aggregator("dsmil-released", dim, 1, nonlinear_q=False),
+            models.DSMIL((dim,)),
+        )
         copy(ours.q, theirs.q_nn)
         copy(ours.instance_classifier, theirs.inst_classifier)
         with torch.no_grad():
@@ -51,19 +60,27 @@ def peer(name: str, dim: int) -> tuple[Aggregator, nn.Module]:
     elif name == "dtfd":
         ours = create_aggregator("dtfd", dim, 1, hidden=None, groups=8, shuffle=False)
         theirs = models.DTFDMIL((dim,), n_groups=8, distill_mode="afs")
-        for mine, other in ((ours.attention1, theirs.attention_pool), (ours.attention2, theirs.u_attention_pool)):
+        for mine, other in (
+            (ours.attention1, theirs.attention_pool),
+            (ours.attention2, theirs.u_attention_pool),
+        ):
             ungate(mine)
             share_attention(mine, other)
         copy(ours.classifier1, theirs.classifier)
         copy(ours.classifier2, theirs.u_classifier)
     else:
-        ours, theirs = create_aggregator("transmil", dim, 1, heads=8), models.TransMIL((dim,), n_heads=8)
+        ours, theirs = (
+            create_aggregator("transmil", dim, 1, heads=8),
+            models.TransMIL((dim,), n_heads=8),
+        )
         share_transmil(ours, theirs)
     return ours, theirs
 
 
 def copy(ours: nn.Linear, theirs: Any) -> None:
-    getattr(theirs, "module", theirs).load_state_dict(ours.state_dict())  # torchmil wraps some of its layers
+    getattr(theirs, "module", theirs).load_state_dict(
+        ours.state_dict()
+    )  # torchmil wraps some of its layers
 
 
 def share_attention(ours: Any, theirs: Any) -> None:
@@ -84,7 +101,9 @@ def share_transmil(ours: Any, theirs: Any) -> None:
     """Torchmil has no convolution of the values and no output projection: ours computes them all the same, as zeros and the identity."""
     with torch.no_grad():
         theirs.cls_token.copy_(ours.cls_token)
-        if ours.in_dim == 512:  # torchmil then has no projection, and none of ReLU: the bag is not negative
+        if (
+            ours.in_dim == 512
+        ):  # torchmil then has no projection, and none of ReLU: the bag is not negative
             nn.init.eye_(ours.projection[0].weight)
             nn.init.zeros_(ours.projection[0].bias)
         else:
@@ -123,7 +142,11 @@ def their_pass(model: Any, bag: Tensor, backward: bool) -> Tensor:
         with torch.no_grad():
             return model(batch, **with_mask)  # type: ignore[no-any-return]
     model.zero_grad()
-    logits, losses = model.compute_loss(torch.ones(1), batch, **with_mask) if "CLAM" not in type(model).__name__ else clam_loss(model, batch)
+    logits, losses = (
+        model.compute_loss(torch.ones(1), batch, **with_mask)
+        if "CLAM" not in type(model).__name__
+        else clam_loss(model, batch)
+    )
     sum(losses.values()).backward()
     return logits.detach()
 
@@ -154,7 +177,12 @@ def compare(name: str, n: int, dim: int, backward: bool) -> dict[str, float]:
             module.eval()
     theirs.train(backward)
     bag = bag_of(n, dim)
-    apart = (our_pass(ours, bag, False).reshape(-1) - their_pass(theirs, bag, False).reshape(-1)).abs().max().item()
+    apart = (
+        (our_pass(ours, bag, False).reshape(-1) - their_pass(theirs, bag, False).reshape(-1))
+        .abs()
+        .max()
+        .item()
+    )
     work = n * (30 if name == "transmil" else 1)
     rounds = 1 if work > 2_000_000 else 3 if work > 200_000 else 7
     times: dict[str, list[float]] = {"ours": [], "theirs": []}
@@ -171,7 +199,11 @@ def memory(name: str, n: int, dim: int, backward: bool, who: str) -> dict[str, f
     for module in ours.modules():
         if isinstance(module, nn.Dropout):
             module.eval()
-    run: Callable[[Tensor], Tensor] = (lambda bag: our_pass(ours, bag, backward)) if who == "ours" else (lambda bag: their_pass(theirs, bag, backward))
+    run: Callable[[Tensor], Tensor] = (
+        (lambda bag: our_pass(ours, bag, backward))
+        if who == "ours"
+        else (lambda bag: their_pass(theirs, bag, backward))
+    )
     run(bag_of(300, dim))
     bag = bag_of(n, dim)
     before = peak_mb()
@@ -210,11 +242,19 @@ def tree(kind: str, n: int, dim: int) -> dict[str, float]:
     generator = np.random.default_rng(0)
     points = generator.normal(size=(n, dim)).astype(np.float32)
     points += np.repeat(generator.normal(size=(50, dim)).astype(np.float32), n // 50, 0)
-    run: Callable[[Any], Any] = (lambda x: single_linkage(x).heights) if kind == "ours" else (lambda x: linkage(x, "single")[:, 2])
+    run: Callable[[Any], Any] = (
+        (lambda x: single_linkage(x).heights)
+        if kind == "ours"
+        else (lambda x: linkage(x, "single")[:, 2])
+    )
     run(points[:200])
     before, start = peak_mb(), time.process_time()
     heights = run(points)
-    return {"seconds": time.process_time() - start, "mb": peak_mb() - before, "heights": float(np.sum(heights))}
+    return {
+        "seconds": time.process_time() - start,
+        "mb": peak_mb() - before,
+        "heights": float(np.sum(heights)),
+    }
 
 
 def hamil(kind: str, n: int, dim: int) -> dict[str, float]:
@@ -258,7 +298,10 @@ def packed(name: str, n_bags: int, dim: int) -> dict[str, float]:
     bags = [bag_of(int(size), dim) for size in sizes]
     offsets = torch.tensor([0, *np.cumsum(sizes)])
     name, _, bare = name.partition(":")
-    aggregator, together = create_aggregator(name, dim, 1, **({"hidden": None} if bare else {})).eval(), torch.cat(bags)
+    aggregator, together = (
+        create_aggregator(name, dim, 1, **({"hidden": None} if bare else {})).eval(),
+        torch.cat(bags),
+    )
 
     def loop() -> Tensor:
         return torch.stack([aggregator(bag).logits for bag in bags])
@@ -269,9 +312,18 @@ def packed(name: str, n_bags: int, dim: int) -> dict[str, float]:
     with torch.no_grad():
         apart = (loop() - pack()).abs().max().item()
         times = [(time_of(loop), time_of(pack)) for _ in range(40)]
-    trained = [(time_of(lambda: loop().sum().backward()), time_of(lambda: pack().sum().backward())) for _ in range(20)]
-    middle = [statistics.median(column) for column in (*zip(*times, strict=True), *zip(*trained, strict=True))]
-    return {**dict(zip(("loop", "packed", "loop, trained", "packed, trained"), middle, strict=True)), "apart": apart}
+    trained = [
+        (time_of(lambda: loop().sum().backward()), time_of(lambda: pack().sum().backward()))
+        for _ in range(20)
+    ]
+    middle = [
+        statistics.median(column)
+        for column in (*zip(*times, strict=True), *zip(*trained, strict=True))
+    ]
+    return {
+        **dict(zip(("loop", "packed", "loop, trained", "packed, trained"), middle, strict=True)),
+        "apart": apart,
+    }
 
 
 def in_process(*arguments: Any) -> dict[str, float]:
@@ -290,7 +342,9 @@ def report() -> None:
         "instance loss raises, so the bag loss alone is trained against ours with instances; its TransMIL has no convolution of the values and no "
         "output projection, which ours computes all the same.\n"
     )
-    print("| aggregator | N × D | pass | ours, s | theirs, s | ratio | ours, MB | theirs, MB | apart |")
+    print(
+        "| aggregator | N × D | pass | ours, s | theirs, s | ratio | ours, MB | theirs, MB | apart |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in ("abmil", "dsmil", "clam", "dtfd", "transmil"):
         for dim in DIMS:
@@ -298,8 +352,12 @@ def report() -> None:
                 for backward in (False, True):
                     row(name, n, dim, backward)
     print("\n### A bag kept in 16 bits\n")
-    print("Gated ABMIL, forward. `aggregator(bag.bfloat16())` multiplies in 16 bits and adds up in 32.\n")
-    print("| N × D | 16 bits, s | 32 bits, s | torchmil, s | ratio to torchmil | scores apart (their spread) | of the top 50 kept |")
+    print(
+        "Gated ABMIL, forward. `aggregator(bag.bfloat16())` multiplies in 16 bits and adds up in 32.\n"
+    )
+    print(
+        "| N × D | 16 bits, s | 32 bits, s | torchmil, s | ratio to torchmil | scores apart (their spread) | of the top 50 kept |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for dim in DIMS:
         m = in_process("half", "abmil", 100_000, dim)
@@ -319,14 +377,28 @@ def report() -> None:
     a = in_process("tree", "ours", 50_000, 512)
     print(f"| single linkage | 50,000 | {a['seconds']:.0f} | – | – | {a['mb']:.0f} | – |")
     a, b = in_process("hamil", "ours", 1_000, 512), in_process("hamil", "printed", 1_000, 512)
-    print(f"| HAMIL forward, algorithm 1 as printed | 1,000 | {a['seconds']:.3f} | {b['seconds']:.1f} | {b['seconds'] / a['seconds']:.0f} × | – | – |")
+    print(
+        f"| HAMIL forward, algorithm 1 as printed | 1,000 | {a['seconds']:.3f} | {b['seconds']:.1f} | {b['seconds'] / a['seconds']:.0f} × | – | – |"
+    )
     a = in_process("hamil", "ours", 10_000, 512)
     print(f"| HAMIL forward | 10,000 | {a['seconds']:.1f} | – | – | – | – |")
     print("\n### Many small bags\n")
     print("92 bags of the sizes of MUSK1, 166 numbers; `forward_packed` beside one call a bag.\n")
-    print("| aggregator | forward one by one, ms | packed, ms | ratio | forward + backward one by one, ms | packed, ms | ratio | apart |")
+    print(
+        "| aggregator | forward one by one, ms | packed, ms | ratio | forward + backward one by one, ms | packed, ms | ratio | apart |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name in ("abmil", "gated-abmil", "dsmil", "dsmil-released", "mi-net-instance", "mi-net", "mi-net-ds", "mi-net-rc", "embedding-mean"):
+    for name in (
+        "abmil",
+        "gated-abmil",
+        "dsmil",
+        "dsmil-released",
+        "mi-net-instance",
+        "mi-net",
+        "mi-net-ds",
+        "mi-net-rc",
+        "embedding-mean",
+    ):
         for bare in (False, True) if "abmil" in name or "embedding" in name else (False,):
             m = in_process("packed", name + ":bare" * bare, 92, 166)
             packed_row(name + ", no projection" * bare, m)
@@ -342,7 +414,9 @@ def packed_row(name: str, m: dict[str, float]) -> None:
 
 def row(name: str, n: int, dim: int, backward: bool) -> None:
     t = in_process("compare", name, n, dim, backward)
-    mb = {who: in_process("memory", name, n, dim, backward, who)["mb"] for who in ("ours", "theirs")}
+    mb = {
+        who: in_process("memory", name, n, dim, backward, who)["mb"] for who in ("ours", "theirs")
+    }
     print(
         f"| {name} | {n:,} × {dim} | {'forward + backward' if backward else 'forward'} | {t['ours']:.4f} | {t['theirs']:.4f} | "
         f"{t['theirs'] / t['ours']:.2f} × | {mb['ours']:.0f} | {mb['theirs']:.0f} | {t['apart']:.0e} |",
@@ -357,9 +431,13 @@ def main() -> None:
     torch.set_num_threads(1)
     what, name, n, dim, *rest = sys.argv[1:]
     if what in ("compare", "memory"):
-        measured = {"compare": compare, "memory": memory}[what](name, int(n), int(dim), rest[0] == "True", *rest[1:])  # type: ignore[operator]
+        measured = {"compare": compare, "memory": memory}[what](
+            name, int(n), int(dim), rest[0] == "True", *rest[1:]
+        )  # type: ignore[operator]
     else:
-        measured = {"half": half_bag, "tree": tree, "hamil": hamil, "packed": packed}[what](name, int(n), int(dim))
+        measured = {"half": half_bag, "tree": tree, "hamil": hamil, "packed": packed}[what](
+            name, int(n), int(dim)
+        )
     print(json.dumps(measured))
 
 

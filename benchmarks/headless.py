@@ -23,15 +23,26 @@ def main() -> None:
         "*Plain loop*: `read_region(…).convert('RGB').resize(…)` of openslide-python and PIL over the same tiles, the same encoder tile by tile, "
         "the aggregator at the end.\n"
     )
-    print("| classifier | tiles | ours, tiles/s | plain loop, tiles/s | ratio | ours, tiles/CPU-s | plain, tiles/CPU-s | ours, peak MB | plain, peak MB |")
+    print(
+        "| classifier | tiles | ours, tiles/s | plain loop, tiles/s | ratio | ours, tiles/CPU-s | plain, tiles/CPU-s | ours, peak MB | plain, peak MB |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for classifier, _ in CASES:
         runs: dict[str, list[dict[str, float]]] = {"ours": [], "plain": []}
         for _ in range(ROUNDS):
             for kind in runs:
                 command = [sys.executable, "-m", "benchmarks.headless", kind, classifier]
-                runs[kind].append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
-        middle = {kind: {key: sorted(run[key] for run in some)[ROUNDS // 2] for key in some[0]} for kind, some in runs.items()}
+                runs[kind].append(
+                    json.loads(
+                        subprocess.run(
+                            command, check=True, stdout=subprocess.PIPE, text=True
+                        ).stdout
+                    )
+                )
+        middle = {
+            kind: {key: sorted(run[key] for run in some)[ROUNDS // 2] for key in some[0]}
+            for kind, some in runs.items()
+        }
         ours, plain = middle["ours"], middle["plain"]
         print(
             f"| {classifier} | {ours['tiles']:.0f} | {ours['rate']:.0f} | {plain['rate']:.0f} | {ours['rate'] / plain['rate']:.2f} × | "
@@ -56,7 +67,12 @@ def measure(kind: str, classifier: str) -> dict[str, float]:
         plain_loop(path, grid, loaded)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"tiles": len(grid), "rate": len(grid) / seconds, "cpu_rate": len(grid) / cpu_seconds, "peak_mb": peak}
+    return {
+        "tiles": len(grid),
+        "rate": len(grid) / seconds,
+        "cpu_rate": len(grid) / cpu_seconds,
+        "peak_mb": peak,
+    }
 
 
 def plain_loop(path, grid, classifier) -> None:
@@ -71,7 +87,11 @@ def plain_loop(path, grid, classifier) -> None:
     with openslide.OpenSlide(str(path)) as slide:
         side = round(grid.tile_size0 / slide.level_downsamples[grid.level])
         for x, y in grid.coords:
-            tile = slide.read_region((int(x), int(y)), grid.level, (side, side)).convert("RGB").resize((grid.tile_px, grid.tile_px))
+            tile = (
+                slide.read_region((int(x), int(y)), grid.level, (side, side))
+                .convert("RGB")
+                .resize((grid.tile_px, grid.tile_px))
+            )
             features.append(encoder.encode(np.asarray(tile)[None]))
     with torch.inference_mode():
         classifier.aggregator(classifier.standardise(np.concatenate(features)))

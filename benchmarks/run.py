@@ -10,14 +10,24 @@ from pathlib import Path
 
 from scripts.window_driver import has_display, rerun_in_virtual_display
 
-PARTS = ("benchmarks.headless", "benchmarks.window", "benchmarks.training", "benchmarks.aggregators")
+PARTS = (
+    "benchmarks.headless",
+    "benchmarks.window",
+    "benchmarks.training",
+    "benchmarks.aggregators",
+)
 
 
 def main() -> None:
     target = Path(sys.argv[1])
     if not has_display():
         rerun_in_virtual_display("benchmarks.run", sys.argv[1:])
-    tables = [subprocess.run([sys.executable, "-m", part], check=True, stdout=subprocess.PIPE, text=True).stdout for part in PARTS]
+    tables = [
+        subprocess.run(
+            [sys.executable, "-m", part], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+        for part in PARTS
+    ]
     head = (
         "# Benchmarks\n\n"
         "Made by `make benchmark`. Every figure stands beside a reference measured in the same run; ratios travel, absolute values do not.\n\n"

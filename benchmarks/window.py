@@ -30,15 +30,26 @@ def main() -> None:
         print(json.dumps(measure(int(sys.argv[1]))))
         return
     rows = [
-        json.loads(subprocess.run([sys.executable, "-m", "benchmarks.window", str(k)], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.window", str(k)],
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+            ).stdout.splitlines()[-1]
+        )
         for k in range(len(KINDS))
     ]
     print("## The window while it works\n")
-    print(f"Heartbeat of {BEAT_MS} ms in a window of {SIZE[0]} × {SIZE[1]}, zooming and panning one step per 60 ms; each row in a process of its own.\n")
+    print(
+        f"Heartbeat of {BEAT_MS} ms in a window of {SIZE[0]} × {SIZE[1]}, zooming and panning one step per 60 ms; each row in a process of its own.\n"
+    )
     print("| what runs | beats | p95 ms | p99 ms | longest ms | beats over 100 ms | peak MB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for kind, row in zip(KINDS, rows, strict=True):
-        print(f"| {kind} | {row['beats']} | {row['p95']:.0f} | {row['p99']:.0f} | {row['max']:.0f} | {row['over100']} | {row['peak_mb']:.0f} |")
+        print(
+            f"| {kind} | {row['beats']} | {row['p95']:.0f} | {row['p99']:.0f} | {row['max']:.0f} | {row['over100']} | {row['peak_mb']:.0f} |"
+        )
     last = rows[CLASSIFYING]
     print(
         f"\nFrom click to first overlay {last['first_overlay']:.2f} s, to the result {last['result']:.2f} s "
@@ -83,15 +94,31 @@ def measure(kind: int) -> dict[str, float]:
     timer.stop()
     gaps = np.diff(beats) * 1000
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    summary = {"beats": len(gaps), "p95": np.percentile(gaps, 95), "p99": np.percentile(gaps, 99), "max": gaps.max(), "over100": int((gaps > 100).sum())}
+    summary = {
+        "beats": len(gaps),
+        "p95": np.percentile(gaps, 95),
+        "p99": np.percentile(gaps, 99),
+        "max": gaps.max(),
+        "over100": int((gaps > 100).sum()),
+    }
     driver.close()
-    return {**{key: float(value) for key, value in summary.items()}, "beats": len(gaps), "over100": summary["over100"], "peak_mb": peak, **result}
+    return {
+        **{key: float(value) for key, value in summary.items()},
+        "beats": len(gaps),
+        "over100": summary["over100"],
+        "peak_mb": peak,
+        **result,
+    }
 
 
 def start_classifying(driver, result: dict[str, float]) -> None:
     clicked = time.perf_counter()
     driver.viewer.layers.events.inserted.connect(
-        lambda event: result.setdefault("first_overlay", time.perf_counter() - clicked) if "attention" in event.value.name else None
+        lambda event: (
+            result.setdefault("first_overlay", time.perf_counter() - clicked)
+            if "attention" in event.value.name
+            else None
+        )
     )
     driver.workbench.classify_tab.button.click()
 
@@ -121,7 +148,9 @@ def prepare_training(driver) -> None:
     for name, value in {"tile_px": "32", "mpp": "0.5", "mask": "none", "patience": "10000"}.items():
         tab.advanced[name].value = value
     tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("lr-ham"))
-    tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(root / "cohort" / "left" / "region00.tiff")))
+    tab.watch_box.setCurrentIndex(
+        tab.watch_box.findData(str(root / "cohort" / "left" / "region00.tiff"))
+    )
     tab.epochs_box.setValue(5000)
     driver.spin(1)  # nobody presses Start sooner
 
@@ -135,7 +164,11 @@ def drive_camera(driver, seconds: float) -> None:
     """Zoom in and out and pan, one step per 60 ms, from a timer as a user's wheel would."""
     from qtpy.QtCore import QTimer
 
-    camera, centre, zoom = driver.viewer.scene.camera, driver.viewer.scene.camera.center, driver.viewer.scene.camera.zoom
+    camera, centre, zoom = (
+        driver.viewer.scene.camera,
+        driver.viewer.scene.camera.center,
+        driver.viewer.scene.camera.zoom,
+    )
     steps = int(seconds / 0.06)
     state = {"k": 0}
 
@@ -143,7 +176,11 @@ def drive_camera(driver, seconds: float) -> None:
         k = state["k"] = state["k"] + 1
         phase = 2 * np.pi * k / steps
         camera.zoom = zoom * (1 + 3 * np.sin(phase) ** 2)
-        camera.center = (centre[0], centre[1] * (1 + 0.3 * np.sin(3 * phase)), centre[2] * (1 + 0.3 * np.cos(2 * phase) - 0.3))
+        camera.center = (
+            centre[0],
+            centre[1] * (1 + 0.3 * np.sin(3 * phase)),
+            centre[2] * (1 + 0.3 * np.cos(2 * phase) - 0.3),
+        )
 
     timer = QTimer()
     timer.setInterval(60)

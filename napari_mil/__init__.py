@@ -18,7 +18,17 @@ if TYPE_CHECKING:
         load_published_state,
     )
     from napari_mil.annotations import read_annotations
-    from napari_mil.bags import Bag, ImageBag, TileGrid, TissueMask, open_image_bag, read_bag, tile_grid, tissue_mask, write_bag
+    from napari_mil.bags import (
+        Bag,
+        ImageBag,
+        TileGrid,
+        TissueMask,
+        open_image_bag,
+        read_bag,
+        tile_grid,
+        tissue_mask,
+        write_bag,
+    )
     from napari_mil.encoders import Encoder, create_encoder, list_encoders
     from napari_mil.errors import NapariMilError
     from napari_mil.events import CancellationToken
@@ -45,7 +55,17 @@ _HOMES = {
         "load_published_state",
     ),
     "napari_mil.annotations": ("read_annotations",),
-    "napari_mil.bags": ("Bag", "ImageBag", "TileGrid", "TissueMask", "open_image_bag", "read_bag", "tile_grid", "tissue_mask", "write_bag"),
+    "napari_mil.bags": (
+        "Bag",
+        "ImageBag",
+        "TileGrid",
+        "TissueMask",
+        "open_image_bag",
+        "read_bag",
+        "tile_grid",
+        "tissue_mask",
+        "write_bag",
+    ),
     "napari_mil.encoders": ("Encoder", "create_encoder", "list_encoders"),
     "napari_mil.errors": ("NapariMilError",),
     "napari_mil.events": ("CancellationToken",),

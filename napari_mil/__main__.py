@@ -8,9 +8,20 @@ from napari_mil.cli.main import run
 
 def add_view(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb that opens the window."""
-    parser = verbs.add_parser("view", help="open slides in the window", description="Open the window, with slides if any are given.")
-    parser.add_argument("slides", nargs="*", metavar="SLIDE", help="slide file; several open as layers")
-    parser.add_argument("--slide-mpp", type=float, metavar="MPP", help="µm per level-0 pixel, where the file says none or a wrong one")
+    parser = verbs.add_parser(
+        "view",
+        help="open slides in the window",
+        description="Open the window, with slides if any are given.",
+    )
+    parser.add_argument(
+        "slides", nargs="*", metavar="SLIDE", help="slide file; several open as layers"
+    )
+    parser.add_argument(
+        "--slide-mpp",
+        type=float,
+        metavar="MPP",
+        help="µm per level-0 pixel, where the file says none or a wrong one",
+    )
     parser.set_defaults(run=_view)
 
 

@@ -19,13 +19,31 @@ ALLOWED: list[Any] = [
     np.ndarray,
     np.dtype,
     *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
-    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *((np.zeros(0).__reduce__()[0], f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+    *(
+        (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
+        for core in ("core", "_core")
+    ),
+    *(
+        (np.zeros(0).__reduce__()[0], f"numpy.{core}.multiarray._reconstruct")
+        for core in ("core", "_core")
+    ),
 ]
 """The one allow-list of the project beyond tensors: numpy's scalars, arrays and dtypes, under their old and new module names."""
 
 
-DAMAGED = (RuntimeError, ValueError, EOFError, LookupError, AttributeError, TypeError, AssertionError, ArithmeticError, ImportError, MemoryError, struct.error)
+DAMAGED = (
+    RuntimeError,
+    ValueError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    ArithmeticError,
+    ImportError,
+    MemoryError,
+    struct.error,
+)
 """What reading flipped bits comes to."""
 
 
@@ -40,10 +58,14 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
     file = Path(path)
     try:
         with torch.serialization.safe_globals(ALLOWED), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about other versions of the format: what it cannot read, it refuses
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # about other versions of the format: what it cannot read, it refuses
             return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CheckpointError(f"{file} cannot be read ({error.strerror or error}); check the path.") from error
+        raise CheckpointError(
+            f"{file} cannot be read ({error.strerror or error}); check the path."
+        ) from error
     except pickle.UnpicklingError as error:
         named = re.search(r"(?:GLOBAL|global|class|function) [`']?([\w.]+)", str(error))
         what = f"the Python object {named[1]}" if named else "more than tensors and numbers"
@@ -51,4 +73,6 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
             f"{file.name} was not opened: it holds {what}, and loading that could run code; save it again as a state dict or as safetensors."
         ) from None
     except DAMAGED as error:
-        raise CheckpointError(f"{file.name} is no checkpoint, or damaged ({' '.join(str(error).split())[:120]}); copy it again.") from error
+        raise CheckpointError(
+            f"{file.name} is no checkpoint, or damaged ({' '.join(str(error).split())[:120]}); copy it again."
+        ) from error

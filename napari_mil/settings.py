@@ -45,14 +45,20 @@ class Settings:
     overview_px: int = 1000
     """Longest side of the coarsest level in pixels: napari keeps that level whole in memory."""
 
-    user_folder: Path = field(default_factory=lambda: Path(platformdirs.user_data_dir(APPLICATION, appauthor=False)))
+    user_folder: Path = field(
+        default_factory=lambda: Path(platformdirs.user_data_dir(APPLICATION, appauthor=False))
+    )
     """The user's own classifiers live in ``classifiers/`` below it."""
 
-    cache_folder: Path = field(default_factory=lambda: Path(platformdirs.user_cache_dir(APPLICATION, appauthor=False)))
+    cache_folder: Path = field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir(APPLICATION, appauthor=False))
+    )
     """Features and tiles that were made once, by content; safe to delete at any time."""
 
     cache_gb: float = 20.0
     """Size the cache may grow to, in GB: features of 5 000 slides of 10 000 tiles, or the tiles of 13. What was used within a week stays."""
 
-    log_folder: Path = field(default_factory=lambda: Path(platformdirs.user_log_dir(APPLICATION, appauthor=False)))
+    log_folder: Path = field(
+        default_factory=lambda: Path(platformdirs.user_log_dir(APPLICATION, appauthor=False))
+    )
     """Tracebacks of defects of ours; they hold no property of a slide."""

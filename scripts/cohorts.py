@@ -38,7 +38,13 @@ def breast(data: Path, out: Path, some: int = 1) -> Path:
             target = out / entry["label"] / Path(entry["file"]).name
             target.parent.mkdir(exist_ok=True)
             target.symlink_to((data / entry["file"]).absolute())
-            rows.append({"slide": f"{entry['label']}/{target.name}", "label": entry["label"], "patient": entry["acquisition"]})
+            rows.append(
+                {
+                    "slide": f"{entry['label']}/{target.name}",
+                    "label": entry["label"],
+                    "patient": entry["acquisition"],
+                }
+            )
     return _table(out, rows)
 
 
@@ -48,15 +54,25 @@ def colon(data: Path, out: Path, some: int = 1) -> Path:
     nuclei: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     with (data / "nuclei.csv").open(newline="") as file:
         for entry in csv.DictReader(file):
-            nuclei[entry["image"]].append((float(entry["x"]) - 1, float(entry["y"]) - 1, entry["class"]))
+            nuclei[entry["image"]].append(
+                (float(entry["x"]) - 1, float(entry["y"]) - 1, entry["class"])
+            )
     for name in sorted(nuclei, key=lambda key: int(key.removeprefix("img")))[::some]:
         found = [(x, y) for x, y, kind in nuclei[name] if kind == "epithelial"]
         folder = out / ("epithelium" if found else "no-epithelium")
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.jpg").symlink_to((data / f"{name}.jpg").absolute())
         if found:
-            squares = shapely.union_all([shapely.box(x - NUCLEUS_PX, y - NUCLEUS_PX, x + NUCLEUS_PX, y + NUCLEUS_PX) for x, y in found])
-            write_geojson([Region(part, "epithelium") for part in shapely.get_parts(squares)], folder / f"{name}.geojson")
+            squares = shapely.union_all(
+                [
+                    shapely.box(x - NUCLEUS_PX, y - NUCLEUS_PX, x + NUCLEUS_PX, y + NUCLEUS_PX)
+                    for x, y in found
+                ]
+            )
+            write_geojson(
+                [Region(part, "epithelium") for part in shapely.get_parts(squares)],
+                folder / f"{name}.geojson",
+            )
     return out
 
 
@@ -70,9 +86,17 @@ def regions(data: Path, out: Path, some: int = 1) -> Path:
             for y in range(0, height - REGION_PX + 1, REGION_PX):
                 for x in range(0, width - REGION_PX + 1, REGION_PX):
                     pixels = slide.read_region((x, y), 0, (REGION_PX, REGION_PX))
-                    if cut < MOST_REGIONS // some and (pixels.min(2) < 200).mean() >= 0.3:  # not glass
+                    if (
+                        cut < MOST_REGIONS // some and (pixels.min(2) < 200).mean() >= 0.3
+                    ):  # not glass
                         target = out / name / f"{name}_{x}_{y}.tiff"
-                        tifffile.imwrite(target, np.ascontiguousarray(pixels), photometric="rgb", tile=(128, 128), compression="deflate")
+                        tifffile.imwrite(
+                            target,
+                            np.ascontiguousarray(pixels),
+                            photometric="rgb",
+                            tile=(128, 128),
+                            compression="deflate",
+                        )
                         cut += 1
     return out
 
@@ -86,8 +110,18 @@ def sample_regions(out: Path, side: int = 512, each: int = 12) -> Path:
             name = ("left", "right")[k % 2]
             (out / name).mkdir(parents=True, exist_ok=True)
             pixels = slide.read_region((300 + 800 * (k % 2), 100 + 200 * (k // 2)), 0, (side, side))
-            resolution = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER"}  # 0.5 µm per pixel
-            tifffile.imwrite(out / name / f"region{k:02d}.tiff", pixels, photometric="rgb", tile=(128, 128), compression="deflate", **resolution)
+            resolution = {
+                "resolution": (2e4, 2e4),
+                "resolutionunit": "CENTIMETER",
+            }  # 0.5 µm per pixel
+            tifffile.imwrite(
+                out / name / f"region{k:02d}.tiff",
+                pixels,
+                photometric="rgb",
+                tile=(128, 128),
+                compression="deflate",
+                **resolution,
+            )
     return out
 
 
@@ -101,5 +135,9 @@ def _table(out: Path, rows: list[dict[str, str]]) -> Path:
 
 if __name__ == "__main__":
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
-    for path in (breast(source / "breast", target / "breast"), colon(source / "colon", target / "colon"), regions(source / "slides", target / "regions")):
+    for path in (
+        breast(source / "breast", target / "breast"),
+        colon(source / "colon", target / "colon"),
+        regions(source / "slides", target / "regions"),
+    ):
         print(path)

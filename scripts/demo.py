@@ -14,7 +14,10 @@ ENDS_BY_ITSELF = "--ends-by-itself"
 
 def main() -> None:
     if not has_display():
-        print(f"No display here: the demo runs in a virtual one and leaves its results in {OUTPUT}/.", flush=True)
+        print(
+            f"No display here: the demo runs in a virtual one and leaves its results in {OUTPUT}/.",
+            flush=True,
+        )
         rerun_in_virtual_display("scripts.demo", [ENDS_BY_ITSELF])
     from napari_mil.gui.samples import SLIDE, sample_path
 
@@ -33,7 +36,10 @@ def main() -> None:
     prediction.save(OUTPUT)
     driver.screenshot(OUTPUT / "screenshot.png")
     driver.close()
-    probabilities = ", ".join(f"{name} {p:.2f}" for name, p in zip(prediction.classes, prediction.probabilities, strict=True))
+    probabilities = ", ".join(
+        f"{name} {p:.2f}"
+        for name, p in zip(prediction.classes, prediction.probabilities, strict=True)
+    )
     print(f"{prediction.slide['name']}: {prediction.label} ({probabilities})")
     print(f"See {', '.join(str(path) for path in sorted(OUTPUT.iterdir()))}.")
 

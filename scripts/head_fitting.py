@@ -33,7 +33,12 @@ def standardisation(bags: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]
     return instances.mean(0).astype(np.float32), np.where(scale > 1e-6, scale, 1).astype(np.float32)
 
 
-def fit(create: Callable[[], Aggregator], bags: Sequence[np.ndarray], targets: Sequence[float], settings: FitSettings) -> Aggregator:
+def fit(
+    create: Callable[[], Aggregator],
+    bags: Sequence[np.ndarray],
+    targets: Sequence[float],
+    settings: FitSettings,
+) -> Aggregator:
     """Train a fresh aggregator to the last epoch; nothing is selected on the way.
 
     Parameters
@@ -55,7 +60,9 @@ def fit(create: Callable[[], Aggregator], bags: Sequence[np.ndarray], targets: S
     torch.manual_seed(settings.seed)
     random = np.random.default_rng(settings.seed)
     aggregator = create().train()
-    optimiser = torch.optim.AdamW(aggregator.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.AdamW(
+        aggregator.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs)
     tensors = [torch.from_numpy(bag) for bag in bags]
     labels = [torch.tensor([target]) for target in targets]
@@ -64,7 +71,14 @@ def fit(create: Callable[[], Aggregator], bags: Sequence[np.ndarray], targets: S
         for step in range(0, len(order), settings.bags_per_step):
             chosen = order[step : step + settings.bags_per_step]
             optimiser.zero_grad()
-            loss = torch.stack([aggregator(_thinned(tensors[b], settings.instance_dropout, random), labels[b]).loss for b in chosen]).mean()
+            loss = torch.stack(
+                [
+                    aggregator(
+                        _thinned(tensors[b], settings.instance_dropout, random), labels[b]
+                    ).loss
+                    for b in chosen
+                ]
+            ).mean()
             loss.backward()
             optimiser.step()
         schedule.step()

@@ -64,17 +64,40 @@ class OutOfFold:
     """(repeats, B): per-instance logits of the chosen candidate where it has them."""
 
 
-def fit_head(candidate: Candidate, labels: np.ndarray, members: np.ndarray, seed: int) -> FittedHead:
+def fit_head(
+    candidate: Candidate, labels: np.ndarray, members: np.ndarray, seed: int
+) -> FittedHead:
     """Fit a candidate on some bags of the cohort."""
     bags = [candidate.bags[int(b)] for b in members]
     mean, scale = standardisation(bags)
-    settings = FitSettings(**{**{name: getattr(candidate.settings, name) for name in FitSettings.__dataclass_fields__}, "seed": seed})
-    create = partial(create_aggregator, candidate.aggregator, bags[0].shape[1], 1, **candidate.options)
-    aggregator = fit(create, [(bag - mean) / scale for bag in bags], [float(label) for label in labels[members]], settings)
+    settings = FitSettings(
+        **{
+            **{
+                name: getattr(candidate.settings, name) for name in FitSettings.__dataclass_fields__
+            },
+            "seed": seed,
+        }
+    )
+    create = partial(
+        create_aggregator, candidate.aggregator, bags[0].shape[1], 1, **candidate.options
+    )
+    aggregator = fit(
+        create,
+        [(bag - mean) / scale for bag in bags],
+        [float(label) for label in labels[members]],
+        settings,
+    )
     return FittedHead(aggregator, mean, scale)
 
 
-def choose_candidate(candidates: Sequence[Candidate], labels: np.ndarray, groups: Sequence[str], members: np.ndarray, inner_folds: int, seed: int) -> Candidate:
+def choose_candidate(
+    candidates: Sequence[Candidate],
+    labels: np.ndarray,
+    groups: Sequence[str],
+    members: np.ndarray,
+    inner_folds: int,
+    seed: int,
+) -> Candidate:
     """Return the candidate of the largest AUC over inner folds of the training bags; the first where there is no choice."""
     if len(candidates) == 1:
         return candidates[0]
@@ -84,7 +107,9 @@ def choose_candidate(candidates: Sequence[Candidate], labels: np.ndarray, groups
         logits = np.empty(len(members))
         for fold in range(inner_folds):
             head = fit_head(candidate, labels, members[folds != fold], seed)
-            logits[folds == fold] = [head.logit(candidate.bags[int(b)]) for b in members[folds == fold]]
+            logits[folds == fold] = [
+                head.logit(candidate.bags[int(b)]) for b in members[folds == fold]
+            ]
         areas.append(auc(labels[members], logits))
     return candidates[int(np.nanargmax(areas))]
 
@@ -119,10 +144,14 @@ def nested_cross_validation(
     OutOfFold
     """
     truth = np.asarray(labels)
-    drawn = np.stack([stratified_group_folds(truth, groups, folds, seed) for seed in range(repeats)])
+    drawn = np.stack(
+        [stratified_group_folds(truth, groups, folds, seed) for seed in range(repeats)]
+    )
     jobs = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
     run = partial(_outer_fold, candidates, truth, groups, drawn, inner_folds)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         answers = list(pool.map(run, jobs))
     logits = np.empty(drawn.shape)
     instances: list[list[np.ndarray | None]] = [[None] * len(truth) for _ in range(repeats)]
@@ -131,14 +160,25 @@ def nested_cross_validation(
         logits[repeat, members] = fold_logits
         for b, values in zip(members, fold_instances, strict=True):
             instances[repeat][b] = values
-    return OutOfFold(logits, drawn, tuple(name for name, _, _ in answers), tuple(map(tuple, instances)))
+    return OutOfFold(
+        logits, drawn, tuple(name for name, _, _ in answers), tuple(map(tuple, instances))
+    )
 
 
 def _outer_fold(
-    candidates: Sequence[Candidate], labels: np.ndarray, groups: Sequence[str], drawn: np.ndarray, inner_folds: int, job: tuple[int, int]
+    candidates: Sequence[Candidate],
+    labels: np.ndarray,
+    groups: Sequence[str],
+    drawn: np.ndarray,
+    inner_folds: int,
+    job: tuple[int, int],
 ) -> tuple[str, list[float], list[np.ndarray | None]]:
     repeat, fold = job
     training, test = np.flatnonzero(drawn[repeat] != fold), np.flatnonzero(drawn[repeat] == fold)
     candidate = choose_candidate(candidates, labels, groups, training, inner_folds, seed=repeat)
     head = fit_head(candidate, labels, training, seed=repeat)
-    return candidate.name, [head.logit(candidate.bags[int(b)]) for b in test], [head.instance_logits(candidate.bags[int(b)]) for b in test]
+    return (
+        candidate.name,
+        [head.logit(candidate.bags[int(b)]) for b in test],
+        [head.instance_logits(candidate.bags[int(b)]) for b in test],
+    )

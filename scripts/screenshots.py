@@ -26,7 +26,9 @@ def main() -> None:
     name = sys.argv[2]
     (width, height, theme), environment = RUNS[name]
     if len(sys.argv) == 3:
-        rerun_in_virtual_display("scripts.screenshots", [folder, name, "inside"], screen="3840x2160x24", **environment)
+        rerun_in_virtual_display(
+            "scripts.screenshots", [folder, name, "inside"], screen="3840x2160x24", **environment
+        )
     take(Path(folder) / name, (int(width), int(height)), theme)
 
 
@@ -120,7 +122,10 @@ def inspect(driver: WindowDriver, folder: Path, number: str, name: str) -> None:
     """Clusters, then masks, alone on the slide."""
     tab = driver.workbench.inspect_tab
     driver.show_tab("Inspect")
-    for letter, what, button in (("c", "clusters", tab.cluster_button), ("d", "masks", tab.mask_button)):
+    for letter, what, button in (
+        ("c", "clusters", tab.cluster_button),
+        ("d", "masks", tab.mask_button),
+    ):
         for layer in driver.viewer.layers[1:]:
             layer.visible = "critical" in layer.name
         tab.strategy_box.setCurrentIndex(tab.strategy_box.count() - 1)
@@ -138,7 +143,10 @@ def _without_scale(folder: Path) -> Path:
     from napari_mil.slides import open_slide
 
     with open_slide(sample_path(SLIDE)) as slide:
-        path = folder / "a picture with a name that is much too long for the narrow column it is shown in.png"
+        path = (
+            folder
+            / "a picture with a name that is much too long for the narrow column it is shown in.png"
+        )
         Image.fromarray(slide.read_region((600, 600), 0, (1000, 1200))).save(path)
     return path
 

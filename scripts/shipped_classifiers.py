@@ -34,7 +34,9 @@ class Tiling:
     overlap: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.tile_px} px at {self.mpp:g} µm/px" + (f", overlap {self.overlap:g}" if self.overlap else "")
+        return f"{self.tile_px} px at {self.mpp:g} µm/px" + (
+            f", overlap {self.overlap:g}" if self.overlap else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ def picture_bag(path: Path, image_mpp: float, tiling: Tiling) -> PictureBag:
     largest = tiles.max(3).astype(np.float32)
     kept = ((largest - tiles.min(3)) / np.maximum(largest, 1)).mean((1, 2)) >= PAPER_SATURATION
     kept |= not kept.any()
-    return PictureBag(encoder.encode(tiles[kept]), colour_statistics(tiles[kept]), grid.coords[kept], grid)
+    return PictureBag(
+        encoder.encode(tiles[kept]), colour_statistics(tiles[kept]), grid.coords[kept], grid
+    )
 
 
 def colour_statistics(tiles: np.ndarray) -> np.ndarray:
@@ -69,12 +73,20 @@ def colour_statistics(tiles: np.ndarray) -> np.ndarray:
 
 BASELINES = {
     "colour statistics, averaged": lambda bag: bag.mean(0),
-    "colour statistics, mean and extremes": lambda bag: np.concatenate([bag.mean(0), bag.min(0), bag.max(0)]),
+    "colour statistics, mean and extremes": lambda bag: np.concatenate(
+        [bag.mean(0), bag.min(0), bag.max(0)]
+    ),
 }
 """What a plain logistic regression sees of a bag of colour statistics: the usual average, and a stronger summary."""
 
 
-def colour_baseline(bags: Sequence[np.ndarray], summary: str, labels: np.ndarray, groups: Sequence[str], folds: np.ndarray) -> np.ndarray:
+def colour_baseline(
+    bags: Sequence[np.ndarray],
+    summary: str,
+    labels: np.ndarray,
+    groups: Sequence[str],
+    folds: np.ndarray,
+) -> np.ndarray:
     """Logits (repeats, B) of logistic regression on a summary of a bag's colour statistics, on the same folds.
 
     Its strength of regularisation is chosen on inner folds.
@@ -87,7 +99,9 @@ def colour_baseline(bags: Sequence[np.ndarray], summary: str, labels: np.ndarray
     strengths = (0.01, 0.1, 1.0, 10.0)
 
     def logits(strength: float, training: np.ndarray, test: np.ndarray) -> np.ndarray:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=5000)).fit(matrix[training], labels[training])
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=5000)).fit(
+            matrix[training], labels[training]
+        )
         return np.asarray(model.decision_function(matrix[test]))
 
     def inner_area(strength: float, training: np.ndarray, seed: int) -> float:
@@ -106,7 +120,9 @@ def colour_baseline(bags: Sequence[np.ndarray], summary: str, labels: np.ndarray
     return result
 
 
-def compare(out: OutOfFold, colours: Sequence[np.ndarray], labels: np.ndarray, groups: Sequence[str]) -> dict[str, Any]:
+def compare(
+    out: OutOfFold, colours: Sequence[np.ndarray], labels: np.ndarray, groups: Sequence[str]
+) -> dict[str, Any]:
     """Figures of a classifier and of the colour baselines on the same folds, and what it gains over each."""
     entry: dict[str, Any] = {"this classifier": figures(labels, out.logits, groups)}
     gains = {}
@@ -134,49 +150,82 @@ def verdicts(entry: dict[str, Any]) -> str:
             if gain["high"] < 0
             else "the interval includes zero: **not shown to be beaten**"
         )
-        lines.append(f"- over {summary}: {gain['mean']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}); {judged}.")
+        lines.append(
+            f"- over {summary}: {gain['mean']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}); {judged}."
+        )
     return "\n".join(lines)
 
 
 def figures(labels: np.ndarray, logits: np.ndarray, groups: Sequence[str]) -> dict[str, Any]:
     """AUC and accuracy at probability .5 with 95 % intervals, as plain numbers."""
-    return {"auc": estimate(auc, labels, logits, groups).as_dict(), "accuracy": estimate(accuracy, labels, logits, groups).as_dict()}
+    return {
+        "auc": estimate(auc, labels, logits, groups).as_dict(),
+        "accuracy": estimate(accuracy, labels, logits, groups).as_dict(),
+    }
 
 
-def difference(labels: np.ndarray, ours: np.ndarray, baseline: np.ndarray, groups: Sequence[str], samples: int = 2000) -> dict[str, float]:
+def difference(
+    labels: np.ndarray,
+    ours: np.ndarray,
+    baseline: np.ndarray,
+    groups: Sequence[str],
+    samples: int = 2000,
+) -> dict[str, float]:
     """AUC of ours minus AUC of the baseline on the same folds, with a 95 % bootstrap interval over groups."""
     names = np.asarray(groups)
     unique = np.unique(names)
     random = np.random.default_rng(0)
     drawn = []
     for _ in range(samples):
-        index = np.concatenate([np.flatnonzero(names == g) for g in random.choice(unique, len(unique))])
-        drawn.append(np.mean([auc(labels[index], a[index]) - auc(labels[index], b[index]) for a, b in zip(ours, baseline, strict=True)]))
+        index = np.concatenate(
+            [np.flatnonzero(names == g) for g in random.choice(unique, len(unique))]
+        )
+        drawn.append(
+            np.mean(
+                [
+                    auc(labels[index], a[index]) - auc(labels[index], b[index])
+                    for a, b in zip(ours, baseline, strict=True)
+                ]
+            )
+        )
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     mean = np.mean([auc(labels, a) - auc(labels, b) for a, b in zip(ours, baseline, strict=True)])
-    return {"mean": round(float(mean), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+    return {
+        "mean": round(float(mean), 4),
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
+    }
 
 
 def write_bundle(card: ClassifierCard, head: FittedHead, notes: str) -> Path:
     """Write a shipped bundle and check that it fits."""
-    classifier = Classifier(card, head.aggregator, torch.from_numpy(head.mean), torch.from_numpy(head.scale))
+    classifier = Classifier(
+        card, head.aggregator, torch.from_numpy(head.mean), torch.from_numpy(head.scale)
+    )
     folder = SHIPPED / card.name
     classifier.save(folder, notes)
     size = sum(path.stat().st_size for path in folder.iterdir())
     if size > 5e6:
-        raise SystemExit(f"{folder.name} takes {size / 1e6:.1f} MB, more than the 5 MB a shipped bundle may")
+        raise SystemExit(
+            f"{folder.name} takes {size / 1e6:.1f} MB, more than the 5 MB a shipped bundle may"
+        )
     return folder
 
 
 def row(name: str, entry: dict[str, Any]) -> str:
     """One line of a card's table."""
-    cells = [f"{e['mean']:.3f} ({e['low']:.3f}–{e['high']:.3f}), ± {e['sd_repeats']:.3f}" for e in (entry["auc"], entry["accuracy"])]
+    cells = [
+        f"{e['mean']:.3f} ({e['low']:.3f}–{e['high']:.3f}), ± {e['sd_repeats']:.3f}"
+        for e in (entry["auc"], entry["accuracy"])
+    ]
     return f"| {name} | {cells[0]} | {cells[1]} |"
 
 
 def table(entry: dict[str, Any], prefix: str = "") -> list[str]:
     """Rows of every method in an entry of `compare`."""
-    return [row(prefix + name, figures_of) for name, figures_of in entry.items() if "auc" in figures_of]
+    return [
+        row(prefix + name, figures_of) for name, figures_of in entry.items() if "auc" in figures_of
+    ]
 
 
 def parse_arguments(what: str) -> argparse.Namespace:

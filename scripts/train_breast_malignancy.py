@@ -15,8 +15,24 @@ from napari_mil.encoders import create_encoder
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.training.metrics import fit_temperature
 from scripts.head_fitting import FitSettings
-from scripts.nested_cross_validation import Candidate, OutOfFold, choose_candidate, fit_head, nested_cross_validation
-from scripts.shipped_classifiers import Tiling, compare, headline, parse_arguments, picture_bag, say, table, verdicts, write_bundle
+from scripts.nested_cross_validation import (
+    Candidate,
+    OutOfFold,
+    choose_candidate,
+    fit_head,
+    nested_cross_validation,
+)
+from scripts.shipped_classifiers import (
+    Tiling,
+    compare,
+    headline,
+    parse_arguments,
+    picture_bag,
+    say,
+    table,
+    verdicts,
+    write_bundle,
+)
 
 IMAGE_MPP = 0.25
 """Assumed: the originals store no scale; nuclei are 30-40 px wide, as at 40x."""
@@ -26,7 +42,9 @@ TILINGS = (Tiling(32, 0.25), Tiling(64, 0.25), Tiling(64, 0.5))
 """The papers' 32 px patches first; larger tiles and another scale beside them."""
 OPTIONS = {"hidden": 128, "attention_dim": 32, "dropout": 0.5}
 SETTINGS = FitSettings(epochs=30, learning_rate=1e-3, weight_decay=0.1, instance_dropout=0.0)
-LICENCE = "weights: research use only (data of the UCSB Bio-Segmentation Benchmark, Gelasca et al. 2008)"
+LICENCE = (
+    "weights: research use only (data of the UCSB Bio-Segmentation Benchmark, Gelasca et al. 2008)"
+)
 
 
 def main() -> None:
@@ -35,14 +53,24 @@ def main() -> None:
         rows = list(csv.DictReader(file))
     labels = np.array([int(entry["label"] == "malignant") for entry in rows])
     groups = [entry["acquisition"] for entry in rows]
-    bags = {tiling: [picture_bag(arguments.data / entry["file"], IMAGE_MPP, tiling) for entry in rows] for tiling in TILINGS}
-    candidates = [Candidate(str(t), [bag.features for bag in bags[t]], "gated-abmil", OPTIONS, SETTINGS) for t in TILINGS]
+    bags = {
+        tiling: [picture_bag(arguments.data / entry["file"], IMAGE_MPP, tiling) for entry in rows]
+        for tiling in TILINGS
+    }
+    candidates = [
+        Candidate(str(t), [bag.features for bag in bags[t]], "gated-abmil", OPTIONS, SETTINGS)
+        for t in TILINGS
+    ]
     colours = [bag.colours for bag in bags[TILINGS[-1]]]
     say("bags are ready")
 
     def judge(some: np.ndarray, named: list[str]) -> tuple[OutOfFold, dict[str, Any]]:
-        chosen = [replace(candidate, bags=[candidate.bags[b] for b in some]) for candidate in candidates]
-        out = nested_cross_validation(chosen, labels[some], named, repeats=arguments.repeats, workers=arguments.workers)
+        chosen = [
+            replace(candidate, bags=[candidate.bags[b] for b in some]) for candidate in candidates
+        ]
+        out = nested_cross_validation(
+            chosen, labels[some], named, repeats=arguments.repeats, workers=arguments.workers
+        )
         entry = compare(out, [colours[b] for b in some], labels[some], named)
         say(repr(entry))
         return out, entry
@@ -103,7 +131,12 @@ def notes(card: ClassifierCard) -> str:
     """Return the card for people."""
     evaluation, training = card.evaluation, card.training
     main_entry = evaluation["by acquisition"]
-    rows = [line for key, entry in evaluation.items() if key not in ("protocol", "headline") for line in table(entry, f"{key}: ")]
+    rows = [
+        line
+        for key, entry in evaluation.items()
+        if key not in ("protocol", "headline")
+        for line in table(entry, f"{key}: ")
+    ]
     chosen = ", ".join(f"{name} ({count}×)" for name, count in main_entry["chosen"].items())
     return f"""# breast-malignancy
 

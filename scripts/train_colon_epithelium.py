@@ -15,8 +15,26 @@ from napari_mil.encoders import create_encoder
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.training.metrics import auc, estimate, fit_temperature
 from scripts.head_fitting import FitSettings
-from scripts.nested_cross_validation import Candidate, OutOfFold, choose_candidate, fit_head, nested_cross_validation
-from scripts.shipped_classifiers import PictureBag, Tiling, compare, figures, headline, parse_arguments, picture_bag, say, table, verdicts, write_bundle
+from scripts.nested_cross_validation import (
+    Candidate,
+    OutOfFold,
+    choose_candidate,
+    fit_head,
+    nested_cross_validation,
+)
+from scripts.shipped_classifiers import (
+    PictureBag,
+    Tiling,
+    compare,
+    figures,
+    headline,
+    parse_arguments,
+    picture_bag,
+    say,
+    table,
+    verdicts,
+    write_bundle,
+)
 
 MPP = 0.55
 """As published: 20x, 0.55 µm per pixel."""
@@ -37,7 +55,9 @@ def tile_labels(bag: PictureBag, nuclei: list[tuple[float, float, str]]) -> np.n
     position = np.array([(x, y) for x, y, _ in nuclei])
     epithelial = np.array([kind == "epithelial" for *_, kind in nuclei])
     corner = bag.coords[:, None]
-    inside = ((position >= corner) & (position < corner + bag.grid.tile_size0)).all(2)  # (N, nuclei)
+    inside = ((position >= corner) & (position < corner + bag.grid.tile_size0)).all(
+        2
+    )  # (N, nuclei)
     return np.where(inside.any(1), (inside & epithelial).any(1), -1)
 
 
@@ -51,25 +71,48 @@ def main() -> None:
     nuclei: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     with (arguments.data / "nuclei.csv").open(newline="") as file:
         for entry in csv.DictReader(file):
-            nuclei[entry["image"]].append((float(entry["x"]) - 1, float(entry["y"]) - 1, entry["class"]))
+            nuclei[entry["image"]].append(
+                (float(entry["x"]) - 1, float(entry["y"]) - 1, entry["class"])
+            )
     names = sorted(nuclei, key=lambda name: int(name.removeprefix("img")))
-    labels = np.array([int(any(kind == "epithelial" for *_, kind in nuclei[name])) for name in names])
-    bags = {tiling: [picture_bag(arguments.data / f"{name}.jpg", MPP, tiling) for name in names] for tiling in TILINGS}
-    instance_labels = {str(t): [tile_labels(bag, nuclei[name]) for bag, name in zip(bags[t], names, strict=True)] for t in TILINGS}
+    labels = np.array(
+        [int(any(kind == "epithelial" for *_, kind in nuclei[name])) for name in names]
+    )
+    bags = {
+        tiling: [picture_bag(arguments.data / f"{name}.jpg", MPP, tiling) for name in names]
+        for tiling in TILINGS
+    }
+    instance_labels = {
+        str(t): [tile_labels(bag, nuclei[name]) for bag, name in zip(bags[t], names, strict=True)]
+        for t in TILINGS
+    }
     say(f"bags are ready: {labels.sum()} of {len(labels)} positive")
 
     def candidates(kind: str) -> list[Candidate]:
         return [
-            Candidate(f"{t}, {epochs} epochs", [getattr(bag, kind) for bag in bags[t]], "dsmil", OPTIONS, replace(SETTINGS, epochs=epochs))
+            Candidate(
+                f"{t}, {epochs} epochs",
+                [getattr(bag, kind) for bag in bags[t]],
+                "dsmil",
+                OPTIONS,
+                replace(SETTINGS, epochs=epochs),
+            )
             for t in TILINGS
             for epochs in EPOCHS[t]
         ]
 
-    ours = nested_cross_validation(candidates("features"), labels, names, repeats=arguments.repeats, workers=arguments.workers)
-    weak_colour = nested_cross_validation(candidates("colours"), labels, names, repeats=arguments.repeats, workers=arguments.workers)
+    ours = nested_cross_validation(
+        candidates("features"), labels, names, repeats=arguments.repeats, workers=arguments.workers
+    )
+    weak_colour = nested_cross_validation(
+        candidates("colours"), labels, names, repeats=arguments.repeats, workers=arguments.workers
+    )
     by_image = compare(ours, [bag.colours for bag in bags[TILINGS[-1]]], labels, names)
     by_image["colour statistics, same DSMIL"] = figures(labels, weak_colour.logits, names)
-    by_tile = {"this classifier": tile_area(ours, instance_labels, names), "colour statistics, same DSMIL": tile_area(weak_colour, instance_labels, names)}
+    by_tile = {
+        "this classifier": tile_area(ours, instance_labels, names),
+        "colour statistics, same DSMIL": tile_area(weak_colour, instance_labels, names),
+    }
     say(repr(by_image))
     say(repr(by_tile))
 
@@ -118,7 +161,9 @@ def main() -> None:
     say(f"{final.name}, temperature {temperature}; written to {folder}")
 
 
-def tile_area(out: OutOfFold, instance_labels: dict[str, list[np.ndarray]], names: list[str]) -> dict[str, float]:
+def tile_area(
+    out: OutOfFold, instance_labels: dict[str, list[np.ndarray]], names: list[str]
+) -> dict[str, float]:
     """AUC of out-of-fold instance scores, epithelial tile against tile with other nuclei, interval by image; scored per repeat, averaged."""
     folds_per_repeat = len(out.chosen) // len(out.logits)
     estimates = []
@@ -127,20 +172,38 @@ def tile_area(out: OutOfFold, instance_labels: dict[str, list[np.ndarray]], name
         truth, values, owner = [], [], []
         for b, logits in enumerate(scores):
             assert logits is not None
-            known = (marks := instance_labels[str(tiling_of(tilings[out.folds[repeat, b]]))][b]) >= 0
+            known = (
+                marks := instance_labels[str(tiling_of(tilings[out.folds[repeat, b]]))][b]
+            ) >= 0
             truth.append(marks[known])
             values.append(logits[known])
             owner.append(np.full(int(known.sum()), b))
-        estimates.append(estimate(auc, np.concatenate(truth).tolist(), np.concatenate(values)[None], np.concatenate(owner).tolist(), samples=200))
-    return {key: round(float(np.mean([getattr(e, key) for e in estimates])), 4) for key in ("mean", "low", "high")} | {
-        "sd_repeats": round(float(np.std([e.mean for e in estimates], ddof=1)) if len(estimates) > 1 else 0.0, 4)
+        estimates.append(
+            estimate(
+                auc,
+                np.concatenate(truth).tolist(),
+                np.concatenate(values)[None],
+                np.concatenate(owner).tolist(),
+                samples=200,
+            )
+        )
+    return {
+        key: round(float(np.mean([getattr(e, key) for e in estimates])), 4)
+        for key in ("mean", "low", "high")
+    } | {
+        "sd_repeats": round(
+            float(np.std([e.mean for e in estimates], ddof=1)) if len(estimates) > 1 else 0.0, 4
+        )
     }
 
 
 def notes(card: ClassifierCard) -> str:
     """Return the card for people."""
     by_image, tiles, training = card.evaluation["by image"], card.evaluation["tiles"], card.training
-    tile_rows = [f"| {name} | {e['mean']:.3f} ({e['low']:.3f}–{e['high']:.3f}), ± {e['sd_repeats']:.3f} |" for name, e in tiles.items()]
+    tile_rows = [
+        f"| {name} | {e['mean']:.3f} ({e['low']:.3f}–{e['high']:.3f}), ± {e['sd_repeats']:.3f} |"
+        for name, e in tiles.items()
+    ]
     chosen = ", ".join(f"{name} ({count}×)" for name, count in by_image["chosen"].items())
     return f"""# colon-epithelium
 

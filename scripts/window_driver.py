@@ -16,16 +16,27 @@ PATIENCE_S = 300
 
 def has_display() -> bool:
     """Say whether a window could be shown."""
-    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return not sys.platform.startswith("linux") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
 
 
-def rerun_in_virtual_display(module: str, arguments: Sequence[str], screen: str = "1600x1000x24", **environment: str) -> None:
+def rerun_in_virtual_display(
+    module: str, arguments: Sequence[str], screen: str = "1600x1000x24", **environment: str
+) -> None:
     """Replace this process by the same module in a virtual display."""
     if shutil.which("xvfb-run") is None:
-        sys.exit("There is no display, and no virtual one: run sh scripts/system_libraries.sh first.")
+        sys.exit(
+            "There is no display, and no virtual one: run sh scripts/system_libraries.sh first."
+        )
     os.environ.update(environment)
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="napari-mil-runtime-"))  # Qt asks for a private folder
-    os.execvp("xvfb-run", ["xvfb-run", "-a", "-s", f"-screen 0 {screen}", sys.executable, "-m", module, *arguments])
+    os.environ.setdefault(
+        "XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="napari-mil-runtime-")
+    )  # Qt asks for a private folder
+    os.execvp(
+        "xvfb-run",
+        ["xvfb-run", "-a", "-s", f"-screen 0 {screen}", sys.executable, "-m", module, *arguments],
+    )
 
 
 class WindowDriver:
@@ -73,7 +84,9 @@ class WindowDriver:
     def open(self, path: Path) -> None:
         """Open a slide and wait until its pixels are there."""
         self.workbench.open([path])
-        self.wait_until(lambda: all(layer.loaded for layer in self.viewer.layers), f"{path.name} is shown")
+        self.wait_until(
+            lambda: all(layer.loaded for layer in self.viewer.layers), f"{path.name} is shown"
+        )
         self.spin(0.3)
 
     def show_tab(self, name: str) -> None:
@@ -92,7 +105,9 @@ class WindowDriver:
         self.workbench.state.set_answer(None)
         self.workbench.classify_tab.button.click()
         self.spin(0.05)
-        self.wait_until(lambda: not self.workbench.jobs.is_running("classify"), "the slide is classified")
+        self.wait_until(
+            lambda: not self.workbench.jobs.is_running("classify"), "the slide is classified"
+        )
         self.spin(0.3)
         answer = self.workbench.state.answer
         return answer and answer.prediction

@@ -4,10 +4,17 @@ import os
 import tempfile
 from pathlib import Path
 
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-mil-tests-")) / "settings.yaml")  # before any napari import
+os.environ["NAPARI_CONFIG"] = str(
+    Path(tempfile.mkdtemp(prefix="napari-mil-tests-")) / "settings.yaml"
+)  # before any napari import
 os.environ.setdefault("NAPARI_ASYNC", "0")
 # The user's own classifiers and caches stay out of it, also in child processes.
-os.environ.update({f"XDG_{kind}_HOME": tempfile.mkdtemp(prefix=f"napari-mil-tests-{kind}-") for kind in ("CACHE", "DATA", "STATE")})
+os.environ.update(
+    {
+        f"XDG_{kind}_HOME": tempfile.mkdtemp(prefix=f"napari-mil-tests-{kind}-")
+        for kind in ("CACHE", "DATA", "STATE")
+    }
+)
 
 import hypothesis
 import numpy as np
@@ -17,7 +24,12 @@ import tifffile
 from napari_mil.slides import open_slide
 
 # No test asserts a wall time, and a search for counterexamples that differs from run to run belongs on a desk: --hypothesis-profile=search.
-hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("suite")
 
@@ -47,13 +59,24 @@ def shared():
 
 def write_pyramid(path, level0, downsamples=(1,), mpp=0.5, tile=64):
     """Write RGB pixels as a tiled TIFF pyramid that OpenSlide opens; lower levels are block means."""
-    resolution = {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"} if mpp else {}
+    resolution = (
+        {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"} if mpp else {}
+    )
     with tifffile.TiffWriter(path) as writer:
         for k, downsample in enumerate(downsamples):
             height, width = (side // downsample * downsample for side in level0.shape[:2])
-            blocks = level0[:height, :width].reshape(height // downsample, downsample, width // downsample, downsample, 3)
+            blocks = level0[:height, :width].reshape(
+                height // downsample, downsample, width // downsample, downsample, 3
+            )
             pixels = blocks.mean((1, 3)).round().astype(np.uint8)
-            writer.write(pixels, tile=(tile, tile), photometric="rgb", compression="deflate", subfiletype=int(k > 0), **(resolution if k == 0 else {}))
+            writer.write(
+                pixels,
+                tile=(tile, tile),
+                photometric="rgb",
+                compression="deflate",
+                subfiletype=int(k > 0),
+                **(resolution if k == 0 else {}),
+            )
     return path
 
 
@@ -62,8 +85,12 @@ def paint(tmp_path):
     """Return a function that writes a painted slide and opens it; everything is closed at the end."""
     opened = []
 
-    def write_and_open(level0, downsamples=(1,), mpp=0.5, tile=64, name="painted.tiff", **arguments):
-        result = open_slide(write_pyramid(tmp_path / name, level0, downsamples, mpp, tile), **arguments)
+    def write_and_open(
+        level0, downsamples=(1,), mpp=0.5, tile=64, name="painted.tiff", **arguments
+    ):
+        result = open_slide(
+            write_pyramid(tmp_path / name, level0, downsamples, mpp, tile), **arguments
+        )
         opened.append(result)
         return result
 

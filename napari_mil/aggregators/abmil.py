@@ -44,7 +44,17 @@ class Attention(nn.Module):
         Rate after V and after U, in training.
     """
 
-    def __init__(self, width: int, dim: int, heads: int = 1, *, gated: bool, activation: str = "tanh", bias: bool = True, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        dim: int,
+        heads: int = 1,
+        *,
+        gated: bool,
+        activation: str = "tanh",
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.V = nn.Linear(width, dim, bias=bias)
         self.U = nn.Linear(width, dim, bias=bias) if gated else None
@@ -66,7 +76,9 @@ class Attention(nn.Module):
         """V h and U h as one matrix product, a seventh faster where joining the weights does not cost more: (N, M) -> (N, L) twice."""
         assert self.U is not None
         bias = None if self.V.bias is None else torch.cat([self.V.bias, self.U.bias])
-        signal, gate = functional.linear(h, torch.cat([self.V.weight, self.U.weight]), bias).chunk(2, 1)
+        signal, gate = functional.linear(h, torch.cat([self.V.weight, self.U.weight]), bias).chunk(
+            2, 1
+        )
         return signal, gate
 
 
@@ -110,14 +122,27 @@ class ABMIL(PackedAggregator):
         super().__init__(in_dim, n_classes, **task)
         width = hidden or in_dim
         self.projection = projection(in_dim, hidden, dropout)
-        self.attention = Attention(width, attention_dim, heads, gated=self.gated, activation=activation, bias=attention_bias)
+        self.attention = Attention(
+            width,
+            attention_dim,
+            heads,
+            gated=self.gated,
+            activation=activation,
+            bias=attention_bias,
+        )
         self.classifier = nn.Linear(heads * width, n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """See `PackedAggregator`; attention (N, K), scores (N, K), embedding (B, K * M)."""
         attended = bags.attend(self.rows, features)  # eq. 8, 9 and 7
         embedding = attended.embedding.flatten(1)  # (B, K, M) -> (B, K * M)
-        return PackedOutput(self.classifier(embedding), self.multi_label, attended.attention, attended.scores, embedding=embedding)
+        return PackedOutput(
+            self.classifier(embedding),
+            self.multi_label,
+            attended.attention,
+            attended.scores,
+            embedding=embedding,
+        )
 
     def rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(n, D) -> h (n, M), scores (n, K)."""

@@ -41,15 +41,28 @@ class Aggregator(nn.Module, ABC):
     reads_16_bits: bool = False
     """Whether a bag kept in 16 bits is multiplied as it is; other methods turn it into float32 first."""
 
-    def __init__(self, in_dim: int, n_classes: int, *, multi_label: bool = False, spatial_dims: int = 1) -> None:
+    def __init__(
+        self, in_dim: int, n_classes: int, *, multi_label: bool = False, spatial_dims: int = 1
+    ) -> None:
         super().__init__()
         if in_dim < 1 or n_classes < 1:
-            raise ValueError(f"an aggregator needs at least one feature and one class, not {in_dim} and {n_classes}")
+            raise ValueError(
+                f"an aggregator needs at least one feature and one class, not {in_dim} and {n_classes}"
+            )
         if spatial_dims not in (1, 2):
-            raise ValueError(f"bags are of vectors (spatial_dims=1) or of maps (spatial_dims=2), not {spatial_dims}")
-        self.in_dim, self.n_classes, self.multi_label, self.spatial_dims = in_dim, n_classes, multi_label, spatial_dims
+            raise ValueError(
+                f"bags are of vectors (spatial_dims=1) or of maps (spatial_dims=2), not {spatial_dims}"
+            )
+        self.in_dim, self.n_classes, self.multi_label, self.spatial_dims = (
+            in_dim,
+            n_classes,
+            multi_label,
+            spatial_dims,
+        )
 
-    def forward(self, bag: Tensor, target: Tensor | None = None, instance_target: Tensor | None = None) -> BagOutput:
+    def forward(
+        self, bag: Tensor, target: Tensor | None = None, instance_target: Tensor | None = None
+    ) -> BagOutput:
         """Answer for one bag.
 
         Parameters
@@ -69,7 +82,9 @@ class Aggregator(nn.Module, ABC):
         return self.aggregate(self.instances(bag), target, instance_target)
 
     @abstractmethod
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """Answer for a bag that `instances` has checked; see `forward`."""
 
     def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
@@ -87,7 +102,10 @@ class Aggregator(nn.Module, ABC):
         BagError
             If the offsets do not cut the features into bags of at least one instance.
         """
-        bags, rows = PackedBags(offsets.to(features.device), len(features)), self.instances(features)
+        bags, rows = (
+            PackedBags(offsets.to(features.device), len(features)),
+            self.instances(features),
+        )
         outputs = [self.aggregate(rows[start:end], None, None) for start, end in bags.bounds()]
         return PackedOutput(
             torch.stack([output.logits for output in outputs]),
@@ -101,10 +119,16 @@ class Aggregator(nn.Module, ABC):
         """Return the bag as the method takes it: checked, maps averaged unless it works on them, 16 bits unless it reads them."""
         shape = "(N, C, H, W)" if self.spatial_dims == 2 else "(N, D)"
         if bag.ndim != 2 * self.spatial_dims or len(bag) == 0 or bag.shape[1] != self.in_dim:
-            raise BagError(f"The bag has the shape {tuple(bag.shape)}; this aggregator takes {shape} with N of at least 1 and {self.in_dim} features.")
+            raise BagError(
+                f"The bag has the shape {tuple(bag.shape)}; this aggregator takes {shape} with N of at least 1 and {self.in_dim} features."
+            )
         if self.spatial_dims == 2 and not self.works_on_maps:
             bag = bag.mean((2, 3))
-        return bag if bag.dtype in SIXTEEN_BITS and self.reads_16_bits else bag.to(next(self.parameters()).dtype)
+        return (
+            bag
+            if bag.dtype in SIXTEEN_BITS and self.reads_16_bits
+            else bag.to(next(self.parameters()).dtype)
+        )
 
     @property
     def sigmoids(self) -> bool:
@@ -115,7 +139,9 @@ class Aggregator(nn.Module, ABC):
         """Negative log-likelihood () of a target under logits (C,)."""
         target = target.to(logits.device)
         if self.sigmoids:
-            return functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype).reshape(logits.shape))
+            return functional.binary_cross_entropy_with_logits(
+                logits, target.to(logits.dtype).reshape(logits.shape)
+            )
         return functional.cross_entropy(logits, target.reshape(()).long())
 
     def instance_loss(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -124,7 +150,9 @@ class Aggregator(nn.Module, ABC):
         if self.sigmoids:
             wanted = target.to(logits.dtype).reshape(logits.shape)
             known = ~wanted.isnan()
-            total = functional.binary_cross_entropy_with_logits(logits[known], wanted[known], reduction="sum")
+            total = functional.binary_cross_entropy_with_logits(
+                logits[known], wanted[known], reduction="sum"
+            )
         else:
             known = target >= 0
             total = functional.cross_entropy(logits[known], target[known].long(), reduction="sum")
@@ -138,14 +166,18 @@ class PackedAggregator(Aggregator):
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """Answer for the instances (N, D) of B bags."""
 
-    def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
+    def losses(
+        self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
+    ) -> Mapping[str, Tensor]:
         """Return every weighted term for the only bag of an output."""
         losses = {} if target is None else {"bag": self.bag_loss(output.logits[0], target)}
         if instance_target is not None and output.instance_logits is not None:
             losses["instances"] = self.instance_loss(output.instance_logits, instance_target)
         return losses
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """See `Aggregator`."""
         output = self.answer(bag, OneBag())
         return output.only(self.losses(output, target, instance_target))
@@ -158,7 +190,11 @@ class PackedAggregator(Aggregator):
 
 def projection(in_dim: int, hidden: int | None, dropout: float) -> nn.Module:
     """Linear, ReLU, dropout to `hidden` units, as slide-level implementations put before an aggregator; None leaves features as they are."""
-    return nn.Identity() if hidden is None else nn.Sequential(nn.Linear(in_dim, hidden), nn.ReLU(), nn.Dropout(dropout))
+    return (
+        nn.Identity()
+        if hidden is None
+        else nn.Sequential(nn.Linear(in_dim, hidden), nn.ReLU(), nn.Dropout(dropout))
+    )
 
 
 def _joined(parts: list[Tensor | None]) -> Tensor | None:

@@ -71,10 +71,14 @@ class CLAMSingleBranch(PackedAggregator):
         self.k_sample, self.subtyping, self.bag_weight = k_sample, subtyping, bag_weight
         width = hidden or in_dim
         self.projection = projection(in_dim, hidden, dropout)
-        self.attention = Attention(width, attention_dim, self.branches(n_classes), gated=gated, dropout=dropout)
+        self.attention = Attention(
+            width, attention_dim, self.branches(n_classes), gated=gated, dropout=dropout
+        )
         self.classifier = nn.Linear(width, n_classes)
         # One sigmoid unit still has two labels, each with its instance classifier.
-        self.instance_classifiers = nn.ModuleList(nn.Linear(width, 2) for _ in range(max(2, n_classes)))
+        self.instance_classifiers = nn.ModuleList(
+            nn.Linear(width, 2) for _ in range(max(2, n_classes))
+        )
 
     @staticmethod
     def branches(n_classes: int) -> int:
@@ -88,14 +92,18 @@ class CLAMSingleBranch(PackedAggregator):
         logits = (embedding * self.classifier.weight).sum(2) + self.classifier.bias  # eq. 2: (B, C)
         if embedding.shape[1] == 1:
             embedding = embedding[:, 0]
-        return PackedOutput(logits, self.multi_label, attended.attention, attended.scores, embedding=embedding)
+        return PackedOutput(
+            logits, self.multi_label, attended.attention, attended.scores, embedding=embedding
+        )
 
     def rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(n, D) -> h (n, M), scores (n, K)."""
         h = self.projection(features)
         return h, self.attention(h)
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """See `Aggregator`."""
         output = super().aggregate(bag, target, None)
         if target is None:
@@ -103,7 +111,9 @@ class CLAMSingleBranch(PackedAggregator):
         assert output.attention is not None
         losses = {"bag": self.bag_weight * output.losses["bag"]}
         if len(bag) > 1:
-            losses["instances"] = (1 - self.bag_weight) * self.clustering_loss(bag, output.attention, target)
+            losses["instances"] = (1 - self.bag_weight) * self.clustering_loss(
+                bag, output.attention, target
+            )
         return replace(output, losses=losses)
 
     def clustering_loss(self, bag: Tensor, attention: Tensor, target: Tensor) -> Tensor:
@@ -125,7 +135,9 @@ class CLAMSingleBranch(PackedAggregator):
         k = min(self.k_sample, len(branch))
         top = branch.topk(k).indices
         if holds:
-            return torch.cat([top, (-branch).topk(k).indices]), torch.arange(2 * k, device=top.device).less(k).long()
+            return torch.cat([top, (-branch).topk(k).indices]), torch.arange(
+                2 * k, device=top.device
+            ).less(k).long()
         top = top if self.subtyping else top[:0]
         return top, torch.zeros_like(top)
 

@@ -26,7 +26,9 @@ class DeepMIML(PackedAggregator):
         K of each label.
     """
 
-    def __init__(self, in_dim: int, n_classes: int, *, sub_concepts: int = 20, **task: Unpack[Task]) -> None:
+    def __init__(
+        self, in_dim: int, n_classes: int, *, sub_concepts: int = 20, **task: Unpack[Task]
+    ) -> None:
         super().__init__(in_dim, n_classes, **task)
         self.subconcept = nn.Linear(in_dim, n_classes * sub_concepts)
 
@@ -34,4 +36,6 @@ class DeepMIML(PackedAggregator):
         """See `PackedAggregator`; instance_logits (N, C)."""
         scores = self.subconcept(features).unflatten(1, (self.n_classes, -1))  # (N, D) -> (N, C, K)
         instance_logits = scores.amax(2)
-        return PackedOutput(bags.max(instance_logits), self.multi_label, instance_logits=instance_logits)
+        return PackedOutput(
+            bags.max(instance_logits), self.multi_label, instance_logits=instance_logits
+        )

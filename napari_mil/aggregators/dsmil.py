@@ -47,7 +47,15 @@ class DSMIL(PackedAggregator):
 
     reads_16_bits = True
 
-    def __init__(self, in_dim: int, n_classes: int, *, lambda_: float = 0.5, stream_losses: bool = False, **task: Unpack[Task]) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        lambda_: float = 0.5,
+        stream_losses: bool = False,
+        **task: Unpack[Task],
+    ) -> None:
         super().__init__(in_dim, n_classes, **task)
         if not 0 <= lambda_ <= 1:
             raise ValueError(f"lambda_ weighs two streams and lies in [0, 1], not {lambda_:g}")
@@ -65,15 +73,30 @@ class DSMIL(PackedAggregator):
         critical = bags.argmax(instance_logits)  # eq. 3: (B, C), the first of equals
         maximum = instance_logits.gather(0, critical)  # c_m: (B, C)
         q_m = self.Wq(features[critical].to(self.Wq.weight.dtype))  # eq. 4: (B, C, D)
-        scores = bags.products(features, q_m @ self.Wq.weight)  # eq. 6: <Wq h_i, q_m> = <h_i, Wq^T q_m>, (N, C)
+        scores = bags.products(
+            features, q_m @ self.Wq.weight
+        )  # eq. 6: <Wq h_i, q_m> = <h_i, Wq^T q_m>, (N, C)
         attention = bags.softmax(scores)
-        embedding = self.Wv(bags.weighted_sum(attention, features))  # eq. 5, 7: Wv is linear, so it may follow the sum; (B, C, D)
+        embedding = self.Wv(
+            bags.weighted_sum(attention, features)
+        )  # eq. 5, 7: Wv is linear, so it may follow the sum; (B, C, D)
         bag_logits = (self.W1.weight * embedding).sum(2)  # c_b[j] = <W1[j], b_j>: (B, C)
         logits = (1 - self.lambda_) * maximum + self.lambda_ * bag_logits  # eq. 8
         streams = {INSTANCE_STREAM: maximum, BAG_STREAM: bag_logits}
-        return PackedOutput(logits, self.multi_label, attention, scores, instance_logits, embedding, critical, streams)
+        return PackedOutput(
+            logits,
+            self.multi_label,
+            attention,
+            scores,
+            instance_logits,
+            embedding,
+            critical,
+            streams,
+        )
 
-    def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
+    def losses(
+        self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
+    ) -> Mapping[str, Tensor]:
         """See `PackedAggregator`."""
         losses = super().losses(output, target, instance_target)
         return _per_stream(self, losses, output, target) if self.stream_losses else losses
@@ -125,13 +148,21 @@ class DSMILReleased(PackedAggregator):
         self.q = nn.Linear(width, query_dim)
         self.q2 = nn.Linear(query_dim, query_dim) if nonlinear_q else None
         self.average_streams = average_streams
-        information = (nn.Dropout(dropout), nn.Linear(width, width), *([nn.ReLU()] if v_relu else []))
+        information = (
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+            *([nn.ReLU()] if v_relu else []),
+        )
         self.v = nn.Sequential(*information) if passing_v else nn.Identity()
         self.bag_classifier = nn.Conv1d(n_classes, n_classes, width)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """See `PackedAggregator`; attention (N, C), scores (N, C), instance_logits (N, C), critical (B, C), embedding (B, C, M)."""
-        h = features if isinstance(self.projection, nn.Identity) else blockwise(self.projection, features)  # (N, M)
+        h = (
+            features
+            if isinstance(self.projection, nn.Identity)
+            else blockwise(self.projection, features)
+        )  # (N, M)
         instance_logits = blockwise(self.instance_classifier, h)  # (N, C)
         critical = bags.argmax(instance_logits)  # (B, C)
         q_m = self.query(h[critical].to(self.q.weight.dtype))  # (B, C, Q)
@@ -139,11 +170,24 @@ class DSMILReleased(PackedAggregator):
         attention = bags.softmax(scores)
         values = h if isinstance(self.v, nn.Identity) else blockwise(self.v, h)
         embedding = bags.weighted_sum(attention, values)  # (B, C, M)
-        logits = self.bag_classifier(embedding)[..., 0]  # every class sees the embedding of every class: (B, C)
+        logits = self.bag_classifier(embedding)[
+            ..., 0
+        ]  # every class sees the embedding of every class: (B, C)
         streams = {INSTANCE_STREAM: instance_logits.gather(0, critical), BAG_STREAM: logits}
         if self.average_streams:
-            logits = pool_probabilities(torch.stack(list(streams.values())), self.sigmoids, OneBag(), "mean")[0]
-        return PackedOutput(logits, self.multi_label, attention, scores, instance_logits, embedding, critical, streams)
+            logits = pool_probabilities(
+                torch.stack(list(streams.values())), self.sigmoids, OneBag(), "mean"
+            )[0]
+        return PackedOutput(
+            logits,
+            self.multi_label,
+            attention,
+            scores,
+            instance_logits,
+            embedding,
+            critical,
+            streams,
+        )
 
     def query(self, h: Tensor) -> Tensor:
         """q(h): (..., M) -> (..., Q)."""
@@ -152,16 +196,35 @@ class DSMILReleased(PackedAggregator):
 
     def products(self, h: Tensor, q_m: Tensor, bags: Bags) -> Tensor:
         """<q(h_i), q_m> of each class: (N, M), (B, C, Q) -> (N, C)."""
-        if self.q2 is None:  # <A h + b, q_m> = <h, A^T q_m> + <b, q_m>: no query but the critical ones is computed
+        if (
+            self.q2 is None
+        ):  # <A h + b, q_m> = <h, A^T q_m> + <b, q_m>: no query but the critical ones is computed
             return bags.products(h, q_m @ self.q.weight) + bags.spread(q_m @ self.q.bias)
         return bags.products(blockwise(self.query, h), q_m)
 
-    def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
+    def losses(
+        self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
+    ) -> Mapping[str, Tensor]:
         """Half of each stream's loss."""
         return _per_stream(self, super().losses(output, target, instance_target), output, target)
 
 
-def _per_stream(aggregator: PackedAggregator, losses: Mapping[str, Tensor], output: PackedOutput, target: Tensor | None) -> Mapping[str, Tensor]:
+def _per_stream(
+    aggregator: PackedAggregator,
+    losses: Mapping[str, Tensor],
+    output: PackedOutput,
+    target: Tensor | None,
+) -> Mapping[str, Tensor]:
     """Put half of each stream's loss in the place of the loss of the answer."""
     rest = {name: loss for name, loss in losses.items() if name != "bag"}
-    return rest if target is None else {**{name: aggregator.bag_loss(logits[0], target) / 2 for name, logits in output.streams.items()}, **rest}
+    return (
+        rest
+        if target is None
+        else {
+            **{
+                name: aggregator.bag_loss(logits[0], target) / 2
+                for name, logits in output.streams.items()
+            },
+            **rest,
+        }
+    )

@@ -36,7 +36,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.block = nn.Sequential(nn.Linear(width, width, bias=False), nn.ReLU(), nn.Linear(width, width, bias=False), nn.ReLU())
+        self.block = nn.Sequential(
+            nn.Linear(width, width, bias=False),
+            nn.ReLU(),
+            nn.Linear(width, width, bias=False),
+            nn.ReLU(),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, M) -> (N, M)."""
@@ -86,27 +91,56 @@ class DTFD(Aggregator):
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
         if distillation not in ("afs", "maxs", "maxmins", "mas"):
-            raise ValueError(f"there is no distillation {distillation!r}; choose afs, maxs, maxmins or mas")
-        self.groups, self.distillation, self.instances_per_group = groups, distillation, instances_per_group
+            raise ValueError(
+                f"there is no distillation {distillation!r}; choose afs, maxs, maxmins or mas"
+            )
+        self.groups, self.distillation, self.instances_per_group = (
+            groups,
+            distillation,
+            instances_per_group,
+        )
         self.shuffle, self.mean_inference = shuffle, mean_inference
         width = hidden or in_dim
         self.projection: nn.Module = nn.Identity()
         if hidden:
-            self.projection = nn.Sequential(nn.Linear(in_dim, hidden, bias=False), nn.ReLU(), *(ResidualBlock(hidden) for _ in range(residual_blocks)))
+            self.projection = nn.Sequential(
+                nn.Linear(in_dim, hidden, bias=False),
+                nn.ReLU(),
+                *(ResidualBlock(hidden) for _ in range(residual_blocks)),
+            )
         self.attention1 = Attention(width, attention_dim, gated=True)
         self.classifier1 = nn.Linear(width, n_classes)
         self.attention2 = Attention(width, attention_dim, gated=True)
         self.classifier2 = nn.Linear(width, n_classes)
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """See `Aggregator`; attention (N, 1): each pseudo-bag's, times 1 / G; scores (N, 1)."""
-        passes = [self.one_pass(bag, self.deal(bag, k), target) for k in range(1 if self.training else self.mean_inference)]
+        passes = [
+            self.one_pass(bag, self.deal(bag, k), target)
+            for k in range(1 if self.training else self.mean_inference)
+        ]
         if len(passes) == 1:
             return passes[0]
-        logits = pool_probabilities(torch.stack([output.logits for output in passes]), self.sigmoids, OneBag(), "mean")[0]
-        attention = torch.stack([output.attention for output in passes if output.attention is not None]).mean(0)
-        losses: Mapping[str, Tensor] = {name: torch.stack([output.losses[name] for output in passes]).mean() for name in passes[0].losses}
-        return BagOutput(logits, self.multi_label, attention, passes[0].scores, embedding=passes[0].embedding, losses=losses)
+        logits = pool_probabilities(
+            torch.stack([output.logits for output in passes]), self.sigmoids, OneBag(), "mean"
+        )[0]
+        attention = torch.stack(
+            [output.attention for output in passes if output.attention is not None]
+        ).mean(0)
+        losses: Mapping[str, Tensor] = {
+            name: torch.stack([output.losses[name] for output in passes]).mean()
+            for name in passes[0].losses
+        }
+        return BagOutput(
+            logits,
+            self.multi_label,
+            attention,
+            passes[0].scores,
+            embedding=passes[0].embedding,
+            losses=losses,
+        )
 
     def deal(self, bag: Tensor, attempt: int) -> Tensor:
         """Return the pseudo-bag of every instance, int64 (N,): sizes differ by at most 1."""
@@ -116,14 +150,18 @@ class DTFD(Aggregator):
         if self.training and self.shuffle:
             return owner[torch.randperm(n, device=bag.device)]
         if self.shuffle or attempt:
-            return owner[torch.randperm(n, generator=torch.Generator().manual_seed(attempt)).to(bag.device)]
+            return owner[
+                torch.randperm(n, generator=torch.Generator().manual_seed(attempt)).to(bag.device)
+            ]
         return owner
 
     def one_pass(self, bag: Tensor, owner: Tensor, target: Tensor | None) -> BagOutput:
         """Both tiers for one dealing of the instances."""
         groups = min(self.groups, len(bag))
         tier1 = self.attend_within_groups(bag, owner, groups)
-        attention = tier1.attention.sum(1, keepdim=True)  # (N, 1): the softmax of its own pseudo-bag
+        attention = tier1.attention.sum(
+            1, keepdim=True
+        )  # (N, 1): the softmax of its own pseudo-bag
         pseudo_logits = self.classifier1(tier1.embedding[0])  # eq. 7: (G, C)
         distilled = self.distil(bag, owner, attention, tier1).detach()
         tier2 = self.attention2(distilled).softmax(0)  # (S, 1)
@@ -134,7 +172,9 @@ class DTFD(Aggregator):
             pseudo = torch.stack([self.bag_loss(row, target) for row in pseudo_logits]).mean()
             losses = {"bag": self.bag_loss(logits, target), "pseudo-bags": pseudo}
         scores = tier1.scores.gather(1, owner[:, None])
-        return BagOutput(logits, self.multi_label, attention / groups, scores, embedding=embedding, losses=losses)
+        return BagOutput(
+            logits, self.multi_label, attention / groups, scores, embedding=embedding, losses=losses
+        )
 
     def attend_within_groups(self, bag: Tensor, owner: Tensor, groups: int) -> Attended:
         """Attention of each pseudo-bag as one head: scores (N, G), lowest outside; and W h without bias (N, C)."""
@@ -143,7 +183,11 @@ class DTFD(Aggregator):
             h = self.projection(features)
             others = owners[:, None] != torch.arange(groups, device=owners.device)
             scores = self.attention1(h).expand(-1, groups)
-            return h, scores.masked_fill(others, torch.finfo(scores.dtype).min / 2), h @ self.classifier1.weight.T
+            return (
+                h,
+                scores.masked_fill(others, torch.finfo(scores.dtype).min / 2),
+                h @ self.classifier1.weight.T,
+            )
 
         return OneBag().attend(rows, bag, owner)
 
@@ -151,7 +195,11 @@ class DTFD(Aggregator):
         """Return what tier 2 sees, pseudo-bag by pseudo-bag: (S, M)."""
         if self.distillation == "afs":
             return tier1.embedding[0]
-        rank = attention[:, 0] if self.distillation == "mas" else link(attention * tier1.more[0], self.multi_label)[:, -1]  # eq. 5
+        rank = (
+            attention[:, 0]
+            if self.distillation == "mas"
+            else link(attention * tier1.more[0], self.multi_label)[:, -1]
+        )  # eq. 5
         picked = []
         for group in range(tier1.embedding.shape[1]):
             members = (owner == group).nonzero()[:, 0]

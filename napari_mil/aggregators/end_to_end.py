@@ -30,11 +30,21 @@ class EndToEnd(Aggregator):
 
     works_on_maps = True
 
-    def __init__(self, backbone: nn.Module, aggregator: Aggregator, channels: int = 3, chunk: int | None = None) -> None:
-        super().__init__(channels, aggregator.n_classes, multi_label=aggregator.multi_label, spatial_dims=2)
+    def __init__(
+        self,
+        backbone: nn.Module,
+        aggregator: Aggregator,
+        channels: int = 3,
+        chunk: int | None = None,
+    ) -> None:
+        super().__init__(
+            channels, aggregator.n_classes, multi_label=aggregator.multi_label, spatial_dims=2
+        )
         self.backbone, self.aggregator, self.chunk = backbone, aggregator, chunk
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """See `Aggregator`."""
         return self.aggregator(self.embed(bag), target, instance_target)
 
@@ -45,7 +55,12 @@ class EndToEnd(Aggregator):
         blocks = images.split(self.chunk)
         if not torch.is_grad_enabled():
             return torch.cat([self.backbone(block) for block in blocks])
-        return torch.cat([checkpoint(self.backbone, block, use_reentrant=False, context_fn=self._contexts) for block in blocks])
+        return torch.cat(
+            [
+                checkpoint(self.backbone, block, use_reentrant=False, context_fn=self._contexts)
+                for block in blocks
+            ]
+        )
 
     def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
         """See `Aggregator.forward_packed`."""

@@ -79,7 +79,9 @@ class GNNMIL(Aggregator):
         self.lin1 = nn.Linear(clusters * hidden, max(1, hidden // 2))
         self.lin2 = nn.Linear(self.lin1.out_features, n_classes)
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """See `Aggregator`; embedding (K * hidden,)."""
         with torch.autocast(bag.device.type, enabled=False):  # sums over all pairs overflow 16 bits
             return self.pass_graph(bag, target)
@@ -97,12 +99,17 @@ class GNNMIL(Aggregator):
         losses = {}
         if target is not None:
             losses = {"bag": self.bag_loss(logits, target)}
-            losses |= {name: self.auxiliary_weight * loss for name, loss in self.auxiliary_losses(bag, s, coarse, threshold).items()}
+            losses |= {
+                name: self.auxiliary_weight * loss
+                for name, loss in self.auxiliary_losses(bag, s, coarse, threshold).items()
+            }
         return BagOutput(logits, self.multi_label, embedding=embedding, losses=losses)
 
     def embed(self, bag: Tensor, threshold: Tensor) -> Tensor:
         """H = SAGE(A, X): (N, D) -> (N, hidden)."""
-        return functional.leaky_relu(self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag), SLOPE)
+        return functional.leaky_relu(
+            self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag), SLOPE
+        )
 
     def assign(self, bag: Tensor, h: Tensor, threshold: Tensor) -> Tensor:
         """S = softmax(W SAGE(A, H)): (N, hidden) -> (N, K)."""
@@ -130,15 +137,27 @@ class GNNMIL(Aggregator):
 
     def neighbour_means(self, bag: Tensor, values: Tensor, threshold: Tensor) -> Tensor:
         """Mean of the neighbours of each instance, zero where there is none: (N, M) -> (N, M)."""
-        return torch.cat([near @ values / near.sum(1, keepdim=True).clamp(min=1) for _, near in self.edges(bag, threshold)])
+        return torch.cat(
+            [
+                near @ values / near.sum(1, keepdim=True).clamp(min=1)
+                for _, near in self.edges(bag, threshold)
+            ]
+        )
 
     def coarse(self, bag: Tensor, s: Tensor, threshold: Tensor) -> Tensor:
         """S^T A S: (K, K)."""
-        return torch.stack([s[where].T @ (near @ s) for where, near in self.edges(bag, threshold)]).sum(0)
+        return torch.stack(
+            [s[where].T @ (near @ s) for where, near in self.edges(bag, threshold)]
+        ).sum(0)
 
-    def auxiliary_losses(self, bag: Tensor, s: Tensor, coarse: Tensor, threshold: Tensor) -> dict[str, Tensor]:
+    def auxiliary_losses(
+        self, bag: Tensor, s: Tensor, coarse: Tensor, threshold: Tensor
+    ) -> dict[str, Tensor]:
         """Return ||A - S S^T||_F / N^2, written out as |A|^2 - 2 tr(S^T A S) + |S^T S|^2; and the mean entropy of the assignment."""
         edges = torch.stack([near.sum() for _, near in self.edges(bag, threshold)]).sum()
         squared = edges - 2 * coarse.trace() + (s.T @ s).square().sum()
         entropy = -(s * s.clamp(min=1e-12).log()).sum(1).mean()
-        return {"link prediction": squared.clamp(min=1e-12).sqrt() / len(bag) ** 2, "assignment entropy": entropy}
+        return {
+            "link prediction": squared.clamp(min=1e-12).sqrt() / len(bag) ** 2,
+            "assignment entropy": entropy,
+        }

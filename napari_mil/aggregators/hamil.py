@@ -51,24 +51,48 @@ class ConvolutionUnit(nn.Module):
     """
 
     def __init__(
-        self, layers: int, kernel: int, hidden: int, final_norm: bool, spatial_dims: int, channels: int | None = None, frozen_norm: bool = False
+        self,
+        layers: int,
+        kernel: int,
+        hidden: int,
+        final_norm: bool,
+        spatial_dims: int,
+        channels: int | None = None,
+        frozen_norm: bool = False,
     ) -> None:
         super().__init__()
         if layers not in (1, 2, 3) or kernel % 2 == 0:
-            raise ValueError(f"a unit has 1, 2 or 3 layers with odd kernels, not {layers} layers with kernels of {kernel}")
-        convolution, norm = (nn.Conv1d, nn.BatchNorm1d) if spatial_dims == 1 else (nn.Conv2d, nn.BatchNorm2d)
+            raise ValueError(
+                f"a unit has 1, 2 or 3 layers with odd kernels, not {layers} layers with kernels of {kernel}"
+            )
+        convolution, norm = (
+            (nn.Conv1d, nn.BatchNorm1d) if spatial_dims == 1 else (nn.Conv2d, nn.BatchNorm2d)
+        )
         groups = channels or 1
         widths = [2, *[hidden] * (layers - 1), 1]
         self.layers, self.channels, self.frozen_norm = layers, channels, frozen_norm
         for k in range(layers):
-            self.add_module(f"conv{k + 1}", convolution(groups * widths[k], groups * widths[k + 1], kernel, padding=kernel // 2, groups=groups))
+            self.add_module(
+                f"conv{k + 1}",
+                convolution(
+                    groups * widths[k],
+                    groups * widths[k + 1],
+                    kernel,
+                    padding=kernel // 2,
+                    groups=groups,
+                ),
+            )
             if k < layers - 1 or final_norm:
                 self.add_module(f"bn{k + 1}", norm(groups * widths[k + 1]))
 
     @property
     def pairs_are_alike(self) -> bool:
         """Whether many pairs can be merged in one call: no norm takes its statistics from the pair itself."""
-        norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+        norms = [
+            module
+            for module in self.modules()
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+        ]
         return not self.training or self.frozen_norm or not norms
 
     def train(self, mode: bool = True) -> ConvolutionUnit:
@@ -81,7 +105,9 @@ class ConvolutionUnit(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Merge pairs: (P, D) or (P, C, H, W) twice -> the same."""
-        planes = left.shape if left.ndim == 4 else (len(left), 1, left.shape[1])  # vectors are one plane
+        planes = (
+            left.shape if left.ndim == 4 else (len(left), 1, left.shape[1])
+        )  # vectors are one plane
         x = torch.stack([left.reshape(planes), right.reshape(planes)], 2)  # (P, C, 2, ...)
         x = x.flatten(1, 2) if self.channels else x.flatten(0, 1)
         for k in range(1, self.layers + 1):
@@ -116,7 +142,9 @@ class MergingAggregator(Aggregator):
 
     works_on_maps: ClassVar[bool] = True
 
-    def __init__(self, in_dim: int, n_classes: int, unit: ConvolutionUnit | MeanUnit, **task: Unpack[Task]) -> None:
+    def __init__(
+        self, in_dim: int, n_classes: int, unit: ConvolutionUnit | MeanUnit, **task: Unpack[Task]
+    ) -> None:
         super().__init__(in_dim, n_classes, **task)
         self.unit = unit
         self.classifier = nn.Linear(in_dim, n_classes)
@@ -125,19 +153,32 @@ class MergingAggregator(Aggregator):
     def merges(self, bag: Tensor) -> MergeTree:
         """Return which instances merge, and when."""
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """See `Aggregator`; embedding (D,) or (D, H, W), similarity (N,), tree."""
         tree = self.merges(bag)
         embedding = self.replay(bag, tree)
         logits = self.classifier(spatial_mean(embedding[None])[0])
         similarity = functional.cosine_similarity(bag.flatten(1), embedding.flatten()[None])
         losses = {} if target is None else {"bag": self.bag_loss(logits, target)}
-        return BagOutput(logits, self.multi_label, embedding=embedding, similarity=similarity, tree=tree, losses=losses)
+        return BagOutput(
+            logits,
+            self.multi_label,
+            embedding=embedding,
+            similarity=similarity,
+            tree=tree,
+            losses=losses,
+        )
 
     def replay(self, bag: Tensor, tree: MergeTree) -> Tensor:
         """Eq. 1 along the queue, merges that do not wait for each other at once: (N, ...) -> (...)."""
         nodes: list[Tensor | None] = [*bag.unbind(), *[None] * len(tree.triplets)]
-        levels = tree.levels() if self.unit.pairs_are_alike else (np.array([k]) for k in range(len(tree.triplets)))
+        levels = (
+            tree.levels()
+            if self.unit.pairs_are_alike
+            else (np.array([k]) for k in range(len(tree.triplets)))
+        )
         for level in levels:
             left, right, new = tree.triplets[level].T.tolist()
             merged = self.unit(_taken(nodes, left), _taken(nodes, right))
@@ -216,7 +257,9 @@ class HAMIL(TreeAggregator):
         order: Order = "canonical",
         **task: Unpack[Task],
     ) -> None:
-        unit = _convolution_unit(in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise)
+        unit = _convolution_unit(
+            in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise
+        )
         super().__init__(in_dim, n_classes, unit, distance=distance, order=order, **task)
 
 
@@ -230,7 +273,13 @@ class HAMILMean(TreeAggregator):
     """
 
     def __init__(
-        self, in_dim: int, n_classes: int, *, distance: Literal["flatten", "mean"] = "flatten", order: Order = "canonical", **task: Unpack[Task]
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        distance: Literal["flatten", "mean"] = "flatten",
+        order: Order = "canonical",
+        **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, MeanUnit(), distance=distance, order=order, **task)
 
@@ -259,7 +308,14 @@ class RAMIL(MergingAggregator):
         depthwise: bool = False,
         **task: Unpack[Task],
     ) -> None:
-        super().__init__(in_dim, n_classes, _convolution_unit(in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise), **task)
+        super().__init__(
+            in_dim,
+            n_classes,
+            _convolution_unit(
+                in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise
+            ),
+            **task,
+        )
 
     def merges(self, bag: Tensor) -> MergeTree:
         """Left fold in random order."""
@@ -277,13 +333,22 @@ class RAMIL(MergingAggregator):
 
 
 def _convolution_unit(
-    in_dim: int, task: Task, layers: int, kernel: int, hidden: int, final_norm: bool | None, frozen_norm: bool, depthwise: bool
+    in_dim: int,
+    task: Task,
+    layers: int,
+    kernel: int,
+    hidden: int,
+    final_norm: bool | None,
+    frozen_norm: bool,
+    depthwise: bool,
 ) -> ConvolutionUnit:
     spatial_dims = task.get("spatial_dims", 1)
     if depthwise and spatial_dims == 1:
         raise ValueError("units of their own for each channel need maps (spatial_dims=2)")
     final_norm = layers == 1 if final_norm is None else final_norm
-    return ConvolutionUnit(layers, kernel, hidden, final_norm, spatial_dims, in_dim if depthwise else None, frozen_norm)
+    return ConvolutionUnit(
+        layers, kernel, hidden, final_norm, spatial_dims, in_dim if depthwise else None, frozen_norm
+    )
 
 
 def _taken(nodes: list[Tensor | None], indices: list[int]) -> Tensor:
@@ -297,6 +362,8 @@ def _taken(nodes: list[Tensor | None], indices: list[int]) -> Tensor:
 def _normalised(norm: nn.Module, x: Tensor) -> Tensor:
     """Apply a batch norm; one value per channel has no statistics of its own, and the running ones are taken."""
     if norm.training and x.numel() == x.shape[1]:
-        return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)  # type: ignore[arg-type]
+        return functional.batch_norm(
+            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )  # type: ignore[arg-type]
     normalised: Tensor = norm(x)
     return normalised

@@ -76,7 +76,11 @@ class MergeTree:
         """
         if (n_clusters is None) == (height is None) or (n_clusters is not None and n_clusters < 1):
             raise ValueError("a tree is cut into a number of clusters, at least 1, or at a height")
-        kept = int((self.heights <= height).sum()) if n_clusters is None else max(0, self.n_leaves - n_clusters)
+        kept = (
+            int((self.heights <= height).sum())
+            if n_clusters is None
+            else max(0, self.n_leaves - n_clusters)
+        )
         owner = np.arange(self.n_leaves + kept)
         owner[self.triplets[:kept, 0]] = owner[self.triplets[:kept, 1]] = self.triplets[:kept, 2]
         while not np.array_equal(above := owner[owner], owner):
@@ -87,7 +91,9 @@ class MergeTree:
     def linkage(self) -> np.ndarray:
         """Return the merges in scipy's layout: float64 (N - 1, 4) with left, right, height, number of leaves."""
         new = self.triplets[:, 2]
-        return np.column_stack([self.triplets[:, :2], self.heights, self.sizes[new]]).astype(np.float64)
+        return np.column_stack([self.triplets[:, :2], self.heights, self.sizes[new]]).astype(
+            np.float64
+        )
 
     def levels(self) -> Iterator[np.ndarray]:
         """Yield rows of `triplets` that do not depend on each other, the deepest first: each can be merged at once."""
@@ -96,10 +102,14 @@ class MergeTree:
             depth[new] = 1 + max(depth[left], depth[right])
         of_merge = depth[self.triplets[:, 2]]
         order = np.argsort(of_merge, kind="stable")
-        yield from np.split(order, np.flatnonzero(np.diff(of_merge[order])) + 1) if len(order) else ()
+        yield from (
+            np.split(order, np.flatnonzero(np.diff(of_merge[order])) + 1) if len(order) else ()
+        )
 
 
-def single_linkage(points: np.ndarray, order: Order = "canonical", on_block: Callable[[], None] | None = None) -> MergeTree:
+def single_linkage(
+    points: np.ndarray, order: Order = "canonical", on_block: Callable[[], None] | None = None
+) -> MergeTree:
     """Merge the closest clusters until one is left; exact up to float64, in memory linear in N unless very many distances are equal.
 
     Parameters
@@ -122,8 +132,14 @@ def single_linkage(points: np.ndarray, order: Order = "canonical", on_block: Cal
     BagError
         If there are no points, or numbers that have no distances.
     """
-    if not len(points) or not np.isfinite(points).all() or float(np.abs(points).max(initial=0)) > LARGEST:
-        raise BagError("The features of this bag cannot be clustered: there are none, or they hold NaN, infinite or absurdly large numbers.")
+    if (
+        not len(points)
+        or not np.isfinite(points).all()
+        or float(np.abs(points).max(initial=0)) > LARGEST
+    ):
+        raise BagError(
+            "The features of this bag cannot be clustered: there are none, or they hold NaN, infinite or absurdly large numbers."
+        )
     points = np.ascontiguousarray(points.reshape(len(points), -1))
     leaf_of = canonical_ranking(points) if order == "canonical" else np.arange(len(points))
     rank_of = np.argsort(leaf_of)
@@ -141,7 +157,9 @@ def single_linkage(points: np.ndarray, order: Order = "canonical", on_block: Cal
 def canonical_ranking(points: np.ndarray) -> np.ndarray:
     """Return rows by length, the longest first, then by their numbers: int64 (N,). Equal rows are interchangeable."""
     origin = np.zeros(points.shape[1])
-    lengths = np.concatenate([distances(part, origin) for part in np.array_split(points, len(points) // 1024 + 1)])
+    lengths = np.concatenate(
+        [distances(part, origin) for part in np.array_split(points, len(points) // 1024 + 1)]
+    )
     order = np.argsort(-lengths, kind="stable")
     bounds = np.concatenate([[0], np.flatnonzero(np.diff(lengths[order])) + 1, [len(order)]])
     for k in np.flatnonzero(np.diff(bounds) > 1):
@@ -150,7 +168,9 @@ def canonical_ranking(points: np.ndarray) -> np.ndarray:
     return order
 
 
-def _merges(edges: np.ndarray, lengths: np.ndarray, points: np.ndarray, leaf_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _merges(
+    edges: np.ndarray, lengths: np.ndarray, points: np.ndarray, leaf_of: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Turn the edges of a spanning tree into the merges of the printed rule; leaves are called by rank."""
     n = len(leaf_of)
     order = np.argsort(lengths, kind="stable")
@@ -161,7 +181,13 @@ def _merges(edges: np.ndarray, lengths: np.ndarray, points: np.ndarray, leaf_of:
         if len(group) == 1:
             book.merge(*(book.cluster(leaf) for leaf in edges[group[0]].tolist()))
         else:
-            _merge_ties([tuple(edge) for edge in edges[group].tolist()], float(lengths[group[0]]), book, points, leaf_of)
+            _merge_ties(
+                [tuple(edge) for edge in edges[group].tolist()],
+                float(lengths[group[0]]),
+                book,
+                points,
+                leaf_of,
+            )
     return np.array(book.triplets, np.int64).reshape(-1, 3), heights
 
 
@@ -197,11 +223,20 @@ class _Book:
         return found
 
 
-def _merge_ties(edges: list[tuple[int, int]], height: float, book: _Book, points: np.ndarray, leaf_of: np.ndarray) -> None:
+def _merge_ties(
+    edges: list[tuple[int, int]],
+    height: float,
+    book: _Book,
+    points: np.ndarray,
+    leaf_of: np.ndarray,
+) -> None:
     """Merge all clusters at one height: again and again the first pair, in ascending order of indices, that is so close."""
     families = _families([(book.cluster(a), book.cluster(b)) for a, b in edges])
     closeness: list[_Close] = [
-        _EveryPair(family) if height == 0 or len(family) == 2 else _SomePairs(_close_pairs(family, height, book, points, leaf_of)) for family in families
+        _EveryPair(family)
+        if height == 0 or len(family) == 2
+        else _SomePairs(_close_pairs(family, height, book, points, leaf_of))
+        for family in families
     ]
     waiting = [(family.first(), k) for k, family in enumerate(closeness)]
     heapq.heapify(waiting)
@@ -284,7 +319,9 @@ class _SomePairs:
 _Close = _EveryPair | _SomePairs
 
 
-def _close_pairs(family: list[int], height: float, book: _Book, points: np.ndarray, leaf_of: np.ndarray) -> dict[int, set[int]]:
+def _close_pairs(
+    family: list[int], height: float, book: _Book, points: np.ndarray, leaf_of: np.ndarray
+) -> dict[int, set[int]]:
     """Return which clusters are exactly so close to each other."""
     leaves = {cluster: leaf_of[book.leaves(cluster)] for cluster in family}
     family = sorted(family, key=lambda cluster: len(leaves[cluster]))
@@ -295,7 +332,9 @@ def _close_pairs(family: list[int], height: float, book: _Book, points: np.ndarr
         rest = np.flatnonzero(owner > k)
         for leaf in leaves[cluster]:
             for part in np.array_split(rest, len(rest) // 4096 + 1):
-                for other in np.unique(owner[part[distances(points[every[part]], points[leaf]) == height]]):
+                for other in np.unique(
+                    owner[part[distances(points[every[part]], points[leaf]) == height]]
+                ):
                     close[cluster].add(family[other])
                     close[family[other]].add(cluster)
     return close

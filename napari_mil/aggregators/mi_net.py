@@ -55,7 +55,11 @@ class ThreeLayers(PackedAggregator):
         super().__init__(in_dim, n_classes, **task)
         first, second, third = self.dims = tuple(dims or self.published_dims)
         self.pooling = pooling
-        self.fc1, self.fc2, self.fc3 = nn.Linear(in_dim, first), nn.Linear(first, second), nn.Linear(second, third)
+        self.fc1, self.fc2, self.fc3 = (
+            nn.Linear(in_dim, first),
+            nn.Linear(first, second),
+            nn.Linear(second, third),
+        )
         self.dropout = nn.Dropout(dropout)
 
     def levels(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,14 +120,24 @@ class MINetDS(ThreeLayers):
         """See `PackedAggregator`; streams are the logits of the levels."""
         heads = (self.score1, self.score2, self.score3)
         pooled = [self.pool(h, bags) for h in self.levels(features)]
-        answers = [head(embedding) for head, embedding in zip(heads, pooled, strict=True)]  # (B, C) each
-        logits = pool_probabilities(torch.stack(answers), self.sigmoids, OneBag(), "mean")[0]  # averaged over levels
+        answers = [
+            head(embedding) for head, embedding in zip(heads, pooled, strict=True)
+        ]  # (B, C) each
+        logits = pool_probabilities(torch.stack(answers), self.sigmoids, OneBag(), "mean")[
+            0
+        ]  # averaged over levels
         streams = {f"level {k}": logits for k, logits in enumerate(answers, 1)}
         return PackedOutput(logits, self.multi_label, embedding=pooled[2], streams=streams)
 
-    def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
+    def losses(
+        self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
+    ) -> Mapping[str, Tensor]:
         """One term for each level; their average is only read out."""
-        return {} if target is None else {name: self.bag_loss(logits[0], target) for name, logits in output.streams.items()}
+        return (
+            {}
+            if target is None
+            else {name: self.bag_loss(logits[0], target) for name, logits in output.streams.items()}
+        )
 
 
 class MINetRC(ThreeLayers):

@@ -32,4 +32,6 @@ class MVCNN(PackedAggregator):
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """See `PackedAggregator`; embedding (B, D) or (B, D, H, W)."""
         embedding = bags.max(features)
-        return PackedOutput(self.classifier(spatial_mean(embedding)), self.multi_label, embedding=embedding)
+        return PackedOutput(
+            self.classifier(spatial_mean(embedding)), self.multi_label, embedding=embedding
+        )

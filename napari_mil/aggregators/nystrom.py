@@ -46,18 +46,38 @@ class NystromAttention(nn.Module):
     """
 
     def __init__(
-        self, dim: int, heads: int = 8, head_dim: int = 64, landmarks: int = 256, pinv_iterations: int = 6, kernel: int = 33, dropout: float = 0.1
+        self,
+        dim: int,
+        heads: int = 8,
+        head_dim: int = 64,
+        landmarks: int = 256,
+        pinv_iterations: int = 6,
+        kernel: int = 33,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if kernel % 2 == 0 or kernel > 2 * BLOCK:
-            raise ValueError(f"the residual convolution sees an odd number of tokens, at most {2 * BLOCK - 1}, not {kernel}")
-        self.heads, self.head_dim, self.landmarks, self.pinv_iterations = heads, head_dim, landmarks, pinv_iterations
+            raise ValueError(
+                f"the residual convolution sees an odd number of tokens, at most {2 * BLOCK - 1}, not {kernel}"
+            )
+        self.heads, self.head_dim, self.landmarks, self.pinv_iterations = (
+            heads,
+            head_dim,
+            landmarks,
+            pinv_iterations,
+        )
         self.to_qkv = nn.Linear(dim, 3 * heads * head_dim, bias=False)
         self.to_out = nn.Sequential(nn.Linear(heads * head_dim, dim), nn.Dropout(dropout))
-        self.res_conv = nn.Conv2d(heads, heads, (kernel, 1), padding=(kernel // 2, 0), groups=heads, bias=False)
+        self.res_conv = nn.Conv2d(
+            heads, heads, (kernel, 1), padding=(kernel // 2, 0), groups=heads, bias=False
+        )
 
     def forward(
-        self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], only_first: bool = False, read_out: bool = False
+        self,
+        tokens: Tensor,
+        prepare: Callable[[Tensor], Tensor],
+        only_first: bool = False,
+        read_out: bool = False,
     ) -> tuple[list[Tensor], Tensor | None]:
         """Attend.
 
@@ -88,7 +108,9 @@ class NystromAttention(nn.Module):
 
         top, total, mixed, values = q_l.new_zeros(()) if padding else None, padding, 0.0, []
         for block in tokens.split(BLOCK):
-            highest, mass, mix, v = again(self.landmarks_see, block, q_l, weight_k, weight_v, prepare)
+            highest, mass, mix, v = again(
+                self.landmarks_see, block, q_l, weight_k, weight_v, prepare
+            )
             values.append(v)
             previous, top = top, highest if top is None else torch.maximum(top, highest)
             fade, grow = 0.0 if previous is None else (previous - top).exp(), (highest - top).exp()
@@ -98,8 +120,23 @@ class NystromAttention(nn.Module):
         out = []
         for k, block in enumerate(tokens[:1] if only_first else tokens.split(BLOCK)):
             around, skip = self.neighbourhood(values, k)
-            out.append(again(self.tokens_see, block.reshape(-1, tokens.shape[1]), around, skip, k_l, core, weight_q, prepare))
-        scores = self.first_token_sees(tokens, prepare, q_l, k_l, inverse, top, total) if read_out else None
+            out.append(
+                again(
+                    self.tokens_see,
+                    block.reshape(-1, tokens.shape[1]),
+                    around,
+                    skip,
+                    k_l,
+                    core,
+                    weight_q,
+                    prepare,
+                )
+            )
+        scores = (
+            self.first_token_sees(tokens, prepare, q_l, k_l, inverse, top, total)
+            if read_out
+            else None
+        )
         return out, scores
 
     def neighbourhood(self, values: list[Tensor], k: int) -> tuple[Tensor, int]:
@@ -109,7 +146,9 @@ class NystromAttention(nn.Module):
         after = values[k + 1][:reach] if k + 1 < len(values) else values[k][:0]
         return torch.cat([before, values[k], after]), len(before)
 
-    def landmark_means(self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], padding: int) -> Tensor:
+    def landmark_means(
+        self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], padding: int
+    ) -> Tensor:
         """Means of l consecutive tokens, of which the first `padding` are zeros: (N, dim) -> (m, dim)."""
         size = (len(tokens) + padding) // self.landmarks
         empty, missing = divmod(padding, size)
@@ -118,11 +157,20 @@ class NystromAttention(nn.Module):
         if partial:
             sums.append(prepare(tokens[:partial]).sum(0, keepdim=True))
         whole = max(1, BLOCK // size) * size
-        sums += [again(_sums_of, block, size, prepare) for block in tokens[partial:].split(whole) if len(block)]
+        sums += [
+            again(_sums_of, block, size, prepare)
+            for block in tokens[partial:].split(whole)
+            if len(block)
+        ]
         return torch.cat(sums) / size
 
     def landmarks_see(
-        self, block: Tensor, q_l: Tensor, weight_k: Tensor, weight_v: Tensor, prepare: Callable[[Tensor], Tensor]
+        self,
+        block: Tensor,
+        q_l: Tensor,
+        weight_k: Tensor,
+        weight_v: Tensor,
+        prepare: Callable[[Tensor], Tensor],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One block of softmax(q_l k^T) v: maxima (H, m, 1), sums (H, m, 1), weighted values (H, m, d); and the values (n, H * d)."""
         x = prepare(block)
@@ -132,7 +180,16 @@ class NystromAttention(nn.Module):
         weights = (similarity - highest).exp()
         return highest, weights.sum(-1, keepdim=True), weights @ self.split(v), v
 
-    def tokens_see(self, block: Tensor, v: Tensor, skip: int, k_l: Tensor, core: Tensor, weight_q: Tensor, prepare: Callable[[Tensor], Tensor]) -> Tensor:
+    def tokens_see(
+        self,
+        block: Tensor,
+        v: Tensor,
+        skip: int,
+        k_l: Tensor,
+        core: Tensor,
+        weight_q: Tensor,
+        prepare: Callable[[Tensor], Tensor],
+    ) -> Tensor:
         """softmax(q k_l^T) core + conv(v), projected: (n, dim) and the values around them -> (n, dim)."""
         q = self.split(prepare(block) @ weight_q.T) * self.head_dim**-0.5
         seen = (q @ k_l.mT).softmax(-1) @ core  # (H, n, d)
@@ -141,12 +198,24 @@ class NystromAttention(nn.Module):
         return out
 
     @torch.no_grad()
-    def first_token_sees(self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], q_l: Tensor, k_l: Tensor, inverse: Tensor, top: Any, total: Any) -> Tensor:
+    def first_token_sees(
+        self,
+        tokens: Tensor,
+        prepare: Callable[[Tensor], Tensor],
+        q_l: Tensor,
+        k_l: Tensor,
+        inverse: Tensor,
+        top: Any,
+        total: Any,
+    ) -> Tensor:
         """Row of the first token in the approximated attention matrix: (H, N)."""
         weight_q, weight_k, _ = self.to_qkv.weight.chunk(3)
         q = self.split(prepare(tokens[:1]) @ weight_q.T) * self.head_dim**-0.5
         row = (q @ k_l.mT).softmax(-1) @ inverse / total.mT  # (H, 1, m)
-        blocks = [row @ (q_l @ self.split(prepare(block) @ weight_k.T).mT - top).exp() for block in tokens.split(BLOCK)]
+        blocks = [
+            row @ (q_l @ self.split(prepare(block) @ weight_k.T).mT - top).exp()
+            for block in tokens.split(BLOCK)
+        ]
         return torch.cat(blocks, -1)[:, 0]
 
     def pinv(self, a: Tensor) -> Tensor:
@@ -154,7 +223,9 @@ class NystromAttention(nn.Module):
         with torch.autocast(a.device.type, enabled=False):
             a = a.to(torch.promote_types(a.dtype, torch.float32))
             eye = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
-            z = a.mT / (a.abs().sum(-1).max() * a.abs().sum(-2).max())  # maxima over all heads, as coded
+            z = a.mT / (
+                a.abs().sum(-1).max() * a.abs().sum(-2).max()
+            )  # maxima over all heads, as coded
             for _ in range(self.pinv_iterations):
                 az = a @ z
                 z = 0.25 * z @ (13 * eye - az @ (15 * eye - az @ (7 * eye - az)))
@@ -171,4 +242,8 @@ def _sums_of(block: Tensor, size: int, prepare: Callable[[Tensor], Tensor]) -> T
 
 def again(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function whose intermediate results are not kept for the gradient but computed again."""
-    return checkpoint(function, *arguments, use_reentrant=False) if torch.is_grad_enabled() else function(*arguments)
+    return (
+        checkpoint(function, *arguments, use_reentrant=False)
+        if torch.is_grad_enabled()
+        else function(*arguments)
+    )

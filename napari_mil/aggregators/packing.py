@@ -96,7 +96,10 @@ class OneBag(Bags):
         flat = values.flatten(1)
         if flat.dtype == weights.dtype:
             return (weights.T @ flat).unflatten(1, values.shape[1:])[None]
-        parts = [w.T @ block.to(w.dtype) for w, block in zip(weights.split(ROWS), flat.split(ROWS), strict=True)]
+        parts = [
+            w.T @ block.to(w.dtype)
+            for w, block in zip(weights.split(ROWS), flat.split(ROWS), strict=True)
+        ]
         return torch.stack(parts).sum(0).unflatten(1, values.shape[1:])[None]
 
     def sum(self, values: Tensor) -> Tensor:
@@ -128,7 +131,9 @@ class OneBag(Bags):
         if len(features) <= ROWS:
             values, scores, *more = row_function(rows, features, *along)
             attention = scores.softmax(0)
-            return Attended(attention, scores, (attention.T @ values.to(attention.dtype))[None], tuple(more))
+            return Attended(
+                attention, scores, (attention.T @ values.to(attention.dtype))[None], tuple(more)
+            )
         parts: list[tuple[Tensor, ...]] = []
         top, total, pooled = features.new_zeros(0), features.new_zeros(0), features.new_zeros(0)
         for blocks in zip(*(tensor.split(ROWS) for tensor in (features, *along)), strict=True):
@@ -144,7 +149,9 @@ class OneBag(Bags):
                 mass, mix = total * fade + mass, pooled * fade[:, None] + mix
             total, pooled = mass, mix
         scores, *more = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Attended((scores - top).exp() / total, scores, (pooled / total[:, None])[None], tuple(more))
+        return Attended(
+            (scores - top).exp() / total, scores, (pooled / total[:, None])[None], tuple(more)
+        )
 
 
 class PackedBags(Bags):
@@ -166,9 +173,19 @@ class PackedBags(Bags):
     def __init__(self, offsets: Tensor, n_rows: int) -> None:
         self.offsets = offsets.long()
         self.lengths = self.offsets.diff()
-        if offsets.ndim != 1 or len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != n_rows or bool((self.lengths < 1).any()):
-            raise BagError(f"Offsets must rise from 0 to the number of instances, {n_rows}, with at least one instance in every bag.")
-        self.owner = torch.repeat_interleave(torch.arange(len(self.lengths), device=offsets.device), self.lengths)
+        if (
+            offsets.ndim != 1
+            or len(offsets) < 2
+            or offsets[0] != 0
+            or offsets[-1] != n_rows
+            or bool((self.lengths < 1).any())
+        ):
+            raise BagError(
+                f"Offsets must rise from 0 to the number of instances, {n_rows}, with at least one instance in every bag."
+            )
+        self.owner = torch.repeat_interleave(
+            torch.arange(len(self.lengths), device=offsets.device), self.lengths
+        )
 
     def bounds(self) -> Iterator[tuple[int, int]]:
         """Yield (first row, row after the last) of each bag."""
@@ -181,11 +198,19 @@ class PackedBags(Bags):
 
     def weighted_sum(self, weights: Tensor, values: Tensor) -> Tensor:
         """See `Bags`."""
-        return torch.stack([self.sum(weights[:, k].reshape(-1, *(1,) * (values.ndim - 1)) * values) for k in range(weights.shape[1])], 1)
+        return torch.stack(
+            [
+                self.sum(weights[:, k].reshape(-1, *(1,) * (values.ndim - 1)) * values)
+                for k in range(weights.shape[1])
+            ],
+            1,
+        )
 
     def sum(self, values: Tensor) -> Tensor:
         """See `Bags`."""
-        return values.new_zeros(len(self.lengths), *values.shape[1:]).index_add(0, self.owner, values)
+        return values.new_zeros(len(self.lengths), *values.shape[1:]).index_add(
+            0, self.owner, values
+        )
 
     def mean(self, values: Tensor) -> Tensor:
         """See `Bags`."""
@@ -200,7 +225,9 @@ class PackedBags(Bags):
     def argmax(self, scores: Tensor) -> Tensor:
         """See `Bags`."""
         rows = torch.arange(len(scores), device=scores.device)[:, None].expand_as(scores)
-        others = torch.where((scores == self.spread(self.max(scores))) | scores.isnan(), rows, len(scores))
+        others = torch.where(
+            (scores == self.spread(self.max(scores))) | scores.isnan(), rows, len(scores)
+        )
         first = others.new_full((len(self.lengths), scores.shape[1]), len(scores))
         return first.scatter_reduce(0, self.owner[:, None].expand_as(others), others, "amin")
 
@@ -232,5 +259,8 @@ def row_function(rows: RowFunction, features: Tensor, *along: Tensor) -> tuple[T
 
 def blockwise(function: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
     """Apply a function of rows block by block: (N, D) -> (N, ...), float32 for a bag of 16 bits."""
-    parts = [row_function(lambda rows: (rows, function(rows)), block)[1] for block in features.split(ROWS)]
+    parts = [
+        row_function(lambda rows: (rows, function(rows)), block)[1]
+        for block in features.split(ROWS)
+    ]
     return torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -49,7 +49,11 @@ def noisy_and(p: Tensor, bags: Bags, b: Tensor | float, a: float = 7.5) -> Tenso
     return ((a * (bags.mean(p) - b)).sigmoid() - low) / ((a * (1 - b)).sigmoid() - low)
 
 
-POOLINGS: dict[str, Callable[[Tensor, Bags], Tensor]] = {"max": lambda x, bags: bags.max(x), "mean": lambda x, bags: bags.mean(x), "lse": lse}
+POOLINGS: dict[str, Callable[[Tensor, Bags], Tensor]] = {
+    "max": lambda x, bags: bags.max(x),
+    "mean": lambda x, bags: bags.mean(x),
+    "lse": lse,
+}
 
 
 def pool_probabilities(instance_logits: Tensor, sigmoids: bool, bags: Bags, pooling: str) -> Tensor:
@@ -63,17 +67,27 @@ def pool_probabilities(instance_logits: Tensor, sigmoids: bool, bags: Bags, pool
     log_p = functional.logsigmoid(instance_logits) if sigmoids else instance_logits.log_softmax(-1)
     if pooling == "lse":  # P = log mean exp(p), and 1 - P = -log mean exp(-(1 - p))
         yes = _log_lse(log_p, bags, 1)
-        return yes - _log_lse(functional.logsigmoid(-instance_logits), bags, -1) if sigmoids else yes
+        return (
+            yes - _log_lse(functional.logsigmoid(-instance_logits), bags, -1) if sigmoids else yes
+        )
     if pooling == "max":
         return bags.max(log_p)
-    return bags.logmeanexp(log_p) - bags.logmeanexp(functional.logsigmoid(-instance_logits)) if sigmoids else bags.logmeanexp(log_p)
+    return (
+        bags.logmeanexp(log_p) - bags.logmeanexp(functional.logsigmoid(-instance_logits))
+        if sigmoids
+        else bags.logmeanexp(log_p)
+    )
 
 
 def _log_lse(log_p: Tensor, bags: Bags, sign: int) -> Tensor:
     """log( sign log mean exp(sign p) ); where the mean of p is next to nothing, that is log mean p."""
     mean = bags.mean(torch.expm1(sign * log_p.exp()))
     tiny = mean.abs() < 1e-5
-    return torch.where(tiny, bags.logmeanexp(log_p), torch.log(sign * torch.log1p(torch.where(tiny, sign * 0.5, mean))))
+    return torch.where(
+        tiny,
+        bags.logmeanexp(log_p),
+        torch.log(sign * torch.log1p(torch.where(tiny, sign * 0.5, mean))),
+    )
 
 
 class PoolingBaseline(PackedAggregator):
@@ -91,7 +105,15 @@ class PoolingBaseline(PackedAggregator):
 
     pooling: ClassVar[str]
 
-    def __init__(self, in_dim: int, n_classes: int, *, hidden: int | None = 512, dropout: float = 0.0, **task: Unpack[Task]) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        hidden: int | None = 512,
+        dropout: float = 0.0,
+        **task: Unpack[Task],
+    ) -> None:
         super().__init__(in_dim, n_classes, **task)
         self.projection = projection(in_dim, hidden, dropout)
         self.classifier = nn.Linear(hidden or in_dim, n_classes)

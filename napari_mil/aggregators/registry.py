@@ -55,7 +55,9 @@ AGGREGATORS: dict[str, type[Aggregator]] = {
 
 def list_aggregators() -> dict[str, str]:
     """Return one line about every aggregator by name."""
-    return {name: (aggregator.__doc__ or "").splitlines()[0] for name, aggregator in AGGREGATORS.items()}
+    return {
+        name: (aggregator.__doc__ or "").splitlines()[0] for name, aggregator in AGGREGATORS.items()
+    }
 
 
 def create_aggregator(name: str, in_dim: int, n_classes: int, **options: Any) -> Aggregator:
@@ -80,9 +82,13 @@ def create_aggregator(name: str, in_dim: int, n_classes: int, **options: Any) ->
         If it has no such option, or not with this value.
     """
     if name not in AGGREGATORS:
-        raise UnknownNameError(f"There is no aggregator named {name!r}; choose one of {', '.join(AGGREGATORS)}.")
+        raise UnknownNameError(
+            f"There is no aggregator named {name!r}; choose one of {', '.join(AGGREGATORS)}."
+        )
     check_options(f"The aggregator {name}", AGGREGATORS[name], options)
     try:
         return AGGREGATORS[name](in_dim, n_classes, **options)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"The aggregator {name} does not take these options ({error}); see its documentation.") from error
+        raise OptionError(
+            f"The aggregator {name} does not take these options ({error}); see its documentation."
+        ) from error

@@ -64,7 +64,11 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, kernel: Kernel, query_dim: int, gamma: float) -> None:
         super().__init__()
         self.kernel = kernel
-        self.query, self.key, self.value = nn.Linear(width, query_dim), nn.Linear(width, query_dim), nn.Linear(width, width)
+        self.query, self.key, self.value = (
+            nn.Linear(width, query_dim),
+            nn.Linear(width, query_dim),
+            nn.Linear(width, width),
+        )
         self.gamma = nn.Parameter(torch.full((1,), gamma))
         self.gamma_att = nn.Parameter(torch.ones(1))
 
@@ -75,7 +79,9 @@ class SelfAttention(nn.Module):
         if len(h) <= rows or not torch.is_grad_enabled():
             out = [self.mix(block, k, v) for block in q.split(rows)]
         else:
-            out = [checkpoint(self.mix, block, k, v, use_reentrant=False) for block in q.split(rows)]
+            out = [
+                checkpoint(self.mix, block, k, v, use_reentrant=False) for block in q.split(rows)
+            ]
         return self.gamma * torch.cat(out) + h
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -124,8 +130,19 @@ class SelfAttentionABMIL(Aggregator):
         width = hidden or in_dim
         self.projection = projection(in_dim, hidden, dropout)
         self.self_attention = SelfAttention(width, kernel, query_dim or max(1, width // 8), gamma)
-        self.abmil = ABMIL(width, n_classes, hidden=None, attention_dim=attention_dim, heads=heads, multi_label=self.multi_label)
+        self.abmil = ABMIL(
+            width,
+            n_classes,
+            hidden=None,
+            attention_dim=attention_dim,
+            heads=heads,
+            multi_label=self.multi_label,
+        )
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """See `Aggregator`; attention (N, K), scores (N, K), embedding (K * M,)."""
-        return self.abmil.aggregate(self.self_attention(self.projection(bag)), target, instance_target)
+        return self.abmil.aggregate(
+            self.self_attention(self.projection(bag)), target, instance_target
+        )

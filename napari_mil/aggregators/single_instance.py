@@ -19,7 +19,9 @@ class SingleInstance(InstanceMean):
     Parameters as `PoolingBaseline`.
     """
 
-    def losses(self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None) -> Mapping[str, Tensor]:
+    def losses(
+        self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
+    ) -> Mapping[str, Tensor]:
         """One term: the mean loss of the instances on their own targets, or else on the target of the bag."""
         assert output.instance_logits is not None
         if instance_target is not None:
@@ -27,5 +29,7 @@ class SingleInstance(InstanceMean):
         if target is None:
             return {}
         n = len(output.instance_logits)
-        shared = target.reshape(1, -1).expand(n, -1) if self.sigmoids else target.reshape(()).expand(n)
+        shared = (
+            target.reshape(1, -1).expand(n, -1) if self.sigmoids else target.reshape(()).expand(n)
+        )
         return {"instances": self.instance_loss(output.instance_logits, shared)}

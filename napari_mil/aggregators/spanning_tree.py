@@ -19,7 +19,9 @@ BLOCK_ROWS = 128
 """Points whose distances to all others are held at a time: 5 MB for 10 000 points."""
 
 
-def minimum_spanning_tree(points: np.ndarray, on_block: Callable[[], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+def minimum_spanning_tree(
+    points: np.ndarray, on_block: Callable[[], None] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Connect points with the least total length.
 
     Parameters
@@ -54,14 +56,18 @@ def _twins(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     seen: dict[bytes, int] = {}
     twins = []
     for i, row in enumerate(points):
-        first = seen.setdefault(hashlib.blake2b((row + 0.0).tobytes(), digest_size=16).digest(), i)  # -0.0 is 0.0
+        first = seen.setdefault(
+            hashlib.blake2b((row + 0.0).tobytes(), digest_size=16).digest(), i
+        )  # -0.0 is 0.0
         if first != i:
             twins.append((first, i))
     return np.fromiter(seen.values(), np.int64), np.array(twins, np.int64).reshape(-1, 2)
 
 
 class _Boruvka:
-    def __init__(self, points: np.ndarray, chosen: np.ndarray, on_block: Callable[[], None]) -> None:
+    def __init__(
+        self, points: np.ndarray, chosen: np.ndarray, on_block: Callable[[], None]
+    ) -> None:
         self.points, self.chosen, self.on_block = points, chosen, on_block
         n = len(chosen)
         self.k = min(NEIGHBOURS, n - 1)
@@ -80,7 +86,9 @@ class _Boruvka:
             if not self.join(edges, lengths):
                 self.refresh()
                 if not self.join(edges, lengths):
-                    raise ArithmeticError("no component found its shortest way out, although all distances were computed exactly")
+                    raise ArithmeticError(
+                        "no component found its shortest way out, although all distances were computed exactly"
+                    )
         return np.array(edges, np.int64).reshape(-1, 2), np.array(lengths)
 
     def join(self, edges: list[np.ndarray], lengths: list[float]) -> bool:
@@ -137,9 +145,18 @@ class _Boruvka:
         for p in self.undecided(points):
             others = np.flatnonzero(self.component != self.component[p])
             here = self.points[self.chosen[p]]
-            exact = np.concatenate([distances(self.points[self.chosen[part]], here) for part in np.array_split(others, len(others) // 4096 + 1)])
+            exact = np.concatenate(
+                [
+                    distances(self.points[self.chosen[part]], here)
+                    for part in np.array_split(others, len(others) // 4096 + 1)
+                ]
+            )
             nearest = exact.argmin()
-            self.neighbours[p], self.length[p], self.bound[p] = others[nearest], exact[nearest], exact[nearest]
+            self.neighbours[p], self.length[p], self.bound[p] = (
+                others[nearest],
+                exact[nearest],
+                exact[nearest],
+            )
 
     def undecided(self, points: np.ndarray) -> np.ndarray:
         """Return those points that may have a shorter way out than the shortest known of their component."""
@@ -161,10 +178,18 @@ class _Boruvka:
                 squared[torch.arange(len(block)), torch.from_numpy(block)] = torch.inf
             nearest, listing = squared.topk(self.k, largest=False)
             index = listing.numpy()
-            exact = np.stack([distances(self.points[self.chosen[block]], self.points[self.chosen[column]]) for column in index.T], 1)
+            exact = np.stack(
+                [
+                    distances(self.points[self.chosen[block]], self.points[self.chosen[column]])
+                    for column in index.T
+                ],
+                1,
+            )
             listed = torch.isfinite(nearest).numpy()
             self.neighbours[block], self.length[block] = index, np.where(listed, exact, np.inf)
-            self.bound[block] = np.where(listed[:, -1], products.at_least(nearest[:, -1], block), np.inf)
+            self.bound[block] = np.where(
+                listed[:, -1], products.at_least(nearest[:, -1], block), np.inf
+            )
 
 
 class _Products:
@@ -173,15 +198,21 @@ class _Products:
     def __init__(self, points: np.ndarray, chosen: np.ndarray, dtype: torch.dtype) -> None:
         # Products lose what is small beside the lengths of the points: these are measured from the middle, in units of the largest number.
         parts = np.array_split(np.arange(len(chosen)), len(chosen) // 1024 + 1)
-        middle = np.sum([points[chosen[part]].sum(0, dtype=np.float64) for part in parts], 0) / len(chosen)
+        middle = np.sum([points[chosen[part]].sum(0, dtype=np.float64) for part in parts], 0) / len(
+            chosen
+        )
         self.unit = max(float(np.abs(points[chosen[part]] - middle).max()) for part in parts)
         self.centred = torch.empty(len(chosen), points.shape[1], dtype=dtype)
         for part in parts:
-            self.centred[part] = torch.from_numpy((points[chosen[part]] - middle) / self.unit).to(dtype)
+            self.centred[part] = torch.from_numpy((points[chosen[part]] - middle) / self.unit).to(
+                dtype
+            )
         self.norms = torch.linalg.vector_norm(self.centred, dim=1).square()
         longest = float(self.norms.max()) ** 0.5
         # Rounding of a product of D terms grows as sqrt(D); 8 times its standard deviation.
-        self.error = 8 * (points.shape[1] ** 0.5 + 4) * torch.finfo(dtype).eps * longest * self.norms.sqrt()
+        self.error = (
+            8 * (points.shape[1] ** 0.5 + 4) * torch.finfo(dtype).eps * longest * self.norms.sqrt()
+        )
 
     def squared_distances(self, block: np.ndarray) -> torch.Tensor:
         """Return (n, N) squared distances in squared units, short of the squared length of the row's point."""
@@ -189,4 +220,7 @@ class _Products:
 
     def at_least(self, squared: torch.Tensor, block: np.ndarray) -> np.ndarray:
         """Return float64 (n,) distances that are certainly not larger than these."""
-        return self.unit * (squared + self.norms[block] - self.error[block]).clamp(min=0).double().sqrt().numpy()
+        return (
+            self.unit
+            * (squared + self.norms[block] - self.error[block]).clamp(min=0).double().sqrt().numpy()
+        )

@@ -35,7 +35,15 @@ class SPoC(PackedAggregator):
 
     works_on_maps = True
 
-    def __init__(self, in_dim: int, n_classes: int, *, centring: bool = True, normalise: bool = True, **task: Unpack[Task]) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        centring: bool = True,
+        normalise: bool = True,
+        **task: Unpack[Task],
+    ) -> None:
         super().__init__(in_dim, n_classes, **task)
         self.centring, self.normalise = centring, normalise
         self.classifier = nn.Linear(in_dim, n_classes)
@@ -43,7 +51,9 @@ class SPoC(PackedAggregator):
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """See `PackedAggregator`; embedding (B, D)."""
         if features.ndim == 4:
-            features = torch.einsum("ncyx,yx->nc", features, self.prior(*features.shape[2:]).to(features))
+            features = torch.einsum(
+                "ncyx,yx->nc", features, self.prior(*features.shape[2:]).to(features)
+            )
         embedding = bags.sum(features)
         if self.normalise:
             embedding = functional.normalize(embedding)
@@ -53,6 +63,8 @@ class SPoC(PackedAggregator):
         """Return w: float64 (H, W)."""
         if not self.centring:
             return torch.ones(height, width)
-        y, x = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2 for side in (height, width))
+        y, x = (
+            torch.arange(side, dtype=torch.float64) - (side - 1) / 2 for side in (height, width)
+        )
         sigma = min(height, width) / 2 / 3
         return torch.exp(-(y[:, None] ** 2 + x**2) / (2 * sigma**2))

@@ -35,16 +35,31 @@ class TransLayer(nn.Module):
     Parameters as `NystromAttention`.
     """
 
-    def __init__(self, dim: int, heads: int, head_dim: int, landmarks: int, pinv_iterations: int, kernel: int, dropout: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        head_dim: int,
+        landmarks: int,
+        pinv_iterations: int,
+        kernel: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.attn = NystromAttention(dim, heads, head_dim, landmarks, pinv_iterations, kernel, dropout)
+        self.attn = NystromAttention(
+            dim, heads, head_dim, landmarks, pinv_iterations, kernel, dropout
+        )
 
-    def forward(self, tokens: Tensor, only_first: bool = False, read_out: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, tokens: Tensor, only_first: bool = False, read_out: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """(N, dim) -> (N, dim) or (1, dim), and the read-out (H, N) or None."""
         out, scores = self.attn(tokens, self.norm, only_first, read_out)
         before = [tokens[:1]] if only_first else tokens.split(BLOCK)
-        return torch.cat([block + attended for block, attended in zip(before, out, strict=True)]), scores
+        return torch.cat(
+            [block + attended for block, attended in zip(before, out, strict=True)]
+        ), scores
 
 
 class PPEG(nn.Module):
@@ -59,9 +74,16 @@ class PPEG(nn.Module):
     def forward(self, tokens: Tensor, width: int) -> Tensor:
         """(H * width, dim) -> (H * width, dim)."""
         identity = functional.pad(tokens.new_ones(1, 1, 1, 1), (3, 3, 3, 3))
-        kernel = self.proj.weight + functional.pad(self.proj1.weight, (1, 1, 1, 1)) + functional.pad(self.proj2.weight, (2, 2, 2, 2)) + identity
+        kernel = (
+            self.proj.weight
+            + functional.pad(self.proj1.weight, (1, 1, 1, 1))
+            + functional.pad(self.proj2.weight, (2, 2, 2, 2))
+            + identity
+        )
         bias = self.proj.bias + self.proj1.bias + self.proj2.bias  # type: ignore[operator]
-        grid = tokens.T.unflatten(1, (-1, width))[None]  # (1, dim, H, width), channels last in memory
+        grid = tokens.T.unflatten(1, (-1, width))[
+            None
+        ]  # (1, dim, H, width), channels last in memory
         return functional.conv2d(grid, kernel, bias, padding=3, groups=len(kernel))[0].flatten(1).T
 
 
@@ -107,7 +129,15 @@ class TransMIL(Aggregator):
         if hidden % 8:
             raise ValueError(f"the width of a token is a multiple of 8, not {hidden}")
         self.padding = padding
-        layer = (hidden, heads, hidden // 8, landmarks or hidden // 2, pinv_iterations, kernel, attention_dropout)
+        layer = (
+            hidden,
+            heads,
+            hidden // 8,
+            landmarks or hidden // 2,
+            pinv_iterations,
+            kernel,
+            attention_dropout,
+        )
         self.projection = projection(in_dim, hidden, dropout)
         self.cls_token = nn.Parameter(torch.randn(1, 1, hidden))
         self.layer1 = TransLayer(*layer)
@@ -116,7 +146,9 @@ class TransMIL(Aggregator):
         self.norm = nn.LayerNorm(hidden)
         self.classifier = nn.Linear(hidden, n_classes)
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """See `Aggregator`; embedding (hidden,); scores (N, H), unless a gradient is wanted: the class token's row of layer 1, no distribution."""
         n = len(bag)
         blocks = [again(self.projection, block) for block in bag.split(BLOCK)]
@@ -125,14 +157,18 @@ class TransMIL(Aggregator):
         first = [torch.cat(blocks[: missing // BLOCK + 1])[:missing]] if missing else []
         tokens = torch.cat([self.cls_token[0], *blocks, *first])
         del blocks, first
-        tokens, read_out = self.layer1(tokens, read_out=not (self.training and torch.is_grad_enabled()))
+        tokens, read_out = self.layer1(
+            tokens, read_out=not (self.training and torch.is_grad_enabled())
+        )
         tokens = torch.cat([tokens[:1], self.encode_positions(tokens[1:], side)])
         tokens, _ = self.layer2(tokens, only_first=True)
         embedding = self.norm(tokens)[0]
         logits = self.classifier(embedding)
         scores = None if read_out is None else read_out[:, 1 : n + 1].T
         losses = {} if target is None else {"bag": self.bag_loss(logits, target)}
-        return BagOutput(logits, self.multi_label, scores=scores, embedding=embedding, losses=losses)
+        return BagOutput(
+            logits, self.multi_label, scores=scores, embedding=embedding, losses=losses
+        )
 
     def encode_positions(self, h: Tensor, side: int) -> Tensor:
         """PPEG over the grid: (N, hidden) -> (N, hidden)."""

@@ -26,17 +26,26 @@ def read_aperio(path: Path) -> Annotations:
     try:
         content = path.read_bytes()
         if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-            raise AnnotationError(f"{path.name} declares entities, which annotations have no need of; export the annotations again.")
-        root = ElementTree.fromstring(content)  # noqa: S314  (entities were refused above)
+            raise AnnotationError(
+                f"{path.name} declares entities, which annotations have no need of; export the annotations again."
+            )
+        root = ElementTree.fromstring(content)
         if root.tag != "Annotations":
-            raise AnnotationError(f"{path.name} holds no ImageScope annotations; export them again, as XML or GeoJSON.")
+            raise AnnotationError(
+                f"{path.name} holds no ImageScope annotations; export them again, as XML or GeoJSON."
+            )
         regions: list[Region] = []
         left_out = Counter[str]()
         for layer in root.iter("Annotation"):
             regions += _layer(layer, left_out)
     except (OSError, ElementTree.ParseError, ValueError) as error:
-        raise AnnotationError(f"{path.name} is no readable ImageScope XML ({error}); export the annotations again.") from error
-    return Annotations(tuple(regions), tuple(f"{path.name}: {count} {what} left out." for what, count in left_out.items()))
+        raise AnnotationError(
+            f"{path.name} is no readable ImageScope XML ({error}); export the annotations again."
+        ) from error
+    return Annotations(
+        tuple(regions),
+        tuple(f"{path.name}: {count} {what} left out." for what, count in left_out.items()),
+    )
 
 
 def _layer(layer: ElementTree.Element, left_out: Counter[str]) -> list[Region]:
@@ -48,14 +57,19 @@ def _layer(layer: ElementTree.Element, left_out: Counter[str]) -> list[Region]:
         if area is None:
             left_out["points, lines or empty shapes"] += 1
         else:
-            (holes if region.get("NegativeROA") == "1" else drawn).append((area, name or region.get("Text") or None))
+            (holes if region.get("NegativeROA") == "1" else drawn).append(
+                (area, name or region.get("Text") or None)
+            )
     cut = shapely.union_all([hole for hole, _ in holes]) if holes else None
     kept = [(area if cut is None else areas(area.difference(cut)), text) for area, text in drawn]
     return [Region(area, text) for area, text in kept if area is not None]
 
 
 def _area(region: ElementTree.Element) -> shapely.Geometry | None:
-    vertices = [(float(vertex.get("X", "nan")), float(vertex.get("Y", "nan"))) for vertex in region.iter("Vertex")]
+    vertices = [
+        (float(vertex.get("X", "nan")), float(vertex.get("Y", "nan")))
+        for vertex in region.iter("Vertex")
+    ]
     kind = region.get("Type", POLYGON)
     if kind in (RECTANGLE, ELLIPSE) and len(vertices) == 2:
         (x0, y0), (x1, y1) = vertices

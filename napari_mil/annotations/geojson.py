@@ -21,7 +21,14 @@ from napari_mil.errors import AnnotationError
 from napari_mil.files import whole_or_nothing
 
 ELLIPSE_VERTICES = 90
-TILE_KINDS = ("tile", "detection", "cell", "PathTileObject", "PathDetectionObject", "PathCellObject")
+TILE_KINDS = (
+    "tile",
+    "detection",
+    "cell",
+    "PathTileObject",
+    "PathDetectionObject",
+    "PathCellObject",
+)
 """Objects that another program measured; nobody drew them."""
 LARGEST_BYTES = 1 << 30
 
@@ -42,11 +49,15 @@ def read_geojson(path: Path) -> Annotations:
             content = zlib.decompressobj(wbits=31).decompress(content, LARGEST_BYTES)
         features = _features(json.loads(content.decode("utf-8-sig")))
     except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
-        raise AnnotationError(f"{path.name} is no readable GeoJSON ({' '.join(str(error).split())[:100]}); export the annotations again.") from error
+        raise AnnotationError(
+            f"{path.name} is no readable GeoJSON ({' '.join(str(error).split())[:100]}); export the annotations again."
+        ) from error
     regions, left_out = [], Counter[str]()
     for feature in features:
         properties = feature.get("properties") or {}
-        if (properties.get("objectType") or properties.get("object_type") or feature.get("id")) in TILE_KINDS:
+        if (
+            properties.get("objectType") or properties.get("object_type") or feature.get("id")
+        ) in TILE_KINDS:
             left_out["tiles, cells or detections"] += 1
             continue
         area = _area(feature)
@@ -54,7 +65,10 @@ def read_geojson(path: Path) -> Annotations:
             left_out["points, lines or empty shapes"] += 1
         else:
             regions.append(Region(area, _class_of(properties), str(properties.get("name") or "")))
-    return Annotations(tuple(regions), tuple(f"{path.name}: {count} {what} left out." for what, count in left_out.items()))
+    return Annotations(
+        tuple(regions),
+        tuple(f"{path.name}: {count} {what} left out." for what, count in left_out.items()),
+    )
 
 
 def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> None:
@@ -74,7 +88,11 @@ def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> No
             "properties": {
                 "objectType": "annotation",
                 **({"name": region.drawn_in} if region.drawn_in else {}),
-                **({"classification": {"name": region.name, "color": [200, 0, 0]}} if region.name else {}),
+                **(
+                    {"classification": {"name": region.name, "color": [200, 0, 0]}}
+                    if region.name
+                    else {}
+                ),
             },
         }
         for region in regions
@@ -84,7 +102,9 @@ def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> No
         with whole_or_nothing(target) as part:
             part.write_bytes(gzip.compress(content) if target.suffix == ".gz" else content)
     except OSError as error:
-        raise AnnotationError(f"{target.name} cannot be written ({error.strerror or error}); choose another folder.") from error
+        raise AnnotationError(
+            f"{target.name} cannot be written ({error.strerror or error}); choose another folder."
+        ) from error
 
 
 def _features(document: Any) -> list[dict[str, Any]]:
@@ -107,7 +127,14 @@ def _area(feature: dict[str, Any]) -> shapely.Geometry | None:
     geometry = feature.get("geometry") or {}
     try:
         drawn = shape(geometry)
-    except (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (
+        shapely.errors.ShapelyError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+    ):
         return None
     if geometry.get("isEllipse") and not drawn.is_empty:
         return areas(ellipse(*drawn.bounds))
@@ -117,7 +144,10 @@ def _area(feature: dict[str, Any]) -> shapely.Geometry | None:
 def ellipse(left: float, top: float, right: float, bottom: float) -> shapely.Polygon:
     """Return the ellipse inside a box as a polygon."""
     angle = np.linspace(0, 2 * np.pi, ELLIPSE_VERTICES, endpoint=False)
-    x, y = (left + right) / 2 + (right - left) / 2 * np.cos(angle), (top + bottom) / 2 + (bottom - top) / 2 * np.sin(angle)
+    x, y = (
+        (left + right) / 2 + (right - left) / 2 * np.cos(angle),
+        (top + bottom) / 2 + (bottom - top) / 2 * np.sin(angle),
+    )
     return shapely.Polygon(np.stack([x, y], 1))
 
 

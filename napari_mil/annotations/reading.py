@@ -24,7 +24,9 @@ def find_annotations(slide: Path) -> tuple[Path, ...]:
     return tuple(path for path in paths if path.is_file())
 
 
-def read_annotations(path: str | os.PathLike[str], origin: tuple[float, float] = (0.0, 0.0)) -> Annotations:
+def read_annotations(
+    path: str | os.PathLike[str], origin: tuple[float, float] = (0.0, 0.0)
+) -> Annotations:
     """Read the regions of a QuPath GeoJSON or Aperio ImageScope XML file, recognised by content.
 
     Parameters
@@ -50,9 +52,13 @@ def read_annotations(path: str | os.PathLike[str], origin: tuple[float, float] =
         with file.open("rb") as opened:
             start = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
-        raise AnnotationError(f"{file.name} cannot be read ({error.strerror or error}); check the path.") from error
+        raise AnnotationError(
+            f"{file.name} cannot be read ({error.strerror or error}); check the path."
+        ) from error
     if start.startswith(b"<"):
         return read_aperio(file)
     if start.startswith((b"{", b"[", b"\x1f\x8b")):
         return read_geojson(file).moved(*origin)
-    raise AnnotationError(f"{file.name} is neither GeoJSON nor ImageScope XML; export the annotations as one of them.")
+    raise AnnotationError(
+        f"{file.name} is neither GeoJSON nor ImageScope XML; export the annotations as one of them."
+    )

@@ -29,7 +29,9 @@ class Region:
     @property
     def ignored(self) -> bool:
         """Whether what lies inside is neither one class nor another."""
-        return self.name is not None and (self.name.endswith(IGNORED_ENDING) or self.name.lower() in ("ignore", "exclusion"))
+        return self.name is not None and (
+            self.name.endswith(IGNORED_ENDING) or self.name.lower() in ("ignore", "exclusion")
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +44,26 @@ class Annotations:
 
     def moved(self, x: float, y: float) -> Annotations:
         """Return the same regions moved by so many level-0 pixels."""
-        return self if x == y == 0 else replace(self, regions=tuple(replace(region, area=translate(region.area, x, y)) for region in self.regions))
+        return (
+            self
+            if x == y == 0
+            else replace(
+                self,
+                regions=tuple(
+                    replace(region, area=translate(region.area, x, y)) for region in self.regions
+                ),
+            )
+        )
 
 
 def areas(geometry: Geometry) -> Geometry | None:
     """Return what has an area of a geometry, mended where its rings cross themselves; None where nothing has."""
     whole = geometry if geometry.is_valid else shapely.make_valid(geometry)
-    parts = [part for part in shapely.get_parts(shapely.get_parts(np.atleast_1d(whole))) if part.geom_type == "Polygon" and part.area > 0]
+    parts = [
+        part
+        for part in shapely.get_parts(shapely.get_parts(np.atleast_1d(whole)))
+        if part.geom_type == "Polygon" and part.area > 0
+    ]
     return shapely.union_all(parts) if parts else None
 
 

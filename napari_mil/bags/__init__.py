@@ -7,4 +7,14 @@ from napari_mil.bags.readers import read_bag
 from napari_mil.bags.tissue import TissueMask, tissue_mask
 from napari_mil.bags.writing import write_bag
 
-__all__ = ["Bag", "ImageBag", "TileGrid", "TissueMask", "open_image_bag", "read_bag", "tile_grid", "tissue_mask", "write_bag"]
+__all__ = [
+    "Bag",
+    "ImageBag",
+    "TileGrid",
+    "TissueMask",
+    "open_image_bag",
+    "read_bag",
+    "tile_grid",
+    "tissue_mask",
+    "write_bag",
+]

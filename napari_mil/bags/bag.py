@@ -36,12 +36,16 @@ class Bag:
 
     def __post_init__(self) -> None:
         if self.features.ndim not in (2, 4) or len(self.features) == 0:
-            raise NapariMilError(f"A bag needs at least one instance as (N, D) vectors or (N, C, H, W) maps, not an array of shape {self.features.shape}.")
+            raise NapariMilError(
+                f"A bag needs at least one instance as (N, D) vectors or (N, C, H, W) maps, not an array of shape {self.features.shape}."
+            )
         if self.features.dtype != np.float32:
             object.__setattr__(self, "features", self.features.astype(np.float32))
         for what, values in (("coordinates", self.coords), ("names", self.names)):
             if values is not None and len(values) != len(self.features):
-                raise NapariMilError(f"The bag has {len(self.features)} instances but {len(values)} {what}.")
+                raise NapariMilError(
+                    f"The bag has {len(self.features)} instances but {len(values)} {what}."
+                )
 
     def __len__(self) -> int:
         return len(self.features)

@@ -68,13 +68,23 @@ class TileGrid:
         left, top = self.coords[i] / downsample
         side = self.tile_size0 / downsample
         if side == self.tile_px and left == int(left) and top == int(top):
-            return slide.read_region(tuple(self.coords[i]), self.level, (self.tile_px, self.tile_px))
+            return slide.read_region(
+                tuple(self.coords[i]), self.level, (self.tile_px, self.tile_px)
+            )
         column, row = math.floor(left), math.floor(top)
         width, height = math.ceil(left + side) - column, math.ceil(top + side) - row
-        window = slide.read_region((column * downsample, row * downsample), self.level, (width, height))
-        return area_average(window, (left - column, top - row, left - column + side, top - row + side), (self.tile_px, self.tile_px))
+        window = slide.read_region(
+            (column * downsample, row * downsample), self.level, (width, height)
+        )
+        return area_average(
+            window,
+            (left - column, top - row, left - column + side, top - row + side),
+            (self.tile_px, self.tile_px),
+        )
 
-    def read_batches(self, slide: Slide, order: np.ndarray, batch_size: int, pool: Executor, ahead: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def read_batches(
+        self, slide: Slide, order: np.ndarray, batch_size: int, pool: Executor, ahead: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Read tiles in the given order, `ahead` batches before they are asked for.
 
         Parameters
@@ -100,7 +110,9 @@ class TileGrid:
         try:
             while True:
                 for indices in islice(batches, max(1, ahead) - len(in_flight)):
-                    in_flight.append((indices, [pool.submit(self.read, slide, int(i)) for i in indices]))
+                    in_flight.append(
+                        (indices, [pool.submit(self.read, slide, int(i)) for i in indices])
+                    )
                 if not in_flight:
                     return
                 indices, tiles = in_flight.pop(0)
@@ -158,11 +170,18 @@ def tile_grid(
     stride0 = tile_size0 * (1 - overlap)
     width, height = slide.dimensions
     # Tiles whose centre i * stride0 + tile_size0 / 2 lies inside [0, length).
-    columns, rows = (max(1, math.ceil((length - tile_size0 / 2) / stride0)) for length in (width, height))
-    cells = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(-1, 2)
+    columns, rows = (
+        max(1, math.ceil((length - tile_size0 / 2) / stride0)) for length in (width, height)
+    )
+    cells = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(
+        -1, 2
+    )
     if mask is not None:
         # A millionth below: shares are sums of parts of mask pixels, and full tissue is full.
-        cells = cells[_tissue_share(mask, cells[:, ::-1] * stride0, tile_size0, slide.dimensions) >= min_tissue - 1e-6]
+        cells = cells[
+            _tissue_share(mask, cells[:, ::-1] * stride0, tile_size0, slide.dimensions)
+            >= min_tissue - 1e-6
+        ]
     coords = np.floor(cells[:, ::-1] * stride0 + 0.5).astype(np.int64)
     return TileGrid(coords, cells, (rows, columns), tile_px, tile_mpp, tile_size0, stride0, level)
 
@@ -175,10 +194,14 @@ def _check(tile_px: int, mpp: float, overlap: float, min_tissue: float) -> None:
         ("min_tissue", min_tissue, 0 <= min_tissue <= 1),
     ):
         if not right:
-            raise NapariMilError(f"{what} cannot be {value:g}; tile_px is at least 1, mpp positive, overlap in [0, 1) and min_tissue in [0, 1].")
+            raise NapariMilError(
+                f"{what} cannot be {value:g}; tile_px is at least 1, mpp positive, overlap in [0, 1) and min_tissue in [0, 1]."
+            )
 
 
-def tile_scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tuple[float | None, float, int]:
+def tile_scale(
+    slide: Slide, tile_px: int, mpp: float, level: int | None
+) -> tuple[float | None, float, int]:
     """Return (mpp of the tiles, side in level-0 pixels, level to read); costs nothing.
 
     Raises
@@ -188,13 +211,21 @@ def tile_scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tup
     """
     if level is not None:
         if not 0 <= level < slide.level_count:
-            raise ResolutionError(f"{slide.path.name} has no level {level}; its levels are 0 to {slide.level_count - 1}.")
+            raise ResolutionError(
+                f"{slide.path.name} has no level {level}; its levels are 0 to {slide.level_count - 1}."
+            )
         downsample = slide.level_downsamples[level]
         return slide.mpp * downsample if slide.mpp else None, tile_px * downsample, level
     if slide.mpp is None:
         implausible = slide.mpp_source.removeprefix("implausible: ").split(" ")[0]
-        problem = f"an implausible resolution ({implausible} µm per pixel)" if implausible != slide.mpp_source else "no resolution"
-        raise MissingMppError(f"{slide.path.name} has {problem}; enter µm per pixel (Slide tab, or --slide-mpp), or choose tiles by level (Tiles, or --level).")
+        problem = (
+            f"an implausible resolution ({implausible} µm per pixel)"
+            if implausible != slide.mpp_source
+            else "no resolution"
+        )
+        raise MissingMppError(
+            f"{slide.path.name} has {problem}; enter µm per pixel (Slide tab, or --slide-mpp), or choose tiles by level (Tiles, or --level)."
+        )
     if slide.mpp > LARGEST_ENLARGEMENT * mpp:
         raise ResolutionError(
             f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, too coarse for tiles of {mpp:g} µm per pixel; "
@@ -204,7 +235,9 @@ def tile_scale(slide: Slide, tile_px: int, mpp: float, level: int | None) -> tup
     return mpp, tile_px * downsample, slide.best_level_for_downsample(downsample)
 
 
-def _tissue_share(mask: TissueMask, corners: np.ndarray, size0: float, dimensions: Sequence[int]) -> np.ndarray:
+def _tissue_share(
+    mask: TissueMask, corners: np.ndarray, size0: float, dimensions: Sequence[int]
+) -> np.ndarray:
     """Return the share (N,) of tissue of the part of each tile that lies inside the slide."""
     inside = np.clip(np.asarray(dimensions) - corners, 0, size0).prod(1) / size0**2
     return mask.coverage(corners, size0) / np.maximum(inside, 1e-9)

@@ -50,8 +50,19 @@ class ImageBag:
 
 def image_files(folder: Path) -> list[Path]:
     """Return the image files of a folder in natural order of their names (2 before 10)."""
-    found = [entry for entry in folder.iterdir() if entry.suffix.lower() in IMAGE_ENDINGS and entry.is_file() and not entry.name.startswith(".")]
-    return sorted(found, key=lambda file: [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", file.name)])
+    found = [
+        entry
+        for entry in folder.iterdir()
+        if entry.suffix.lower() in IMAGE_ENDINGS
+        and entry.is_file()
+        and not entry.name.startswith(".")
+    ]
+    return sorted(
+        found,
+        key=lambda file: [
+            int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", file.name)
+        ],
+    )
 
 
 def open_image_bag(folder: str | os.PathLike[str]) -> ImageBag:
@@ -66,9 +77,13 @@ def open_image_bag(folder: str | os.PathLike[str]) -> ImageBag:
     try:
         files = image_files(path)
     except OSError as error:
-        raise BagError(f"{path.name} cannot be read ({error.strerror or error}); check the path.") from error
+        raise BagError(
+            f"{path.name} cannot be read ({error.strerror or error}); check the path."
+        ) from error
     if not files:
-        raise BagError(f"{path.name} holds no image (PNG, JPEG, TIFF or BMP); choose a folder of images.")
+        raise BagError(
+            f"{path.name} holds no image (PNG, JPEG, TIFF or BMP); choose a folder of images."
+        )
     return ImageBag(path, tuple(files))
 
 
@@ -91,17 +106,23 @@ def read_image(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             if image.width * image.height > LARGEST_MP * 1e6:
-                raise BagError(f"{path.name} has {image.width * image.height / 1e6:.0f} MP, more than the {LARGEST_MP} of an instance; open it as a slide.")
+                raise BagError(
+                    f"{path.name} has {image.width * image.height / 1e6:.0f} MP, more than the {LARGEST_MP} of an instance; open it as a slide."
+                )
             if image.mode in ("I", "F") or image.mode.startswith("I;16"):
                 return _eight_bits(np.asarray(image))
             if "A" in image.mode or "transparency" in image.info:
-                flat = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+                flat = Image.alpha_composite(
+                    Image.new("RGBA", image.size, "white"), image.convert("RGBA")
+                )
                 return np.array(flat.convert("RGB"))
             return np.array(image.convert("RGB"))
     except UnidentifiedImageError:
         return _with_tifffile(path)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BagError(f"{path.name} is a damaged picture that cannot be decoded; copy it again.") from error
+        raise BagError(
+            f"{path.name} is a damaged picture that cannot be decoded; copy it again."
+        ) from error
 
 
 def _with_tifffile(path: Path) -> np.ndarray:
@@ -110,26 +131,42 @@ def _with_tifffile(path: Path) -> np.ndarray:
         with tifffile.TiffFile(path) as file:
             pixels = file.pages[0].asarray()
     except Exception as error:
-        raise BagError(f"{path.name} is no picture that can be decoded; save it as PNG or TIFF.") from error
+        raise BagError(
+            f"{path.name} is no picture that can be decoded; save it as PNG or TIFF."
+        ) from error
     if pixels.ndim == 3 and pixels.shape[0] <= 4 < pixels.shape[2]:
         pixels = np.moveaxis(pixels, 0, 2)
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] > 4):
-        raise BagError(f"{path.name} has the shape {pixels.shape}, which is no picture; save it as PNG or TIFF.")
+        raise BagError(
+            f"{path.name} has the shape {pixels.shape}, which is no picture; save it as PNG or TIFF."
+        )
     return _eight_bits(pixels)
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype != np.uint8:
         values = np.nan_to_num(pixels.astype(np.float32))
-        pixels = np.clip(values * (255 / max(float(values.max()), 1e-9)), 0, 255).round().astype(np.uint8)
+        pixels = (
+            np.clip(values * (255 / max(float(values.max()), 1e-9)), 0, 255)
+            .round()
+            .astype(np.uint8)
+        )
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, None], 3, 2)
     channels = pixels[:, :, :3]
-    return np.concatenate([channels, np.zeros((*pixels.shape[:2], 3 - channels.shape[2]), np.uint8)], 2) if channels.shape[2] < 3 else channels
+    return (
+        np.concatenate(
+            [channels, np.zeros((*pixels.shape[:2], 3 - channels.shape[2]), np.uint8)], 2
+        )
+        if channels.shape[2] < 3
+        else channels
+    )
 
 
 def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise BagError(f"{file.name} cannot be read ({error.strerror or error}); check the folder {file.parent.name}.") from error
+        raise BagError(
+            f"{file.name} cannot be read ({error.strerror or error}); check the folder {file.parent.name}."
+        ) from error

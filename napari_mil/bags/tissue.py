@@ -69,7 +69,12 @@ class TissueMask:
         integral[1:, 1:] = self.mask.cumsum(0).cumsum(1)
         left, top = corners[:, 0] / self.downsample[0], corners[:, 1] / self.downsample[1]
         right, bottom = left + size0 / self.downsample[0], top + size0 / self.downsample[1]
-        inside = _bilinear(integral, bottom, right) - _bilinear(integral, top, right) - _bilinear(integral, bottom, left) + _bilinear(integral, top, left)
+        inside = (
+            _bilinear(integral, bottom, right)
+            - _bilinear(integral, top, right)
+            - _bilinear(integral, bottom, left)
+            + _bilinear(integral, top, left)
+        )
         return inside / ((right - left) * (bottom - top))
 
 
@@ -94,14 +99,21 @@ def tissue_mask(slide: Slide, cancel: CancellationToken | None = None) -> Tissue
     """
     width, height = slide.dimensions
     downsample = max(_wanted_downsample(slide), max(width, height) / LARGEST_MASK_PX, 1.0)
-    thumbnail = slide.thumbnail((math.ceil(width / downsample), math.ceil(height / downsample)), cancel)
+    thumbnail = slide.thumbnail(
+        (math.ceil(width / downsample), math.ceil(height / downsample)), cancel
+    )
     downsample_xy = (width / thumbnail.shape[1], height / thumbnail.shape[0])
     mpp = slide.mpp or 0.5
-    smallest_piece = max(4, round(SMALLEST_PIECE_UM2 / (mpp**2 * downsample_xy[0] * downsample_xy[1])))
+    smallest_piece = max(
+        4, round(SMALLEST_PIECE_UM2 / (mpp**2 * downsample_xy[0] * downsample_xy[1]))
+    )
     # Outside of what is stored there is nothing to find, and its white would be taken for glass.
     x, y, stored_width, stored_height = slide.bounds
     left, top = int(x / downsample_xy[0]), int(y / downsample_xy[1])
-    right, bottom = math.ceil((x + stored_width) / downsample_xy[0]), math.ceil((y + stored_height) / downsample_xy[1])
+    right, bottom = (
+        math.ceil((x + stored_width) / downsample_xy[0]),
+        math.ceil((y + stored_height) / downsample_xy[1]),
+    )
     mask = np.zeros(thumbnail.shape[:2], bool)
     mask[top:bottom, left:right] = _segment(thumbnail[top:bottom, left:right], smallest_piece)
     return TissueMask(mask, downsample_xy)
@@ -160,8 +172,14 @@ def _threshold(saturation: np.ndarray) -> float:
 
 def _bilinear(integral: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Read a summed-area table (h + 1, w + 1) at fractional positions (n,), clipped to its extent."""
-    rows, columns = np.clip(rows, 0, integral.shape[0] - 1), np.clip(columns, 0, integral.shape[1] - 1)
-    i, j = np.minimum(rows.astype(int), integral.shape[0] - 2), np.minimum(columns.astype(int), integral.shape[1] - 2)
+    rows, columns = (
+        np.clip(rows, 0, integral.shape[0] - 1),
+        np.clip(columns, 0, integral.shape[1] - 1),
+    )
+    i, j = (
+        np.minimum(rows.astype(int), integral.shape[0] - 2),
+        np.minimum(columns.astype(int), integral.shape[1] - 2),
+    )
     v, u = rows - i, columns - j
     upper = integral[i, j] * (1 - u) + integral[i, j + 1] * u
     lower = integral[i + 1, j] * (1 - u) + integral[i + 1, j + 1] * u

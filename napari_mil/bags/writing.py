@@ -36,15 +36,21 @@ def write_bag(bag: Bag, path: str | os.PathLike[str]) -> None:
         with whole_or_nothing(target) as part, h5py.File(part, "w") as file:
             _fill(file, bag, target.stem)
     except OSError as error:
-        raise OutputError(f"{target.name} cannot be written to {target.parent} ({error.strerror or error}); make room or choose another folder.") from error
+        raise OutputError(
+            f"{target.name} cannot be written to {target.parent} ({error.strerror or error}); make room or choose another folder."
+        ) from error
 
 
 def _fill(file: h5py.File, bag: Bag, name: str) -> None:
     n, shape = len(bag), bag.features.shape[1:]
-    features = file.create_dataset("features", data=bag.features, chunks=(min(n, 1024), *shape), maxshape=(None, *shape))
+    features = file.create_dataset(
+        "features", data=bag.features, chunks=(min(n, 1024), *shape), maxshape=(None, *shape)
+    )
     features.attrs.update({"name": name, "savetodir": ""})
     if bag.coords is not None:
-        coords = file.create_dataset("coords", data=bag.coords.astype(np.int64), chunks=(min(n, 8192), 2), maxshape=(None, 2))
+        coords = file.create_dataset(
+            "coords", data=bag.coords.astype(np.int64), chunks=(min(n, 8192), 2), maxshape=(None, 2)
+        )
         coords.attrs.update({"name": name, "savetodir": ""})
         if bag.tile_size0 is not None:
             coords.attrs["patch_size_level0"] = np.int64(round(bag.tile_size0))

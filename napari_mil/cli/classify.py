@@ -27,30 +27,72 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="classify slides, write prediction.json and instances.csv",
         description="Classify slides. Results go to DIR/<name of the slide>/; one already made from the same slide, classifier and grid is kept.",
     )
-    parser.add_argument("slides", nargs="+", metavar="SLIDE", help="slide file, folder of images, or feature file")
-    parser.add_argument("--classifier", required=True, metavar="C", help="name (see 'list classifiers') or folder of a bundle")
+    parser.add_argument(
+        "slides", nargs="+", metavar="SLIDE", help="slide file, folder of images, or feature file"
+    )
+    parser.add_argument(
+        "--classifier",
+        required=True,
+        metavar="C",
+        help="name (see 'list classifiers') or folder of a bundle",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (default: the GPU where there is one)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        choices=("auto", "cpu", "cuda"),
+        help="where to compute (default: the GPU where there is one)",
+    )
     add_tiling(parser)
-    parser.add_argument("--anonymous", action="store_true", help="leave the slide's name out of the results; their folder is called after its fingerprint")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per slide on stdout")
+    parser.add_argument(
+        "--anonymous",
+        action="store_true",
+        help="leave the slide's name out of the results; their folder is called after its fingerprint",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per slide on stdout"
+    )
     parser.set_defaults(run=run)
 
 
 def add_tiling(parser: argparse.ArgumentParser) -> None:
     """Add the options that every verb with tiles takes."""
-    parser.add_argument("--slide-mpp", type=float, metavar="MPP", help="µm per level-0 pixel, where the file says none or a wrong one")
-    parser.add_argument("--mpp", type=float, help="µm per pixel of a tile (default: the classifier's)")
-    parser.add_argument("--level", type=int, metavar="K", help="take tiles from this stored level whatever its scale")
-    parser.add_argument("--tile-px", type=int, metavar="PX", help="side of a tile in pixels (default: the classifier's)")
-    parser.add_argument("--mask", default="auto", choices=("auto", "none"), help="detect tissue, or take the whole slide")
+    parser.add_argument(
+        "--slide-mpp",
+        type=float,
+        metavar="MPP",
+        help="µm per level-0 pixel, where the file says none or a wrong one",
+    )
+    parser.add_argument(
+        "--mpp", type=float, help="µm per pixel of a tile (default: the classifier's)"
+    )
+    parser.add_argument(
+        "--level",
+        type=int,
+        metavar="K",
+        help="take tiles from this stored level whatever its scale",
+    )
+    parser.add_argument(
+        "--tile-px",
+        type=int,
+        metavar="PX",
+        help="side of a tile in pixels (default: the classifier's)",
+    )
+    parser.add_argument(
+        "--mask",
+        default="auto",
+        choices=("auto", "none"),
+        help="detect tissue, or take the whole slide",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Classify every slide; 0, 2 (the only input failed) or 3 (of several, some or all failed)."""
     card = find_card(arguments.classifier)
     prepare_output(arguments.out)
-    from napari_mil.inference.classifier import load_classifier  # torch loads only once the arguments are right
+    from napari_mil.inference.classifier import (
+        load_classifier,
+    )  # torch loads only once the arguments are right
 
     if len(arguments.slides) == 1:  # a typing error is said before two seconds of loading
         only = Path(arguments.slides[0])
@@ -75,7 +117,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 3 if failed else 0
 
 
-def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, cancel: CancellationToken, taken: dict[Path, str]) -> None:
+def _classify_one(
+    path: str,
+    classifier: Any,
+    arguments: argparse.Namespace,
+    cancel: CancellationToken,
+    taken: dict[Path, str],
+) -> None:
     from napari_mil.inference.pipeline import classify, plan_tiles
 
     if is_bag(Path(path)):
@@ -84,7 +132,15 @@ def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, can
     with open_slide(path, arguments.slide_mpp) as slide:
         name = f"slide-{slide.fingerprint[:8]}" if arguments.anonymous else slide.name
         mask: Any = "auto" if arguments.mask == "auto" else None
-        plan = plan_tiles(slide, classifier.card, mask, tile_px=arguments.tile_px, mpp=arguments.mpp, level=arguments.level, cancel=cancel)
+        plan = plan_tiles(
+            slide,
+            classifier.card,
+            mask,
+            tile_px=arguments.tile_px,
+            mpp=arguments.mpp,
+            level=arguments.level,
+            cancel=cancel,
+        )
         folder, earlier = result_folder(arguments.out, name, slide.fingerprint, taken)
         taken[folder] = slide.fingerprint
         if earlier is not None and _same_work(earlier, classifier, plan.grid):
@@ -92,7 +148,15 @@ def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, can
             return
         progress = ProgressPrinter(name, quiet=arguments.json)
         try:
-            prediction = classify(slide, classifier, device=arguments.device, grid=plan.grid, mask=plan.tissue, on_event=progress, cancel=cancel)
+            prediction = classify(
+                slide,
+                classifier,
+                device=arguments.device,
+                grid=plan.grid,
+                mask=plan.tissue,
+                on_event=progress,
+                cancel=cancel,
+            )
         finally:
             progress.close()
         prediction = prediction.anonymous() if arguments.anonymous else prediction
@@ -100,7 +164,13 @@ def _classify_one(path: str, classifier: Any, arguments: argparse.Namespace, can
         _report(prediction, folder, arguments.json, kept=False)
 
 
-def _classify_bag(path: Path, classifier: Any, arguments: argparse.Namespace, cancel: CancellationToken, taken: dict[Path, str]) -> None:
+def _classify_bag(
+    path: Path,
+    classifier: Any,
+    arguments: argparse.Namespace,
+    cancel: CancellationToken,
+    taken: dict[Path, str],
+) -> None:
     """Classify a folder of images or a feature file."""
     from napari_mil.inference.pipeline import bag_facts, classify, open_target
 
@@ -114,7 +184,9 @@ def _classify_bag(path: Path, classifier: Any, arguments: argparse.Namespace, ca
         return
     progress = ProgressPrinter(name, quiet=arguments.json)
     try:
-        prediction = classify(path, classifier, device=arguments.device, on_event=progress, cancel=cancel)
+        prediction = classify(
+            path, classifier, device=arguments.device, on_event=progress, cancel=cancel
+        )
     finally:
         progress.close()
     prediction = prediction.anonymous() if arguments.anonymous else prediction
@@ -136,15 +208,27 @@ def cancel_on_interrupt() -> CancellationToken:
 
 def _same_work(earlier: Prediction, classifier: Any, grid: Any) -> bool:
     same_classifier = earlier.classifier.get("fingerprint") == classifier.fingerprint
-    return bool(same_classifier and earlier.provenance.get("grid", {}).get("fingerprint") == grid.fingerprint)
+    return bool(
+        same_classifier
+        and earlier.provenance.get("grid", {}).get("fingerprint") == grid.fingerprint
+    )
 
 
 def _report(prediction: Prediction, folder: Path, as_json: bool, kept: bool) -> None:
     if as_json:
-        say(json.dumps({"folder": str(folder), "kept": kept, **prediction.as_dict()}, ensure_ascii=False))
+        say(
+            json.dumps(
+                {"folder": str(folder), "kept": kept, **prediction.as_dict()}, ensure_ascii=False
+            )
+        )
         return
-    probabilities = ", ".join(f"{name} {p:.2f}" for name, p in zip(prediction.classes, prediction.probabilities, strict=True))
-    label = prediction.label if prediction.label is not None else ", ".join(prediction.labels) or "none"
+    probabilities = ", ".join(
+        f"{name} {p:.2f}"
+        for name, p in zip(prediction.classes, prediction.probabilities, strict=True)
+    )
+    label = (
+        prediction.label if prediction.label is not None else ", ".join(prediction.labels) or "none"
+    )
     state = "kept, already made" if kept else f"{prediction.provenance['seconds']:.1f} s"
     what = "tile" if prediction.coords is not None else "instance"
     tiles = f"{prediction.n_instances} {what}{'' if prediction.n_instances == 1 else 's'}"

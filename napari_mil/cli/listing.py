@@ -15,9 +15,19 @@ from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb and its options."""
-    parser = verbs.add_parser("list", help="list slides, encoders, aggregators or classifiers", description="List what is there.")
+    parser = verbs.add_parser(
+        "list",
+        help="list slides, encoders, aggregators or classifiers",
+        description="List what is there.",
+    )
     parser.add_argument("what", choices=tuple(LISTINGS))
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="for slides: where to look, subfolders included (default: here)")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        help="for slides: where to look, subfolders included (default: here)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON array")
     parser.set_defaults(run=run)
 
@@ -45,7 +55,10 @@ def _slides(folder: Path) -> list[dict[str, Any]]:
             continue
         try:
             with open_slide(path) as slide:
-                (width, height), scale = slide.dimensions, f"{slide.mpp:.4g} µm/px" if slide.mpp else f"no mpp ({slide.mpp_source})"
+                (width, height), scale = (
+                    slide.dimensions,
+                    f"{slide.mpp:.4g} µm/px" if slide.mpp else f"no mpp ({slide.mpp_source})",
+                )
                 about = f"{width} × {height}, {slide.level_count} level{'s' * (slide.level_count > 1)}, {scale}, {slide.vendor}"
         except NapariMilError as error:
             about = f"cannot be opened: {error}"
@@ -57,7 +70,11 @@ def _encoders(_: Path) -> list[dict[str, Any]]:
     from napari_mil.encoders import list_encoders  # torch
 
     return [
-        {"name": card.name, "about": f"{card.dim} features, {card.needs or 'embedded'}; {card.source}; {card.licence}"} for card in list_encoders().values()
+        {
+            "name": card.name,
+            "about": f"{card.dim} features, {card.needs or 'embedded'}; {card.source}; {card.licence}",
+        }
+        for card in list_encoders().values()
     ]
 
 
@@ -68,7 +85,18 @@ def _aggregators(_: Path) -> list[dict[str, Any]]:
 
 
 def _classifiers(_: Path) -> list[dict[str, Any]]:
-    return [{"name": card.name, "about": f"{card.title} ({' / '.join(card.classes)}; {card.takes}; {card.licence})"} for card in list_classifiers().values()]
+    return [
+        {
+            "name": card.name,
+            "about": f"{card.title} ({' / '.join(card.classes)}; {card.takes}; {card.licence})",
+        }
+        for card in list_classifiers().values()
+    ]
 
 
-LISTINGS = {"slides": _slides, "encoders": _encoders, "aggregators": _aggregators, "classifiers": _classifiers}
+LISTINGS = {
+    "slides": _slides,
+    "encoders": _encoders,
+    "aggregators": _aggregators,
+    "classifiers": _classifiers,
+}

@@ -33,12 +33,24 @@ class OneSentenceParser(argparse.ArgumentParser):
 
 def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentParser:
     """Return the parser with the verbs of this room and those given."""
-    parser = OneSentenceParser(prog="napari-mil", description="Classify whole slides by multiple-instance learning. Research use only.")
-    parser.add_argument("--version", action="version", version=f"napari-mil {version('napari-mil')}")
+    parser = OneSentenceParser(
+        prog="napari-mil",
+        description="Classify whole slides by multiple-instance learning. Research use only.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"napari-mil {version('napari-mil')}"
+    )
     verbs: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
         dest="verb", required=True, metavar="VERB", parser_class=OneSentenceParser
     )
-    for add in (*further_verbs, classify.add, train.add_train, train.add_evaluate, listing.add, doctor.add):
+    for add in (
+        *further_verbs,
+        classify.add,
+        train.add_train,
+        train.add_evaluate,
+        listing.add,
+        doctor.add,
+    ):
         add(verbs)
     return parser
 
@@ -47,19 +59,25 @@ def run(arguments: Sequence[str], further_verbs: Sequence[AddVerb] = ()) -> int:
     """Run one command; every outcome becomes an exit code of design §4.10."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a letter gets a question mark
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal that lacks a letter gets a question mark
     parsed = build_parser(further_verbs).parse_args(arguments)
     try:
         return int(parsed.run(parsed))
     except (CancelledError, KeyboardInterrupt):
-        sys.stderr.write("napari-mil: cancelled; what was complete is kept, nothing else was written.\n")
+        sys.stderr.write(
+            "napari-mil: cancelled; what was complete is kept, nothing else was written.\n"
+        )
         return CANCELLED
     except NapariMilError as error:
         sys.stderr.write(f"napari-mil: {error}\n")
         return INPUT_AT_FAULT
     except Exception:
         where = _write_log(traceback.format_exc())
-        sys.stderr.write(f"napari-mil: this is a defect of ours; please report it with the file {where}\n")
+        sys.stderr.write(
+            f"napari-mil: this is a defect of ours; please report it with the file {where}\n"
+        )
         return DEFECT
 
 

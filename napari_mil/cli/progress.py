@@ -45,9 +45,13 @@ class ProgressPrinter:
     def _start(self, event: Started) -> None:
         self._total = event.total
         if sys.stderr.isatty():
-            self._bar = tqdm(total=event.total, desc=self._name, unit=event.what.rstrip("s"), leave=False)
+            self._bar = tqdm(
+                total=event.total, desc=self._name, unit=event.what.rstrip("s"), leave=False
+            )
         else:
-            self.say(f"{self._name}: {event.total} {event.what if event.total != 1 else event.what.rstrip('s')}")
+            self.say(
+                f"{self._name}: {event.total} {event.what if event.total != 1 else event.what.rstrip('s')}"
+            )
             self._next_line = time.monotonic() + PLAIN_LINE_EVERY
 
     def _advance(self, event: Advanced) -> None:

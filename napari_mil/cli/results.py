@@ -25,14 +25,20 @@ def prepare_output(folder: Path) -> None:
         while not os.path.lexists(nearest):
             nearest = nearest.parent
         if not nearest.is_dir():
-            raise OutputError(f"{nearest.name} is no folder, so results cannot be written to {folder}; choose another folder.")
+            raise OutputError(
+                f"{nearest.name} is no folder, so results cannot be written to {folder}; choose another folder."
+            )
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=nearest):
             pass  # the one way to know on every file system
     except OSError as error:
-        raise OutputError(f"Results cannot be written to {folder} ({error.strerror or error}); choose another folder.") from error
+        raise OutputError(
+            f"Results cannot be written to {folder} ({error.strerror or error}); choose another folder."
+        ) from error
 
 
-def result_folder(out: Path, name: str, fingerprint: str, taken: Mapping[Path, str]) -> tuple[Path, Prediction | None]:
+def result_folder(
+    out: Path, name: str, fingerprint: str, taken: Mapping[Path, str]
+) -> tuple[Path, Prediction | None]:
     """Return the folder for a slide and what it already holds from that slide; `taken` maps folders of this run to fingerprints.
 
     A folder of that name that belongs to another slide, in this run or an earlier one, is left alone: the next is ``<name>-2``.
@@ -66,4 +72,7 @@ def _is_free(folder: Path) -> bool:
     """Say whether nothing of somebody else's is there: no folder, or only what an interrupted run of ours left."""
     if not os.path.lexists(folder):
         return True
-    return folder.is_dir() and all(entry.name == INSTANCES_FILE or entry.name.startswith(".partial-") for entry in folder.iterdir())
+    return folder.is_dir() and all(
+        entry.name == INSTANCES_FILE or entry.name.startswith(".partial-")
+        for entry in folder.iterdir()
+    )

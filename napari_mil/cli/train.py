@@ -45,34 +45,87 @@ def add_evaluate(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     _add_common(parser)
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="folds (default 5)")
-    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="draws of the folds (default 1)")
     parser.add_argument(
-        "--protocol", default="honest", choices=("honest", "published"), help="published chooses on the test fold, as the paper did, and says so"
+        "--repeats", type=int, default=1, metavar="N", help="draws of the folds (default 1)"
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    parser.add_argument(
+        "--protocol",
+        default="honest",
+        choices=("honest", "published"),
+        help="published chooses on the test fold, as the paper did, and says so",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes (default: one per core)"
+    )
     parser.set_defaults(run=run_evaluate)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="FOLDER|CONFIG", help="annotated folder, its labels.csv, or the config.json of a run")
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar="FOLDER|CONFIG",
+        help="annotated folder, its labels.csv, or the config.json of a run",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="folder of the run")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration to start from; options given here win")
-    parser.add_argument("--aggregator", metavar="NAME", help="see 'list aggregators' (default gated-abmil)")
-    parser.add_argument("--strategy", choices=get_args(Strategy), help="masked hard-instance mining")
-    parser.add_argument("--encoder", metavar="E", help="see 'list encoders', or a network to train with it: lenet5, nucleus-net, resnet18")
-    parser.add_argument("--from", dest="start_from", metavar="CLASSIFIER", help="classifier whose weights, encoder and tiling are the start")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration to start from; options given here win",
+    )
+    parser.add_argument(
+        "--aggregator", metavar="NAME", help="see 'list aggregators' (default gated-abmil)"
+    )
+    parser.add_argument(
+        "--strategy", choices=get_args(Strategy), help="masked hard-instance mining"
+    )
+    parser.add_argument(
+        "--encoder",
+        metavar="E",
+        help="see 'list encoders', or a network to train with it: lenet5, nucleus-net, resnet18",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start_from",
+        metavar="CLASSIFIER",
+        help="classifier whose weights, encoder and tiling are the start",
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs at most")
     parser.add_argument("--learning-rate", type=float, metavar="RATE")
-    parser.add_argument("--class-balance", choices=("none", "weights", "sampling"), help="let uneven classes count alike")
+    parser.add_argument(
+        "--class-balance",
+        choices=("none", "weights", "sampling"),
+        help="let uneven classes count alike",
+    )
     parser.add_argument("--positive-class", metavar="NAME", help="of two classes, the positive one")
-    parser.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn (default 0)")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="of everything that is drawn (default 0)"
+    )
     parser.add_argument("--device", metavar="D", help="auto, cpu or cuda")
     parser.add_argument("--tile-px", type=int, metavar="PX", help="side of a tile in pixels")
     parser.add_argument("--mpp", type=float, help="µm per pixel of a tile")
-    parser.add_argument("--slide-mpp", type=float, metavar="MPP", help="µm per level-0 pixel of slides that do not say it")
-    parser.add_argument("--mask", choices=("auto", "none"), help="detect tissue, or take the whole slide")
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any other field of the configuration, its value as JSON")
-    parser.add_argument("--resume", action="store_true", help="go on with what is in RUN; start where nothing is; do nothing where it has finished")
+    parser.add_argument(
+        "--slide-mpp",
+        type=float,
+        metavar="MPP",
+        help="µm per level-0 pixel of slides that do not say it",
+    )
+    parser.add_argument(
+        "--mask", choices=("auto", "none"), help="detect tissue, or take the whole slide"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="any other field of the configuration, its value as JSON",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with what is in RUN; start where nothing is; do nothing where it has finished",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
@@ -98,10 +151,16 @@ FIELDS = (
 def run_train(arguments: argparse.Namespace) -> int:
     """Train; 0 when there is a classifier."""
     out = arguments.out.expanduser().absolute()
-    if arguments.resume and not arguments.dry_run and is_finished(out):  # whether or not its bags are still there
+    if (
+        arguments.resume and not arguments.dry_run and is_finished(out)
+    ):  # whether or not its bags are still there
         done = out / CLASSIFIER
         if arguments.json:
-            say(json.dumps({"folder": str(out), "classifier": str(done), "epoch": 0, "already_done": True}))
+            say(
+                json.dumps(
+                    {"folder": str(out), "classifier": str(done), "epoch": 0, "already_done": True}
+                )
+            )
         else:
             say(f"{arguments.out}: finished before, nothing to do → {done}")
         return 0
@@ -112,16 +171,34 @@ def run_train(arguments: argparse.Namespace) -> int:
 
     progress = TrainingPrinter("train", quiet=arguments.json)
     try:
-        result = train(cohort, config, out=arguments.out, on_event=progress, cancel=cancel_on_interrupt(), resume=arguments.resume)
+        result = train(
+            cohort,
+            config,
+            out=arguments.out,
+            on_event=progress,
+            cancel=cancel_on_interrupt(),
+            resume=arguments.resume,
+        )
     finally:
         progress.close()
     if arguments.json:
-        say(json.dumps({"folder": str(result.folder), "classifier": str(result.classifier), "epoch": result.epoch, "already_done": result.already_done}))
+        say(
+            json.dumps(
+                {
+                    "folder": str(result.folder),
+                    "classifier": str(result.classifier),
+                    "epoch": result.epoch,
+                    "already_done": result.already_done,
+                }
+            )
+        )
     else:
         from napari_mil.inference.card import read_card
 
         headline = read_card(result.classifier).evaluation.get("headline", "")
-        say(f"{arguments.out}: epoch {result.epoch} of {len(result.history)} kept; {headline} → {result.classifier}")
+        say(
+            f"{arguments.out}: epoch {result.epoch} of {len(result.history)} kept; {headline} → {result.classifier}"
+        )
     return 0
 
 
@@ -156,14 +233,20 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 def table(evaluation: Evaluation) -> list[str]:
     """Return the figures as lines, with the protocol they come from."""
-    lines = [f"{evaluation.label}; {evaluation.selection}", f"{'':24} pooled   95 % interval   folds: mean ± SD   SD over repeats"]
+    lines = [
+        f"{evaluation.label}; {evaluation.selection}",
+        f"{'':24} pooled   95 % interval   folds: mean ± SD   SD over repeats",
+    ]
     for name, value in evaluation.metrics.items():
         repeats = f"{value.sd_repeats:.3f}" if value.sd_repeats == value.sd_repeats else "–"
         lines.append(
             f"{name.replace('_', ' '):24} {value.mean:.3f}    {value.low:.3f} – {value.high:.3f}   {value.fold_mean:.3f} ± {value.sd_folds:.3f}      {repeats}"
         )
     if evaluation.overlay:
-        lines.append("overlay                  " + ", ".join(f"{name} {value}" for name, value in evaluation.overlay.items()))
+        lines.append(
+            "overlay                  "
+            + ", ".join(f"{name} {value}" for name, value in evaluation.overlay.items())
+        )
     return lines
 
 
@@ -179,8 +262,12 @@ def _prepare(arguments: argparse.Namespace) -> tuple[TrainingConfig, Cohort]:
         fields = {name: getattr(config, name) for name in config.model_fields_set}
         source = source or (Path(config.cohort) if config.cohort else None)
     if source is None:
-        raise OptionError(f"{arguments.source.name} names no cohort; give the annotated folder, and the configuration by --config.")
-    fields |= {name: getattr(arguments, name) for name in FIELDS if getattr(arguments, name) is not None}
+        raise OptionError(
+            f"{arguments.source.name} names no cohort; give the annotated folder, and the configuration by --config."
+        )
+    fields |= {
+        name: getattr(arguments, name) for name in FIELDS if getattr(arguments, name) is not None
+    }
     for assignment in arguments.set:
         name, equals, value = assignment.partition("=")
         if not equals:
@@ -216,8 +303,14 @@ def found(cohort: Cohort) -> list[str]:
     classes = ", ".join(f"{count} {name}" for name, count in cohort.counts.items())
     known = [bag.n for bag in cohort.bags if bag.n is not None]
     instances = f"; {sum(known)} instances" if known else ""
-    positive = f"; positive: {cohort.classes[1]}" if len(cohort.classes) == 2 and not cohort.multi_label else ""
-    lines = [f"{cohort.root.name}: {len(cohort)} bags ({classes}) of {cohort.n_patients} patients{instances}{positive}"]
+    positive = (
+        f"; positive: {cohort.classes[1]}"
+        if len(cohort.classes) == 2 and not cohort.multi_label
+        else ""
+    )
+    lines = [
+        f"{cohort.root.name}: {len(cohort)} bags ({classes}) of {cohort.n_patients} patients{instances}{positive}"
+    ]
     lines += [f"  skipped {path.name}: {reason}" for path, reason in cohort.skipped]
     lines += [f"  note on {path.name}: {what}" for path, what in cohort.warnings]
     return lines
@@ -234,5 +327,9 @@ class TrainingPrinter(ProgressPrinter):
             super().__call__(event)
         elif not self.quiet:
             shown = ("loss", "validation_loss", "validation_auc", "mask_ratio", "tile_auc")
-            figures = ", ".join(f"{name.replace('_', ' ')} {event.figures[name]:.4g}" for name in shown if event.figures.get(name) is not None)
+            figures = ", ".join(
+                f"{name.replace('_', ' ')} {event.figures[name]:.4g}"
+                for name in shown
+                if event.figures.get(name) is not None
+            )
             self.say(f"epoch {event.epoch}: {figures}")

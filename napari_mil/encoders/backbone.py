@@ -32,10 +32,25 @@ class BackboneEncoder(Encoder):
         Micrometres per pixel that it was trained at.
     """
 
-    def __init__(self, name: str, network: nn.Module, tile_px: int, mpp: float = 0.0, device: torch.device | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        tile_px: int,
+        mpp: float = 0.0,
+        device: torch.device | None = None,
+        threads: int | None = None,
+    ) -> None:
         super().__init__(device or torch.device("cpu"), threads)
         self.network = deepcopy(network).to(self.device).eval()
-        self.card = EncoderCard(name, cast("int", network.out_dim), tile_px, mpp, BACKBONES[name].source, "that of the classifier it belongs to")
+        self.card = EncoderCard(
+            name,
+            cast("int", network.out_dim),
+            tile_px,
+            mpp,
+            BACKBONES[name].source,
+            "that of the classifier it belongs to",
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -49,12 +64,16 @@ class BackboneEncoder(Encoder):
         with torch.inference_mode():
             for start in range(0, len(images), IMAGES_AT_ONCE):
                 batch = torch.tensor(images[start : start + IMAGES_AT_ONCE]).to(self.device)
-                parts.append(self.network(as_input(batch, BACKBONES[self.name].channels)).cpu().numpy())
+                parts.append(
+                    self.network(as_input(batch, BACKBONES[self.name].channels)).cpu().numpy()
+                )
         return np.concatenate(parts)
 
     def to(self, device: torch.device) -> BackboneEncoder:
         """See `Encoder`."""
-        return BackboneEncoder(self.name, self.network, self.tile_px, self.mpp, device, self.threads)
+        return BackboneEncoder(
+            self.name, self.network, self.tile_px, self.mpp, device, self.threads
+        )
 
 
 def weights_fingerprint(network: nn.Module) -> str:
@@ -69,4 +88,9 @@ def resized(tiles: np.ndarray, side: int) -> np.ndarray:
     """Return uint8 (B, side, side, 3): resized as a whole, so that nothing is cut off and proportions may change."""
     if tiles.shape[1:3] == (side, side):
         return np.ascontiguousarray(tiles)
-    return np.stack([np.asarray(Image.fromarray(tile).resize((side, side), Image.Resampling.BILINEAR)) for tile in tiles])
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(tile).resize((side, side), Image.Resampling.BILINEAR))
+            for tile in tiles
+        ]
+    )

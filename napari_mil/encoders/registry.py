@@ -18,7 +18,12 @@ def list_encoders() -> dict[str, EncoderCard]:
     return {name: encoder.card for name, encoder in ENCODERS.items()}
 
 
-def create_encoder(name: str, weights: str | Path | None = None, device: str | torch.device = "auto", threads: int | None = None) -> Encoder:
+def create_encoder(
+    name: str,
+    weights: str | Path | None = None,
+    device: str | torch.device = "auto",
+    threads: int | None = None,
+) -> Encoder:
     """Make an encoder ready to run.
 
     Parameters
@@ -38,9 +43,13 @@ def create_encoder(name: str, weights: str | Path | None = None, device: str | t
         If there is no such encoder, or it takes no weights.
     """
     if name not in ENCODERS:
-        raise UnknownNameError(f"There is no encoder named {name!r}; choose one of {', '.join(ENCODERS)}.")
+        raise UnknownNameError(
+            f"There is no encoder named {name!r}; choose one of {', '.join(ENCODERS)}."
+        )
     if weights is not None:
-        raise UnknownNameError(f"The encoder {name!r} is computed, not learned; leave out the weights {Path(weights).name}.")
+        raise UnknownNameError(
+            f"The encoder {name!r} is computed, not learned; leave out the weights {Path(weights).name}."
+        )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return ENCODERS[name](torch.device(device), threads)

@@ -107,8 +107,15 @@ class TextureEncoder(Encoder):
         ValueError
             If the array is no batch of RGB tiles of that size.
         """
-        if tiles.dtype != np.uint8 or tiles.ndim != 4 or tiles.shape[3] != 3 or min(tiles.shape[1:3]) < SMALLEST_TILE:
-            raise ValueError(f"tiles are uint8 (B, H, W, 3) of at least {SMALLEST_TILE} pixels a side, not {tiles.dtype} {tiles.shape}")
+        if (
+            tiles.dtype != np.uint8
+            or tiles.ndim != 4
+            or tiles.shape[3] != 3
+            or min(tiles.shape[1:3]) < SMALLEST_TILE
+        ):
+            raise ValueError(
+                f"tiles are uint8 (B, H, W, 3) of at least {SMALLEST_TILE} pixels a side, not {tiles.dtype} {tiles.shape}"
+            )
         if len(tiles) == 0:
             return np.empty((0, self.dim), np.float32)
         if self._pool is None:
@@ -120,13 +127,17 @@ class TextureEncoder(Encoder):
     @torch.inference_mode()
     def _describe(self, tiles: np.ndarray) -> torch.Tensor:
         """Return float32 (B, 78) on the device."""
-        pixels = torch.tensor(tiles, device=self.device).permute(0, 3, 1, 2).contiguous()  # (B, 3, H, W) uint8
+        pixels = (
+            torch.tensor(tiles, device=self.device).permute(0, 3, 1, 2).contiguous()
+        )  # (B, 3, H, W) uint8
         density = self._density.index_select(0, pixels.flatten().int()).view(pixels.shape)
         stains = torch.einsum("bchw,cs->sbhw", density, self._unmix).transpose(0, 1)  # (B, 3, H, W)
         haematoxylin = stains[:, 0].contiguous()
         flat = stains.flatten(2)  # (B, 3, HW)
         mean, sd, skewness, correlation = _moments(flat)
-        cumulative = _histograms(_binned(flat), STAIN_BINS).cumsum(1).view(len(tiles), 3, STAIN_BINS)
+        cumulative = (
+            _histograms(_binned(flat), STAIN_BINS).cumsum(1).view(len(tiles), 3, STAIN_BINS)
+        )
         features = [
             *_colours(pixels.flatten(2)),
             *(mean, sd, skewness),
@@ -191,13 +202,21 @@ def _colours(pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
     largest = rgb.amax(1)
     saturation = (largest - rgb.amin(1)) / largest.clamp_min(1 / 255)  # (B, n)
     share = (saturation > 0.05).float().mean(1, keepdim=True)
-    return rgb.mean(2), rgb.std(2, correction=0), saturation.mean(1, keepdim=True), saturation.std(1, correction=0, keepdim=True), share
+    return (
+        rgb.mean(2),
+        rgb.std(2, correction=0),
+        saturation.mean(1, keepdim=True),
+        saturation.std(1, correction=0, keepdim=True),
+        share,
+    )
 
 
 def _binned(flat: torch.Tensor) -> torch.Tensor:
     """Bins (3B, n) of stain densities (B, 3, n)."""
     low, high = STAIN_RANGE
-    return ((flat - low) * (STAIN_BINS / (high - low))).clamp_(0, STAIN_BINS - 1).int().flatten(0, 1)
+    return (
+        ((flat - low) * (STAIN_BINS / (high - low))).clamp_(0, STAIN_BINS - 1).int().flatten(0, 1)
+    )
 
 
 def _bin_below(density: float) -> int:
@@ -216,7 +235,11 @@ def _histograms(values: torch.Tensor, bins: int) -> torch.Tensor:
 def _quantiles(cumulative: torch.Tensor) -> torch.Tensor:
     """Return quantiles (B, 15), stain fastest, of cumulative shares (B, 3, bins); linear within a bin, far cheaper than sorting."""
     low, high = STAIN_RANGE
-    wanted = torch.tensor(QUANTILES, device=cumulative.device).expand(*cumulative.shape[:2], -1).contiguous()
+    wanted = (
+        torch.tensor(QUANTILES, device=cumulative.device)
+        .expand(*cumulative.shape[:2], -1)
+        .contiguous()
+    )
     upper = torch.searchsorted(cumulative, wanted).clamp_max(STAIN_BINS - 1)  # (B, 3, 5)
     below = torch.where(upper > 0, cumulative.gather(2, (upper - 1).clamp_min(0)), 0.0)
     within = (wanted - below) / (cumulative.gather(2, upper) - below).clamp_min(1e-6)
@@ -234,7 +257,11 @@ def _scale_sds(plane: torch.Tensor) -> torch.Tensor:
     sds = []
     for k in POOLED:
         fits = min(plane.shape[1:]) >= k
-        sds.append(_pooled(plane, k).flatten(1).std(1, correction=0) if fits else torch.zeros(len(plane), device=plane.device))
+        sds.append(
+            _pooled(plane, k).flatten(1).std(1, correction=0)
+            if fits
+            else torch.zeros(len(plane), device=plane.device)
+        )
     return torch.stack(sds, 1)
 
 
@@ -243,7 +270,10 @@ def _gradients(plane: torch.Tensor) -> list[torch.Tensor]:
     described = []
     for k in SCALES:
         pooled = _pooled(plane, k)
-        dy, dx = pooled[:, 2:, 1:-1] - pooled[:, :-2, 1:-1], pooled[:, 1:-1, 2:] - pooled[:, 1:-1, :-2]
+        dy, dx = (
+            pooled[:, 2:, 1:-1] - pooled[:, :-2, 1:-1],
+            pooled[:, 1:-1, 2:] - pooled[:, 1:-1, :-2],
+        )
         magnitude = torch.sqrt(dy**2 + dx**2).flatten(1) / 2
         if magnitude.shape[1] == 0:
             described.append(torch.zeros(len(plane), 2, device=plane.device))

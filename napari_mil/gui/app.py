@@ -29,12 +29,21 @@ def prepare() -> None:
 
     installed = [api for api, module in BINDINGS if find_spec(module)]
     if not installed:
-        raise NapariMilError('No Qt is installed, so there can be no window; run: pip install "napari-mil[pyqt5]".')
+        raise NapariMilError(
+            'No Qt is installed, so there can be no window; run: pip install "napari-mil[pyqt5]".'
+        )
     os.environ.setdefault("QT_API", installed[0])
     os.environ.setdefault("NAPARI_ASYNC", "1")
-    os.environ.setdefault("NAPARI_CONFIG", str(Path(platformdirs.user_config_dir(APPLICATION, appauthor=False)) / "napari.yaml"))
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise NapariMilError("There is no display, so there can be no window; use 'napari-mil classify', or a virtual display (see 'napari-mil doctor').")
+    os.environ.setdefault(
+        "NAPARI_CONFIG",
+        str(Path(platformdirs.user_config_dir(APPLICATION, appauthor=False)) / "napari.yaml"),
+    )
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        raise NapariMilError(
+            "There is no display, so there can be no window; use 'napari-mil classify', or a virtual display (see 'napari-mil doctor')."
+        )
     sys.setswitchinterval(SWITCH_INTERVAL)
     # napari asks Qt 5 for the system's theme, which only Qt 6 knows.
     warnings.filterwarnings("ignore", message="System theme detection")

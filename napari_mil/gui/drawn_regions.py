@@ -25,7 +25,13 @@ def regions_of_shapes(layer: Any, slide: Slide, name: str | None) -> list[Region
             continue
         world = np.array([layer.data_to_world(vertex)[-2:] for vertex in np.asarray(vertices)])
         corners = world[:, ::-1] / unit + 0.5  # (x, y)
-        drawn = _ellipse(corners) if kind == "ellipse" else shapely.Polygon(corners) if len(corners) >= 3 else None
+        drawn = (
+            _ellipse(corners)
+            if kind == "ellipse"
+            else shapely.Polygon(corners)
+            if len(corners) >= 3
+            else None
+        )
         area = None if drawn is None else areas(drawn)
         if area is not None:
             found.append(Region(area, name, layer.name))
@@ -34,6 +40,10 @@ def regions_of_shapes(layer: Any, slide: Slide, name: str | None) -> list[Region
 
 def _ellipse(corners: np.ndarray) -> shapely.Polygon:
     """Return the ellipse in a box (4, 2) that may be turned."""
-    middle, across, down = corners.mean(0), (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+    middle, across, down = (
+        corners.mean(0),
+        (corners[1] - corners[0]) / 2,
+        (corners[3] - corners[0]) / 2,
+    )
     angle = np.linspace(0, 2 * np.pi, ELLIPSE_VERTICES, endpoint=False)[:, None]
     return shapely.Polygon(middle + np.cos(angle) * across + np.sin(angle) * down)

@@ -34,7 +34,12 @@ CATEGORIES = (
 def _pattern(kind: str) -> np.ndarray:
     row, column = np.indices((CELL, CELL))
     edge = (row == 0) | (column == 0) | (row == CELL - 1) | (column == CELL - 1)
-    return {"solid": row >= 0, "frame": edge, "stripes": (row + column) % 3 == 0, "dots": (row % 3 == 1) & (column % 3 == 1)}[kind]
+    return {
+        "solid": row >= 0,
+        "frame": edge,
+        "stripes": (row + column) % 3 == 0,
+        "dots": (row % 3 == 1) & (column % 3 == 1),
+    }[kind]
 
 
 PATTERNS = {kind: _pattern(kind) for kind in ("solid", "frame", "stripes", "dots")}
@@ -50,12 +55,19 @@ class Glyph:
     """One of `PATTERNS`."""
 
 
-MASK_GLYPHS = {"high": Glyph("#D55E00"), "low": Glyph("#0072B2", "frame"), "random": Glyph("#F0E442", "dots")}
+MASK_GLYPHS = {
+    "high": Glyph("#D55E00"),
+    "low": Glyph("#0072B2", "frame"),
+    "random": Glyph("#F0E442", "dots"),
+}
 
 
 def cluster_glyph(cluster: int) -> Glyph:
     """Return what cluster k looks like: twelve colours, again in the next pattern."""
-    return Glyph(CATEGORIES[cluster % len(CATEGORIES)], tuple(PATTERNS)[cluster // len(CATEGORIES) % len(PATTERNS)])
+    return Glyph(
+        CATEGORIES[cluster % len(CATEGORIES)],
+        tuple(PATTERNS)[cluster // len(CATEGORIES) % len(PATTERNS)],
+    )
 
 
 def draw_groups(grid: TileGrid, groups: list[tuple[Glyph, np.ndarray]]) -> np.ndarray:
@@ -72,7 +84,10 @@ def draw_groups(grid: TileGrid, groups: list[tuple[Glyph, np.ndarray]]) -> np.nd
     for glyph, indices in groups:
         row, column = grid.cells[indices].T
         drawn = cells[row, column]
-        drawn[:, PATTERNS[glyph.pattern][:cell, :cell]] = (*bytes.fromhex(glyph.colour[1:]), round(255 * ALPHA))
+        drawn[:, PATTERNS[glyph.pattern][:cell, :cell]] = (
+            *bytes.fromhex(glyph.colour[1:]),
+            round(255 * ALPHA),
+        )
         cells[row, column] = drawn
     return cells.swapaxes(1, 2).reshape(rows * cell, columns * cell, 4)
 
@@ -82,4 +97,8 @@ def glyph_arguments(slide: Slide, grid: TileGrid, image: np.ndarray) -> dict[str
     arguments = overlay_arguments(slide, grid)
     (side, _), (offset, _) = arguments["scale"], arguments["translate"]
     cell = image.shape[0] // grid.shape[0]
-    return {**arguments, "scale": (side / cell,) * 2, "translate": (offset - side / 2 + side / cell / 2,) * 2}
+    return {
+        **arguments,
+        "scale": (side / cell,) * 2,
+        "translate": (offset - side / 2 + side / cell / 2,) * 2,
+    }

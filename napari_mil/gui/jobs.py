@@ -82,20 +82,31 @@ class Job(QObject):
             # What goes wrong after the cancel is its consequence: a slide that was closed, say.
             return ("cancelled", None, "") if self.token.cancelled else ("failed", str(error), "")
         except Exception as error:
-            return "failed", f"This is a defect of ours: {type(error).__name__}: {error}", traceback.format_exc()
+            return (
+                "failed",
+                f"This is a defect of ours: {type(error).__name__}: {error}",
+                traceback.format_exc(),
+            )
 
     def _tell(self, event: Event) -> None:
         """Queue an event of the thread; wait for the window where it makes layers of it.
 
         Making a layer is 0.1 s of Python on the event loop, several times that beside a thread that takes turns with it.
         """
-        makes_layers = isinstance(event, (Started, Partial)) and type(event) not in self._layers_made
+        makes_layers = (
+            isinstance(event, (Started, Partial)) and type(event) not in self._layers_made
+        )
         if makes_layers:
             self._layers_made.add(type(event))
             self._drained.clear()
         self._events.put(event)
         until = time.monotonic() + LAYERS_WAIT_S
-        while makes_layers and not self._drained.wait(0.02) and not self.token.cancelled and time.monotonic() < until:
+        while (
+            makes_layers
+            and not self._drained.wait(0.02)
+            and not self.token.cancelled
+            and time.monotonic() < until
+        ):
             continue
 
     def _drain(self) -> None:
@@ -103,7 +114,9 @@ class Job(QObject):
         events: list[Event] = []
         while not self._events.empty():
             events.append(self._events.get())
-        newest: dict[type, Event] = {type(event): event for event in events if isinstance(event, (Advanced, Partial))}
+        newest: dict[type, Event] = {
+            type(event): event for event in events if isinstance(event, (Advanced, Partial))
+        }
         for event in events:
             if newest.get(type(event), event) is event:
                 self.event_happened.emit(event)

@@ -43,10 +43,20 @@ class OverlaySpec:
 def overlay_specs(columns: list[str], classes: tuple[str, ...]) -> list[OverlaySpec]:
     """Choose what is shown of the columns of an answer: scores in front where there are any, otherwise attention."""
     two_classes = len(classes) == 2
-    scores = [f"score_{name}" for name in (classes[1:] if two_classes else classes) if f"score_{name}" in columns]
+    scores = [
+        f"score_{name}"
+        for name in (classes[1:] if two_classes else classes)
+        if f"score_{name}" in columns
+    ]
     attentions = [name for name in columns if name.split("_")[0] == "attention"]
-    specs = [OverlaySpec(name, name.replace("_", ": ", 1), "rank", visible=not scores and k == 0) for k, name in enumerate(attentions)]
-    specs += [OverlaySpec(name, name.replace("_", ": ", 1), "raw", visible=k == 0) for k, name in enumerate(scores)]
+    specs = [
+        OverlaySpec(name, name.replace("_", ": ", 1), "rank", visible=not scores and k == 0)
+        for k, name in enumerate(attentions)
+    ]
+    specs += [
+        OverlaySpec(name, name.replace("_", ": ", 1), "raw", visible=k == 0)
+        for k, name in enumerate(scores)
+    ]
     if "similarity" in columns:
         specs.append(OverlaySpec("similarity", "similarity", "rank", visible=not specs))
     return specs
@@ -96,7 +106,9 @@ def tissue_arguments(slide: Slide, mask: TissueMask) -> dict[str, Any]:
     }
 
 
-def hover_text(grid: TileGrid, slide: Slide, spec: OverlaySpec, values: np.ndarray, world: tuple[float, ...]) -> str:
+def hover_text(
+    grid: TileGrid, slide: Slide, spec: OverlaySpec, values: np.ndarray, world: tuple[float, ...]
+) -> str:
     """Describe the tile under a world position (…, y, x): its raw value, its rank, its number; empty beside the tiles.
 
     `values` holds the raw value of every tile, NaN where there is none yet.
@@ -111,6 +123,9 @@ def hover_text(grid: TileGrid, slide: Slide, spec: OverlaySpec, values: np.ndarr
 def tile_under(grid: TileGrid, slide: Slide, world: tuple[float, ...]) -> int | None:
     """Return the tile under a world position (…, y, x), or None beside the tiles."""
     unit = slide.mpp or 1.0
-    row, column = (int(np.floor((position / unit + 0.5 - (grid.tile_size0 - grid.stride0) / 2) / grid.stride0)) for position in world[-2:])
+    row, column = (
+        int(np.floor((position / unit + 0.5 - (grid.tile_size0 - grid.stride0) / 2) / grid.stride0))
+        for position in world[-2:]
+    )
     found = np.flatnonzero((grid.cells[:, 0] == row) & (grid.cells[:, 1] == column))
     return int(found[0]) if len(found) else None

@@ -56,19 +56,35 @@ def slide_layer(slide: Slide) -> LayerTuple:
     """
     levels = slide.levels
     try:
-        coarsest = np.asarray(levels[-1])  # what napari needs before it can show anything; a damaged file fails here, once
+        coarsest = np.asarray(
+            levels[-1]
+        )  # what napari needs before it can show anything; a damaged file fails here, once
     except NapariMilError:
         slide.close()
         raise
     reporter = _ReportOnce(slide.path.name)
     data = [*(_GuardedLevel(level, reporter) for level in levels[:-1]), coarsest]
-    return data if len(data) > 1 else coarsest, {**slide_arguments(slide), "multiscale": len(data) > 1}, "image"
+    return (
+        data if len(data) > 1 else coarsest,
+        {**slide_arguments(slide), "multiscale": len(data) > 1},
+        "image",
+    )
 
 
 def slide_arguments(slide: Slide) -> dict[str, Any]:
     """Return name, placement and metadata of a slide's layer."""
-    placement = {"scale": (slide.mpp, slide.mpp), "units": ("um", "um")} if slide.mpp else {"scale": (1, 1), "units": ("pixel", "pixel")}
-    return {"name": slide.name, "rgb": True, "axis_labels": AXES, "metadata": {SLIDE_KEY: slide}, **placement}
+    placement = (
+        {"scale": (slide.mpp, slide.mpp), "units": ("um", "um")}
+        if slide.mpp
+        else {"scale": (1, 1), "units": ("pixel", "pixel")}
+    )
+    return {
+        "name": slide.name,
+        "rgb": True,
+        "axis_labels": AXES,
+        "metadata": {SLIDE_KEY: slide},
+        **placement,
+    }
 
 
 def _is_ours(path: Path) -> bool:
@@ -91,7 +107,11 @@ class _ReportOnce:
         with self._lock:
             first, self._said = not self._said, True
         if first:
-            show_error(str(error) if isinstance(error, NapariMilError) else f"{self._name} can no longer be read; it may have been closed or moved.")
+            show_error(
+                str(error)
+                if isinstance(error, NapariMilError)
+                else f"{self._name} can no longer be read; it may have been closed or moved."
+            )
 
 
 class _GuardedLevel:

@@ -35,10 +35,15 @@ def sample_bag() -> list[LayerTuple]:
     images = [imread(path) for path in paths]
     cell = max(max(image.shape) for image in images) * (1 + GAP)
     columns = math.ceil(math.sqrt(len(images)))
-    return [(image, _image_arguments(path, image, k, columns, cell), "image") for k, (path, image) in enumerate(zip(paths, images, strict=True))]
+    return [
+        (image, _image_arguments(path, image, k, columns, cell), "image")
+        for k, (path, image) in enumerate(zip(paths, images, strict=True))
+    ]
 
 
-def _image_arguments(path: Path, image: np.ndarray, k: int, columns: int, cell: float) -> dict[str, Any]:
+def _image_arguments(
+    path: Path, image: np.ndarray, k: int, columns: int, cell: float
+) -> dict[str, Any]:
     return {
         "name": path.stem,
         "translate": (k // columns * cell, k % columns * cell),

@@ -88,16 +88,23 @@ class WindowState:
         if new:
             self._current = new[-1].layer_name
         elif before is not None:
-            self._current = next((entry.layer_name for entry in slides if entry.slide is before.slide), slides[-1].layer_name if slides else None)
+            self._current = next(
+                (entry.layer_name for entry in slides if entry.slide is before.slide),
+                slides[-1].layer_name if slides else None,
+            )
         self.slides_changed.emit()
         if self.current != before:
             self.current_changed.emit()
-        if self._answer is not None and all(entry.slide is not self._answer.slide for entry in slides):
+        if self._answer is not None and all(
+            entry.slide is not self._answer.slide for entry in slides
+        ):
             self.set_answer(None)
 
     def choose(self, layer_name: str) -> None:
         """Choose an open slide by the name of its layer."""
-        if layer_name != self._current and any(entry.layer_name == layer_name for entry in self._slides):
+        if layer_name != self._current and any(
+            entry.layer_name == layer_name for entry in self._slides
+        ):
             self._current = layer_name
             self.current_changed.emit()
 

@@ -17,7 +17,9 @@ def import_beside(modules: tuple[str, ...]) -> threading.Thread:
 
     def run() -> None:
         for name in modules:
-            with suppress(Exception):  # whoever needs it will see why; a window closed at once ends imports in any way
+            with suppress(
+                Exception
+            ):  # whoever needs it will see why; a window closed at once ends imports in any way
                 import_module(name)
 
     thread = threading.Thread(target=run, daemon=True, name="warm-up")

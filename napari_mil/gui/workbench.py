@@ -9,7 +9,17 @@ from pathlib import Path
 import napari.viewer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QMainWindow, QStackedLayout, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QDialog,
+    QFileDialog,
+    QMainWindow,
+    QStackedLayout,
+    QTabWidget,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers.classification import ClassificationController
@@ -55,18 +65,42 @@ class Workbench(QWidget):
         self._viewer = napari_viewer
         self.state = WindowState()
         self.jobs = JobRunner(self)
-        self.slide_tab, self.classify_tab, self.inspect_tab, self._start = SlideTab(), ClassifyTab(), InspectTab(), StartPage()
+        self.slide_tab, self.classify_tab, self.inspect_tab, self._start = (
+            SlideTab(),
+            ClassifyTab(),
+            InspectTab(),
+            StartPage(),
+        )
         self.train_tab = TrainTab()
-        settings = replace(Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1))  # one core stays with the window
+        settings = replace(
+            Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1)
+        )  # one core stays with the window
         self._last_used = LastUsed(settings)
         book = LayerBook(napari_viewer)
         self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, self._notify)
         self.classification = ClassificationController(
-            self.state, self.classify_tab, book, self.jobs, self._notify, self._show_notes, settings, self._last_used
+            self.state,
+            self.classify_tab,
+            book,
+            self.jobs,
+            self._notify,
+            self._show_notes,
+            settings,
+            self._last_used,
         )
-        self.inspection = InspectionController(self.state, self.inspect_tab, book, self.jobs, settings)
+        self.inspection = InspectionController(
+            self.state, self.inspect_tab, book, self.jobs, settings
+        )
         self.training = TrainingController(
-            self.state, self.train_tab, book, self.jobs, self._notify, self._show_notes, self.open, self._use_classifier, settings
+            self.state,
+            self.train_tab,
+            book,
+            self.jobs,
+            self._notify,
+            self._show_notes,
+            self.open,
+            self._use_classifier,
+            settings,
         )
         self.regions = RegionsController(self.state, self.train_tab, book, self._notify)
         self.legend = LegendController(book)
@@ -76,7 +110,9 @@ class Workbench(QWidget):
         self.tabs.addTab(self.classify_tab, "Classify")
         self.tabs.addTab(self.inspect_tab, "Inspect")
         self.tabs.addTab(self.train_tab, "Train")
-        self.tabs.tabBar().setStyleSheet("QTabBar::tab { min-height: 20px; padding: 3px 14px; }")  # napari's own cuts the text
+        self.tabs.tabBar().setStyleSheet(
+            "QTabBar::tab { min-height: 20px; padding: 3px 14px; }"
+        )  # napari's own cuts the text
         # No box layout: napari would add a stretch below it and halve the tabs' height.
         self._pages = QStackedLayout(self)
         self._pages.setContentsMargins(0, 4, 0, 0)
@@ -114,20 +150,33 @@ class Workbench(QWidget):
             return
         self._closed = True
         self.jobs.close()
-        for controller in (self.slides, self.classification, self.inspection, self.training, self.legend):
+        for controller in (
+            self.slides,
+            self.classification,
+            self.inspection,
+            self.training,
+            self.legend,
+        ):
             controller.disconnect()
 
     def event(self, event: QEvent | None) -> bool:
         """End everything when napari takes the dock out of its window for good, and the jobs when the window itself goes."""
         if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.shut_down()
-        elif event is not None and event.type() == QEvent.Type.Hide and isinstance(self.window(), QMainWindow) and not self.window().isVisible():
+        elif (
+            event is not None
+            and event.type() == QEvent.Type.Hide
+            and isinstance(self.window(), QMainWindow)
+            and not self.window().isVisible()
+        ):
             self.training.let_go()  # a dock that floats hides for a moment too, and is no main window
             self.jobs.close()
         return bool(super().event(event))
 
     def _choose_page(self) -> None:
-        self._pages.setCurrentWidget(self.tabs if self.state.slides or self._training_wanted else self._start)
+        self._pages.setCurrentWidget(
+            self.tabs if self.state.slides or self._training_wanted else self._start
+        )
 
     def _show_training(self) -> None:
         """Training needs no open slide."""
@@ -145,7 +194,9 @@ class Workbench(QWidget):
 
     def _ask_for_table(self) -> None:
         before = self._last_used.folder("annotated")
-        name, _ = QFileDialog.getOpenFileName(self, "Table with the columns slide, label[, patient]", before, "Tables (*.csv *.tsv)")
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Table with the columns slide, label[, patient]", before, "Tables (*.csv *.tsv)"
+        )
         if name:
             self._last_used.remember_folder("annotated", Path(name).parent)
             self.training.look_at(Path(name))
@@ -170,7 +221,9 @@ class Workbench(QWidget):
         show_error(sentence)
 
     def _ask_for_slides(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Open slides", self._last_used.folder("slides"), FILE_FILTER)
+        names, _ = QFileDialog.getOpenFileNames(
+            self, "Open slides", self._last_used.folder("slides"), FILE_FILTER
+        )
         if names:
             self._last_used.remember_folder("slides", Path(names[0]).parent)
         self.open([Path(name) for name in names])

@@ -118,29 +118,45 @@ def read_card(folder: Path) -> ClassifierCard:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ClassifierError(f"{folder.name} is not a classifier: it holds no {CARD_FILE}.") from None
+        raise ClassifierError(
+            f"{folder.name} is not a classifier: it holds no {CARD_FILE}."
+        ) from None
     except (OSError, ValueError) as error:
-        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} cannot be read ({error}); copy the bundle again.") from error
+        raise ClassifierError(
+            f"{CARD_FILE} of the classifier {folder.name} cannot be read ({error}); copy the bundle again."
+        ) from error
     if not isinstance(entries, dict) or entries.pop("schema", None) != SCHEMA:
-        raise ClassifierError(f"The classifier {folder.name} is not of the schema {SCHEMA}; it may need a newer napari-mil.")
+        raise ClassifierError(
+            f"The classifier {folder.name} is not of the schema {SCHEMA}; it may need a newer napari-mil."
+        )
     name = folder.parent.name if folder.name == RUN_FOLDER and folder.parent.name else folder.name
     unknown = sorted(set(entries) - set(ClassifierCard.__dataclass_fields__))
     try:
-        card = TypeAdapter(ClassifierCard).validate_python({**entries, "folder": folder, "name": name})
+        card = TypeAdapter(ClassifierCard).validate_python(
+            {**entries, "folder": folder, "name": name}
+        )
     except ValidationError as error:
         wrong = ", ".join(sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]}))
-        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is incomplete or wrong in {wrong}; copy the bundle again.") from None
+        raise ClassifierError(
+            f"{CARD_FILE} of the classifier {folder.name} is incomplete or wrong in {wrong}; copy the bundle again."
+        ) from None
     if unknown:
-        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} is wrong: it has unknown entries ({', '.join(unknown)}); copy the bundle again.")
+        raise ClassifierError(
+            f"{CARD_FILE} of the classifier {folder.name} is wrong: it has unknown entries ({', '.join(unknown)}); copy the bundle again."
+        )
     if card.instances == TILES and (not card.tile_px or not card.mpp or card.encoder is None):
-        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} says neither how its tiles are cut nor by what they are encoded; copy it again.")
+        raise ClassifierError(
+            f"{CARD_FILE} of the classifier {folder.name} says neither how its tiles are cut nor by what they are encoded; copy it again."
+        )
     if (
         card.link not in LINKS
         or card.instances not in (TILES, IMAGES, FEATURES)
         or len(card.classes) < (1 if card.multi_label else 2)
         or not card.temperature > 0
     ):
-        raise ClassifierError(f"{CARD_FILE} of the classifier {folder.name} contradicts itself in link, classes or temperature; copy the bundle again.")
+        raise ClassifierError(
+            f"{CARD_FILE} of the classifier {folder.name} contradicts itself in link, classes or temperature; copy the bundle again."
+        )
     return card
 
 
@@ -178,7 +194,9 @@ def find_card(name_or_path: str | Path, settings: Settings | None = None) -> Cla
         found = False  # no path this system could hold
     if found:
         return read_card(folder.resolve())
-    raise UnknownNameError(f"There is no classifier named {str(name_or_path)!r}; choose one of {', '.join(installed)}, or give the folder of a bundle.")
+    raise UnknownNameError(
+        f"There is no classifier named {str(name_or_path)!r}; choose one of {', '.join(installed)}, or give the folder of a bundle."
+    )
 
 
 def install(folder: Path, settings: Settings) -> str:

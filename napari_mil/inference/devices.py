@@ -20,7 +20,9 @@ def choose_device(wanted: str, on_event: OnEvent) -> torch.device:
     try:
         return torch.device(wanted)
     except RuntimeError:
-        raise UnknownNameError(f"There is no device named {wanted!r}; choose auto, cpu or cuda.") from None
+        raise UnknownNameError(
+            f"There is no device named {wanted!r}; choose auto, cpu or cuda."
+        ) from None
 
 
 class ForgivingEncoder:
@@ -36,7 +38,9 @@ class ForgivingEncoder:
         """Encode uint8 (B, H, W, 3) to float32 (B, dim), in parts where it must be."""
         part = min(self._largest or len(tiles), len(tiles))
         try:
-            return np.concatenate([self.encoder.encode(tiles[k : k + part]) for k in range(0, len(tiles), part)])
+            return np.concatenate(
+                [self.encoder.encode(tiles[k : k + part]) for k in range(0, len(tiles), part)]
+            )
         except torch.OutOfMemoryError:
             if self.encoder.device.type == "cpu":
                 raise
@@ -46,7 +50,9 @@ class ForgivingEncoder:
             self._say("The GPU's memory is full; smaller batches are used.", largest=part // 2)
         else:
             self.encoder = self.encoder.to(torch.device("cpu"))
-            self._say("The GPU's memory is full even for one tile; the CPU is used instead.", largest=None)
+            self._say(
+                "The GPU's memory is full even for one tile; the CPU is used instead.", largest=None
+            )
         return self.encode(tiles)
 
     def _say(self, message: str, largest: int | None) -> None:

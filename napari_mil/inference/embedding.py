@@ -36,7 +36,9 @@ class Progress:
         self._recent.append((now, self._done))
         then, before = self._recent[0]
         rate = (self._done - before) / max(now - then, 1e-6)
-        return Advanced(int(self._done + 1e-6), rate, (self._total - self._done) / rate if rate > 0 else None)
+        return Advanced(
+            int(self._done + 1e-6), rate, (self._total - self._done) / rate if rate > 0 else None
+        )
 
 
 def embed_tiles(
@@ -89,7 +91,13 @@ def embed_tiles(
     return features
 
 
-def embed_images(images: ImageBag, encoder: Encoder | ForgivingEncoder, cancel: CancellationToken, smallest: int = 1, on_event: OnEvent = ignore) -> Bag:
+def embed_images(
+    images: ImageBag,
+    encoder: Encoder | ForgivingEncoder,
+    cancel: CancellationToken,
+    smallest: int = 1,
+    on_event: OnEvent = ignore,
+) -> Bag:
     """Encode the images of a folder, each as one instance at its own size; images of equal size go together.
 
     Parameters
@@ -121,14 +129,19 @@ def at_least(image: np.ndarray, side: int) -> np.ndarray:
     height, width = image.shape[:2]
     if min(height, width) >= side:
         return image
-    return np.pad(image, ((0, max(0, side - height)), (0, max(0, side - width)), (0, 0)), mode="symmetric")
+    return np.pad(
+        image, ((0, max(0, side - height)), (0, max(0, side - width)), (0, 0)), mode="symmetric"
+    )
 
 
 def _batches(images: Iterable[np.ndarray]) -> Iterable[list[np.ndarray]]:
     batch: list[np.ndarray] = []
     for image in images:
         batch.append(image)
-        if len(batch) >= LARGEST_BATCH or len(batch) * image.shape[0] * image.shape[1] >= BATCH_MP * 1e6:
+        if (
+            len(batch) >= LARGEST_BATCH
+            or len(batch) * image.shape[0] * image.shape[1] >= BATCH_MP * 1e6
+        ):
             yield batch
             batch = []
     if batch:

@@ -14,7 +14,9 @@ from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.prediction import Prediction
 
 
-def with_tree(prediction: Prediction, classifier: Classifier, on_block: Callable[[], None] | None = None) -> Prediction:
+def with_tree(
+    prediction: Prediction, classifier: Classifier, on_block: Callable[[], None] | None = None
+) -> Prediction:
     """Return the answer with the merges of its bag: the method's own, or single linkage of the features as the classifier sees them.
 
     Parameters
@@ -35,7 +37,10 @@ def with_tree(prediction: Prediction, classifier: Classifier, on_block: Callable
     """
     if prediction.tree is not None:
         return prediction
-    return replace(prediction, tree=single_linkage(_features(prediction, classifier).cpu().numpy(), on_block=on_block))
+    return replace(
+        prediction,
+        tree=single_linkage(_features(prediction, classifier).cpu().numpy(), on_block=on_block),
+    )
 
 
 @torch.inference_mode()
@@ -70,5 +75,7 @@ def _features(prediction: Prediction, classifier: Classifier) -> Tensor:
     if prediction.features is None:
         raise BagError("The features of this answer are no longer in memory; classify again.")
     if prediction.classifier.get("fingerprint") != classifier.fingerprint:
-        raise ClassifierError(f"The classifier {classifier.card.name} has changed since it gave this answer; classify again.")
+        raise ClassifierError(
+            f"The classifier {classifier.card.name} has changed since it gave this answer; classify again."
+        )
     return classifier.standardise(prediction.features.features)

@@ -16,10 +16,27 @@ import torch
 from napari_mil.aggregators import MergeTree
 from napari_mil.aggregators.hamil import TreeAggregator
 from napari_mil.aggregators.output import link
-from napari_mil.bags import Bag, ImageBag, TileGrid, TissueMask, open_image_bag, read_bag, tile_grid, tissue_mask
+from napari_mil.bags import (
+    Bag,
+    ImageBag,
+    TileGrid,
+    TissueMask,
+    open_image_bag,
+    read_bag,
+    tile_grid,
+    tissue_mask,
+)
 from napari_mil.bags.readers import is_bag
 from napari_mil.errors import ClassifierError, NapariMilError, NoTissueError, ResolutionError
-from napari_mil.events import CancellationToken, Fallback, Finished, OnEvent, Partial, Started, ignore
+from napari_mil.events import (
+    CancellationToken,
+    Fallback,
+    Finished,
+    OnEvent,
+    Partial,
+    Started,
+    ignore,
+)
 from napari_mil.inference.card import IMAGES, TILES, ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
@@ -65,10 +82,14 @@ def plan_tiles(
         See `tile_grid`.
     """
     if card.instances != TILES or card.tile_px is None or card.mpp is None:
-        raise ClassifierError(f"The classifier {card.name} takes {card.takes}, not slides; choose another classifier.")
+        raise ClassifierError(
+            f"The classifier {card.name} takes {card.takes}, not slides; choose another classifier."
+        )
     side, scale = card.tile_px if tile_px is None else tile_px, card.mpp if mpp is None else mpp
     if level is not None and mpp is not None:
-        raise NapariMilError("Tiles have the scale of a level or one of their own: give --level or --mpp, not both.")
+        raise NapariMilError(
+            "Tiles have the scale of a level or one of their own: give --level or --mpp, not both."
+        )
     whole = tile_grid(slide, side, scale, level, card.overlap)
     tissue = _tissue(slide, mask, cancel)
     grid = whole if tissue is None else tile_grid(slide, side, scale, level, card.overlap, tissue)
@@ -77,7 +98,9 @@ def plan_tiles(
             f"{slide.path.name} has tissue, but no tile of {side} px is half covered by it; use smaller tiles (--tile-px) or the whole image (--mask none)."
         )
     if len(grid) == 0:
-        raise NoTissueError(f"{slide.path.name} shows no tissue; if it does, draw it in the tissue layer or use the whole image (--mask none).")
+        raise NoTissueError(
+            f"{slide.path.name} shows no tissue; if it does, draw it in the tissue layer or use the whole image (--mask none)."
+        )
     return Plan(grid, tissue)
 
 
@@ -93,12 +116,18 @@ def scale_remarks(slide: Slide, card: ClassifierCard, grid: TileGrid) -> list[st
     """Say where the scale of the tiles is less certain, or another, than the classifier expects."""
     expected = card.mpp or 1.0
     if grid.mpp is None:
-        return [f"The slide's scale is unknown: tiles are pixels of level {grid.level}, the classifier expects {expected:g} µm per pixel."]
+        return [
+            f"The slide's scale is unknown: tiles are pixels of level {grid.level}, the classifier expects {expected:g} µm per pixel."
+        ]
     remarks = []
     if abs(grid.mpp / expected - 1) > 0.2:
-        remarks.append(f"Tiles have {grid.mpp:.3g} µm per pixel; the classifier was trained at {expected:g}.")
+        remarks.append(
+            f"Tiles have {grid.mpp:.3g} µm per pixel; the classifier was trained at {expected:g}."
+        )
     if slide.mpp is not None and slide.mpp > 1.05 * grid.mpp:
-        remarks.append(f"Tiles are enlarged {slide.mpp / grid.mpp:.2f} times: the slide has {slide.mpp:.3g} µm per pixel at its finest.")
+        remarks.append(
+            f"Tiles are enlarged {slide.mpp / grid.mpp:.2f} times: the slide has {slide.mpp:.3g} µm per pixel at its finest."
+        )
     return remarks
 
 
@@ -146,15 +175,25 @@ def classify(
     NapariMilError
         If an input is at fault; see `errors`.
     """
-    settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
-    loaded = classifier if isinstance(classifier, Classifier) else load_classifier(_as_name(classifier), settings)
+    settings, on_event, cancel = (
+        settings or Settings(),
+        on_event or ignore,
+        cancel or CancellationToken(),
+    )
+    loaded = (
+        classifier
+        if isinstance(classifier, Classifier)
+        else load_classifier(_as_name(classifier), settings)
+    )
     facts: dict[str, Any] = {}
     if isinstance(target, (str, os.PathLike)):
         path = Path(target)
         target = open_target(path, settings)
         if isinstance(target, Slide):
             with target:
-                return _Run(target, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
+                return _Run(target, loaded, device, on_event, cancel, settings).classify(
+                    grid, mask, focus
+                )
         facts = bag_facts(path, target)
     if isinstance(target, Slide):
         return _Run(target, loaded, device, on_event, cancel, settings).classify(grid, mask, focus)
@@ -179,17 +218,31 @@ def open_target(path: Path, settings: Settings | None = None) -> Slide | Bag | I
 
 def bag_facts(path: Path, bag: Bag | ImageBag) -> dict[str, Any]:
     """Return what a prediction keeps of a bag that was no slide: name and fingerprint."""
-    return {"name": path.stem, "fingerprint": bag.fingerprint if isinstance(bag, ImageBag) else fingerprint_file(path)}
+    return {
+        "name": path.stem,
+        "fingerprint": bag.fingerprint if isinstance(bag, ImageBag) else fingerprint_file(path),
+    }
 
 
-def _embed_folder(images: ImageBag, classifier: Classifier, device: str, on_event: OnEvent, cancel: CancellationToken, settings: Settings) -> Bag:
+def _embed_folder(
+    images: ImageBag,
+    classifier: Classifier,
+    device: str,
+    on_event: OnEvent,
+    cancel: CancellationToken,
+    settings: Settings,
+) -> Bag:
     card = classifier.card
     if card.instances != IMAGES:
-        raise ClassifierError(f"The classifier {card.name} takes {card.takes}, not folders of images; choose another classifier.")
+        raise ClassifierError(
+            f"The classifier {card.name} takes {card.takes}, not folders of images; choose another classifier."
+        )
     chosen = choose_device(device, on_event)
     encoder = classifier.create_encoder(chosen, settings.encoder_threads)
     on_event(Started(len(images), "images"))
-    bag = embed_images(images, ForgivingEncoder(encoder, on_event), cancel, encoder.smallest_tile, on_event)
+    bag = embed_images(
+        images, ForgivingEncoder(encoder, on_event), cancel, encoder.smallest_tile, on_event
+    )
     return replace(bag, provenance={"bag": images.fingerprint, "encoder": encoder.fingerprint})
 
 
@@ -197,19 +250,28 @@ def _as_name(classifier: ClassifierCard | str | os.PathLike[str]) -> ClassifierC
     return classifier if isinstance(classifier, (ClassifierCard, str)) else Path(classifier)
 
 
-def _classify_bag(bag: Bag, classifier: Classifier, device: str, on_event: OnEvent, facts: dict[str, Any]) -> Prediction:
+def _classify_bag(
+    bag: Bag, classifier: Classifier, device: str, on_event: OnEvent, facts: dict[str, Any]
+) -> Prediction:
     started = time.monotonic()
     card = classifier.card
     made_by = bag.provenance.get("encoder")
     if made_by and card.encoder and made_by != card.encoder["fingerprint"]:
-        raise ClassifierError(f"These features were made by another encoder than the classifier {card.name} was trained on; encode the slide with its own.")
-    if bag.features.ndim != classifier.aggregator.spatial_dims * 2 or bag.features.shape[1] != card.in_dim:
+        raise ClassifierError(
+            f"These features were made by another encoder than the classifier {card.name} was trained on; encode the slide with its own."
+        )
+    if (
+        bag.features.ndim != classifier.aggregator.spatial_dims * 2
+        or bag.features.shape[1] != card.in_dim
+    ):
         raise ClassifierError(
             f"The classifier {card.name} takes features of length {card.in_dim}, not {bag.features.shape[1:]}; encode the slide with its own encoder."
         )
     remarks: list[str] = list(bag.warnings)
     chosen = choose_device(device, lambda event: _note(event, remarks, on_event))
-    prediction = _predict(classifier.to(chosen), bag, facts, {"device": str(chosen), "fallbacks": remarks}, started)
+    prediction = _predict(
+        classifier.to(chosen), bag, facts, {"device": str(chosen), "fallbacks": remarks}, started
+    )
     on_event(Finished(prediction))
     return prediction
 
@@ -225,7 +287,9 @@ class _Run:
     cancel: CancellationToken
     settings: Settings
 
-    def classify(self, grid: TileGrid | None, mask: Mask, focus: tuple[float, float] | None) -> Prediction:
+    def classify(
+        self, grid: TileGrid | None, mask: Mask, focus: tuple[float, float] | None
+    ) -> Prediction:
         started = time.monotonic()
         card = self.classifier.card
         remarks: list[str] = []
@@ -244,14 +308,27 @@ class _Run:
         chosen = choose_device(self.device, listen)
         encoder = self.classifier.create_encoder(chosen, self.settings.encoder_threads)
         if plan.tile_px < encoder.smallest_tile:
-            raise ResolutionError(f"Tiles of {plan.tile_px} px are too small for the encoder {encoder.name!r}; it needs {encoder.smallest_tile}.")
+            raise ResolutionError(
+                f"Tiles of {plan.tile_px} px are too small for the encoder {encoder.name!r}; it needs {encoder.smallest_tile}."
+            )
         self.on_event(Started(len(plan), "tiles", plan, tissue))
         classifier = self.classifier.to(chosen)
         forgiving = ForgivingEncoder(encoder, listen)
         features = self._embed(plan, forgiving, classifier, focus)
-        bag = Bag(features, plan.coords, plan.tile_size0, provenance={"grid": plan.fingerprint, "encoder": encoder.fingerprint})
+        bag = Bag(
+            features,
+            plan.coords,
+            plan.tile_size0,
+            provenance={"grid": plan.fingerprint, "encoder": encoder.fingerprint},
+        )
         provenance = {
-            "grid": {"fingerprint": plan.fingerprint, "tile_px": plan.tile_px, "mpp": plan.mpp, "level": plan.level, "stride0": plan.stride0},
+            "grid": {
+                "fingerprint": plan.fingerprint,
+                "tile_px": plan.tile_px,
+                "mpp": plan.mpp,
+                "level": plan.level,
+                "stride0": plan.stride0,
+            },
             "mpp_source": self.slide.mpp_source,
             "tissue": None if tissue is None else round(tissue.fraction, 4),
             "device": str(forgiving.encoder.device),
@@ -261,7 +338,13 @@ class _Run:
         self.on_event(Finished(prediction))
         return prediction
 
-    def _embed(self, grid: TileGrid, encoder: ForgivingEncoder, classifier: Classifier, focus: tuple[float, float] | None) -> np.ndarray:
+    def _embed(
+        self,
+        grid: TileGrid,
+        encoder: ForgivingEncoder,
+        classifier: Classifier,
+        focus: tuple[float, float] | None,
+    ) -> np.ndarray:
         """Encode all tiles, telling partial answers on the way."""
         done = np.zeros(len(grid), bool)
         next_partial = time.monotonic() + PARTIAL_EVERY / 2
@@ -272,11 +355,22 @@ class _Run:
             if time.monotonic() >= next_partial and not done.all():
                 began = time.monotonic()
                 partial = _partial(classifier, features, np.flatnonzero(done))
-                next_partial = time.monotonic() + max(PARTIAL_EVERY, 10 * (time.monotonic() - began))
+                next_partial = time.monotonic() + max(
+                    PARTIAL_EVERY, 10 * (time.monotonic() - began)
+                )
                 self.on_event(partial)
 
         order = None if focus is None else visiting_order(grid, focus)
-        return embed_tiles(self.slide, grid, encoder, self.settings, self.cancel, order=order, on_event=self.on_event, on_batch=tell)
+        return embed_tiles(
+            self.slide,
+            grid,
+            encoder,
+            self.settings,
+            self.cancel,
+            order=order,
+            on_event=self.on_event,
+            on_batch=tell,
+        )
 
 
 def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
@@ -332,7 +426,11 @@ def _answer(classifier: Classifier, features: np.ndarray) -> _Answer:
 def _aggregate(classifier: Classifier, features: np.ndarray) -> _Answer:
     card = classifier.card
     output = classifier.aggregator(classifier.standardise(features))
-    scores = None if output.instance_logits is None else link(output.instance_logits / card.temperature, card.multi_label).cpu().numpy()
+    scores = (
+        None
+        if output.instance_logits is None
+        else link(output.instance_logits / card.temperature, card.multi_label).cpu().numpy()
+    )
     probabilities = link(output.logits / card.temperature, card.multi_label).cpu().numpy()
     return _Answer(
         output.logits.cpu().numpy(),
@@ -341,21 +439,38 @@ def _aggregate(classifier: Classifier, features: np.ndarray) -> _Answer:
         None if scores is None else _per_class(scores, card),
         None if output.critical is None else output.critical.cpu().numpy(),
         None if output.similarity is None else output.similarity.cpu().numpy(),
-        output.tree if isinstance(classifier.aggregator, TreeAggregator) else None,  # RAMIL's merges are random and say nothing of the tiles
+        output.tree
+        if isinstance(classifier.aggregator, TreeAggregator)
+        else None,  # RAMIL's merges are random and say nothing of the tiles
     )
 
 
 def _per_class(probabilities: np.ndarray, card: ClassifierCard) -> np.ndarray:
     """Turn (..., 1) of one sigmoid unit into (..., 2): (1 - p, p)."""
-    return np.concatenate([1 - probabilities, probabilities], -1) if card.link == "sigmoid" else probabilities
+    return (
+        np.concatenate([1 - probabilities, probabilities], -1)
+        if card.link == "sigmoid"
+        else probabilities
+    )
 
 
 def _partial(classifier: Classifier, features: np.ndarray, indices: np.ndarray) -> Partial:
     answer = _answer(classifier, features[indices])
-    return Partial(indices, instance_columns(classifier.card.classes, answer.attention, answer.instance_scores, answer.similarity))
+    return Partial(
+        indices,
+        instance_columns(
+            classifier.card.classes, answer.attention, answer.instance_scores, answer.similarity
+        ),
+    )
 
 
-def _predict(classifier: Classifier, bag: Bag, slide: dict[str, Any], provenance: dict[str, Any], started: float) -> Prediction:
+def _predict(
+    classifier: Classifier,
+    bag: Bag,
+    slide: dict[str, Any],
+    provenance: dict[str, Any],
+    started: float,
+) -> Prediction:
     card = classifier.card
     answer = _answer(classifier, bag.features)
     labels = _labels(card, answer.probabilities)
@@ -367,7 +482,9 @@ def _predict(classifier: Classifier, bag: Bag, slide: dict[str, Any], provenance
         labels=labels,
         coords=bag.coords,
         tile_size0=bag.tile_size0,
-        names=bag.names if bag.coords is not None or bag.names is not None else tuple(str(k) for k in range(len(bag))),
+        names=bag.names
+        if bag.coords is not None or bag.names is not None
+        else tuple(str(k) for k in range(len(bag))),
         attention=answer.attention,
         instance_scores=answer.instance_scores,
         critical=answer.critical,
@@ -384,7 +501,10 @@ def _predict(classifier: Classifier, bag: Bag, slide: dict[str, Any], provenance
         },
         provenance={
             **provenance,
-            "versions": {name: version(name) for name in ("napari-mil", "torch", "numpy", "openslide-python")} | {"python": platform.python_version()},
+            "versions": {
+                name: version(name) for name in ("napari-mil", "torch", "numpy", "openslide-python")
+            }
+            | {"python": platform.python_version()},
             "seconds": round(time.monotonic() - started, 3),
         },
         features=bag,
@@ -393,7 +513,9 @@ def _predict(classifier: Classifier, bag: Bag, slide: dict[str, Any], provenance
 
 def _labels(card: ClassifierCard, probabilities: np.ndarray) -> tuple[str, ...]:
     if card.multi_label:
-        return tuple(name for name, p in zip(card.classes, probabilities, strict=True) if p >= card.threshold)
+        return tuple(
+            name for name, p in zip(card.classes, probabilities, strict=True) if p >= card.threshold
+        )
     if len(card.classes) == 2:
         return (card.classes[int(probabilities[1] >= card.threshold)],)
     return (card.classes[int(np.argmax(probabilities))],)

@@ -80,7 +80,9 @@ class Prediction:
 
     def anonymous(self) -> Prediction:
         """Return the same answer without the slide's name."""
-        return replace(self, slide={key: value for key, value in self.slide.items() if key != "name"})
+        return replace(
+            self, slide={key: value for key, value in self.slide.items() if key != "name"}
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``prediction.json`` holds."""
@@ -89,7 +91,9 @@ class Prediction:
             "slide": dict(self.slide),
             "classifier": dict(self.classifier),
             "classes": list(self.classes),
-            "probabilities": {name: float(p) for name, p in zip(self.classes, self.probabilities, strict=True)},
+            "probabilities": {
+                name: float(p) for name, p in zip(self.classes, self.probabilities, strict=True)
+            },
             "label": self.label,
             "labels": list(self.labels),
             "logits": [float(value) for value in self.logits],
@@ -113,13 +117,22 @@ class Prediction:
         target = Path(folder)
         try:
             for left_over in target.glob(".partial-*") if target.is_dir() else ():
-                shutil.rmtree(left_over, ignore_errors=True)  # of a run that was killed while it wrote
+                shutil.rmtree(
+                    left_over, ignore_errors=True
+                )  # of a run that was killed while it wrote
             target.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".partial-", dir=target) as beside:
-                table, tree, answer = Path(beside, INSTANCES_FILE), Path(beside, TREE_FILE), Path(beside, PREDICTION_FILE)
+                table, tree, answer = (
+                    Path(beside, INSTANCES_FILE),
+                    Path(beside, TREE_FILE),
+                    Path(beside, PREDICTION_FILE),
+                )
                 self._write_table(table)
                 self._write_tree(tree)
-                answer.write_text(json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+                answer.write_text(
+                    json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n",
+                    encoding="utf-8",
+                )
                 (target / PREDICTION_FILE).unlink(missing_ok=True)
                 os.replace(table, target / INSTANCES_FILE)
                 if tree.exists():
@@ -128,18 +141,30 @@ class Prediction:
                     (target / TREE_FILE).unlink(missing_ok=True)
                 os.replace(answer, target / PREDICTION_FILE)
         except OSError as error:
-            raise OutputError(f"Results cannot be written to {target} ({error.strerror or error}); choose another folder.") from error
+            raise OutputError(
+                f"Results cannot be written to {target} ({error.strerror or error}); choose another folder."
+            ) from error
 
     def _write_table(self, path: Path) -> None:
         table: dict[str, Sequence[str]] = {}
         if self.coords is not None:
             side = [repr(self.tile_size0)] * len(self.coords)
-            table = {"x": self.coords[:, 0].astype(str).tolist(), "y": self.coords[:, 1].astype(str).tolist(), "width": side, "height": side}
+            table = {
+                "x": self.coords[:, 0].astype(str).tolist(),
+                "y": self.coords[:, 1].astype(str).tolist(),
+                "width": side,
+                "height": side,
+            }
         if self.names is not None:
             table["name"] = self.names
         # float32's shortest text that reads back to the same bits.
         table.update({name: values.astype(str).tolist() for name, values in self.columns().items()})
-        table.update({f"{MASKED}{kind}": mask.astype(int).astype(str).tolist() for kind, mask in self.masks.items()})
+        table.update(
+            {
+                f"{MASKED}{kind}": mask.astype(int).astype(str).tolist()
+                for kind, mask in self.masks.items()
+            }
+        )
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(table)
@@ -150,7 +175,12 @@ class Prediction:
             with path.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow(("left", "right", "new", "height"))
-                writer.writerows((*triplet, repr(height)) for triplet, height in zip(self.tree.triplets.tolist(), self.tree.heights.tolist(), strict=True))
+                writer.writerows(
+                    (*triplet, repr(height))
+                    for triplet, height in zip(
+                        self.tree.triplets.tolist(), self.tree.heights.tolist(), strict=True
+                    )
+                )
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Prediction:
@@ -169,17 +199,46 @@ class Prediction:
             with (source / INSTANCES_FILE).open(newline="", encoding="utf-8") as file:
                 rows = csv.reader(file)
                 header = next(rows)
-                columns = dict(zip(header, zip(*rows, strict=True), strict=False)) or dict.fromkeys(header, ())
+                columns = dict(zip(header, zip(*rows, strict=True), strict=False)) or dict.fromkeys(
+                    header, ()
+                )
             prediction = cls._from_files(entries, columns)
-            return replace(prediction, tree=_read_tree(source / TREE_FILE)) if entries.get("tree") else prediction
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
-            raise OutputError(f"{source} holds no complete prediction ({error}); classify the slide again.") from error
+            return (
+                replace(prediction, tree=_read_tree(source / TREE_FILE))
+                if entries.get("tree")
+                else prediction
+            )
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            StopIteration,
+        ) as error:
+            raise OutputError(
+                f"{source} holds no complete prediction ({error}); classify the slide again."
+            ) from error
 
     @classmethod
-    def _from_files(cls, entries: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) -> Prediction:
-        coords = np.stack([np.array(columns[axis], np.int64) for axis in "xy"], 1) if "x" in columns else None
-        attention = [np.array(values, np.float32) for name, values in columns.items() if name.split("_")[0] == "attention"]
-        scores = [np.array(values, np.float32) for name, values in columns.items() if name.startswith("score_")]
+    def _from_files(
+        cls, entries: Mapping[str, Any], columns: Mapping[str, Sequence[str]]
+    ) -> Prediction:
+        coords = (
+            np.stack([np.array(columns[axis], np.int64) for axis in "xy"], 1)
+            if "x" in columns
+            else None
+        )
+        attention = [
+            np.array(values, np.float32)
+            for name, values in columns.items()
+            if name.split("_")[0] == "attention"
+        ]
+        scores = [
+            np.array(values, np.float32)
+            for name, values in columns.items()
+            if name.startswith("score_")
+        ]
         return cls(
             classes=tuple(entries["classes"]),
             logits=np.array(entries["logits"], np.float32),
@@ -191,9 +250,17 @@ class Prediction:
             names=tuple(columns["name"]) if "name" in columns else None,
             attention=np.stack(attention, 1) if attention else None,
             instance_scores=np.stack(scores, 1) if scores else None,
-            critical=None if entries["critical"] is None else np.array(entries["critical"], np.int64),
-            similarity=np.array(columns["similarity"], np.float32) if "similarity" in columns else None,
-            masks={name.removeprefix(MASKED): np.array(values, np.int64) > 0 for name, values in columns.items() if name.startswith(MASKED)},
+            critical=None
+            if entries["critical"] is None
+            else np.array(entries["critical"], np.int64),
+            similarity=np.array(columns["similarity"], np.float32)
+            if "similarity" in columns
+            else None,
+            masks={
+                name.removeprefix(MASKED): np.array(values, np.int64) > 0
+                for name, values in columns.items()
+                if name.startswith(MASKED)
+            },
             slide=entries["slide"],
             classifier=entries["classifier"],
             provenance=entries["provenance"],
@@ -205,17 +272,29 @@ def _read_tree(path: Path) -> MergeTree:
 
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:]
-    return MergeTree(np.array([row[:3] for row in rows], np.int64).reshape(-1, 3), np.array([row[3] for row in rows], np.float64))
+    return MergeTree(
+        np.array([row[:3] for row in rows], np.int64).reshape(-1, 3),
+        np.array([row[3] for row in rows], np.float64),
+    )
 
 
 def instance_columns(
-    classes: tuple[str, ...], attention: np.ndarray | None, scores: np.ndarray | None, similarity: np.ndarray | None = None
+    classes: tuple[str, ...],
+    attention: np.ndarray | None,
+    scores: np.ndarray | None,
+    similarity: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Name the columns of attention (N, K), of instance scores (N, C) and of similarity (N,)."""
     columns: dict[str, np.ndarray] = {}
     if attention is not None:
         heads = attention.shape[1]
-        names = [""] if heads == 1 else [f"_{name}" for name in classes] if heads == len(classes) else [f"_{k + 1}" for k in range(heads)]
+        names = (
+            [""]
+            if heads == 1
+            else [f"_{name}" for name in classes]
+            if heads == len(classes)
+            else [f"_{k + 1}" for k in range(heads)]
+        )
         columns.update({f"attention{name}": attention[:, k] for k, name in enumerate(names)})
     if scores is not None:
         columns.update({f"score_{name}": scores[:, c] for c, name in enumerate(classes)})

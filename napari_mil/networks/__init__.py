@@ -5,4 +5,12 @@ from napari_mil.networks.nucleus import NucleusNet
 from napari_mil.networks.registry import BACKBONES, BackboneSpec, as_input, create_backbone
 from napari_mil.networks.resnet import ResNet18
 
-__all__ = ["BACKBONES", "BackboneSpec", "LeNet5", "NucleusNet", "ResNet18", "as_input", "create_backbone"]
+__all__ = [
+    "BACKBONES",
+    "BackboneSpec",
+    "LeNet5",
+    "NucleusNet",
+    "ResNet18",
+    "as_input",
+    "create_backbone",
+]

@@ -24,8 +24,17 @@ class LeNet5(nn.Module):
         self.out_dim = out_dim
         rest = ((side - 4) // 2 - 4) // 2
         if rest < 1:
-            raise ValueError(f"images of {side} px are too small for this network; it needs at least 16")
-        self.convolutions = nn.Sequential(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2))
+            raise ValueError(
+                f"images of {side} px are too small for this network; it needs at least 16"
+            )
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(1, 20, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(20, 50, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
         self.fc = nn.Linear(50 * rest * rest, out_dim)
 
     def forward(self, images: Tensor) -> Tensor:

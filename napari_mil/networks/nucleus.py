@@ -27,9 +27,25 @@ class NucleusNet(nn.Module):
         self.out_dim = out_dim
         rest = ((side - 3) // 2 - 2) // 2
         if rest < 1:
-            raise ValueError(f"tiles of {side} px are too small for this network; it needs at least 11")
-        self.convolutions = nn.Sequential(nn.Conv2d(3, 36, 4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(36, 48, 3), nn.ReLU(), nn.MaxPool2d(2))
-        self.fc = nn.Sequential(nn.Linear(48 * rest * rest, 512), nn.ReLU(), nn.Dropout(dropout), nn.Linear(512, out_dim), nn.ReLU(), nn.Dropout(dropout))
+            raise ValueError(
+                f"tiles of {side} px are too small for this network; it needs at least 11"
+            )
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(3, 36, 4),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(36, 48, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.fc = nn.Sequential(
+            nn.Linear(48 * rest * rest, 512),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(512, out_dim),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+        )
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)

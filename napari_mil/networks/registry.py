@@ -31,10 +31,28 @@ class BackboneSpec:
 
 
 BACKBONES: dict[str, BackboneSpec] = {
-    "lenet5": BackboneSpec(lambda side, maps: LeNet5(side=side), 1, 28, has_maps=False, source="Ilse et al. 2018, table 8 of the supplement"),
-    "nucleus-net": BackboneSpec(lambda side, maps: NucleusNet(side=side), 3, 27, has_maps=False, source="Sirinukunwattana et al. 2016"),
+    "lenet5": BackboneSpec(
+        lambda side, maps: LeNet5(side=side),
+        1,
+        28,
+        has_maps=False,
+        source="Ilse et al. 2018, table 8 of the supplement",
+    ),
+    "nucleus-net": BackboneSpec(
+        lambda side, maps: NucleusNet(side=side),
+        3,
+        27,
+        has_maps=False,
+        source="Sirinukunwattana et al. 2016",
+    ),
     # Group norm: a bag of one image, or of images that shrink to one position, has no batch statistics.
-    "resnet18": BackboneSpec(lambda side, maps: ResNet18(maps, norm=partial(nn.GroupNorm, 32)), 3, 224, has_maps=True, source="He et al. 2016"),
+    "resnet18": BackboneSpec(
+        lambda side, maps: ResNet18(maps, norm=partial(nn.GroupNorm, 32)),
+        3,
+        224,
+        has_maps=True,
+        source="He et al. 2016",
+    ),
 }
 
 
@@ -56,12 +74,16 @@ def create_backbone(name: str, tile_px: int | None = None, maps: bool = False) -
         If there is no such network, or it takes no images of that side.
     """
     if name not in BACKBONES:
-        raise UnknownNameError(f"There is no network named {name!r}; choose one of {', '.join(BACKBONES)}.")
+        raise UnknownNameError(
+            f"There is no network named {name!r}; choose one of {', '.join(BACKBONES)}."
+        )
     spec = BACKBONES[name]
     try:
         return spec.build(tile_px or spec.tile_px, maps and spec.has_maps)
     except ValueError as error:
-        raise UnknownNameError(f"The network {name} does not take these images: {error}.") from error
+        raise UnknownNameError(
+            f"The network {name} does not take these images: {error}."
+        ) from error
 
 
 def as_input(tiles: np.ndarray | Tensor, channels: int) -> Tensor:

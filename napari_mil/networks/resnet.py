@@ -23,7 +23,9 @@ class BasicBlock(nn.Module):
         self.bn2 = norm(channels)
         self.downsample: nn.Module | None = None
         if stride != 1 or channels_in != channels:
-            self.downsample = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), norm(channels))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride, bias=False), norm(channels)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, H, W) -> (N, channels, H / stride, W / stride)."""

@@ -36,7 +36,9 @@ class SharedHandle:
         """
         with self._lock:
             if self._closed:
-                raise UnreadableSlideError(f"{self._name} was closed while it was still being read; open it again.")
+                raise UnreadableSlideError(
+                    f"{self._name} was closed while it was still being read; open it again."
+                )
             self._readers += 1
         try:
             yield

@@ -13,7 +13,22 @@ from napari_mil.errors import UnreadableSlideError
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 LARGEST_MP = 500
 """A plain picture is decoded whole: 500 MP take 1.5 GB."""
-EIGHT_BIT_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+EIGHT_BIT_MODES = (
+    "1",
+    "L",
+    "LA",
+    "La",
+    "P",
+    "PA",
+    "RGB",
+    "RGBA",
+    "RGBa",
+    "RGBX",
+    "CMYK",
+    "YCbCr",
+    "LAB",
+    "HSV",
+)
 
 
 class ImageBackend:
@@ -29,15 +44,22 @@ class ImageBackend:
             with _open_of_any_size(path) as image:
                 width, height = image.size
                 if image.mode not in EIGHT_BIT_MODES:
-                    raise UnreadableSlideError(f"{path.name} is a picture with more than 8 bits per channel; save it with 8 bits.")
+                    raise UnreadableSlideError(
+                        f"{path.name} is a picture with more than 8 bits per channel; save it with 8 bits."
+                    )
                 if width * height > LARGEST_MP * 1e6:
                     raise UnreadableSlideError(
                         f"{path.name} is a plain picture of {width * height / 1e6:.0f} MP, more than {LARGEST_MP}; convert it to a tiled TIFF."
                     )
-                self.properties: Mapping[str, str] = {"image.format": image.format or "", "image.mode": image.mode}
+                self.properties: Mapping[str, str] = {
+                    "image.format": image.format or "",
+                    "image.mode": image.mode,
+                }
                 self._pixels = _rgb_on_white(image)
         except (OSError, SyntaxError, ValueError) as error:
-            raise UnreadableSlideError(f"{path.name} is a damaged picture that cannot be decoded; copy it again.") from error
+            raise UnreadableSlideError(
+                f"{path.name} is a damaged picture that cannot be decoded; copy it again."
+            ) from error
         self.level_dimensions: tuple[tuple[int, int], ...] = ((width, height),)
         self.level_downsamples: tuple[float, ...] = (1.0,)
         self.tile_sizes: tuple[tuple[int, int] | None, ...] = (None,)

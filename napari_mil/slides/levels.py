@@ -81,7 +81,10 @@ class Level:
         self.shape = (height, width, 3)
         self.extent = extent or (0, 0, width, height)
         """(column0, row0, column1, row1) outside which the level is white and nothing is read."""
-        self._chunk_width, self._chunk_height = min(chunk_size[0], width), min(chunk_size[1], height)
+        self._chunk_width, self._chunk_height = (
+            min(chunk_size[0], width),
+            min(chunk_size[1], height),
+        )
         self._read, self._cache, self._pool = read, cache, pool
 
     @property
@@ -105,10 +108,14 @@ class Level:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         key = key if isinstance(key, tuple) else (key,)
-        rows, columns, channels = (key + (slice(None),) * 3)[:3] if Ellipsis not in key else _expand(key)
+        rows, columns, channels = (
+            (key + (slice(None),) * 3)[:3] if Ellipsis not in key else _expand(key)
+        )
         row_span, drop_row = _span(rows, self.shape[0])
         column_span, drop_column = _span(columns, self.shape[1])
-        window = self.window(row_span.start, row_span.stop, column_span.start, column_span.stop, pool=self._pool)
+        window = self.window(
+            row_span.start, row_span.stop, column_span.start, column_span.stop, pool=self._pool
+        )
         window = window[:: row_span.step, :: column_span.step][:, :, channels]
         if drop_column:
             window = window[:, 0]
@@ -117,7 +124,9 @@ class Level:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:, :], dtype)
 
-    def window(self, top: int, bottom: int, left: int, right: int, pool: Executor | None = None) -> np.ndarray:
+    def window(
+        self, top: int, bottom: int, left: int, right: int, pool: Executor | None = None
+    ) -> np.ndarray:
         """Return uint8 (bottom - top, right - left, 3); chunks not yet held are decoded, on `pool` where there are several."""
         column0, row0, column1, row1 = self.extent
         y0, y1, x0, x1 = max(top, row0), min(bottom, row1), max(left, column0), min(right, column1)
@@ -125,14 +134,18 @@ class Level:
         if out.size == 0 or y0 >= y1 or x0 >= x1:
             return out
         wanted = [
-            (i, j) for i in range(y0 // self._chunk_height, -(-y1 // self._chunk_height)) for j in range(x0 // self._chunk_width, -(-x1 // self._chunk_width))
+            (i, j)
+            for i in range(y0 // self._chunk_height, -(-y1 // self._chunk_height))
+            for j in range(x0 // self._chunk_width, -(-x1 // self._chunk_width))
         ]
         fetch = pool.map if pool is not None and len(wanted) > 1 else map
         for (i, j), pixels in zip(wanted, fetch(self._chunk, wanted), strict=True):
             y, x = i * self._chunk_height, j * self._chunk_width
             y0, y1 = max(top, y), min(bottom, y + pixels.shape[0])
             x0, x1 = max(left, x), min(right, x + pixels.shape[1])
-            out[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[y0 - y : y1 - y, x0 - x : x1 - x]
+            out[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[
+                y0 - y : y1 - y, x0 - x : x1 - x
+            ]
         return out
 
     def _chunk(self, chunk: Chunk) -> np.ndarray:
@@ -140,7 +153,12 @@ class Level:
         if held is not None:
             return held
         row, column = chunk[0] * self._chunk_height, chunk[1] * self._chunk_width
-        pixels = self._read(row, column, min(self._chunk_height, self.shape[0] - row), min(self._chunk_width, self.shape[1] - column))
+        pixels = self._read(
+            row,
+            column,
+            min(self._chunk_height, self.shape[0] - row),
+            min(self._chunk_width, self.shape[1] - column),
+        )
         self._cache.put(self.index, chunk, pixels)
         return pixels
 
@@ -152,7 +170,11 @@ class Level:
 
 def chunk_size_for(tile: tuple[int, int] | None, wanted: int) -> tuple[int, int]:
     """Return the (width, height) nearest to `wanted` that is the file's tile times a power of two; strips and odd tiles give squares."""
-    if tile is None or not all(16 <= side <= 4 * wanted for side in tile) or max(tile) > 4 * min(tile):
+    if (
+        tile is None
+        or not all(16 <= side <= 4 * wanted for side in tile)
+        or max(tile) > 4 * min(tile)
+    ):
         return wanted, wanted
     width, height = (side * 2 ** max(0, round(math.log2(wanted / side))) for side in tile)
     return width, height

@@ -31,9 +31,13 @@ class OpenSlideBackend:
         self.vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
         self.level_dimensions = tuple((int(w), int(h)) for w, h in self._file.level_dimensions)
         self.level_downsamples = tuple(float(d) for d in self._file.level_downsamples)
-        self.tile_sizes = tuple(_tile_size(properties, level) for level in range(self._file.level_count))
+        self.tile_sizes = tuple(
+            _tile_size(properties, level) for level in range(self._file.level_count)
+        )
         self.bounds = _bounds(properties, self.level_dimensions[0])
-        self.associated_images: Mapping[str, np.ndarray] = _AssociatedImages(self._file, self._handle)
+        self.associated_images: Mapping[str, np.ndarray] = _AssociatedImages(
+            self._file, self._handle
+        )
         self.mpp = _mean_mpp(properties)
         # OpenSlide fills mpp of plain TIFF files from the resolution tag, which writers often get wrong.
         self.mpp_source = "tiff" if self.vendor == "generic-tiff" else "openslide"
@@ -93,7 +97,10 @@ def _on_white(rgba: np.ndarray) -> np.ndarray:
 
 def _mean_mpp(properties: Mapping[str, str]) -> float | None:
     try:
-        values = [float(properties[key]) for key in (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)]
+        values = [
+            float(properties[key])
+            for key in (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
+        ]
     except (KeyError, ValueError):
         return None
     return sum(values) / len(values)
@@ -101,14 +108,20 @@ def _mean_mpp(properties: Mapping[str, str]) -> float | None:
 
 def _tile_size(properties: Mapping[str, str], level: int) -> tuple[int, int] | None:
     try:
-        return int(properties[f"openslide.level[{level}].tile-width"]), int(properties[f"openslide.level[{level}].tile-height"])
+        return int(properties[f"openslide.level[{level}].tile-width"]), int(
+            properties[f"openslide.level[{level}].tile-height"]
+        )
     except (KeyError, ValueError):
         return None
 
 
-def _bounds(properties: Mapping[str, str], dimensions: tuple[int, int]) -> tuple[int, int, int, int]:
+def _bounds(
+    properties: Mapping[str, str], dimensions: tuple[int, int]
+) -> tuple[int, int, int, int]:
     try:
-        x, y, width, height = (int(properties[f"openslide.bounds-{key}"]) for key in ("x", "y", "width", "height"))
+        x, y, width, height = (
+            int(properties[f"openslide.bounds-{key}"]) for key in ("x", "y", "width", "height")
+        )
     except (KeyError, ValueError):
         return (0, 0, *dimensions)
     x, y = max(x, 0), max(y, 0)

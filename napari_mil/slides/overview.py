@@ -41,7 +41,11 @@ class HalvedWindow:
         if self._finer.is_white(y0, y1, x0, x1):
             return np.full((height, width, 3), WHITE, np.uint8)
         source = self._finer.window(y0, y1, x0, x1)
-        return box_average(source, (left - x0, top - y0, min(right - x0, x1 - x0), min(bottom - y0, y1 - y0)), (width, height))
+        return box_average(
+            source,
+            (left - x0, top - y0, min(right - x0, x1 - x0), min(bottom - y0, y1 - y0)),
+            (width, height),
+        )
 
 
 class SampledOverview:
@@ -78,7 +82,13 @@ class SampledOverview:
         column0, row0, column1, row1 = stored_extent(self._backend, self._level)
         tile_width, tile_height = self._backend.tile_sizes[self._level] or (256, 256)
         # So many tiles fit the budget; the lattice has square cells, each shown by the tile at its centre.
-        cell = max(math.sqrt((column1 - column0) * (row1 - row0) * tile_width * tile_height / self._budget_px), tile_width, tile_height)
+        cell = max(
+            math.sqrt(
+                (column1 - column0) * (row1 - row0) * tile_width * tile_height / self._budget_px
+            ),
+            tile_width,
+            tile_height,
+        )
         rows, columns = max(1, int(height / cell)), max(1, int(width / cell))
         picture = np.full((rows, columns, 3), WHITE, np.uint8)
         for i in range(rows):
@@ -86,7 +96,14 @@ class SampledOverview:
                 column = int((j + 0.5) * width / columns) // tile_width * tile_width
                 row = int((i + 0.5) * height / rows) // tile_height * tile_height
                 if is_stored(self._backend, self._level, column, row, tile_width, tile_height):
-                    tile = read_window(self._backend, self._level, column, row, min(tile_width, width - column), min(tile_height, height - row))
+                    tile = read_window(
+                        self._backend,
+                        self._level,
+                        column,
+                        row,
+                        min(tile_width, width - column),
+                        min(tile_height, height - row),
+                    )
                     picture[i, j] = tile.mean((0, 1)).round()
         return picture
 
@@ -101,18 +118,29 @@ class SampledWindow:
         """Return uint8 (height, width, 3)."""
         picture = self._overview.picture()
         scale_x, scale_y = picture.shape[1] / self._size[0], picture.shape[0] / self._size[1]
-        box = (column * scale_x, row * scale_y, (column + width) * scale_x, (row + height) * scale_y)
-        return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR, box=box))
+        box = (
+            column * scale_x,
+            row * scale_y,
+            (column + width) * scale_x,
+            (row + height) * scale_y,
+        )
+        return np.asarray(
+            Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR, box=box)
+        )
 
 
-def stream_thumbnail(backend: SlideBackend, size: tuple[int, int], pool: Executor, cancel: CancellationToken) -> np.ndarray:
+def stream_thumbnail(
+    backend: SlideBackend, size: tuple[int, int], pool: Executor, cancel: CancellationToken
+) -> np.ndarray:
     """Average the whole slide to uint8 (height, width, 3) of `size` (width, height), decoding block by block.
 
     Memory is bounded by a block per thread whatever the levels (a target pixel is the least a block can be); time is that of the coarsest
     stored level that is at least as fine. Cancelling ends it within a block.
     """
     width, height = size
-    fine_enough = [k for k, (w, h) in enumerate(backend.level_dimensions) if w >= width and h >= height]
+    fine_enough = [
+        k for k, (w, h) in enumerate(backend.level_dimensions) if w >= width and h >= height
+    ]
     level = fine_enough[-1] if fine_enough else 0
     level_width, level_height = backend.level_dimensions[level]
     ratio_x, ratio_y = level_width / width, level_height / height
@@ -122,19 +150,28 @@ def stream_thumbnail(backend: SlideBackend, size: tuple[int, int], pool: Executo
         cancel.raise_if_cancelled()
         left, top, right, bottom = block
         box = (left * ratio_x, top * ratio_y, right * ratio_x, bottom * ratio_y)
-        x0, y0, x1, y1 = math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])
+        x0, y0, x1, y1 = (
+            math.floor(box[0]),
+            math.floor(box[1]),
+            math.ceil(box[2]),
+            math.ceil(box[3]),
+        )
         if not is_stored(backend, level, x0, y0, x1 - x0, y1 - y0):
             return
         source = read_window(backend, level, x0, y0, x1 - x0, y1 - y0)
         within = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
-        thumbnail[top:bottom, left:right] = box_average(source, within, (right - left, bottom - top))
+        thumbnail[top:bottom, left:right] = box_average(
+            source, within, (right - left, bottom - top)
+        )
 
     for _ in pool.map(fill, _blocks(width, height, ratio_x * ratio_y)):
         pass
     return thumbnail
 
 
-def _blocks(width: int, height: int, pixels_per_pixel: float) -> Iterator[tuple[int, int, int, int]]:
+def _blocks(
+    width: int, height: int, pixels_per_pixel: float
+) -> Iterator[tuple[int, int, int, int]]:
     side = max(1, int(math.sqrt(BLOCK_MP * 1e6 / max(pixels_per_pixel, 1e-9))))
     for top in range(0, height, side):
         for left in range(0, width, side):

@@ -19,7 +19,9 @@ def area_average(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndar
     """
     left, top, right, bottom = box
     by_row = _averages(pixels.astype(np.float32), top, bottom, size[1])  # (height, w, 3)
-    by_column = _averages(np.ascontiguousarray(by_row.swapaxes(0, 1)), left, right, size[0])  # (width, height, 3)
+    by_column = _averages(
+        np.ascontiguousarray(by_row.swapaxes(0, 1)), left, right, size[0]
+    )  # (width, height, 3)
     return np.floor(by_column.swapaxes(0, 1) + 0.5).astype(np.uint8)
 
 
@@ -27,7 +29,9 @@ def _averages(values: np.ndarray, start: float, stop: float, count: int) -> np.n
     """Average (n, …) over `count` equal parts of [start, stop): differences of the running integral, linear within a pixel."""
     borders = np.linspace(start, stop, count + 1)
     whole = np.minimum(borders.astype(int), len(values) - 1)
-    integral = np.empty((len(values) + 1, *values.shape[1:]), np.float32)  # 24 bits: 0.01 of a grey level over 500 pixels
+    integral = np.empty(
+        (len(values) + 1, *values.shape[1:]), np.float32
+    )  # 24 bits: 0.01 of a grey level over 500 pixels
     integral[0] = 0
     np.cumsum(values, 0, out=integral[1:])
     part = (borders - whole).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))

@@ -27,7 +27,9 @@ def judge_mpp(mpp: float | None, source: str, given: float | None) -> tuple[floa
     """
     if given is not None:
         if not (math.isfinite(given) and SMALLEST_MPP <= given <= LARGEST_MPP):
-            raise ValueError(f"{given:g} µm per pixel is not plausible: give a number between {SMALLEST_MPP} and {LARGEST_MPP:g}, for example 0.25.")
+            raise ValueError(
+                f"{given:g} µm per pixel is not plausible: give a number between {SMALLEST_MPP} and {LARGEST_MPP:g}, for example 0.25."
+            )
         return float(given), "user"
     if mpp is None or not math.isfinite(mpp) or mpp <= 0:
         return None, "unknown"

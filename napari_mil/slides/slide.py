@@ -32,7 +32,20 @@ if TYPE_CHECKING:
 BACKENDS: tuple[type[SlideBackend], ...] = (OpenSlideBackend, ImageBackend)
 """Asked in this order whether they recognise a file."""
 
-SLIDE_EXTENSIONS = (".svs", ".ndpi", ".mrxs", ".vms", ".vmu", ".scn", ".bif", ".svslide", ".tif", ".tiff", ".dcm", ".czi")
+SLIDE_EXTENSIONS = (
+    ".svs",
+    ".ndpi",
+    ".mrxs",
+    ".vms",
+    ".vmu",
+    ".scn",
+    ".bif",
+    ".svslide",
+    ".tif",
+    ".tiff",
+    ".dcm",
+    ".czi",
+)
 """All that OpenSlide reads; what a file is, its content says."""
 
 DETAILED_VIRTUAL_DOWNSAMPLE = 8
@@ -45,7 +58,14 @@ class Slide:
     (x, y) are level-0 pixels, sizes are pixels of the level named beside them, pixels are uint8 RGB.
     """
 
-    def __init__(self, path: Path, backend: SlideBackend, mpp: float | None, mpp_source: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        path: Path,
+        backend: SlideBackend,
+        mpp: float | None,
+        mpp_source: str,
+        settings: Settings,
+    ) -> None:
         self.path = path
         self.mpp = mpp
         """Micrometres per level-0 pixel, or None where the file says nothing believable."""
@@ -59,7 +79,12 @@ class Slide:
     def __enter__(self) -> Slide:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -134,7 +159,9 @@ class Slide:
     @cached_property
     def fingerprint(self) -> str:
         """Stable id of the content: 32 hexadecimal digits, whatever the file is called."""
-        return fingerprint_file(self.path, self._backend.quick_hash, in_several_files=self.vendor == "dicom")
+        return fingerprint_file(
+            self.path, self._backend.quick_hash, in_several_files=self.vendor == "dicom"
+        )
 
     def with_mpp(self, mpp: float | None) -> Slide:
         """Open the same file again with the user's scale (or, with None, the file's own)."""
@@ -143,9 +170,13 @@ class Slide:
     def best_level_for_downsample(self, downsample: float) -> int:
         """Return the coarsest stored level that is at least as fine as `downsample`."""
         # A thousandth finer or coarser is the rounding of level sizes, not another scale.
-        return max((k for k, d in enumerate(self.level_downsamples) if d <= downsample * 1.001), default=0)
+        return max(
+            (k for k, d in enumerate(self.level_downsamples) if d <= downsample * 1.001), default=0
+        )
 
-    def read_region(self, location: tuple[float, float], level: int, size: tuple[int, int]) -> np.ndarray:
+    def read_region(
+        self, location: tuple[float, float], level: int, size: tuple[int, int]
+    ) -> np.ndarray:
         """Read pixels of a stored level.
 
         Parameters
@@ -170,7 +201,9 @@ class Slide:
             If there is no such level or the size is negative.
         """
         if not 0 <= level < self.level_count or min(size) < 0:
-            raise ValueError(f"{self.path.name} has levels 0 to {self.level_count - 1} and regions of positive size, not level {level} and {size}")
+            raise ValueError(
+                f"{self.path.name} has levels 0 to {self.level_count - 1} and regions of positive size, not level {level} and {size}"
+            )
         downsample = self.level_downsamples[level]
         column, row = (math.floor(value / downsample + 0.5) for value in location)
         return read_window(self._backend, level, column, row, *size)
@@ -205,11 +238,21 @@ class Slide:
         while max(finer.shape[:2]) > settings.overview_px:
             size = halved_size(finer.shape[1], finer.shape[0])
             downsample *= 2
-            sampled = stored_mp > settings.overview_budget_mp and downsample > DETAILED_VIRTUAL_DOWNSAMPLE
+            sampled = (
+                stored_mp > settings.overview_budget_mp and downsample > DETAILED_VIRTUAL_DOWNSAMPLE
+            )
             read: ReadWindow = overview.window_of(size) if sampled else HalvedWindow(finer, size)
             chunk_size = (settings.chunk_px, settings.chunk_px)
             extent = _scaled_extent(finer, size)
-            finer = Level(base.index + len(halved) + 1, size, chunk_size, read, self._cache, self._threads, extent)
+            finer = Level(
+                base.index + len(halved) + 1,
+                size,
+                chunk_size,
+                read,
+                self._cache,
+                self._threads,
+                extent,
+            )
             halved.append(finer)
         return halved
 
@@ -217,9 +260,16 @@ class Slide:
         """Return `levels` as dask arrays (H, W, 3) uint8 with the same chunks; cheap whatever the size."""
         import dask.array  # 0.2 s, which the viewer does not need
 
-        return [dask.array.from_array(level, level.chunks, name=f"{self.fingerprint}-{level.index}", asarray=False) for level in self.levels]
+        return [
+            dask.array.from_array(
+                level, level.chunks, name=f"{self.fingerprint}-{level.index}", asarray=False
+            )
+            for level in self.levels
+        ]
 
-    def thumbnail(self, size: tuple[int, int], cancel: CancellationToken | None = None) -> np.ndarray:
+    def thumbnail(
+        self, size: tuple[int, int], cancel: CancellationToken | None = None
+    ) -> np.ndarray:
         """Average the whole slide.
 
         Parameters
@@ -243,7 +293,12 @@ class Slide:
             raise ValueError(f"a thumbnail has at least one pixel, not {size[0]} x {size[1]}")
         width, height = self.dimensions
         scale = min(size[0] / width, size[1] / height, 1.0)
-        return stream_thumbnail(self._backend, (max(1, round(width * scale)), max(1, round(height * scale))), self._threads, cancel or CancellationToken())
+        return stream_thumbnail(
+            self._backend,
+            (max(1, round(width * scale)), max(1, round(height * scale))),
+            self._threads,
+            cancel or CancellationToken(),
+        )
 
     @cached_property
     def _cache(self) -> ChunkCache:
@@ -253,7 +308,9 @@ class Slide:
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._settings.reader_threads, thread_name_prefix="slide-reader")
+                self._pool = ThreadPoolExecutor(
+                    self._settings.reader_threads, thread_name_prefix="slide-reader"
+                )
             return self._pool
 
 
@@ -279,7 +336,9 @@ def _scaled_extent(finer: Level, size: tuple[int, int]) -> tuple[int, int, int, 
     )
 
 
-def open_slide(path: str | os.PathLike[str], mpp: float | None = None, *, settings: Settings | None = None) -> Slide:
+def open_slide(
+    path: str | os.PathLike[str], mpp: float | None = None, *, settings: Settings | None = None
+) -> Slide:
     """Open a whole slide or a plain picture; nothing but the header is read.
 
     Parameters
@@ -304,11 +363,17 @@ def open_slide(path: str | os.PathLike[str], mpp: float | None = None, *, settin
     file = Path(path)
     try:
         _refuse_what_is_no_file(file)
-        backend_type = next((candidate for candidate in BACKENDS if candidate.recognises(file)), None)
+        backend_type = next(
+            (candidate for candidate in BACKENDS if candidate.recognises(file)), None
+        )
     except OSError as error:
-        raise UnreadableSlideError(f"{file.name} cannot be read ({error.strerror or error}); check that you may read the file.") from error
+        raise UnreadableSlideError(
+            f"{file.name} cannot be read ({error.strerror or error}); check that you may read the file."
+        ) from error
     if backend_type is None:
-        raise UnreadableSlideError(f"{file.name} is not a slide that OpenSlide knows, nor a PNG, JPEG or BMP picture; check that it is the right file.")
+        raise UnreadableSlideError(
+            f"{file.name} is not a slide that OpenSlide knows, nor a PNG, JPEG or BMP picture; check that it is the right file."
+        )
     backend = backend_type(file)
     try:
         judged, source = judge_mpp(backend.mpp, backend.mpp_source, mpp)
@@ -320,9 +385,13 @@ def open_slide(path: str | os.PathLike[str], mpp: float | None = None, *, settin
 
 def _refuse_what_is_no_file(file: Path) -> None:
     if not file.exists():
-        raise UnreadableSlideError(f"{file.name} does not exist (in {file.absolute().parent}); check the path.")
+        raise UnreadableSlideError(
+            f"{file.name} does not exist (in {file.absolute().parent}); check the path."
+        )
     if file.is_dir():
-        raise UnreadableSlideError(f"{file.name} is a folder, not a slide; give one of the slide files inside it.")
+        raise UnreadableSlideError(
+            f"{file.name} is a folder, not a slide; give one of the slide files inside it."
+        )
     if not file.is_file():
         raise UnreadableSlideError(f"{file.name} is not a regular file; give a slide file.")
     if file.stat().st_size == 0:

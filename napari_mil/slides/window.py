@@ -24,13 +24,17 @@ def stored_extent(backend: SlideBackend, level: int) -> tuple[int, int, int, int
     )
 
 
-def is_stored(backend: SlideBackend, level: int, column: int, row: int, width: int, height: int) -> bool:
+def is_stored(
+    backend: SlideBackend, level: int, column: int, row: int, width: int, height: int
+) -> bool:
     """Say whether any pixel of the window is stored."""
     column0, row0, column1, row1 = stored_extent(backend, level)
     return column < column1 and row < row1 and column + width > column0 and row + height > row0
 
 
-def read_window(backend: SlideBackend, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
+def read_window(
+    backend: SlideBackend, level: int, column: int, row: int, width: int, height: int
+) -> np.ndarray:
     """Return uint8 (height, width, 3) of any window in pixels of `level`; white where nothing is stored, without reading it."""
     column0, row0, column1, row1 = stored_extent(backend, level)
     left, right = max(column, column0), min(column + width, column1)
@@ -39,5 +43,7 @@ def read_window(backend: SlideBackend, level: int, column: int, row: int, width:
         return backend.read(level, column, row, width, height)
     window = np.full((height, width, 3), WHITE, np.uint8)
     if left < right and top < bottom:
-        window[top - row : bottom - row, left - column : right - column] = backend.read(level, left, top, right - left, bottom - top)
+        window[top - row : bottom - row, left - column : right - column] = backend.read(
+            level, left, top, right - left, bottom - top
+        )
     return window

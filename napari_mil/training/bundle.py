@@ -28,7 +28,15 @@ SMALL = 50
 """Fewer bags than this, and the card says so."""
 
 
-def make_classifier(name: str, config: TrainingConfig, plan: Plan, fitting: Fitting, epoch: int, start: Classifier | None, backbone: Any) -> Classifier:
+def make_classifier(
+    name: str,
+    config: TrainingConfig,
+    plan: Plan,
+    fitting: Fitting,
+    epoch: int,
+    start: Classifier | None,
+    backbone: Any,
+) -> Classifier:
     """Make a bundle of the network as it is now."""
     store, cohort = fitting.store, fitting.store.cohort
     aggregator, own_backbone = kept(fitting.network)
@@ -36,7 +44,11 @@ def make_classifier(name: str, config: TrainingConfig, plan: Plan, fitting: Fitt
     instances = store.instances
     encoder: dict[str, Any] | None = None
     if network is not None:
-        encoder = {"name": instances.encoder, "fingerprint": weights_fingerprint(network), "maps": plan.maps}
+        encoder = {
+            "name": instances.encoder,
+            "fingerprint": weights_fingerprint(network),
+            "maps": plan.maps,
+        }
     elif instances.encoder is not None:
         encoder = {"name": instances.encoder, "fingerprint": instances.fingerprint}
     chosen = calibrate(config, fitting)
@@ -44,7 +56,11 @@ def make_classifier(name: str, config: TrainingConfig, plan: Plan, fitting: Fitt
         name=name,
         title=_title(cohort),
         classes=cohort.classes,
-        link="multi-label" if cohort.multi_label else "sigmoid" if plan.n_outputs == 1 else "softmax",
+        link="multi-label"
+        if cohort.multi_label
+        else "sigmoid"
+        if plan.n_outputs == 1
+        else "softmax",
         encoder=encoder,
         in_dim=aggregator.in_dim,
         tile_px=instances.tile_px,
@@ -63,7 +79,13 @@ def make_classifier(name: str, config: TrainingConfig, plan: Plan, fitting: Fitt
     mean, scale = torch.from_numpy(fitting.mean), torch.from_numpy(fitting.scale)
     if own_backbone is not None:
         mean, scale = own_backbone.mean.cpu(), own_backbone.scale.cpu()
-    return Classifier(card, aggregator.cpu().eval(), mean, scale, None if network is None else network.cpu().eval())
+    return Classifier(
+        card,
+        aggregator.cpu().eval(),
+        mean,
+        scale,
+        None if network is None else network.cpu().eval(),
+    )
 
 
 def calibrate(config: TrainingConfig, fitting: Fitting) -> dict[str, float]:
@@ -73,7 +95,11 @@ def calibrate(config: TrainingConfig, fitting: Fitting) -> dict[str, float]:
         return {"temperature": 1.0, "threshold": 0.5}
     targets, logits = fitting.store.cohort.targets[list(bags)], fitting.logits(bags)
     temperature = round(fit_temperature(targets, logits, cautious=True), 3)
-    threshold = best_threshold(targets, logits[:, 0] / temperature) if config.threshold == "validation" and logits.shape[1] == 1 else 0.5
+    threshold = (
+        best_threshold(targets, logits[:, 0] / temperature)
+        if config.threshold == "validation" and logits.shape[1] == 1
+        else 0.5
+    )
     return {"temperature": temperature, "threshold": threshold}
 
 
@@ -83,27 +109,44 @@ def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, A
     cohort = fitting.store.cohort
     if fitting.split.test:
         entries[TEST_SPLIT] = _figures(fitting, fitting.split.test, chosen)
-        entries["protocol"] = f"held-out test split of {len(fitting.split.test)} bags, looked at once"
-        entries["headline"] = _headline(entries[TEST_SPLIT], f"{len(fitting.split.test)} held-out bags")
+        entries["protocol"] = (
+            f"held-out test split of {len(fitting.split.test)} bags, looked at once"
+        )
+        entries["headline"] = _headline(
+            entries[TEST_SPLIT], f"{len(fitting.split.test)} held-out bags"
+        )
     if fitting.split.validation:
         entries[VALIDATION] = _figures(fitting, fitting.split.validation, chosen)
         if "protocol" not in entries:
             choice = (
                 "chose the epoch" + (" and the temperature" if chosen["temperature"] != 1 else "")
                 if fitting.selects != "last"
-                else "chose nothing" + (" but the temperature" if chosen["temperature"] != 1 else "")
+                else "chose nothing"
+                + (" but the temperature" if chosen["temperature"] != 1 else "")
             )
-            entries["protocol"] = f"validation: {len(fitting.split.validation)} bags, which {choice}; optimistic. `evaluate` gives honest figures"
-            entries["headline"] = _headline(entries[VALIDATION], f"{len(fitting.split.validation)} validation bags, optimistic")
+            entries["protocol"] = (
+                f"validation: {len(fitting.split.validation)} bags, which {choice}; optimistic. `evaluate` gives honest figures"
+            )
+            entries["headline"] = _headline(
+                entries[VALIDATION], f"{len(fitting.split.validation)} validation bags, optimistic"
+            )
     else:
         entries.setdefault("protocol", f"none: all {len(cohort.bags)} bags were trained on")
         entries.setdefault("headline", "not evaluated")
     return entries
 
 
-def _figures(fitting: Fitting, bags: tuple[int, ...], chosen: Mapping[str, float]) -> dict[str, Any]:
-    targets, logits = fitting.store.cohort.targets[list(bags)], fitting.logits(bags) / chosen["temperature"]
-    found: dict[str, Any] = {name: None if np.isnan(value) else round(value, 4) for name, value in figures(targets, logits, chosen["threshold"]).items()}
+def _figures(
+    fitting: Fitting, bags: tuple[int, ...], chosen: Mapping[str, float]
+) -> dict[str, Any]:
+    targets, logits = (
+        fitting.store.cohort.targets[list(bags)],
+        fitting.logits(bags) / chosen["temperature"],
+    )
+    found: dict[str, Any] = {
+        name: None if np.isnan(value) else round(value, 4)
+        for name, value in figures(targets, logits, chosen["threshold"]).items()
+    }
     found["expected_calibration_error"] = round(calibration_error(targets, logits), 4)
     if (tiles := fitting.overlay_auc(bags)) is not None:
         found["tile_auc"] = round(tiles, 4)
@@ -113,15 +156,25 @@ def _figures(fitting: Fitting, bags: tuple[int, ...], chosen: Mapping[str, float
 def _headline(entry: Mapping[str, Any], where: str) -> str:
     name = "auc" if "auc" in entry else "auc_macro"
     value = entry.get(name)
-    return f"AUC {value:.2f} on {where}" if value is not None else f"accuracy {entry.get('accuracy', entry.get('accuracy_macro')):.2f} on {where}"
+    return (
+        f"AUC {value:.2f} on {where}"
+        if value is not None
+        else f"accuracy {entry.get('accuracy', entry.get('accuracy_macro')):.2f} on {where}"
+    )
 
 
 def _title(cohort: Cohort) -> str:
     names = [name.replace("_", " ") for name in cohort.classes]
-    return " or ".join(names) if len(names) == 2 else ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return (
+        " or ".join(names)
+        if len(names) == 2
+        else ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    )
 
 
-def _provenance(config: TrainingConfig, plan: Plan, fitting: Fitting, epoch: int, start: Classifier | None) -> dict[str, Any]:
+def _provenance(
+    config: TrainingConfig, plan: Plan, fitting: Fitting, epoch: int, start: Classifier | None
+) -> dict[str, Any]:
     """Return counts and settings: no name, no path, no patient."""
     cohort, split = fitting.store.cohort, fitting.split
     return {
@@ -130,15 +183,30 @@ def _provenance(config: TrainingConfig, plan: Plan, fitting: Fitting, epoch: int
         "patients": cohort.n_patients,
         "bags of each class": cohort.counts,
         "instances": int(sum(fitting.store.sizes)),
-        "split": {"training": len(split.training), "validation": len(split.validation), "test": len(split.test)},
+        "split": {
+            "training": len(split.training),
+            "validation": len(split.validation),
+            "test": len(split.test),
+        },
         "left out": len(fitting.store.left_out),
         "epoch kept": epoch,
         "epochs trained": fitting.epoch,
-        "chosen by": {"loss": "least validation loss", "auc": "largest validation AUC", "last": "nothing: the last epoch"}[fitting.selects],
+        "chosen by": {
+            "loss": "least validation loss",
+            "auc": "largest validation AUC",
+            "last": "nothing: the last epoch",
+        }[fitting.selects],
         "recipe": recipe_of(config.aggregator, config.strategy).source,
         "embedding": plan.embedding,
-        "started from": None if start is None else {"name": start.card.name if start.card.shipped else "another classifier", "fingerprint": start.fingerprint},
-        "settings": {name: value for name, value in config.model_dump().items() if name not in MACHINE_FIELDS},
+        "started from": None
+        if start is None
+        else {
+            "name": start.card.name if start.card.shipped else "another classifier",
+            "fingerprint": start.fingerprint,
+        },
+        "settings": {
+            name: value for name, value in config.model_dump().items() if name not in MACHINE_FIELDS
+        },
         "torch": torch.__version__,
     }
 
@@ -148,7 +216,11 @@ def notes(card: ClassifierCard) -> str:
     training, evaluation = card.training, card.evaluation
     counts = ", ".join(f"{count} {name}" for name, count in training["bags of each class"].items())
     settings = training["settings"]
-    strategy = f", with {settings['strategy'].upper()} masked mining" if settings["strategy"] != "plain" else ""
+    strategy = (
+        f", with {settings['strategy'].upper()} masked mining"
+        if settings["strategy"] != "plain"
+        else ""
+    )
     lines = [
         f"# {card.name}",
         "",
@@ -156,7 +228,12 @@ def notes(card: ClassifierCard) -> str:
         "",
         f"**{card.intended_use}**",
         "",
-        f"- Takes {card.takes}." + (" **The scale is assumed**: the training slides did not say theirs." if card.mpp_assumed else ""),
+        f"- Takes {card.takes}."
+        + (
+            " **The scale is assumed**: the training slides did not say theirs."
+            if card.mpp_assumed
+            else ""
+        ),
         f"- Trained on {training['split']['training']} of {training['bags']} bags ({counts}); {training['patients']} patients, "
         f"{training['instances']} instances.",
         f"- Epoch {training['epoch kept']} of {training['epochs trained']}; chosen by {training['chosen by']}.",
@@ -167,7 +244,9 @@ def notes(card: ClassifierCard) -> str:
     if training["started from"] is not None:
         lines.append(f"- Went on from {training['started from']['name']}; its terms hold too.")
     if training["bags"] < SMALL:
-        lines.append(f"- Few bags ({training['bags']}): small differences between figures mean nothing.")
+        lines.append(
+            f"- Few bags ({training['bags']}): small differences between figures mean nothing."
+        )
     lines += ["", "## How good", "", f"Protocol: {evaluation['protocol']}.", ""]
     for key, entry in evaluation.items():
         if isinstance(entry, Mapping):
@@ -177,14 +256,21 @@ def notes(card: ClassifierCard) -> str:
 
 def _table(entry: Mapping[str, Any]) -> list[str]:
     if any(isinstance(value, Mapping) for value in entry.values()):
-        head = ["| figure | pooled | 95 % interval | mean of folds ± SD | SD over repeats |", "| --- | --- | --- | --- | --- |"]
+        head = [
+            "| figure | pooled | 95 % interval | mean of folds ± SD | SD over repeats |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         return head + [
             f"| {name.replace('_', ' ')} | {_number(v['mean'])} | {_number(v['low'])} to {_number(v['high'])} | "
             f"{_number(v['fold_mean'])} ± {_number(v['sd_folds'])} | {_number(v['sd_repeats'])} |"
             for name, v in entry.items()
             if isinstance(v, Mapping)
         ]
-    return ["| figure | value |", "| --- | --- |", *(f"| {name.replace('_', ' ')} | {_number(value)} |" for name, value in entry.items())]
+    return [
+        "| figure | value |",
+        "| --- | --- |",
+        *(f"| {name.replace('_', ' ')} | {_number(value)} |" for name, value in entry.items()),
+    ]
 
 
 def _number(value: Any) -> str:
@@ -194,4 +280,6 @@ def _number(value: Any) -> str:
 def _encoder_words(card: ClassifierCard) -> str:
     if card.encoder is None:
         return f"features of length {card.in_dim} from elsewhere"
-    return f"`{card.encoder['name']}`" + (", trained with it" if "maps" in card.encoder else " features")
+    return f"`{card.encoder['name']}`" + (
+        ", trained with it" if "maps" in card.encoder else " features"
+    )

@@ -41,9 +41,19 @@ COLUMNS = {
     "split": ("split",),
 }
 """What the columns of a table may be called."""
-SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
 SEPARATOR = ";"
-NEGATIVE = re.compile(r"^(0|neg(ative)?|normal|benign|control|healthy|wild[ -]?type|wt|no[-_ ].*|non[-_ ].*|without[-_ ].*)$", re.IGNORECASE)
+NEGATIVE = re.compile(
+    r"^(0|neg(ative)?|normal|benign|control|healthy|wild[ -]?type|wt|no[-_ ].*|non[-_ ].*|without[-_ ].*)$",
+    re.IGNORECASE,
+)
 """Names that by themselves say which of two classes is the negative one."""
 BARCODE = re.compile(r"^TCGA-\w{2}-\w{4}(?=[-.]|$)")
 """A TCGA barcode; its first three parts are the patient."""
@@ -175,7 +185,9 @@ class Cohort:
             If there is no such class, or there are not two.
         """
         if name not in self.classes or len(self.classes) != 2 or self.multi_label:
-            raise TrainingError(f"The positive class {name!r} is not one of two classes; there are {', '.join(self.classes)}.")
+            raise TrainingError(
+                f"The positive class {name!r} is not one of two classes; there are {', '.join(self.classes)}."
+            )
         return replace(self, classes=(*(other for other in self.classes if other != name), name))
 
     def check(self) -> None:
@@ -187,12 +199,18 @@ class Cohort:
             If there are no bags, bags of several kinds, or fewer than two classes.
         """
         if not self.bags:
-            raise TrainingError(f"{self.root.name} holds no bag that can be used{self._first_reason()}; make one folder per class, or a {TABLE}.")
+            raise TrainingError(
+                f"{self.root.name} holds no bag that can be used{self._first_reason()}; make one folder per class, or a {TABLE}."
+            )
         if len(self.kinds) > 1:
-            raise TrainingError(f"{self.root.name} mixes {' and '.join(self.kinds)}; train on one kind at a time.")
+            raise TrainingError(
+                f"{self.root.name} mixes {' and '.join(self.kinds)}; train on one kind at a time."
+            )
         present = [name for name, count in self.counts.items() if count]
         if len(present) < 2 and not (self.multi_label and present):
-            raise TrainingError(f"{self.root.name} holds one class only ({present[0]}); training needs at least two.")
+            raise TrainingError(
+                f"{self.root.name} holds one class only ({present[0]}); training needs at least two."
+            )
 
     def _first_reason(self) -> str:
         if not self.skipped:
@@ -212,7 +230,9 @@ class _Entry:
     split: str | None = None
 
 
-def scan_annotated_folder(root: str | os.PathLike[str], on_bag: Callable[[int, int], None] = lambda done, total: None) -> Cohort:
+def scan_annotated_folder(
+    root: str | os.PathLike[str], on_bag: Callable[[int, int], None] = lambda done, total: None
+) -> Cohort:
     """Look at a folder with one folder per class, at a folder with ``labels.csv``, or at such a table.
 
     Slides are opened and feature files looked into, but neither is read whole. TCGA barcodes give the patient where a table does not.
@@ -242,9 +262,15 @@ def scan_annotated_folder(root: str | os.PathLike[str], on_bag: Callable[[int, i
     skipped: list[tuple[Path, str]] = []
     warnings: list[tuple[Path, str]] = []
     try:
-        entries = list(_from_table(table, skipped, warnings) if table.is_file() else _from_folders(folder, skipped))
+        entries = list(
+            _from_table(table, skipped, warnings)
+            if table.is_file()
+            else _from_folders(folder, skipped)
+        )
     except OSError as error:
-        raise TrainingError(f"{given} cannot be read ({error.strerror or error}); check the path.") from error
+        raise TrainingError(
+            f"{given} cannot be read ({error.strerror or error}); check the path."
+        ) from error
     several = any(len(entry.labels) != 1 for entry in entries)
     bags: list[CohortBag] = []
     for k, entry in enumerate(entries):
@@ -277,7 +303,12 @@ def stem(path: Path) -> str:
 
 def _in_order(names: set[str], several: bool) -> tuple[str, ...]:
     ordered = sorted(names)
-    if len(ordered) == 2 and not several and NEGATIVE.match(ordered[1]) and not NEGATIVE.match(ordered[0]):
+    if (
+        len(ordered) == 2
+        and not several
+        and NEGATIVE.match(ordered[1])
+        and not NEGATIVE.match(ordered[0])
+    ):
         ordered.reverse()
     return tuple(ordered)
 
@@ -288,13 +319,27 @@ def _from_folders(root: Path, skipped: list[tuple[Path, str]]) -> Iterator[_Entr
             continue
         if not folder.is_dir():
             if folder.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *EITHER_WAY):
-                skipped.append((folder, f"It lies beside the folders of the classes; move it into one, or list it in a {TABLE}."))
+                skipped.append(
+                    (
+                        folder,
+                        f"It lies beside the folders of the classes; move it into one, or list it in a {TABLE}.",
+                    )
+                )
             continue
         found = False
         for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or (path.is_dir() and path.name == ANNOTATION_FOLDER) or path.name.endswith(".part") or _is_companion(path):
+            if (
+                path.name.startswith(".")
+                or (path.is_dir() and path.name == ANNOTATION_FOLDER)
+                or path.name.endswith(".part")
+                or _is_companion(path)
+            ):
                 continue
-            if path.is_file() and path.suffix.lower() not in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS):
+            if path.is_file() and path.suffix.lower() not in (
+                *SLIDE_EXTENSIONS,
+                *FEATURE_ENDINGS,
+                *IMAGE_ENDINGS,
+            ):
                 skipped.append((path, "It is neither a slide, nor a picture, nor a feature file."))
             else:
                 found = True
@@ -307,26 +352,41 @@ def _is_companion(path: Path) -> bool:
     """Say whether a file belongs to another one: annotations, or the folder that a MIRAX slide keeps beside it."""
     if path.is_dir():
         return path.with_suffix(".mrxs").is_file()
-    return path.name.lower().endswith(ANNOTATION_ENDINGS) or path.suffix.lower() in (".csv", ".md", ".txt")
+    return path.name.lower().endswith(ANNOTATION_ENDINGS) or path.suffix.lower() in (
+        ".csv",
+        ".md",
+        ".txt",
+    )
 
 
-def _from_table(table: Path, skipped: list[tuple[Path, str]], warnings: list[tuple[Path, str]]) -> Iterator[_Entry]:
+def _from_table(
+    table: Path, skipped: list[tuple[Path, str]], warnings: list[tuple[Path, str]]
+) -> Iterator[_Entry]:
     rows = _rows(table)
     listed: dict[Path, _Entry] = {}
     contradicted: set[Path] = set()
     stems = _files_by_stem(table.parent)
     for row in rows:
         if not row["slide"]:
-            skipped.append((table, f"A row without a slide: {', '.join(filter(None, row.values())) or 'empty'}."))
+            skipped.append(
+                (
+                    table,
+                    f"A row without a slide: {', '.join(filter(None, row.values())) or 'empty'}.",
+                )
+            )
             continue
         path = _resolve(table.parent, row["slide"], stems)
         if isinstance(path, str):
             skipped.append((table.parent / row["slide"], path))
             continue
-        labels = tuple(dict.fromkeys(part.strip() for part in row["label"].split(SEPARATOR) if part.strip()))
+        labels = tuple(
+            dict.fromkeys(part.strip() for part in row["label"].split(SEPARATOR) if part.strip())
+        )
         split = row["split"].lower()
         if split and split not in SPLITS:
-            skipped.append((path, f"Its split is {row['split']!r}; train, validation and test are known."))
+            skipped.append(
+                (path, f"Its split is {row['split']!r}; train, validation and test are known.")
+            )
             continue
         entry = _Entry(path, labels, row["patient"] or None, SPLITS.get(split))
         if path in listed and listed[path] != entry:
@@ -338,14 +398,24 @@ def _from_table(table: Path, skipped: list[tuple[Path, str]], warnings: list[tup
     several = any(len(entry.labels) > 1 for entry in listed.values())
     for path, entry in listed.items():
         if path in contradicted:
-            skipped.append((path, "It is listed twice, with different labels, patients or splits; correct the table."))
+            skipped.append(
+                (
+                    path,
+                    "It is listed twice, with different labels, patients or splits; correct the table.",
+                )
+            )
         elif not entry.labels and not several:
             skipped.append((path, "It has no label."))
         else:
             yield entry
     unlisted = [path for paths in stems.values() for path in paths if path not in listed]
     if unlisted:
-        warnings.append((table, f"{len(unlisted)} files beside it are not listed, {unlisted[0].name} for one; they are not used."))
+        warnings.append(
+            (
+                table,
+                f"{len(unlisted)} files beside it are not listed, {unlisted[0].name} for one; they are not used.",
+            )
+        )
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
@@ -357,24 +427,37 @@ def _rows(table: Path) -> list[dict[str, str]]:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=between)
         names = [name.strip().lower() for name in reader.fieldnames or () if name]
         if doubled := sorted(name for name, times in Counter(names).items() if times > 1):
-            raise TrainingError(f"{table.name} has several columns named {doubled[0]!r}; leave one of them.")
+            raise TrainingError(
+                f"{table.name} has several columns named {doubled[0]!r}; leave one of them."
+            )
         there = {name.strip().lower(): name for name in reader.fieldnames or () if name}
-        chosen = {ours: next((there[name] for name in names if name in there), None) for ours, names in COLUMNS.items()}
+        chosen = {
+            ours: next((there[name] for name in names if name in there), None)
+            for ours, names in COLUMNS.items()
+        }
         missing = [name for name in ("slide", "label") if chosen[name] is None]
         if missing:
             raise TrainingError(
                 f"{table.name} has no column {' and '.join(map(repr, missing))}; its first line names the columns: slide,label[,patient][,split]."
             )
-        return [{ours: (row.get(name) or "").strip() if name else "" for ours, name in chosen.items()} for row in reader]
+        return [
+            {ours: (row.get(name) or "").strip() if name else "" for ours, name in chosen.items()}
+            for row in reader
+        ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(f"{table.name} cannot be read as a table ({error}); save it as CSV in UTF-8.") from error
+        raise TrainingError(
+            f"{table.name} cannot be read as a table ({error}); save it as CSV in UTF-8."
+        ) from error
 
 
 def _files_by_stem(folder: Path) -> Mapping[str, list[Path]]:
     """Return bags beside the table by name without ending: tables often leave the ending out."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *EITHER_WAY) and path.is_file():
+        if (
+            path.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *EITHER_WAY)
+            and path.is_file()
+        ):
             found[stem(path)].append(path)
     return found
 
@@ -414,7 +497,17 @@ def _look_at(entry: _Entry, several: bool) -> CohortBag:
             n, kind, content, mpp = None, SLIDES, slide.fingerprint, slide.mpp
         annotations = find_annotations(path)
     label: str | tuple[str, ...] = entry.labels if several else entry.labels[0]
-    return CohortBag(path, label, entry.patient or patient_of(path), n, kind, entry.split, annotations, mpp, content)
+    return CohortBag(
+        path,
+        label,
+        entry.patient or patient_of(path),
+        n,
+        kind,
+        entry.split,
+        annotations,
+        mpp,
+        content,
+    )
 
 
 def _twins(bags: Sequence[CohortBag]) -> list[tuple[Path, str]]:
@@ -425,9 +518,22 @@ def _twins(bags: Sequence[CohortBag]) -> list[tuple[Path, str]]:
     for twins in by_content.values():
         for twin in twins[1:]:
             other = twins[0]
-            contradiction = "" if other.labels == twin.labels else f", and is labelled {_said(twin)}, the other {_said(other)}: one of them is wrong"
-            where = "both are used and stay in one fold" if other.split == twin.split else "they stand in several splits: figures will be too good"
-            found.append((twin.path, f"It has the same content as {other.path.name} ({_said(other)}){contradiction}; {where}."))
+            contradiction = (
+                ""
+                if other.labels == twin.labels
+                else f", and is labelled {_said(twin)}, the other {_said(other)}: one of them is wrong"
+            )
+            where = (
+                "both are used and stay in one fold"
+                if other.split == twin.split
+                else "they stand in several splits: figures will be too good"
+            )
+            found.append(
+                (
+                    twin.path,
+                    f"It has the same content as {other.path.name} ({_said(other)}){contradiction}; {where}.",
+                )
+            )
     return found
 
 
@@ -441,10 +547,20 @@ def _conflicts(bags: Sequence[CohortBag], several: bool) -> list[tuple[Path, str
     for patient, theirs in by_patient.items():
         labels = sorted({str(bag.label) for bag in theirs})
         if len(labels) > 1:
-            found.append((theirs[0].path, f"Patient {patient} has bags labelled {' and '.join(labels)}; check the labels. All are used and stay in one fold."))
+            found.append(
+                (
+                    theirs[0].path,
+                    f"Patient {patient} has bags labelled {' and '.join(labels)}; check the labels. All are used and stay in one fold.",
+                )
+            )
         splits = {bag.split for bag in theirs}
         if len(splits) > 1:
-            found.append((theirs[0].path, f"Patient {patient} stands in several splits; figures will be too good."))
+            found.append(
+                (
+                    theirs[0].path,
+                    f"Patient {patient} stands in several splits; figures will be too good.",
+                )
+            )
     return found
 
 

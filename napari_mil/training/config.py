@@ -33,75 +33,162 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    cohort: str | None = Field(None, description="Folder with annotated bags, or its table, so that a configuration is complete by itself.")
-    aggregator: str = Field("gated-abmil", description="One of `list aggregators`; attention MIL is the field's baseline.")
-    aggregator_options: dict[str, Any] = Field({}, description="Options of the aggregator, as its class documents them.")
-    strategy: Strategy = Field("plain", description="Masked hard-instance mining around the aggregator: ham, l-ham, r-ham, lr-ham.")
-    strategy_options: dict[str, Any] = Field({}, description="Options of the mining strategy; by default those published for its base.")
+    cohort: str | None = Field(
+        None,
+        description="Folder with annotated bags, or its table, so that a configuration is complete by itself.",
+    )
+    aggregator: str = Field(
+        "gated-abmil",
+        description="One of `list aggregators`; attention MIL is the field's baseline.",
+    )
+    aggregator_options: dict[str, Any] = Field(
+        {}, description="Options of the aggregator, as its class documents them."
+    )
+    strategy: Strategy = Field(
+        "plain",
+        description="Masked hard-instance mining around the aggregator: ham, l-ham, r-ham, lr-ham.",
+    )
+    strategy_options: dict[str, Any] = Field(
+        {}, description="Options of the mining strategy; by default those published for its base."
+    )
     encoder: str | None = Field(
-        None, description="A frozen encoder, or a network trained together with the aggregator (lenet5, nucleus-net, resnet18); by default texture."
+        None,
+        description="A frozen encoder, or a network trained together with the aggregator (lenet5, nucleus-net, resnet18); by default texture.",
     )
     backbone: Literal["auto", "joint", "chunks", "frozen"] = Field(
-        "auto", description="How a trained network meets large bags: whole, in chunks computed twice, or not trained; by default what memory allows."
+        "auto",
+        description="How a trained network meets large bags: whole, in chunks computed twice, or not trained; by default what memory allows.",
     )
     chunk: Positive | None = Field(
-        None, description="Images that pass a trained network at a time, where it is trained in chunks; by default what memory allows."
+        None,
+        description="Images that pass a trained network at a time, where it is trained in chunks; by default what memory allows.",
     )
-    start_from: str | None = Field(None, description="Classifier (name or folder) whose weights, encoder and tiling are the start; by default fresh weights.")
-    positive_class: str | None = Field(None, description="Of two classes, the one that counts as positive.")
+    start_from: str | None = Field(
+        None,
+        description="Classifier (name or folder) whose weights, encoder and tiling are the start; by default fresh weights.",
+    )
+    positive_class: str | None = Field(
+        None, description="Of two classes, the one that counts as positive."
+    )
 
-    tile_px: Positive | None = Field(None, description="Side of a tile, px; by default the encoder's own.")
-    mpp: float | None = Field(None, gt=0, description="Scale of a tile, µm per px; by default the encoder's own.")
-    overlap: float = Field(0.0, ge=0, lt=1, description="Share of a tile that its neighbour repeats.")
-    slide_mpp: float | None = Field(None, gt=0, description="µm per level-0 pixel of slides that do not say it; assumed, and said so in the card.")
-    mask: Literal["auto", "none"] = Field("auto", description="Tiles on detected tissue, or of the whole slide.")
+    tile_px: Positive | None = Field(
+        None, description="Side of a tile, px; by default the encoder's own."
+    )
+    mpp: float | None = Field(
+        None, gt=0, description="Scale of a tile, µm per px; by default the encoder's own."
+    )
+    overlap: float = Field(
+        0.0, ge=0, lt=1, description="Share of a tile that its neighbour repeats."
+    )
+    slide_mpp: float | None = Field(
+        None,
+        gt=0,
+        description="µm per level-0 pixel of slides that do not say it; assumed, and said so in the card.",
+    )
+    mask: Literal["auto", "none"] = Field(
+        "auto", description="Tiles on detected tissue, or of the whole slide."
+    )
 
     epochs: Positive | None = Field(None, description="Epochs at most.")
-    learning_rate: float | None = Field(None, gt=0, description="Step of the optimiser at the start.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Step of the optimiser at the start."
+    )
     weight_decay: float | None = Field(None, ge=0, description="Pull of weights towards 0.")
-    optimiser: Optimiser | None = Field(None, description="adam, adamw, radam, lookahead-radam or sgd.")
-    schedule: Schedule | None = Field(None, description="Course of the learning rate: constant, cosine to 0, steps (at half of the epochs), inverse.")
-    bags_per_step: Positive | None = Field(None, description="Bags whose gradients are averaged before the optimiser steps.")
+    optimiser: Optimiser | None = Field(
+        None, description="adam, adamw, radam, lookahead-radam or sgd."
+    )
+    schedule: Schedule | None = Field(
+        None,
+        description="Course of the learning rate: constant, cosine to 0, steps (at half of the epochs), inverse.",
+    )
+    bags_per_step: Positive | None = Field(
+        None, description="Bags whose gradients are averaged before the optimiser steps."
+    )
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
-    instance_dropout: float = Field(0.0, ge=0, lt=1, description="Share of instances left out of a bag at each visit.")
-    class_balance: Literal["none", "weights", "sampling"] = Field("none", description="Weigh the loss, or draw bags, so that classes count alike.")
-    alternate_streams: bool = Field(False, description="DSMIL: one epoch the instance stream learns, the next one the bag stream, instead of both at once.")
-    instance_labels: bool = Field(True, description="Supervise the instance head by annotated regions, where there are both.")
+    instance_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of instances left out of a bag at each visit."
+    )
+    class_balance: Literal["none", "weights", "sampling"] = Field(
+        "none", description="Weigh the loss, or draw bags, so that classes count alike."
+    )
+    alternate_streams: bool = Field(
+        False,
+        description="DSMIL: one epoch the instance stream learns, the next one the bag stream, instead of both at once.",
+    )
+    instance_labels: bool = Field(
+        True, description="Supervise the instance head by annotated regions, where there are both."
+    )
     standardise: bool = Field(True, description="Centre and scale features by the training bags.")
 
-    validation: float = Field(0.2, ge=0, le=0.5, description="Share of the training patients that choose the epoch, the temperature and the threshold.")
-    patience: Positive | None = Field(None, description="Epochs without improvement on validation bags before training stops.")
-    earliest_stop: int | None = Field(None, ge=0, description="Epochs that are trained in any case.")
+    validation: float = Field(
+        0.2,
+        ge=0,
+        le=0.5,
+        description="Share of the training patients that choose the epoch, the temperature and the threshold.",
+    )
+    patience: Positive | None = Field(
+        None, description="Epochs without improvement on validation bags before training stops."
+    )
+    earliest_stop: int | None = Field(
+        None, ge=0, description="Epochs that are trained in any case."
+    )
     select: Literal["auto", "loss", "auc", "last"] = Field(
         "auto",
         description=f"Epoch that is kept: of least validation loss, largest AUC, or the last; auto is loss, with under {FEWEST_TO_SELECT} bags the last.",
     )
     threshold: Literal["half", "validation"] = Field(
-        "half", description="Probability from which the positive class is predicted: 0.5, or best on validation bags."
+        "half",
+        description="Probability from which the positive class is predicted: 0.5, or best on validation bags.",
     )
 
     seed: int = Field(0, ge=0, lt=2**31, description="Of everything that is drawn.")
     device: str = Field("auto", description="auto, cpu or cuda.")
-    precision: Literal["auto", "float32", "mixed"] = Field("auto", description="mixed: bfloat16 where it is safe; auto: mixed on a GPU, float32 on the CPU.")
-    threads: int | None = Field(None, ge=1, le=1024, description="Cores on the CPU; kept with the run, since sums depend on it in the last bit.")
-    memory_gb: float | None = Field(None, gt=0, description="Memory that features and activations may take; by default half of what is free.")
+    precision: Literal["auto", "float32", "mixed"] = Field(
+        "auto",
+        description="mixed: bfloat16 where it is safe; auto: mixed on a GPU, float32 on the CPU.",
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Cores on the CPU; kept with the run, since sums depend on it in the last bit.",
+    )
+    memory_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Memory that features and activations may take; by default half of what is free.",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> TrainingConfig:
         if self.aggregator not in list_aggregators():
-            raise ValueError(f"There is no aggregator named {self.aggregator!r}; choose one of {', '.join(list_aggregators())}.")
+            raise ValueError(
+                f"There is no aggregator named {self.aggregator!r}; choose one of {', '.join(list_aggregators())}."
+            )
         known = [*list_encoders(), *BACKBONES]
         if self.encoder is not None and self.encoder not in known:
-            raise ValueError(f"There is no encoder named {self.encoder!r}; choose one of {', '.join(known)}.")
+            raise ValueError(
+                f"There is no encoder named {self.encoder!r}; choose one of {', '.join(known)}."
+            )
         if self.strategy != "plain" and not issubclass(AGGREGATORS[self.aggregator], BASES):
-            fitting = ", ".join(name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES))
-            raise ValueError(f"The strategy {self.strategy} needs a method with attention that it can mask ({fitting}), not {self.aggregator}.")
+            fitting = ", ".join(
+                name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES)
+            )
+            raise ValueError(
+                f"The strategy {self.strategy} needs a method with attention that it can mask ({fitting}), not {self.aggregator}."
+            )
         if ours := sorted(OURS & set(self.aggregator_options)):
-            raise ValueError(f"{ours[0]} follows from the cohort; leave it out of the aggregator's options.")
+            raise ValueError(
+                f"{ours[0]} follows from the cohort; leave it out of the aggregator's options."
+            )
         if self.alternate_streams and not self.aggregator.startswith("dsmil"):
-            raise ValueError(f"Only dsmil and dsmil-released have two streams to alternate, not {self.aggregator}.")
+            raise ValueError(
+                f"Only dsmil and dsmil-released have two streams to alternate, not {self.aggregator}."
+            )
         if self.alternate_streams and self.strategy != "plain":
-            raise ValueError("Streams are alternated without a mining strategy; choose one of the two.")
+            raise ValueError(
+                "Streams are alternated without a mining strategy; choose one of the two."
+            )
         return self
 
     @property
@@ -116,7 +203,17 @@ class TrainingConfig(BaseModel):
 
     def with_recipe(self) -> TrainingConfig:
         """Return the configuration with what it leaves open filled in from the published recipe."""
-        names = ("optimiser", "learning_rate", "weight_decay", "schedule", "epochs", "bags_per_step", "patience", "earliest_stop", "clip")
+        names = (
+            "optimiser",
+            "learning_rate",
+            "weight_decay",
+            "schedule",
+            "epochs",
+            "bags_per_step",
+            "patience",
+            "earliest_stop",
+            "clip",
+        )
         filled = {name: getattr(self.recipe, name) for name in names if getattr(self, name) is None}
         return self.model_copy(update=filled)
 
@@ -154,7 +251,9 @@ def make_config(**fields: Any) -> TrainingConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         what = str(first["msg"]).removeprefix("Value error, ")
-        raise OptionError(f"{where}: {what}; it is {first['input']!r}." if where else what) from None
+        raise OptionError(
+            f"{where}: {what}; it is {first['input']!r}." if where else what
+        ) from None
 
 
 def read_config(path: str | os.PathLike[str]) -> TrainingConfig:
@@ -169,7 +268,11 @@ def read_config(path: str | os.PathLike[str]) -> TrainingConfig:
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise OptionError(f"{file.name} is no readable configuration ({error}); give the config.json of a run, or write one like it.") from error
+        raise OptionError(
+            f"{file.name} is no readable configuration ({error}); give the config.json of a run, or write one like it."
+        ) from error
     if not isinstance(fields, dict):
-        raise OptionError(f"{file.name} is no configuration; it holds one object with the fields of a run.")
+        raise OptionError(
+            f"{file.name} is no configuration; it holds one object with the fields of a run."
+        )
     return make_config(**fields)

@@ -31,7 +31,15 @@ from napari_mil.training.fitting import Split, deterministic
 from napari_mil.training.fold_runs import FoldRunner
 from napari_mil.training.folds import FoldResult, FoldTask, stratified_group_folds
 from napari_mil.training.layout import EVALUATION, FOLDS
-from napari_mil.training.metrics import Estimate, best_threshold, calibration_error, estimates, figures, fit_temperature, mean_auc
+from napari_mil.training.metrics import (
+    Estimate,
+    best_threshold,
+    calibration_error,
+    estimates,
+    figures,
+    fit_temperature,
+    mean_auc,
+)
 from napari_mil.training.network import make_plan
 from napari_mil.training.run import complete
 from napari_mil.training.run_folder import RunFolder
@@ -50,12 +58,17 @@ AT_THRESHOLD = "at its ROC-optimal threshold there"
 PUBLISHED: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("dsmil", "dsmil-released"), (BEST_ACCURACY, "dsmil-wsi, classical script")),
     **dict.fromkeys(("mi-net", "mi-net-instance", "mi-net-ds", "mi-net-rc"), (LAST_EPOCH, "MINNs")),
-    **dict.fromkeys(("abmil", "gated-abmil", "transmil"), (BEST_AUC, "the comparison of MHIM-MIL, CAMELYON16")),
+    **dict.fromkeys(
+        ("abmil", "gated-abmil", "transmil"), (BEST_AUC, "the comparison of MHIM-MIL, CAMELYON16")
+    ),
 }
 """What each paper's script chose on the test fold."""
 MHIM = (BEST_AUC, "MHIM-MIL, CAMELYON16")
 WITHOUT_RULE = {
-    **dict.fromkeys(("clam-sb", "clam-mb"), "CLAM's is honest: early stopping on validation bags, the likeliest class"),
+    **dict.fromkeys(
+        ("clam-sb", "clam-mb"),
+        "CLAM's is honest: early stopping on validation bags, the likeliest class",
+    ),
     "sa-abmil": "its script's is honest: early stopping on validation bags",
     "dtfd": "its script needs a validation set of its own for the epoch, and takes the threshold from the test set",
 }
@@ -101,8 +114,14 @@ class Evaluation:
     def label(self) -> str:
         """Protocol and folds, in a few words."""
         times = f"{self.repeats} × {self.folds}" if self.repeats > 1 else str(self.folds)
-        chosen = "; chosen on the test fold, optimistic" if self.protocol == "published" and not self.selection.startswith(LAST_EPOCH) else ""
-        return f"{self.protocol} protocol, {times} folds by patient{chosen}" + ("; from weights trained before" if self.from_trained else "")
+        chosen = (
+            "; chosen on the test fold, optimistic"
+            if self.protocol == "published" and not self.selection.startswith(LAST_EPOCH)
+            else ""
+        )
+        return f"{self.protocol} protocol, {times} folds by patient{chosen}" + (
+            "; from weights trained before" if self.from_trained else ""
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``evaluation.json`` holds."""
@@ -134,14 +153,18 @@ class Evaluation:
             "cross-validation": self._labelled(self.metrics),
         }
         if self.at_validation_threshold:
-            entries["cross-validation, at the validation threshold"] = self._labelled(self.at_validation_threshold)
+            entries["cross-validation, at the validation threshold"] = self._labelled(
+                self.at_validation_threshold
+            )
         if self.overlay:
             entries["overlay"] = dict(self.overlay)
         return {**entries, "calibration": dict(self.calibration)}
 
     def _labelled(self, metrics: Mapping[str, Estimate]) -> dict[str, Any]:
         """Let each figure carry its protocol."""
-        return {name: {**value.as_dict(), "protocol": self.protocol} for name, value in metrics.items()}
+        return {
+            name: {**value.as_dict(), "protocol": self.protocol} for name, value in metrics.items()
+        }
 
 
 def cross_validate(
@@ -193,19 +216,39 @@ def cross_validate(
         If there are fewer patients than folds, or a fold leaves one class.
     """
     if folds < 2 or repeats < 1:
-        raise OptionError(f"Cross-validation needs at least 2 folds and 1 repeat, not {folds} and {repeats}.")
+        raise OptionError(
+            f"Cross-validation needs at least 2 folds and 1 repeat, not {folds} and {repeats}."
+        )
     if protocol not in ("honest", "published"):
         raise OptionError(f"There is no protocol {protocol!r}; choose honest or published.")
     if workers is not None and workers < 1:
         raise OptionError(f"Folds need at least 1 process, not {workers}.")
     if protocol == "published":
         published_rule(config)
-    settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
-    cohort = cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
+    settings, on_event, cancel = (
+        settings or Settings(),
+        on_event or ignore,
+        cancel or CancellationToken(),
+    )
+    cohort = (
+        cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
+    )
     cohort.check()
     folder = None if out is None else RunFolder(Path(out))
     with nullcontext() if folder is None else folder.held():
-        return _evaluate(cohort, config, folds, repeats, protocol, folder, on_event, cancel, resume, workers, settings)
+        return _evaluate(
+            cohort,
+            config,
+            folds,
+            repeats,
+            protocol,
+            folder,
+            on_event,
+            cancel,
+            resume,
+            workers,
+            settings,
+        )
 
 
 def _evaluate(
@@ -222,7 +265,9 @@ def _evaluate(
     settings: Settings,
 ) -> Evaluation:
     start = None if config.start_from is None else load_classifier(config.start_from, settings)
-    config = complete(config, cohort, settings, start).model_copy(update={"threads": 1})  # figures do not depend on the cores at hand
+    config = complete(config, cohort, settings, start).model_copy(
+        update={"threads": 1}
+    )  # figures do not depend on the cores at hand
     device = choose_device(config.device, on_event)
     with deterministic(config, device):
         store = BagStore(cohort, config, settings, on_event, cancel, start)
@@ -230,31 +275,54 @@ def _evaluate(
         tasks = fold_tasks(cohort, config, folds, repeats, protocol)
         torch.manual_seed(config.seed)
         plan = make_plan(config, store, start, on_event)
-        runner = FoldRunner(store, config, plan, start, device, None if folder is None else folder.path / FOLDS, resume, workers or settings.encoder_threads)
+        runner = FoldRunner(
+            store,
+            config,
+            plan,
+            start,
+            device,
+            None if folder is None else folder.path / FOLDS,
+            resume,
+            workers or settings.encoder_threads,
+        )
         on_event(Started(len(tasks), "folds"))
         progress = Progress(len(tasks))
         results = runner.run(tasks, cancel, lambda done: on_event(progress.advance(done)))
     remarks = list(runner.remarks)
-    if protocol == "honest" and (without := [task.split for task in tasks if not task.split.validation]):
+    if protocol == "honest" and (
+        without := [task.split for task in tasks if not task.split.validation]
+    ):
         why = why_none(without[0], config)
-        remarks.append(f"{len(without)} of {len(tasks)} folds have no validation bags ({why}): nothing is chosen in them, the last epoch is kept.")
+        remarks.append(
+            f"{len(without)} of {len(tasks)} folds have no validation bags ({why}): nothing is chosen in them, the last epoch is kept."
+        )
     if any(bag.split for bag in cohort.bags):
         remarks.append("The splits in the table are not used: every bag is tested once per repeat.")
     if start is not None:
-        remarks.append(f"Every fold starts from {start.card.name}: if that was trained on these bags, the figures are too good.")
+        remarks.append(
+            f"Every fold starts from {start.card.name}: if that was trained on these bags, the figures are too good."
+        )
     for remark in remarks:
         on_event(Fallback(remark))
     evaluation = summarise(cohort, config, folds, repeats, protocol, tasks, results, tuple(remarks))
     if folder is not None:
-        folder.write(EVALUATION, json.dumps(evaluation.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        folder.write(
+            EVALUATION, json.dumps(evaluation.as_dict(), indent=1, ensure_ascii=False) + "\n"
+        )
         runner.forget()
         if folder.finished and not tell_card(evaluation, folder, config, cohort, start):
-            on_event(Fallback("The classifier in this folder was trained otherwise, or on other bags: its card is left as it is."))
+            on_event(
+                Fallback(
+                    "The classifier in this folder was trained otherwise, or on other bags: its card is left as it is."
+                )
+            )
     on_event(Finished(evaluation))
     return evaluation
 
 
-def fold_tasks(cohort: Cohort, config: TrainingConfig, folds: int, repeats: int, protocol: Protocol) -> list[FoldTask]:
+def fold_tasks(
+    cohort: Cohort, config: TrainingConfig, folds: int, repeats: int, protocol: Protocol
+) -> list[FoldTask]:
     """Draw the folds of every repeat, and in each the validation bags.
 
     Raises
@@ -264,19 +332,31 @@ def fold_tasks(cohort: Cohort, config: TrainingConfig, folds: int, repeats: int,
     """
     groups = cohort.groups
     if len(set(groups)) < folds:
-        raise TrainingError(f"{len(set(groups))} patients cannot be put into {folds} folds; use fewer folds, or name the patients in labels.csv.")
+        raise TrainingError(
+            f"{len(set(groups))} patients cannot be put into {folds} folds; use fewer folds, or name the patients in labels.csv."
+        )
     tasks = []
     for repeat in range(repeats):
-        drawn = stratified_group_folds(stratum_of(cohort.targets), groups, folds, config.seed + repeat)
+        drawn = stratified_group_folds(
+            stratum_of(cohort.targets), groups, folds, config.seed + repeat
+        )
         for fold in range(folds):
             test, rest = np.flatnonzero(drawn == fold), np.flatnonzero(drawn != fold)
-            if cohort.targets.ndim == 1 and len(np.unique(cohort.targets[rest])) < len(cohort.classes):
-                raise TrainingError("A fold leaves a class without a bag to train on: too few patients have it; use fewer folds or name the patients.")
-            seed = int(np.random.SeedSequence((config.seed, repeat, fold)).generate_state(1)[0] % 2**31)
+            if cohort.targets.ndim == 1 and len(np.unique(cohort.targets[rest])) < len(
+                cohort.classes
+            ):
+                raise TrainingError(
+                    "A fold leaves a class without a bag to train on: too few patients have it; use fewer folds or name the patients."
+                )
+            seed = int(
+                np.random.SeedSequence((config.seed, repeat, fold)).generate_state(1)[0] % 2**31
+            )
             if protocol == "published":
                 split = Split(tuple(map(int, rest)), tuple(map(int, test)), tuple(map(int, test)))
             else:
-                split = replace(validation_split(cohort, rest, config, seed), test=tuple(map(int, test)))
+                split = replace(
+                    validation_split(cohort, rest, config, seed), test=tuple(map(int, test))
+                )
             tasks.append(FoldTask(repeat, fold, split, seed, every_epoch=protocol == "published"))
     return tasks
 
@@ -312,29 +392,58 @@ def summarise(
         temperature, validation = 1.0, list(task.split.validation)
         if len(validation) >= FEWEST_TO_CALIBRATE:
             temperature = fit_temperature(targets[validation], result.validation, cautious=True)
-            errors["validation, uncalibrated"].append(calibration_error(targets[validation], result.validation))
-            errors["validation"].append(calibration_error(targets[validation], result.validation / temperature))
+            errors["validation, uncalibrated"].append(
+                calibration_error(targets[validation], result.validation)
+            )
+            errors["validation"].append(
+                calibration_error(targets[validation], result.validation / temperature)
+            )
         if len(validation) >= FEWEST_TO_CALIBRATE and n_outputs == 1:
-            chosen[task.repeat, test] = best_threshold(targets[validation], result.validation[:, 0] / temperature)
+            chosen[task.repeat, test] = best_threshold(
+                targets[validation], result.validation[:, 0] / temperature
+            )
         raw[task.repeat, test], logits[task.repeat, test] = answers, answers / temperature
         epochs.append(result.epoch)
         temperatures.append(temperature)
     groups = cohort.groups
-    metrics = estimates(lambda index, r: figures(targets[index], logits[r, index], half[r, index]), repeats, groups, SAMPLES, folds=drawn)
+    metrics = estimates(
+        lambda index, r: figures(targets[index], logits[r, index], half[r, index]),
+        repeats,
+        groups,
+        SAMPLES,
+        folds=drawn,
+    )
     at_threshold = {}
     if protocol == "honest" and n_outputs == 1 and bool((chosen != 0.5).any()):
-        every = estimates(lambda index, r: figures(targets[index], logits[r, index], chosen[r, index]), repeats, groups, SAMPLES, folds=drawn)
+        every = estimates(
+            lambda index, r: figures(targets[index], logits[r, index], chosen[r, index]),
+            repeats,
+            groups,
+            SAMPLES,
+            folds=drawn,
+        )
         at_threshold = {name: every[name] for name in DECIDING}
     calibration: dict[str, float | None] = {}
     if protocol == "honest":
-        calibration = {f"expected calibration error on {name}": float(np.mean(values)) if values else None for name, values in errors.items()}
-        calibration["expected calibration error on test bags"] = float(np.mean([calibration_error(targets, row) for row in logits]))
-        calibration["expected calibration error on test bags, uncalibrated"] = float(np.mean([calibration_error(targets, row) for row in raw]))
+        calibration = {
+            f"expected calibration error on {name}": float(np.mean(values)) if values else None
+            for name, values in errors.items()
+        }
+        calibration["expected calibration error on test bags"] = float(
+            np.mean([calibration_error(targets, row) for row in logits])
+        )
+        calibration["expected calibration error on test bags, uncalibrated"] = float(
+            np.mean([calibration_error(targets, row) for row in raw])
+        )
         calibration["temperature, mean over folds"] = float(np.mean(temperatures))
-        calibration = {name: None if value is None else round(value, 4) for name, value in calibration.items()}
+        calibration = {
+            name: None if value is None else round(value, 4) for name, value in calibration.items()
+        }
     return Evaluation(
         protocol,
-        _published_selection(rule, source, n_outputs) if protocol == "published" else _honest_selection(config, tasks),
+        _published_selection(rule, source, n_outputs)
+        if protocol == "published"
+        else _honest_selection(config, tasks),
         cohort.classes,
         folds,
         repeats,
@@ -364,7 +473,9 @@ def published_rule(config: TrainingConfig) -> tuple[str, str]:
         return MHIM
     if config.aggregator not in PUBLISHED:
         why = WITHOUT_RULE.get(config.aggregator, "its paper does not state one")
-        raise OptionError(f"There is no published protocol for {config.aggregator} that chooses on the test fold ({why}); use --protocol honest.")
+        raise OptionError(
+            f"There is no published protocol for {config.aggregator} that chooses on the test fold ({why}); use --protocol honest."
+        )
     return PUBLISHED[config.aggregator]
 
 
@@ -376,7 +487,10 @@ def choose_on_test(rule: str, targets: np.ndarray, answers: np.ndarray) -> tuple
         return len(answers) - 1, 0.5
     if rule == BEST_ACCURACY:
         name = "accuracy" if targets.ndim == 1 else "accuracy_micro"
-        values = [figures(targets, logits, threshold)[name] for logits, threshold in zip(answers, thresholds, strict=True)]
+        values = [
+            figures(targets, logits, threshold)[name]
+            for logits, threshold in zip(answers, thresholds, strict=True)
+        ]
     else:
         values = [mean_auc(targets, logits) for logits in answers]
     epoch = len(answers) - 1 if np.isnan(values).all() else int(np.nanargmax(values))
@@ -388,7 +502,11 @@ def _overlay(areas: list[float]) -> dict[str, float | int]:
     known = [area for area in areas if not np.isnan(area)]
     if not known:
         return {}
-    return {"tile_auc": round(float(np.mean(known)), 4), "SD over folds": round(float(np.std(known)), 4), "folds with annotated tiles": len(known)}
+    return {
+        "tile_auc": round(float(np.mean(known)), 4),
+        "SD over folds": round(float(np.std(known)), 4),
+        "folds with annotated tiles": len(known),
+    }
 
 
 DECIDING = ("accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity")
@@ -403,30 +521,65 @@ def _honest_selection(config: TrainingConfig, tasks: list[FoldTask]) -> str:
     if not any(task.split.validation for task in tasks):
         return "nothing is chosen: the last epoch, threshold 0.5"
     what = {"auc": "largest AUC", "last": ""}.get(config.select, "least loss")
-    epoch = f"the epoch of {what} on validation patients of the training part" if what else "the last epoch"
-    some = "" if all(task.split.validation for task in tasks) else " where there are any, otherwise the last"
+    epoch = (
+        f"the epoch of {what} on validation patients of the training part"
+        if what
+        else "the last epoch"
+    )
+    some = (
+        ""
+        if all(task.split.validation for task in tasks)
+        else " where there are any, otherwise the last"
+    )
     return f"{epoch}{some}; threshold 0.5; temperature from validation patients where there are at least {FEWEST_TO_CALIBRATE}"
 
 
-def _out_of_fold(cohort: Cohort, logits: np.ndarray, drawn: np.ndarray) -> tuple[Mapping[str, Any], ...]:
+def _out_of_fold(
+    cohort: Cohort, logits: np.ndarray, drawn: np.ndarray
+) -> tuple[Mapping[str, Any], ...]:
     from napari_mil.aggregators.output import link
 
     p = link(torch.from_numpy(logits), cohort.multi_label).numpy()
     rows = []
     for b, bag in enumerate(cohort.bags):
-        rows.append({"bag": bag.path.name, "label": list(bag.labels), "folds": drawn[:, b].tolist(), "probabilities": np.round(p[:, b], 5).tolist()})
+        rows.append(
+            {
+                "bag": bag.path.name,
+                "label": list(bag.labels),
+                "folds": drawn[:, b].tolist(),
+                "probabilities": np.round(p[:, b], 5).tolist(),
+            }
+        )
     return tuple(rows)
 
 
-def tell_card(evaluation: Evaluation, folder: RunFolder, config: TrainingConfig, cohort: Cohort, start: Classifier | None) -> bool:
+def tell_card(
+    evaluation: Evaluation,
+    folder: RunFolder,
+    config: TrainingConfig,
+    cohort: Cohort,
+    start: Classifier | None,
+) -> bool:
     """Write figures into the card of the classifier in a run folder, if it was trained in this way on these bags; say whether it was."""
     card = read_card(folder.classifier)
     ours = json.loads(json.dumps(config.model_dump(exclude=MACHINE_FIELDS | MEMORY_FIELDS)))
-    theirs = {name: value for name, value in card.training.get("settings", {}).items() if name in ours}
+    theirs = {
+        name: value for name, value in card.training.get("settings", {}).items() if name in ours
+    }
     begun = card.training.get("started from")
     same_start = (begun or {}).get("fingerprint") == (None if start is None else start.fingerprint)
-    if theirs != ours or not same_start or card.training.get("cohort fingerprint") != cohort.fingerprint:
+    if (
+        theirs != ours
+        or not same_start
+        or card.training.get("cohort fingerprint") != cohort.fingerprint
+    ):
         return False
-    renewed = replace(card, evaluation={**evaluation.for_card(), **{k: v for k, v in card.evaluation.items() if k in (VALIDATION, TEST_SPLIT)}})
+    renewed = replace(
+        card,
+        evaluation={
+            **evaluation.for_card(),
+            **{k: v for k, v in card.evaluation.items() if k in (VALIDATION, TEST_SPLIT)},
+        },
+    )
     write_card(renewed, notes(renewed), folder.classifier)
     return True

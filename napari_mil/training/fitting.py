@@ -32,7 +32,14 @@ from napari_mil.training.store import BagStore, memory_budget, standardisation
 
 Row = dict[str, float | None]
 """One line of ``history.csv``."""
-LOSS, VALIDATION_LOSS, VALIDATION_AUC, RATE, MASKED, TILE_AUC = "loss", "validation_loss", "validation_auc", "learning_rate", "mask_ratio", "tile_auc"
+LOSS, VALIDATION_LOSS, VALIDATION_AUC, RATE, MASKED, TILE_AUC = (
+    "loss",
+    "validation_loss",
+    "validation_auc",
+    "learning_rate",
+    "mask_ratio",
+    "tile_auc",
+)
 
 
 @dataclass(frozen=True)
@@ -81,21 +88,36 @@ class Fitting:
         device: torch.device,
         scaling: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
-        self.network, self.store, self.split, self.config, self.device = network.to(device), store, split, config, device
+        self.network, self.store, self.split, self.config, self.device = (
+            network.to(device),
+            store,
+            split,
+            config,
+            device,
+        )
         assert config.epochs is not None
         self.epochs: int = config.epochs
         self.mean, self.scale = scaling if scaling is not None else self._scaling()
-        learning = [(name, weight) for name, weight in network.named_parameters() if weight.requires_grad]
+        learning = [
+            (name, weight) for name, weight in network.named_parameters() if weight.requires_grad
+        ]
         self.optimiser = make_optimiser(config, learning)
         self._clipped = clipped_parts(config, learning)
         self.epoch = 0
         self.history: list[Row] = []
         self.best: Best | None = None
         self._bags: dict[int, Tensor] = {}
-        self._keeps = store.in_memory and 2 * store.bytes <= memory_budget(config)  # beside the store's own
+        self._keeps = store.in_memory and 2 * store.bytes <= memory_budget(
+            config
+        )  # beside the store's own
         self.class_weights = self._class_weights()
-        self._mean, self._scale = (torch.from_numpy(values).to(device) for values in (self.mean, self.scale))
-        self._instance_targets = {b: store.targets_of_instances(b) for b in (*split.training, *split.validation, *split.test)}
+        self._mean, self._scale = (
+            torch.from_numpy(values).to(device) for values in (self.mean, self.scale)
+        )
+        self._instance_targets = {
+            b: store.targets_of_instances(b)
+            for b in (*split.training, *split.validation, *split.test)
+        }
 
     @property
     def selects(self) -> str:
@@ -104,7 +126,11 @@ class Fitting:
             return "last"
         if self.config.select != "auto":
             return self.config.select
-        return "loss" if len(self.split.training) + len(self.split.validation) >= FEWEST_TO_SELECT else "last"
+        return (
+            "loss"
+            if len(self.split.training) + len(self.split.validation) >= FEWEST_TO_SELECT
+            else "last"
+        )
 
     @property
     def _steps(self) -> int:
@@ -118,7 +144,10 @@ class Fitting:
             return True
         if self.selects == "last" or self.best is None or self.config.patience is None:
             return False
-        return self.epoch >= (self.config.earliest_stop or 0) and self.epoch - self.best.epoch >= self.config.patience
+        return (
+            self.epoch >= (self.config.earliest_stop or 0)
+            and self.epoch - self.best.epoch >= self.config.patience
+        )
 
     def advance(self, cancel: CancellationToken) -> Row:
         """Train one epoch and look at the validation bags; nothing has changed if it is cancelled and started again from a checkpoint."""
@@ -134,7 +163,9 @@ class Fitting:
         row |= {f"loss: {term}": value for term, value in sorted(sums.items()) if term != MASKED}
         self.network.eval()
         if not all(torch.isfinite(weight).all() for weight in self.network.parameters()):
-            raise TrainingError(f"The weights are no numbers after epoch {epoch + 1}; {self._remedy()}")
+            raise TrainingError(
+                f"The weights are no numbers after epoch {epoch + 1}; {self._remedy()}"
+            )
         if self.split.validation:
             logits = self.logits(self.split.validation, cancel)
             targets = self.store.cohort.targets[list(self.split.validation)]
@@ -174,7 +205,12 @@ class Fitting:
             state = torch.get_rng_state()
             masks = self.network.masks(bag)
             torch.set_rng_state(state)
-        return Watched(shown, what, output.probabilities().float().cpu().numpy(), {kind: mask.cpu().numpy() for kind, mask in masks.items()})
+        return Watched(
+            shown,
+            what,
+            output.probabilities().float().cpu().numpy(),
+            {kind: mask.cpu().numpy() for kind, mask in masks.items()},
+        )
 
     @torch.no_grad()
     def overlay_auc(self, bags: Sequence[int]) -> float | None:
@@ -183,7 +219,12 @@ class Fitting:
         areas = []
         for b in bags:
             target = self._instance_targets.get(b)
-            if target is None or target.ndim != 1 or target.dtype != np.float32 or len(np.unique(target[~np.isnan(target)])) < 2:
+            if (
+                target is None
+                or target.ndim != 1
+                or target.dtype != np.float32
+                or len(np.unique(target[~np.isnan(target)])) < 2
+            ):
                 continue
             values, _ = relevance(self.network(self.bag(b)))
             known = ~np.isnan(target)
@@ -199,7 +240,11 @@ class Fitting:
 
     def state(self) -> dict[str, Any]:
         """Return all that going on from here needs: tensors, numbers and texts."""
-        best = None if self.best is None else {"epoch": self.best.epoch, "value": self.best.value, "state": self.best.state}
+        best = (
+            None
+            if self.best is None
+            else {"epoch": self.best.epoch, "value": self.best.value, "state": self.best.state}
+        )
         return {
             "epoch": self.epoch,
             "network": self.network.state_dict(),
@@ -237,7 +282,10 @@ class Fitting:
 
     def _scaling(self) -> tuple[np.ndarray, np.ndarray]:
         plain = np.zeros(self.network.in_dim, np.float32), np.ones(self.network.in_dim, np.float32)
-        if not self.config.standardise or (self.store.instances.trained and self.store.read(self.split.training[0]).dtype == np.uint8):
+        if not self.config.standardise or (
+            self.store.instances.trained
+            and self.store.read(self.split.training[0]).dtype == np.uint8
+        ):
             return plain
         return standardisation(_Bags(self.store, self.split.training))
 
@@ -249,7 +297,9 @@ class Fitting:
             return weights
         counts = Counter(label for b in training for label in cohort.bags[b].labels)
         for b, bag in enumerate(cohort.bags):
-            weights[b] = np.mean([1 / max(1, counts[label]) for label in bag.labels] or [1 / len(training)])
+            weights[b] = np.mean(
+                [1 / max(1, counts[label]) for label in bag.labels] or [1 / len(training)]
+            )
         return weights / weights[list(training)].mean()
 
     def _learn(self, order: np.ndarray, epoch: int, cancel: CancellationToken) -> dict[str, float]:
@@ -280,7 +330,9 @@ class Fitting:
         gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
         if not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
             names = ", ".join(self.store.cohort.bags[int(b)].path.name for b in visited[:3])
-            raise TrainingError(f"The gradient of {names} is no number in epoch {epoch + 1}; {self._remedy()}")
+            raise TrainingError(
+                f"The gradient of {names} is no number in epoch {epoch + 1}; {self._remedy()}"
+            )
         if self.config.clip is not None:
             for part in self._clipped:
                 torch.nn.utils.clip_grad_norm_(part, self.config.clip)
@@ -292,9 +344,17 @@ class Fitting:
     def _visit(self, b: int, epoch: int, sums: dict[str, float]) -> Tensor:
         bag, target = self.bag(b), self._target(b)
         instance_target = self._instance_targets.get(b) if self.config.instance_labels else None
-        known = None if instance_target is None else torch.from_numpy(instance_target).to(self.device)
+        known = (
+            None if instance_target is None else torch.from_numpy(instance_target).to(self.device)
+        )
         if self.config.instance_dropout:
-            kept = torch.randperm(len(bag))[: max(1, round(len(bag) * (1 - self.config.instance_dropout)))].sort().values.to(bag.device)
+            kept = (
+                torch.randperm(len(bag))[
+                    : max(1, round(len(bag) * (1 - self.config.instance_dropout)))
+                ]
+                .sort()
+                .values.to(bag.device)
+            )
             bag, known = bag[kept], None if known is None else known[kept]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             output: BagOutput = self.network(bag, target, known)
@@ -302,7 +362,9 @@ class Fitting:
         loss = torch.stack([term.float() for term in terms.values()]).sum()
         if not torch.isfinite(loss):
             broken = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
-            raise TrainingError(f"The loss of {self.store.cohort.bags[b].path.name} is no number in epoch {epoch + 1} ({broken}); {self._remedy()}")
+            raise TrainingError(
+                f"The loss of {self.store.cohort.bags[b].path.name} is no number in epoch {epoch + 1} ({broken}); {self._remedy()}"
+            )
         sums[LOSS] += loss.item()
         for name, term in terms.items():
             sums[name] += term.item()
@@ -317,17 +379,27 @@ class Fitting:
         if not self.config.alternate_streams:
             return losses
         other = BAG_STREAM if epoch % 2 == 0 else INSTANCE_STREAM
-        return {name: 2 * loss if name in (BAG_STREAM, INSTANCE_STREAM) else loss for name, loss in losses.items() if name != other}
+        return {
+            name: 2 * loss if name in (BAG_STREAM, INSTANCE_STREAM) else loss
+            for name, loss in losses.items()
+            if name != other
+        }
 
     def _target(self, b: int) -> Tensor:
         target = self.store.cohort.targets[b]
         if self.store.cohort.multi_label:
             return torch.from_numpy(np.asarray(target))
-        return torch.tensor([float(target)]) if self.network.n_classes == 1 else torch.tensor(int(target))
+        return (
+            torch.tensor([float(target)])
+            if self.network.n_classes == 1
+            else torch.tensor(int(target))
+        )
 
     @property
     def _mixed(self) -> bool:
-        return self.config.precision == "mixed" or (self.config.precision == "auto" and self.device.type == "cuda")
+        return self.config.precision == "mixed" or (
+            self.config.precision == "auto" and self.device.type == "cuda"
+        )
 
     def _remember(self, row: Row) -> None:
         """Keep the weights of the best epoch; the last one's where nothing is chosen."""
@@ -362,7 +434,11 @@ def relevance(output: BagOutput) -> tuple[np.ndarray, str]:
         link = logits.softmax(1) if several and not output.multi_label else logits.sigmoid()
         column = int(output.logits.argmax()) if several else 0
         return link[:, column].cpu().numpy(), "score"
-    values, what = (output.attention, "attention") if output.attention is not None else (output.scores, "attention")
+    values, what = (
+        (output.attention, "attention")
+        if output.attention is not None
+        else (output.scores, "attention")
+    )
     if values is None:
         if output.similarity is None:
             return np.zeros(0, np.float32), ""
@@ -381,7 +457,10 @@ def deterministic(config: TrainingConfig, device: torch.device) -> Iterator[None
     torch.set_num_threads(config.threads or threads)
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     filling: Any = torch.utils.deterministic  # a module of properties
-    filled, filling.fill_uninitialized_memory = filling.fill_uninitialized_memory, False  # nothing reads it
+    filled, filling.fill_uninitialized_memory = (
+        filling.fill_uninitialized_memory,
+        False,
+    )  # nothing reads it
     try:
         yield
     finally:

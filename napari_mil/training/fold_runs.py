@@ -59,16 +59,30 @@ class FoldRunner:
         resume: bool,
         workers: int,
     ) -> None:
-        self._store, self._config, self._plan, self._start, self._device = store, config, plan, start, device
+        self._store, self._config, self._plan, self._start, self._device = (
+            store,
+            config,
+            plan,
+            start,
+            device,
+        )
         self._folder, self._workers = folder, workers
         cohort = store.cohort
         bags = [(bag.content, bag.labels, bag.regions) for bag in cohort.bags]
-        self._same = (config.model_dump(exclude=MACHINE_FIELDS), plan, None if start is None else start.fingerprint, cohort.classes, bags)
+        self._same = (
+            config.model_dump(exclude=MACHINE_FIELDS),
+            plan,
+            None if start is None else start.fingerprint,
+            cohort.classes,
+            bags,
+        )
         self.remarks: list[str] = []
         if not resume:
             self.forget()
 
-    def run(self, tasks: list[FoldTask], cancel: CancellationToken, on_done: Callable[[float], None]) -> list[FoldResult]:
+    def run(
+        self, tasks: list[FoldTask], cancel: CancellationToken, on_done: Callable[[float], None]
+    ) -> list[FoldResult]:
         """Train what is not done yet; return the answers in the order of the tasks."""
         results: dict[int, FoldResult] = {}
         for k, task in enumerate(tasks):
@@ -78,11 +92,24 @@ class FoldRunner:
             on_done(len(results))
         missing = [k for k in range(len(tasks)) if k not in results]
         if missing and is_worth_it(self._store, self._config, self._plan, self._device):
-            self.remarks.append(f"{len(missing)} folds were trained together in one vectorised pass.")
+            self.remarks.append(
+                f"{len(missing)} folds were trained together in one vectorised pass."
+            )
             for first in range(0, len(missing), HEADS_AT_ONCE):
                 some = missing[first : first + HEADS_AT_ONCE]
-                together = fit_together(self._store, self._config, self._plan, self._start, [tasks[k] for k in some], cancel, on_done)
-                results |= {k: self._keep(tasks[k], result) for k, result in zip(some, together, strict=True)}
+                together = fit_together(
+                    self._store,
+                    self._config,
+                    self._plan,
+                    self._start,
+                    [tasks[k] for k in some],
+                    cancel,
+                    on_done,
+                )
+                results |= {
+                    k: self._keep(tasks[k], result)
+                    for k, result in zip(some, together, strict=True)
+                }
         elif missing:
             self._in_processes(tasks, missing, results, cancel, on_done)
         return [results[k] for k in range(len(tasks))]
@@ -91,17 +118,36 @@ class FoldRunner:
         """Remove the answers of single folds, once they are summed up or nobody wants them; what else lies there is not ours."""
         if self._folder is None or not self._folder.is_dir():
             return
-        for path in (*self._folder.glob("repeat-*-fold-*.npz"), *self._folder.glob(f".repeat-*{PART}")):
+        for path in (
+            *self._folder.glob("repeat-*-fold-*.npz"),
+            *self._folder.glob(f".repeat-*{PART}"),
+        ):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             self._folder.rmdir()
 
     def _in_processes(
-        self, tasks: list[FoldTask], missing: list[int], results: dict[int, FoldResult], cancel: CancellationToken, on_done: Callable[[float], None]
+        self,
+        tasks: list[FoldTask],
+        missing: list[int],
+        results: dict[int, FoldResult],
+        cancel: CancellationToken,
+        on_done: Callable[[float], None],
     ) -> None:
         if self._workers == 1 or len(missing) == 1 or self._device.type == "cuda":
             for k in missing:
-                results[k] = self._keep(tasks[k], fit_fold(self._store, self._config, self._plan, self._start, self._device, tasks[k], cancel))
+                results[k] = self._keep(
+                    tasks[k],
+                    fit_fold(
+                        self._store,
+                        self._config,
+                        self._plan,
+                        self._start,
+                        self._device,
+                        tasks[k],
+                        cancel,
+                    ),
+                )
                 on_done(1)
             return
         bags = 2 * (self._store.bytes if self._store.in_memory else self._store.largest_bytes)
@@ -110,10 +156,19 @@ class FoldRunner:
             min(self._workers, len(missing), max(1, affordable)),
             mp_context=get_context("spawn"),
             initializer=_prepare_worker,
-            initargs=(os.getpid(), self._store, self._config, self._plan, self._start, self._device),
+            initargs=(
+                os.getpid(),
+                self._store,
+                self._config,
+                self._plan,
+                self._start,
+                self._device,
+            ),
         )
         try:
-            waiting: dict[Future[FoldResult], int] = {pool.submit(_fit_in_worker, tasks[k]): k for k in missing}
+            waiting: dict[Future[FoldResult], int] = {
+                pool.submit(_fit_in_worker, tasks[k]): k for k in missing
+            }
             while waiting:
                 done, _ = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -122,7 +177,9 @@ class FoldRunner:
                     on_done(1)
                 cancel.raise_if_cancelled()
         except BrokenProcessPool as error:
-            raise TrainingError("A fold's process ended unexpectedly, perhaps for want of memory; resume with fewer processes.") from error
+            raise TrainingError(
+                "A fold's process ended unexpectedly, perhaps for want of memory; resume with fewer processes."
+            ) from error
         except (CancelledError, NapariMilError):
             for process in list((pool._processes or {}).values()):  # a fold may take an hour
                 process.terminate()
@@ -131,7 +188,11 @@ class FoldRunner:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _file(self, task: FoldTask) -> Path | None:
-        return None if self._folder is None else self._folder / f"repeat-{task.repeat}-fold-{task.fold}.npz"
+        return (
+            None
+            if self._folder is None
+            else self._folder / f"repeat-{task.repeat}-fold-{task.fold}.npz"
+        )
 
     def _kept(self, task: FoldTask) -> FoldResult | None:
         path = self._file(task)
@@ -141,7 +202,12 @@ class FoldRunner:
             with np.load(path, allow_pickle=False) as archive:
                 if archive["key"].item() != self._key(task):
                     return None  # of other settings or bags
-                return FoldResult(archive["test"], archive["validation"], int(archive["epoch"]), float(archive["tile_auc"]))
+                return FoldResult(
+                    archive["test"],
+                    archive["validation"],
+                    int(archive["epoch"]),
+                    float(archive["tile_auc"]),
+                )
         except (OSError, ValueError, KeyError):
             return None  # cut short; it is trained again
 
@@ -152,9 +218,18 @@ class FoldRunner:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with whole_or_nothing(path) as part, part.open("wb") as file:
                     key, tile_auc = np.array(self._key(task)), np.array(result.tile_auc)
-                    np.savez(file, test=result.test, validation=result.validation, epoch=np.array(result.epoch), tile_auc=tile_auc, key=key)
+                    np.savez(
+                        file,
+                        test=result.test,
+                        validation=result.validation,
+                        epoch=np.array(result.epoch),
+                        tile_auc=tile_auc,
+                        key=key,
+                    )
             except OSError as error:
-                raise OutputError(f"The folds cannot be kept in {path.parent} ({error.strerror or error}); make room, then resume.") from error
+                raise OutputError(
+                    f"The folds cannot be kept in {path.parent} ({error.strerror or error}); make room, then resume."
+                ) from error
         return result
 
     def _key(self, task: FoldTask) -> str:
@@ -163,14 +238,27 @@ class FoldRunner:
 
 
 def fit_fold(
-    store: BagStore, config: TrainingConfig, plan: Plan, start: Classifier | None, device: torch.device, task: FoldTask, cancel: CancellationToken
+    store: BagStore,
+    config: TrainingConfig,
+    plan: Plan,
+    start: Classifier | None,
+    device: torch.device,
+    task: FoldTask,
+    cancel: CancellationToken,
 ) -> FoldResult:
     """Train the classifier of one fold."""
     own = task.own(config)
     torch.manual_seed(task.seed)
     if plan.embedding == "frozen":
         backbone = frozen_backbone(plan, store, start)
-        store = store.encoded_by(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=device))
+        store = store.encoded_by(
+            BackboneEncoder(
+                str(store.instances.encoder),
+                backbone,
+                int(store.instances.tile_px or 0),
+                device=device,
+            )
+        )
     network = build(own, plan, store, start, ignore)
     fitting = Fitting(network, store, task.split, own, device, scaling_of(start, plan))
     answers = []
@@ -181,13 +269,25 @@ def fit_fold(
     epoch = fitting.use_best()
     test = np.stack(answers) if task.every_epoch else fitting.logits(task.split.test)[None]
     tile_auc = fitting.overlay_auc(task.split.test)
-    return FoldResult(test, fitting.logits(task.split.validation), epoch, math.nan if tile_auc is None else tile_auc)
+    return FoldResult(
+        test,
+        fitting.logits(task.split.validation),
+        epoch,
+        math.nan if tile_auc is None else tile_auc,
+    )
 
 
 _worker: tuple[BagStore, TrainingConfig, Plan, Classifier | None, torch.device] | None = None
 
 
-def _prepare_worker(parent: int, store: BagStore, config: TrainingConfig, plan: Plan, start: Classifier | None, device: torch.device) -> None:
+def _prepare_worker(
+    parent: int,
+    store: BagStore,
+    config: TrainingConfig,
+    plan: Plan,
+    start: Classifier | None,
+    device: torch.device,
+) -> None:
     global _worker
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)

@@ -25,7 +25,12 @@ class FoldTask:
 
     def own(self, config: TrainingConfig) -> TrainingConfig:
         """Return the configuration of this fold."""
-        return config.model_copy(update={"seed": self.seed, **({"patience": None, "select": "last"} if self.every_epoch else {})})
+        return config.model_copy(
+            update={
+                "seed": self.seed,
+                **({"patience": None, "select": "last"} if self.every_epoch else {}),
+            }
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +47,9 @@ class FoldResult:
     """How well its overlay finds annotated tiles of the test bags; NaN where none are annotated."""
 
 
-def stratified_group_folds(labels: Sequence[int] | np.ndarray, groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
+def stratified_group_folds(
+    labels: Sequence[int] | np.ndarray, groups: Sequence[str], folds: int, seed: int
+) -> np.ndarray:
     """Assign every bag to one fold.
 
     Groups, in random order but largest first, go to the fold where they leave the class counts most even.
@@ -73,7 +80,9 @@ def stratified_group_folds(labels: Sequence[int] | np.ndarray, groups: Sequence[
     if len(unique) < folds:
         raise ValueError(f"{folds} folds need at least {folds} groups, not {len(unique)}")
     classes = np.unique(labels_array)
-    counts = np.array([[np.sum((names == group) & (labels_array == c)) for c in classes] for group in unique])  # (groups, classes)
+    counts = np.array(
+        [[np.sum((names == group) & (labels_array == c)) for c in classes] for group in unique]
+    )  # (groups, classes)
     order = np.random.default_rng(seed).permutation(len(unique))
     order = order[np.argsort(-counts[order].sum(1), kind="stable")]
     share = counts / np.maximum(counts.sum(0), 1)
@@ -84,7 +93,14 @@ def stratified_group_folds(labels: Sequence[int] | np.ndarray, groups: Sequence[
         empty = np.flatnonzero(groups_in == 0)
         # No fold may stay empty: the last groups go where there is none yet.
         open_folds = empty if len(empty) >= len(order) - done else np.arange(folds)
-        unevenness = [(np.std(filled + share[g] * (np.arange(folds)[:, None] == f), axis=0).sum(), groups_in[f], int(f)) for f in open_folds]
+        unevenness = [
+            (
+                np.std(filled + share[g] * (np.arange(folds)[:, None] == f), axis=0).sum(),
+                groups_in[f],
+                int(f),
+            )
+            for f in open_folds
+        ]
         fold = min(unevenness)[2]
         filled[fold] += share[g]
         groups_in[fold] += 1

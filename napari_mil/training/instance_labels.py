@@ -21,7 +21,12 @@ UNKNOWN = -1
 
 
 def instance_targets(
-    regions: tuple[Region, ...] | None, labels: tuple[str, ...], classes: tuple[str, ...], multi_label: bool, coords: np.ndarray, size0: float
+    regions: tuple[Region, ...] | None,
+    labels: tuple[str, ...],
+    classes: tuple[str, ...],
+    multi_label: bool,
+    coords: np.ndarray,
+    size0: float,
 ) -> np.ndarray | None:
     """Return the target of every tile, or None where nothing is known of any.
 
@@ -47,11 +52,21 @@ def instance_targets(
         return np.zeros(len(coords), np.float32)
     if not regions:
         return None
-    ignored = tile_cover([region for region in regions if region.ignored], coords, size0) >= MAJORITY
-    inside = np.stack([tile_cover(_of_class(regions, name, labels), coords, size0) >= MAJORITY for name in classes], 1)  # (N, C)
+    ignored = (
+        tile_cover([region for region in regions if region.ignored], coords, size0) >= MAJORITY
+    )
+    inside = np.stack(
+        [
+            tile_cover(_of_class(regions, name, labels), coords, size0) >= MAJORITY
+            for name in classes
+        ],
+        1,
+    )  # (N, C)
     if multi_label:
         annotated = np.array([bool(_of_class(regions, name, labels)) for name in classes])
-        several = np.where(annotated, inside.astype(np.float32), np.float32(np.nan)).astype(np.float32)
+        several = np.where(annotated, inside.astype(np.float32), np.float32(np.nan)).astype(
+            np.float32
+        )
         several[ignored] = np.nan
         return several
     if len(classes) == 2:

@@ -8,7 +8,13 @@ from pathlib import Path
 from napari_mil.inference.card import CARD_FILE, RUN_FOLDER
 from napari_mil.training.cohort import Cohort
 
-CONFIG, HISTORY, CHECKPOINT, EVALUATION, COHORT = "config.json", "history.csv", "checkpoint.pt", "evaluation.json", "cohort.json"
+CONFIG, HISTORY, CHECKPOINT, EVALUATION, COHORT = (
+    "config.json",
+    "history.csv",
+    "checkpoint.pt",
+    "evaluation.json",
+    "cohort.json",
+)
 CLASSIFIER, FOLDS, LOCK = RUN_FOLDER, "folds", ".lock"
 
 
@@ -25,7 +31,9 @@ def is_unfinished(folder: Path) -> bool:
 def begun_with(folder: Path, cohort: Cohort) -> bool:
     """Say whether a run was begun with any bag of a cohort; where that cannot be told, the run itself says what is wrong."""
     try:
-        begun = {bag[0] for bag in json.loads((folder / COHORT).read_text(encoding="utf-8"))["bags"]}
+        begun = {
+            bag[0] for bag in json.loads((folder / COHORT).read_text(encoding="utf-8"))["bags"]
+        }
     except (OSError, ValueError, LookupError, TypeError):
         return True
     return not begun.isdisjoint(bag.content for bag in cohort.bags)

@@ -27,7 +27,7 @@ def _saved_bytes(backbone: nn.Module, images: Tensor) -> int:
     backbone.train()
     state = torch.get_rng_state()
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        kept = backbone(images)  # noqa: F841  (its graph holds what is counted)
+        kept = backbone(images)
     torch.set_rng_state(state)
     backbone.train(was_training)
     return sum(storages.values())

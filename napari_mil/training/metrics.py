@@ -41,7 +41,9 @@ class Estimate:
 
     def as_dict(self) -> dict[str, float | None]:
         """Return plain numbers, rounded to four digits; None where there is none."""
-        return {key: None if np.isnan(value) else round(value, 4) for key, value in asdict(self).items()}
+        return {
+            key: None if np.isnan(value) else round(value, 4) for key, value in asdict(self).items()
+        }
 
 
 def auc(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -50,7 +52,10 @@ def auc(labels: np.ndarray, logits: np.ndarray) -> float:
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if not n_positive or not n_negative:
         return float("nan")
-    return float((rankdata(logits)[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+    return float(
+        (rankdata(logits)[positive].sum() - n_positive * (n_positive + 1) / 2)
+        / (n_positive * n_negative)
+    )
 
 
 def average_precision(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -85,7 +90,9 @@ def decided(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     }
 
 
-def binary_figures(labels: np.ndarray, logits: np.ndarray, threshold: float | np.ndarray = 0.5) -> dict[str, float]:
+def binary_figures(
+    labels: np.ndarray, logits: np.ndarray, threshold: float | np.ndarray = 0.5
+) -> dict[str, float]:
     """Return every figure of one sigmoid unit: labels 0/1 (B,), logits (B,), threshold on the probability (of each bag, if wanted)."""
     return {
         **decided(labels, expit(logits) >= threshold),
@@ -105,24 +112,43 @@ def multiclass_figures(labels: np.ndarray, logits: np.ndarray) -> dict[str, floa
         }
         for c in range(logits.shape[1])
     ]
-    macro = {name: _mean([figures[name] for figures in each]) for name in ("f1", "sensitivity", "specificity", "auc", "average_precision")}
-    return {"accuracy": float(np.mean(predicted == labels)), "balanced_accuracy": macro["sensitivity"], **macro}
+    macro = {
+        name: _mean([figures[name] for figures in each])
+        for name in ("f1", "sensitivity", "specificity", "auc", "average_precision")
+    }
+    return {
+        "accuracy": float(np.mean(predicted == labels)),
+        "balanced_accuracy": macro["sensitivity"],
+        **macro,
+    }
 
 
-def multilabel_figures(labels: np.ndarray, logits: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+def multilabel_figures(
+    labels: np.ndarray, logits: np.ndarray, threshold: float = 0.5
+) -> dict[str, float]:
     """Return figures of independent labels: labels 0/1 (B, C), logits (B, C); macro and micro, and the share of bags right in all labels."""
     each = [binary_figures(labels[:, c], logits[:, c], threshold) for c in range(labels.shape[1])]
     micro = binary_figures(labels.ravel(), logits.ravel(), threshold)
     macro = {f"{name}_macro": _mean([figures[name] for figures in each]) for name in micro}
     exact = float(np.mean(((expit(logits) >= threshold) == (labels == 1)).all(1)))
-    return {**macro, **{f"{name}_micro": value for name, value in micro.items()}, "all_labels_right": exact}
+    return {
+        **macro,
+        **{f"{name}_micro": value for name, value in micro.items()},
+        "all_labels_right": exact,
+    }
 
 
-def figures(targets: np.ndarray, logits: np.ndarray, threshold: float | np.ndarray = 0.5) -> dict[str, float]:
+def figures(
+    targets: np.ndarray, logits: np.ndarray, threshold: float | np.ndarray = 0.5
+) -> dict[str, float]:
     """Return every figure of an answer, by the shapes: targets int (B,) with logits (B, 1) or (B, C), or float (B, C) with (B, C)."""
     if targets.ndim == 2:
         return multilabel_figures(targets, logits, float(np.mean(threshold)))
-    return binary_figures(targets, logits[:, 0], threshold) if logits.shape[1] == 1 else multiclass_figures(targets, logits)
+    return (
+        binary_figures(targets, logits[:, 0], threshold)
+        if logits.shape[1] == 1
+        else multiclass_figures(targets, logits)
+    )
 
 
 def mean_auc(targets: np.ndarray, logits: np.ndarray) -> float:
@@ -155,11 +181,17 @@ def calibration_error(targets: np.ndarray, logits: np.ndarray) -> float:
         truth = targets.reshape(logits.shape).ravel() == 1
         confidence, right = np.maximum(p, 1 - p), (p >= 0.5) == truth
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs(right[bins == k].mean() - confidence[bins == k].mean()) * (bins == k).mean() for k in range(BINS) if (bins == k).any()]
+    gaps = [
+        abs(right[bins == k].mean() - confidence[bins == k].mean()) * (bins == k).mean()
+        for k in range(BINS)
+        if (bins == k).any()
+    ]
     return float(sum(gaps))
 
 
-def fit_temperature(targets: Sequence[int] | np.ndarray, logits: np.ndarray, cautious: bool = False) -> float:
+def fit_temperature(
+    targets: Sequence[int] | np.ndarray, logits: np.ndarray, cautious: bool = False
+) -> float:
     """Return the temperature in [0.25, 20] under which logits are likeliest.
 
     Parameters
@@ -176,7 +208,12 @@ def fit_temperature(targets: Sequence[int] | np.ndarray, logits: np.ndarray, cau
     if logits.ndim == 1:
         logits = logits[:, None]
     doubt = 1 / (2 * DOUBT**2 * len(truth)) if cautious else 0.0
-    return float(min(TEMPERATURES, key=lambda t: negative_log_likelihood(truth, logits / t) + doubt * np.log(t) ** 2))
+    return float(
+        min(
+            TEMPERATURES,
+            key=lambda t: negative_log_likelihood(truth, logits / t) + doubt * np.log(t) ** 2,
+        )
+    )
 
 
 def best_threshold(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -217,7 +254,14 @@ def estimate(
     Estimate
     """
     truth = np.asarray(targets)
-    return estimates(lambda index, repeat: {"": metric(truth[index], logits[repeat, index])}, len(logits), groups, samples, seed, folds)[""]
+    return estimates(
+        lambda index, repeat: {"": metric(truth[index], logits[repeat, index])},
+        len(logits),
+        groups,
+        samples,
+        seed,
+        folds,
+    )[""]
 
 
 def estimates(
@@ -256,13 +300,22 @@ def estimates(
     random = np.random.default_rng(seed)
     everything = np.arange(len(names))
     per_repeat = [figures_of(everything, repeat) for repeat in range(repeats)]
-    per_fold = [figures_of(np.flatnonzero(drawn == k), r) for r, drawn in enumerate(folds if folds is not None else ()) for k in np.unique(drawn)]
+    per_fold = [
+        figures_of(np.flatnonzero(drawn == k), r)
+        for r, drawn in enumerate(folds if folds is not None else ())
+        for k in np.unique(drawn)
+    ]
     resampled = []
     for _ in range(samples):
         index = np.concatenate([members[g] for g in random.integers(len(unique), size=len(unique))])
         some = [figures_of(index, repeat) for repeat in range(repeats)]
         resampled.append({name: _mean([one[name] for one in some]) for name in some[0]})
-    return {name: _estimate(*([one[name] for one in several] for several in (per_repeat, per_fold, resampled))) for name in per_repeat[0]}
+    return {
+        name: _estimate(
+            *([one[name] for one in several] for several in (per_repeat, per_fold, resampled))
+        )
+        for name in per_repeat[0]
+    }
 
 
 def _estimate(repeats: list[float], folds: list[float], resampled: list[float]) -> Estimate:

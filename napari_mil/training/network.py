@@ -46,7 +46,9 @@ class Plan:
     """Memory that images take on their way through a network that is trained."""
 
 
-def make_plan(config: TrainingConfig, store: BagStore, start: Classifier | None, on_event: OnEvent) -> Plan:
+def make_plan(
+    config: TrainingConfig, store: BagStore, start: Classifier | None, on_event: OnEvent
+) -> Plan:
     """Decide what is built; how large bags meet a network in training is decided by measuring it, and said."""
     cohort = store.cohort
     if start is not None:
@@ -63,20 +65,24 @@ def make_plan(config: TrainingConfig, store: BagStore, start: Classifier | None,
     maps = BACKBONES[name].has_maps and AGGREGATORS[config.aggregator].works_on_maps
     backbone = create_backbone(name, store.instances.tile_px, maps)
     embedding, chunk, size = _embedding(config, backbone, store, on_event)
-    return Plan(n_outputs, cohort.multi_label, int(backbone.out_dim), maps, embedding, chunk, options, size)  # type: ignore[arg-type]
+    return Plan(
+        n_outputs, cohort.multi_label, int(backbone.out_dim), maps, embedding, chunk, options, size
+    )  # type: ignore[arg-type]
 
 
-def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_event: OnEvent) -> tuple[Embedding, int | None, int]:
+def _embedding(
+    config: TrainingConfig, backbone: nn.Module, store: BagStore, on_event: OnEvent
+) -> tuple[Embedding, int | None, int]:
     """Choose how bags of images meet the network, in which chunks, and what memory that takes: from the bytes of one image and the largest bag."""
     assert store.instances.encoder is not None
     assert store.instances.tile_px is not None
-    per_image = measure_bytes_per_image(backbone, BACKBONES[store.instances.encoder].channels, store.instances.tile_px)
+    per_image = measure_bytes_per_image(
+        backbone, BACKBONES[store.instances.encoder].channels, store.instances.tile_px
+    )
     budget, largest = memory_budget(config), max(store.sizes)
     needed = per_image * largest
     chunk = config.chunk or max(1, min(LARGEST_CHUNK, int(budget // per_image)))
-    size = (
-        f"the largest bag has {largest} images of {per_image / 1e6:.3g} MB of activations each, {needed / 1e9:.2f} GB in all; {budget / 1e9:.2f} GB may be used"
-    )
+    size = f"the largest bag has {largest} images of {per_image / 1e6:.3g} MB of activations each, {needed / 1e9:.2f} GB in all; {budget / 1e9:.2f} GB may be used"
     wanted = config.backbone
     if wanted == "auto":
         wanted = "joint" if needed <= budget else "chunks" if per_image <= budget else "frozen"
@@ -90,7 +96,9 @@ def _embedding(config: TrainingConfig, backbone: nn.Module, store: BagStore, on_
     return wanted, (chunk if wanted == "chunks" else None), int(per_image * at_once)
 
 
-def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None, on_event: OnEvent) -> Aggregator:
+def build(
+    config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None, on_event: OnEvent
+) -> Aggregator:
     """Make the network that is trained: an aggregator, a backbone with one, or a miner around either; seeded by the caller."""
     aggregator = _aggregator(config, plan, plan.n_outputs)
     network: Aggregator = aggregator
@@ -101,12 +109,22 @@ def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier
             if start is not None and start.backbone is not None:
                 standardised.mean.copy_(start.mean)
                 standardised.scale.copy_(start.scale)
-            network = EndToEnd(standardised, aggregator, BACKBONES[store.instances.encoder].channels, plan.chunk)
+            network = EndToEnd(
+                standardised, aggregator, BACKBONES[store.instances.encoder].channels, plan.chunk
+            )
     if start is not None:
-        of_classes = set() if start.card.classes == store.cohort.classes else _layers_of_classes(config, plan, aggregator)
+        of_classes = (
+            set()
+            if start.card.classes == store.cohort.classes
+            else _layers_of_classes(config, plan, aggregator)
+        )
         fresh = load_what_fits(aggregator, start.aggregator.state_dict(), of_classes)
         if fresh:
-            on_event(Fallback(f"The classes are others than those of {start.card.name}: {', '.join(fresh)} start fresh, everything else goes on learning."))
+            on_event(
+                Fallback(
+                    f"The classes are others than those of {start.card.name}: {', '.join(fresh)} start fresh, everything else goes on learning."
+                )
+            )
     if config.mines:
         network = create_miner(config.strategy, network, **config.strategy_options)
     return network
@@ -115,10 +133,14 @@ def build(config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier
 def _aggregator(config: TrainingConfig, plan: Plan, n_outputs: int) -> Aggregator:
     task: dict[str, Any] = {"multi_label": plan.multi_label, "spatial_dims": 2 if plan.maps else 1}
     try:
-        return create_aggregator(config.aggregator, plan.in_dim, n_outputs, **task, **plan.aggregator_options)
+        return create_aggregator(
+            config.aggregator, plan.in_dim, n_outputs, **task, **plan.aggregator_options
+        )
     except (RuntimeError, MemoryError, OverflowError) as error:
         reason = str(error).split("\n", 1)[0][:120]
-        raise OptionError(f"{config.aggregator} cannot be made with the options {dict(plan.aggregator_options)} ({reason}).") from error
+        raise OptionError(
+            f"{config.aggregator} cannot be made with the options {dict(plan.aggregator_options)} ({reason})."
+        ) from error
 
 
 def frozen_backbone(plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
@@ -163,7 +185,11 @@ class Standardised(nn.Module):
 
 def scaling_of(start: Classifier | None, plan: Plan) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the scale of features that the weights to start from know, where features do not change; None lets the training bags decide."""
-    if start is None or plan.embedding not in ("features", "frozen") or (plan.embedding == "frozen" and start.backbone is None):
+    if (
+        start is None
+        or plan.embedding not in ("features", "frozen")
+        or (plan.embedding == "frozen" and start.backbone is None)
+    ):
         return None
     return start.mean.numpy(), start.scale.numpy()
 
@@ -177,10 +203,16 @@ def kept(network: Aggregator) -> tuple[Aggregator, Standardised | None]:
     return answering.aggregator, answering.backbone
 
 
-def load_what_fits(aggregator: nn.Module, state: Mapping[str, Tensor], but: Collection[str] = ()) -> list[str]:
+def load_what_fits(
+    aggregator: nn.Module, state: Mapping[str, Tensor], but: Collection[str] = ()
+) -> list[str]:
     """Take over every tensor of equal name and shape but some; return the names of layers that stay fresh."""
     own = aggregator.state_dict()
-    fitting = {key: tensor for key, tensor in state.items() if key in own and own[key].shape == tensor.shape and key not in but}
+    fitting = {
+        key: tensor
+        for key, tensor in state.items()
+        if key in own and own[key].shape == tensor.shape and key not in but
+    }
     with torch.no_grad():
         for key, tensor in fitting.items():
             own[key].copy_(tensor)
@@ -192,13 +224,17 @@ def _layers_of_classes(config: TrainingConfig, plan: Plan, aggregator: Aggregato
     state = torch.get_rng_state()
     more = _aggregator(config, plan, plan.n_outputs + 1).state_dict()
     torch.set_rng_state(state)
-    return {key for key, tensor in aggregator.state_dict().items() if tensor.shape != more[key].shape}
+    return {
+        key for key, tensor in aggregator.state_dict().items() if tensor.shape != more[key].shape
+    }
 
 
 def _check_start(config: TrainingConfig, store: BagStore, start: Classifier) -> None:
     name = start.card.aggregator["name"]
     if config.aggregator != name:
-        raise OptionError(f"The classifier {start.card.name} is {name}, not {config.aggregator}; leave the aggregator out, or start fresh.")
+        raise OptionError(
+            f"The classifier {start.card.name} is {name}, not {config.aggregator}; leave the aggregator out, or start fresh."
+        )
     if not store.instances.trained and store.dim != start.card.in_dim:
         raise OptionError(
             f"The classifier {start.card.name} takes features of length {start.card.in_dim}, the cohort has {store.dim}; start from another, or fresh."

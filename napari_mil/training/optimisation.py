@@ -28,7 +28,12 @@ class LookaheadRAdam(torch.optim.RAdam):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step; weights without a gradient stay as they are."""
-        moved = [weight for group in self.param_groups for weight in group["params"] if weight.grad is not None]
+        moved = [
+            weight
+            for group in self.param_groups
+            for weight in group["params"]
+            if weight.grad is not None
+        ]
         first = {weight: weight.clone() for weight in moved if weight not in self.state}
         loss = super().step(closure)
         for weight in moved:
@@ -39,14 +44,20 @@ class LookaheadRAdam(torch.optim.RAdam):
         return loss
 
 
-def make_optimiser(config: TrainingConfig, weights: Iterable[tuple[str, nn.Parameter]]) -> torch.optim.Optimizer:
+def make_optimiser(
+    config: TrainingConfig, weights: Iterable[tuple[str, nn.Parameter]]
+) -> torch.optim.Optimizer:
     """Make the optimiser of a configuration whose recipe is filled in, for weights by their names."""
     assert config.learning_rate is not None
     assert config.weight_decay is not None
     rate, betas = config.learning_rate, config.recipe.betas
     decayed: dict[float, list[nn.Parameter]] = defaultdict(list)
     for name, weight in weights:
-        decayed[config.weight_decay if config.recipe.decays_biases or not _is_bias(name, weight) else 0.0].append(weight)
+        decayed[
+            config.weight_decay
+            if config.recipe.decays_biases or not _is_bias(name, weight)
+            else 0.0
+        ].append(weight)
     groups = [{"params": some, "weight_decay": decay} for decay, some in decayed.items()]
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, rate, momentum=betas[0], nesterov=True, fused=True)
@@ -54,16 +65,24 @@ def make_optimiser(config: TrainingConfig, weights: Iterable[tuple[str, nn.Param
         rectified = LookaheadRAdam if config.optimiser == "lookahead-radam" else torch.optim.RAdam
         return rectified(groups, rate, betas=betas, decoupled_weight_decay=True)
     kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
-    return kind(groups, rate, betas=betas, fused=True)  # one pass over the weights instead of a dozen
+    return kind(
+        groups, rate, betas=betas, fused=True
+    )  # one pass over the weights instead of a dozen
 
 
-def clipped_parts(config: TrainingConfig, weights: Iterable[tuple[str, nn.Parameter]]) -> list[list[nn.Parameter]]:
+def clipped_parts(
+    config: TrainingConfig, weights: Iterable[tuple[str, nn.Parameter]]
+) -> list[list[nn.Parameter]]:
     """Return the weights whose gradients are clipped together: all of them, unless the recipe takes the network apart."""
     apart = config.recipe.clipped_apart
     parts: dict[int, list[nn.Parameter]] = defaultdict(list)
     for name, weight in weights:
         modules = name.split(".")
-        parts[next((k for k, part in enumerate(apart) if not set(modules).isdisjoint(part)), len(apart))].append(weight)
+        parts[
+            next(
+                (k for k, part in enumerate(apart) if not set(modules).isdisjoint(part)), len(apart)
+            )
+        ].append(weight)
     return list(parts.values())
 
 

@@ -75,12 +75,23 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
     CancelledError
         If it was cancelled.
     """
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}  # threads that wait leave the core to the window
-    child = subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+    environment = {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+    }  # threads that wait leave the core to the window
+    child = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
     assert child.stdin is not None
     assert child.stdout is not None
     over = threading.Event()
-    follower = threading.Thread(target=_pass_on, args=(cancel, child, over), daemon=True, name="training-control")
+    follower = threading.Thread(
+        target=_pass_on, args=(cancel, child, over), daemon=True, name="training-control"
+    )
     try:
         _send(child.stdin, request)
         follower.start()
@@ -97,7 +108,9 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
     except (EOFError, OSError, pickle.UnpicklingError):
         if cancel.cancelled:
             raise CancelledError("Cancelled; the last checkpoint is kept.") from None
-        raise TrainingError(f"The training process ended unexpectedly (code {child.wait()}); the last checkpoint is whole: Resume goes on from it.") from None
+        raise TrainingError(
+            f"The training process ended unexpectedly (code {child.wait()}); the last checkpoint is whole: Resume goes on from it."
+        ) from None
     finally:
         over.set()
         with suppress(OSError):
@@ -110,7 +123,9 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
         child.stdout.close()
 
 
-def _pass_on(cancel: CancellationToken, child: subprocess.Popen[bytes], over: threading.Event) -> None:
+def _pass_on(
+    cancel: CancellationToken, child: subprocess.Popen[bytes], over: threading.Event
+) -> None:
     """Tell the child whenever the token changes."""
     told = "resume"
     while not over.wait(POLL_S):
@@ -136,7 +151,7 @@ def _send(stream: IO[bytes], value: Any) -> None:
 def _receive(stream: IO[bytes]) -> Any:
     """Read one message; both ends are ours, started by each other."""
     (length,) = LENGTH.unpack(_exactly(stream, LENGTH.size))
-    return pickle.loads(_exactly(stream, length))  # noqa: S301
+    return pickle.loads(_exactly(stream, length))
 
 
 def _exactly(stream: IO[bytes], n: int) -> bytes:
@@ -188,7 +203,16 @@ def _work(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken
             on_event(event)
 
     settings, config = request.settings or Settings(), make_config(**request.config)
-    result = train(request.cohort, config, out=request.out, on_event=tell, cancel=cancel, resume=request.resume, watch=request.watch, settings=settings)
+    result = train(
+        request.cohort,
+        config,
+        out=request.out,
+        on_event=tell,
+        cancel=cancel,
+        resume=request.resume,
+        watch=request.watch,
+        settings=settings,
+    )
     if request.folds:
         cross_validate(
             request.cohort,

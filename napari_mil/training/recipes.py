@@ -38,7 +38,10 @@ class Recipe:
     """Parts of the network, each by the names of its modules, whose gradients are clipped each by itself."""
 
 
-ATTENTION = Recipe("Ilse et al. 2018, MNIST-bags: Adam 5e-4, decay 1e-4; epochs and patience are ours", learning_rate=5e-4)
+ATTENTION = Recipe(
+    "Ilse et al. 2018, MNIST-bags: Adam 5e-4, decay 1e-4; epochs and patience are ours",
+    learning_rate=5e-4,
+)
 MI_NET = Recipe(
     "Wang et al. 2018: SGD with Nesterov momentum 0.9, 5e-4 / (1 + 1e-4 t), L2 .005 of kernels (twice that as a decay), 50 epochs",
     "sgd",
@@ -48,8 +51,18 @@ MI_NET = Recipe(
     epochs=50,
     decays_biases=False,
 )
-IMAGES = Recipe("Tu et al. 2021 (HAMIL): Adam 1e-4, 8 bags a step; epochs are ours", learning_rate=1e-4, weight_decay=0.0, bags_per_step=8)
-CLAM = Recipe("Lu et al. 2021: Adam 1e-4, decay 1e-5, dropout .25, stop after 20 epochs from the 50th on", weight_decay=1e-5, epochs=200, earliest_stop=50)
+IMAGES = Recipe(
+    "Tu et al. 2021 (HAMIL): Adam 1e-4, 8 bags a step; epochs are ours",
+    learning_rate=1e-4,
+    weight_decay=0.0,
+    bags_per_step=8,
+)
+CLAM = Recipe(
+    "Lu et al. 2021: Adam 1e-4, decay 1e-5, dropout .25, stop after 20 epochs from the 50th on",
+    weight_decay=1e-5,
+    epochs=200,
+    earliest_stop=50,
+)
 MINING_SMALL = Recipe(
     "Tang et al. 2023, CAMELYON16: Adam 2e-4, decay 1e-5, cosine to 0, up to 200 epochs, stop after 30 from the 130th on",
     learning_rate=2e-4,
@@ -68,10 +81,31 @@ MINING_LARGE = replace(
 """With all three masks, whose ratios are published for TCGA; the others' are for CAMELYON16."""
 
 RECIPES: dict[str, Recipe] = {
-    **dict.fromkeys(("instance-max", "instance-mean", "embedding-max", "embedding-mean", "abmil", "gated-abmil", "gnn-mil"), ATTENTION),
+    **dict.fromkeys(
+        (
+            "instance-max",
+            "instance-mean",
+            "embedding-max",
+            "embedding-mean",
+            "abmil",
+            "gated-abmil",
+            "gnn-mil",
+        ),
+        ATTENTION,
+    ),
     **dict.fromkeys(("mi-net-instance", "mi-net", "mi-net-ds", "mi-net-rc"), MI_NET),
-    "sa-abmil": Recipe("Rymarczyk et al. 2021: Adam 1e-4, decay 5e-3, up to 200 epochs, stop after 25", weight_decay=5e-3, epochs=200, patience=25),
-    "dsmil": Recipe("Dual-stream maximum self-attention MIL: Adam 1e-4, a tenth from the middle on, 60 epochs", weight_decay=0.0, schedule="steps", epochs=60),
+    "sa-abmil": Recipe(
+        "Rymarczyk et al. 2021: Adam 1e-4, decay 5e-3, up to 200 epochs, stop after 25",
+        weight_decay=5e-3,
+        epochs=200,
+        patience=25,
+    ),
+    "dsmil": Recipe(
+        "Dual-stream maximum self-attention MIL: Adam 1e-4, a tenth from the middle on, 60 epochs",
+        weight_decay=0.0,
+        schedule="steps",
+        epochs=60,
+    ),
     "dsmil-released": Recipe(
         "Li et al. 2021 (dsmil-wsi, classical script): Adam 2e-4 (.5, .9), decay 5e-3, cosine to 0, 40 epochs",
         learning_rate=2e-4,
@@ -80,7 +114,10 @@ RECIPES: dict[str, Recipe] = {
         schedule="cosine",
         epochs=40,
     ),
-    **dict.fromkeys(("hamil", "hamil-mean", "ramil", "mvcnn", "spoc", "nan", "deepmiml", "single-instance"), IMAGES),
+    **dict.fromkeys(
+        ("hamil", "hamil-mean", "ramil", "mvcnn", "spoc", "nan", "deepmiml", "single-instance"),
+        IMAGES,
+    ),
     "clam-sb": CLAM,
     "clam-mb": CLAM,
     "transmil": Recipe(
@@ -99,7 +136,12 @@ RECIPES: dict[str, Recipe] = {
         step_factor=0.2,
         epochs=200,
         clip=5.0,
-        clipped_apart=(("projection",), ("attention1",), ("classifier1",), ("attention2", "classifier2")),
+        clipped_apart=(
+            ("projection",),
+            ("attention1",),
+            ("classifier1",),
+            ("attention2", "classifier2"),
+        ),
     ),
 }
 

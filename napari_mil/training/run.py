@@ -13,7 +13,16 @@ import torch
 
 from napari_mil.encoders import BackboneEncoder
 from napari_mil.errors import OptionError, OutputError, TrainingError
-from napari_mil.events import CancellationToken, EpochEnded, Fallback, Finished, OnEvent, Started, Watching, ignore
+from napari_mil.events import (
+    CancellationToken,
+    EpochEnded,
+    Fallback,
+    Finished,
+    OnEvent,
+    Started,
+    Watching,
+    ignore,
+)
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import choose_device
 from napari_mil.settings import Settings
@@ -90,7 +99,11 @@ def train(
     OutputError
         If the folder cannot be written; the last checkpoint is whole.
     """
-    settings, on_event, cancel = settings or Settings(), on_event or ignore, cancel or CancellationToken()
+    settings, on_event, cancel = (
+        settings or Settings(),
+        on_event or ignore,
+        cancel or CancellationToken(),
+    )
     folder = RunFolder(Path(out))
     cohort.check()
     asked = set(config.model_fields_set)
@@ -101,18 +114,34 @@ def train(
         config = folder.begin(complete(config, cohort, settings, start), asked, resume)
         if start is None and config.start_from is not None:
             start = load_classifier(config.start_from, settings)
-        cohort = cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
+        cohort = (
+            cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
+        )
         device = choose_device(config.device, on_event)
         with deterministic(config, device):
-            return _Run(folder, config, settings, on_event, cancel, device, start, None if watch is None else Path(watch)).train(cohort)
+            return _Run(
+                folder,
+                config,
+                settings,
+                on_event,
+                cancel,
+                device,
+                start,
+                None if watch is None else Path(watch),
+            ).train(cohort)
 
 
-def complete(config: TrainingConfig, cohort: Cohort, settings: Settings, start: Classifier | None) -> TrainingConfig:
+def complete(
+    config: TrainingConfig, cohort: Cohort, settings: Settings, start: Classifier | None
+) -> TrainingConfig:
     """Fill in what the recipe, the start and the machine decide, so that the run's file says all of it."""
     if start is not None and "aggregator" not in config.model_fields_set:
         config = config.changed(aggregator=start.card.aggregator["name"])
     config = config.with_recipe()
-    given: dict[str, Any] = {"cohort": str(cohort.source or cohort.root), "threads": config.threads or settings.encoder_threads}
+    given: dict[str, Any] = {
+        "cohort": str(cohort.source or cohort.root),
+        "threads": config.threads or settings.encoder_threads,
+    }
     if config.start_from is not None and Path(config.start_from).is_dir():
         given["start_from"] = str(Path(config.start_from).absolute())
     return config.model_copy(update=given)
@@ -144,22 +173,37 @@ class _Run:
             self.on_event(Fallback(sentence))
         torch.manual_seed(self.config.seed)
         plan = make_plan(self.config, store, self.start, self.on_event)
-        if plan.embedding != "features" and self.config.backbone == "auto":  # what memory decided once holds for the whole run
-            self.config = self.config.model_copy(update={"backbone": plan.embedding, "chunk": plan.chunk})
+        if (
+            plan.embedding != "features" and self.config.backbone == "auto"
+        ):  # what memory decided once holds for the whole run
+            self.config = self.config.model_copy(
+                update={"backbone": plan.embedding, "chunk": plan.chunk}
+            )
             self.folder.write(CONFIG, self.config.as_json())
         backbone = None
         if plan.embedding == "frozen":
             backbone = frozen_backbone(plan, store, self.start)
-            store = store.encoded_by(BackboneEncoder(str(store.instances.encoder), backbone, int(store.instances.tile_px or 0), device=self.device))
+            store = store.encoded_by(
+                BackboneEncoder(
+                    str(store.instances.encoder),
+                    backbone,
+                    int(store.instances.tile_px or 0),
+                    device=self.device,
+                )
+            )
         torch.set_num_threads(threads_for(store, self.config))
         network = build(self.config, plan, store, self.start, self.on_event)
-        fitting = Fitting(network, store, split, self.config, self.device, scaling_of(self.start, plan))
+        fitting = Fitting(
+            network, store, split, self.config, self.device, scaling_of(self.start, plan)
+        )
         if (state := self.folder.load()) is not None:
             try:
                 fitting.load(state["fitting"])
             except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
                 name = self.folder.path.name
-                raise TrainingError(f"The checkpoint of {name} does not fit its configuration ({type(error).__name__}); choose another folder.") from error
+                raise TrainingError(
+                    f"The checkpoint of {name} does not fit its configuration ({type(error).__name__}); choose another folder."
+                ) from error
             self.folder.write_history(fitting.history)
         watched = self._watched(store, split)
         self.on_event(Started(fitting.epochs, "epochs"))
@@ -169,12 +213,16 @@ class _Run:
             self.cancel.raise_if_cancelled()
             row = fitting.advance(self.cancel)
             self.folder.save({"fitting": fitting.state()})
-            self.on_event(EpochEnded(fitting.epoch, row, None if watched is None else fitting.watch(watched)))
+            self.on_event(
+                EpochEnded(fitting.epoch, row, None if watched is None else fitting.watch(watched))
+            )
         result = self._finish(plan, fitting, backbone)
         self.on_event(Finished(result))
         return result
 
-    def _finish(self, plan: Plan, fitting: Fitting, backbone: torch.nn.Module | None) -> TrainingResult:
+    def _finish(
+        self, plan: Plan, fitting: Fitting, backbone: torch.nn.Module | None
+    ) -> TrainingResult:
         epoch = fitting.use_best()
         name = self.folder.path.name
         classifier = make_classifier(name, self.config, plan, fitting, epoch, self.start, backbone)
@@ -183,7 +231,9 @@ class _Run:
         except OutputError as error:
             raise OutputError(f"{error} Then resume: the last checkpoint is whole.") from error
         self.folder.forget_checkpoint()
-        return TrainingResult(self.folder.path, self.folder.classifier, tuple(fitting.history), epoch)
+        return TrainingResult(
+            self.folder.path, self.folder.classifier, tuple(fitting.history), epoch
+        )
 
     def _same_cohort(self, store: BagStore, validation: tuple[int, ...]) -> None:
         """Write which bags the run began with, or compare.
@@ -193,8 +243,15 @@ class _Run:
         TrainingError
             If bags came, went or changed since.
         """
-        bags = [[bag.content, list(bag.labels), b in validation, bag.regions] for b, bag in enumerate(store.cohort.bags)]
-        now = {"classes": list(store.cohort.classes), "bags": bags, "start": None if self.start is None else self.start.fingerprint}
+        bags = [
+            [bag.content, list(bag.labels), b in validation, bag.regions]
+            for b, bag in enumerate(store.cohort.bags)
+        ]
+        now = {
+            "classes": list(store.cohort.classes),
+            "bags": bags,
+            "start": None if self.start is None else self.start.fingerprint,
+        }
         path = self.folder.path / COHORT
         if not self.folder.started:
             self.folder.write(COHORT, json.dumps(now) + "\n")
@@ -202,22 +259,36 @@ class _Run:
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise TrainingError(f"{COHORT} of {self.folder.path.name} cannot be read ({error}); choose another folder.") from error
+            raise TrainingError(
+                f"{COHORT} of {self.folder.path.name} cannot be read ({error}); choose another folder."
+            ) from error
         if before.get("start") != now["start"]:
-            raise TrainingError(f"The run in {self.folder.path.name} was started from another classifier; give that one, or choose another folder.")
+            raise TrainingError(
+                f"The run in {self.folder.path.name} was started from another classifier; give that one, or choose another folder."
+            )
         if before != now:
             earlier, there = {bag[0] for bag in before["bags"]}, {bag[0] for bag in bags}
-            what = f"{len(earlier - there)} are gone, {len(there - earlier)} are new" if earlier != there else "their labels or regions"
-            raise TrainingError(f"The bags changed since the run in {self.folder.path.name} began ({what}); put them back, or choose another folder.")
+            what = (
+                f"{len(earlier - there)} are gone, {len(there - earlier)} are new"
+                if earlier != there
+                else "their labels or regions"
+            )
+            raise TrainingError(
+                f"The bags changed since the run in {self.folder.path.name} began ({what}); put them back, or choose another folder."
+            )
 
     def _remarks(self, store: BagStore, split: Split) -> list[str]:
         """Say what somebody who looks at the figures should know."""
         remarks = []
         counts = [count for count in store.cohort.counts.values() if count]
         if not split.validation:
-            remarks.append(f"No bags are put aside ({why_none(split, self.config)}): nothing is chosen, and the last epoch is kept.")
+            remarks.append(
+                f"No bags are put aside ({why_none(split, self.config)}): nothing is chosen, and the last epoch is kept."
+            )
         if max(counts) >= 3 * min(counts) and self.config.class_balance == "none":
-            remarks.append(f"The classes are uneven ({min(counts)} to {max(counts)} bags); class balance 'weights' lets them count alike.")
+            remarks.append(
+                f"The classes are uneven ({min(counts)} to {max(counts)} bags); class balance 'weights' lets them count alike."
+            )
         return remarks
 
     def _watched(self, store: BagStore, split: Split) -> np.ndarray | None:
@@ -225,12 +296,16 @@ class _Run:
             return None
         b = store.position(self.watch)
         if b is not None:
-            where = "validation" if b in split.validation else "test" if b in split.test else "training"
+            where = (
+                "validation" if b in split.validation else "test" if b in split.test else "training"
+            )
             self.on_event(Watching(store.grid_of(b), where))
             return store.read(b)
         kind = IMAGES if self.watch.is_dir() else SLIDES
         if kind != store.kind:
-            raise OptionError(f"{self.watch.name} cannot be watched: the cohort is made of {store.kind}.")
+            raise OptionError(
+                f"{self.watch.name} cannot be watched: the cohort is made of {store.kind}."
+            )
         source = store.source_of(CohortBag(self.watch, "", patient_of(self.watch), None, kind))
         self.on_event(Watching(source.grid, "not in the cohort"))
         return source.read()

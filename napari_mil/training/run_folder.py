@@ -17,7 +17,18 @@ from napari_mil.files import PART, whole_or_nothing
 from napari_mil.pickles import load_pickle
 from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig, read_config
 from napari_mil.training.fitting import Row
-from napari_mil.training.layout import CHECKPOINT, CLASSIFIER, COHORT, CONFIG, EVALUATION, FOLDS, HISTORY, LOCK, is_finished, is_unfinished
+from napari_mil.training.layout import (
+    CHECKPOINT,
+    CLASSIFIER,
+    COHORT,
+    CONFIG,
+    EVALUATION,
+    FOLDS,
+    HISTORY,
+    LOCK,
+    is_finished,
+    is_unfinished,
+)
 
 MOVABLE_FIELDS = {"memory_gb", "device"}
 """What a run that goes on may be given anew."""
@@ -71,15 +82,21 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
-            raise TrainingError(f"Another run is at work in {self.path}; wait for it, or choose another folder.") from None
+            raise TrainingError(
+                f"Another run is at work in {self.path}; wait for it, or choose another folder."
+            ) from None
         except OSError as error:
-            raise OutputError(f"{self.path} cannot be written ({error.strerror or error}); choose another folder.") from error
+            raise OutputError(
+                f"{self.path} cannot be written ({error.strerror or error}); choose another folder."
+            ) from error
         for litter in self.path.glob(f".*{PART}"):  # of a process that was killed while it wrote
             litter.unlink(missing_ok=True)
         try:
             yield
         except BaseException:
-            if made and not any((self.path / name).exists() for name in (CHECKPOINT, CLASSIFIER, EVALUATION, FOLDS)):
+            if made and not any(
+                (self.path / name).exists() for name in (CHECKPOINT, CLASSIFIER, EVALUATION, FOLDS)
+            ):
                 for name in (CONFIG, COHORT):
                     (self.path / name).unlink(missing_ok=True)
             raise
@@ -110,15 +127,23 @@ class RunFolder:
             self.write(CONFIG, config.as_json())
             return config
         if not resume:
-            raise TrainingError(f"{self.path} holds a run already; resume it, or choose another folder.")
+            raise TrainingError(
+                f"{self.path} holds a run already; resume it, or choose another folder."
+            )
         before = read_config(self.config)
         undecided = {name for name in MEMORY_FIELDS if getattr(config, name) in (None, "auto")}
         compared = sorted(asked - (MACHINE_FIELDS - {"threads"}) - undecided)
-        if other := [f"{name} {getattr(before, name)!r}, now {getattr(config, name)!r}" for name in compared if getattr(before, name) != getattr(config, name)]:
+        if other := [
+            f"{name} {getattr(before, name)!r}, now {getattr(config, name)!r}"
+            for name in compared
+            if getattr(before, name) != getattr(config, name)
+        ]:
             raise TrainingError(
                 f"The run in {self.path.name} was started with {'; '.join(other[:3])}; resume it with the same settings, or choose another folder."
             )
-        renewed = before.model_copy(update={name: getattr(config, name) for name in asked & MOVABLE_FIELDS})
+        renewed = before.model_copy(
+            update={name: getattr(config, name) for name in asked & MOVABLE_FIELDS}
+        )
         if renewed != before:
             self.write(CONFIG, renewed.as_json())
         return renewed
@@ -139,7 +164,9 @@ class RunFolder:
         text = io.StringIO()
         writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
+        writer.writerows(
+            {name: "" if value is None else value for name, value in row.items()} for row in rows
+        )
         self.write(HISTORY, text.getvalue())
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -162,9 +189,13 @@ class RunFolder:
         try:
             state = load_pickle(self.path / CHECKPOINT)
         except NapariMilError as error:
-            raise TrainingError(f"The checkpoint of {self.path.name} cannot be read ({error}); remove it to start again.") from error
+            raise TrainingError(
+                f"The checkpoint of {self.path.name} cannot be read ({error}); remove it to start again."
+            ) from error
         if not isinstance(state, dict) or "fitting" not in state:
-            raise TrainingError(f"The checkpoint of {self.path.name} is none of ours; remove it to start again.")
+            raise TrainingError(
+                f"The checkpoint of {self.path.name} is none of ours; remove it to start again."
+            )
         return state
 
     def forget_checkpoint(self) -> None:
@@ -177,12 +208,16 @@ class RunFolder:
             try:
                 read_config(self.config)
             except NapariMilError as error:
-                raise TrainingError(f"{self.path} holds a {CONFIG} that is no run's ({error}); choose another folder.") from error
+                raise TrainingError(
+                    f"{self.path} holds a {CONFIG} that is no run's ({error}); choose another folder."
+                ) from error
             taken: tuple[str, ...] = (CLASSIFIER,)
         else:
             taken = (CHECKPOINT, HISTORY, CLASSIFIER, COHORT)
         if there := [name for name in taken if (self.path / name).exists()]:
-            raise TrainingError(f"{self.path} holds {' and '.join(there)}, but no run that could go on; choose another folder, or move them away.")
+            raise TrainingError(
+                f"{self.path} holds {' and '.join(there)}, but no run that could go on; choose another folder, or move them away."
+            )
 
     def _remove_if_empty(self) -> None:
         if not self.path.is_dir() or any(path.name != LOCK for path in self.path.iterdir()):

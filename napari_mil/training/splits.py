@@ -21,7 +21,12 @@ def stratum_of(targets: np.ndarray) -> np.ndarray:
     if targets.ndim == 1:
         return targets
     rarity = targets.sum(0)
-    return np.array([int(np.where(row > 0, rarity, np.inf).argmin()) if row.any() else targets.shape[1] for row in targets])
+    return np.array(
+        [
+            int(np.where(row > 0, rarity, np.inf).argmin()) if row.any() else targets.shape[1]
+            for row in targets
+        ]
+    )
 
 
 def validation_split(cohort: Cohort, bags: np.ndarray, config: TrainingConfig, seed: int) -> Split:
@@ -67,13 +72,23 @@ def split_of(cohort: Cohort, config: TrainingConfig) -> Split:
     rest = np.flatnonzero((named != "test") & (named != "validation"))
     taught = {label for b in rest for label in cohort.bags[b].labels}
     if missing := [name for name in cohort.classes if name not in taught]:
-        raise TrainingError(f"The training split of {cohort.root.name} holds no bag of the class {missing[0]}; change the column 'split'.")
-    drawn = Split(tuple(map(int, rest)), tuple(map(int, validation))) if len(validation) else validation_split(cohort, rest, config, config.seed)
+        raise TrainingError(
+            f"The training split of {cohort.root.name} holds no bag of the class {missing[0]}; change the column 'split'."
+        )
+    drawn = (
+        Split(tuple(map(int, rest)), tuple(map(int, validation)))
+        if len(validation)
+        else validation_split(cohort, rest, config, config.seed)
+    )
     return Split(drawn.training, drawn.validation, tuple(map(int, test)))
 
 
 def _has_all(targets: np.ndarray, chosen: np.ndarray) -> bool:
-    return set(np.unique(targets)) == set(np.unique(targets[chosen])) if targets.ndim == 1 else bool(chosen.any())
+    return (
+        set(np.unique(targets)) == set(np.unique(targets[chosen]))
+        if targets.ndim == 1
+        else bool(chosen.any())
+    )
 
 
 def _too_few(config: TrainingConfig, bags: int) -> bool:

@@ -18,7 +18,13 @@ from napari_mil.bags import Bag, TileGrid, open_image_bag, read_bag, write_bag
 from napari_mil.bags.images import ImageBag
 from napari_mil.encoders import Encoder, create_encoder
 from napari_mil.encoders.backbone import resized
-from napari_mil.errors import NapariMilError, OptionError, OutputError, TrainingError, UnreadableSlideError
+from napari_mil.errors import (
+    NapariMilError,
+    OptionError,
+    OutputError,
+    TrainingError,
+    UnreadableSlideError,
+)
 from napari_mil.events import CancellationToken, Fallback, OnEvent, Started, ignore
 from napari_mil.files import forget_unused, mark_used, whole_or_nothing
 from napari_mil.inference import card as cards
@@ -89,10 +95,21 @@ class BagStore:
     """
 
     def __init__(
-        self, cohort: Cohort, config: TrainingConfig, settings: Settings, on_event: OnEvent, cancel: CancellationToken, start: Classifier | None
+        self,
+        cohort: Cohort,
+        config: TrainingConfig,
+        settings: Settings,
+        on_event: OnEvent,
+        cancel: CancellationToken,
+        start: Classifier | None,
     ) -> None:
         cohort.check()
-        self._config, self._settings, self._on_event, self._cancel = config, settings, on_event, cancel
+        self._config, self._settings, self._on_event, self._cancel = (
+            config,
+            settings,
+            on_event,
+            cancel,
+        )
         self.kind = cohort.kinds[0]
         self.instances, self._encoder = self._choose_encoder(cohort, start)
         self._assumed_encoder = False
@@ -102,7 +119,9 @@ class BagStore:
         self.cohort = cohort.only(kept)
         self.cohort.check()
         if gone := [name for name, count in self.cohort.counts.items() if not count]:
-            raise TrainingError(f"No bag of the class {gone[0]} can be used; the first one: {self.left_out[0][1] if self.left_out else 'there is none'}")
+            raise TrainingError(
+                f"No bag of the class {gone[0]} can be used; the first one: {self.left_out[0][1] if self.left_out else 'there is none'}"
+            )
         self.annotated = any(bag.annotations for bag in self.cohort.bags)
         self.sizes = [source.n for source in self._sources]
         self.dim = self._common_dim()
@@ -120,7 +139,13 @@ class BagStore:
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to another process without what only the first one needs; bags are read again there."""
-        return {**self.__dict__, "_held": {}, "_encoder": None, "_on_event": ignore, "_cancel": None}
+        return {
+            **self.__dict__,
+            "_held": {},
+            "_encoder": None,
+            "_on_event": ignore,
+            "_cancel": None,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrive in another process."""
@@ -142,8 +167,19 @@ class BagStore:
             return None
         regions = None
         if bag.annotations:
-            regions = tuple(region for path in bag.annotations for region in read_annotations(path, source.origin).regions)
-        return instance_targets(regions, bag.labels, self.cohort.classes, self.cohort.multi_label, source.coords, source.size0)
+            regions = tuple(
+                region
+                for path in bag.annotations
+                for region in read_annotations(path, source.origin).regions
+            )
+        return instance_targets(
+            regions,
+            bag.labels,
+            self.cohort.classes,
+            self.cohort.multi_label,
+            source.coords,
+            source.size0,
+        )
 
     def grid_of(self, b: int) -> TileGrid | None:
         """Return the tiles of a slide."""
@@ -152,7 +188,9 @@ class BagStore:
     def position(self, path: Path) -> int | None:
         """Return the number of the bag at a path."""
         wanted = path.absolute()
-        return next((b for b, bag in enumerate(self.cohort.bags) if bag.path.absolute() == wanted), None)
+        return next(
+            (b for b, bag in enumerate(self.cohort.bags) if bag.path.absolute() == wanted), None
+        )
 
     def encoded_by(self, encoder: Encoder) -> BagStore:
         """Return the same bags with what a network makes of their images."""
@@ -166,43 +204,89 @@ class BagStore:
         encoded.bytes = sum(source.bytes for source in encoded._sources)
         return encoded
 
-    def _choose_encoder(self, cohort: Cohort, start: Classifier | None) -> tuple[Instances, Encoder | None]:
+    def _choose_encoder(
+        self, cohort: Cohort, start: Classifier | None
+    ) -> tuple[Instances, Encoder | None]:
         config = self._config
         if self.kind == FEATURES:
             if config.encoder is not None:
-                raise OptionError(f"The bags of {cohort.root.name} are features already; leave out the encoder {config.encoder}.")
+                raise OptionError(
+                    f"The bags of {cohort.root.name} are features already; leave out the encoder {config.encoder}."
+                )
             if start is not None and start.card.instances == cards.FEATURES:
                 return Instances(cards.FEATURES, None), None
-            if start is not None and (known := start.card.encoder) is not None and start.backbone is None:
+            if (
+                start is not None
+                and (known := start.card.encoder) is not None
+                and start.backbone is None
+            ):
                 card = start.card  # features of the encoder whose classifier goes on learning
-                return Instances(card.instances, known["name"], known["fingerprint"], card.tile_px, card.mpp, card.mpp_assumed, card.overlap), None
+                return Instances(
+                    card.instances,
+                    known["name"],
+                    known["fingerprint"],
+                    card.tile_px,
+                    card.mpp,
+                    card.mpp_assumed,
+                    card.overlap,
+                ), None
             return Instances(cards.FEATURES, None), None
         tiles = self.kind == SLIDES
         kind = cards.TILES if tiles else cards.IMAGES
         given = start.card if start is not None else None
         if given is not None and given.instances != kind:
-            raise OptionError(f"The classifier {given.name} takes {given.takes}, not {self.kind}; start from another one, or fresh.")
-        if given is not None and (config.tile_px not in (None, given.tile_px) or config.mpp not in (None, given.mpp)):
-            raise OptionError(f"The classifier {given.name} takes {given.takes}; leave tile size and scale out, or start fresh.")
-        name = (given.encoder or {}).get("name", DEFAULT_ENCODER) if given is not None else config.encoder or DEFAULT_ENCODER
+            raise OptionError(
+                f"The classifier {given.name} takes {given.takes}, not {self.kind}; start from another one, or fresh."
+            )
+        if given is not None and (
+            config.tile_px not in (None, given.tile_px) or config.mpp not in (None, given.mpp)
+        ):
+            raise OptionError(
+                f"The classifier {given.name} takes {given.takes}; leave tile size and scale out, or start fresh."
+            )
+        name = (
+            (given.encoder or {}).get("name", DEFAULT_ENCODER)
+            if given is not None
+            else config.encoder or DEFAULT_ENCODER
+        )
         if given is not None and config.encoder not in (None, name):
-            raise OptionError(f"The classifier {given.name} was trained on the encoder {name}, not {config.encoder}; leave the encoder out, or start fresh.")
+            raise OptionError(
+                f"The classifier {given.name} was trained on the encoder {name}, not {config.encoder}; leave the encoder out, or start fresh."
+            )
         if name in BACKBONES:
             px = given.tile_px if given is not None else config.tile_px or BACKBONES[name].tile_px
             mpp = (given.mpp if given is not None else config.mpp or 0.5) if tiles else None
             overlap = given.overlap if given is not None else config.overlap
-            return Instances(kind, name, "", px, mpp, self._assumed(given), overlap, trained=True), None
+            return Instances(
+                kind, name, "", px, mpp, self._assumed(given), overlap, trained=True
+            ), None
         device = choose_device(config.device, self._on_event)
         encoder: Encoder
-        encoder = start.create_encoder(device, config.threads) if start is not None else create_encoder(name, device=device, threads=config.threads)
+        encoder = (
+            start.create_encoder(device, config.threads)
+            if start is not None
+            else create_encoder(name, device=device, threads=config.threads)
+        )
         if not tiles:
             return Instances(kind, name, encoder.fingerprint), encoder
         if given is not None:
-            return Instances(kind, name, encoder.fingerprint, given.tile_px, given.mpp, given.mpp_assumed or self._assumed(None), given.overlap), encoder
+            return Instances(
+                kind,
+                name,
+                encoder.fingerprint,
+                given.tile_px,
+                given.mpp,
+                given.mpp_assumed or self._assumed(None),
+                given.overlap,
+            ), encoder
         px, mpp = config.tile_px or encoder.tile_px, config.mpp or encoder.mpp
         if px < encoder.smallest_tile:
-            raise OptionError(f"Tiles of {px} px are too small for the encoder {name}; it needs {encoder.smallest_tile}.")
-        return Instances(kind, name, encoder.fingerprint, px, mpp, self._assumed(None), config.overlap), encoder
+            raise OptionError(
+                f"Tiles of {px} px are too small for the encoder {name}; it needs {encoder.smallest_tile}."
+            )
+        return Instances(
+            kind, name, encoder.fingerprint, px, mpp, self._assumed(None), config.overlap
+        ), encoder
 
     def _assumed(self, given: Any) -> bool:
         return self._config.slide_mpp is not None or bool(given is not None and given.mpp_assumed)
@@ -222,14 +306,22 @@ class BagStore:
                 raise
             except NapariMilError as error:
                 if not bag.path.exists():
-                    raise TrainingError(f"{bag.path} is not there any more; put the folder back, then resume.") from error
+                    raise TrainingError(
+                        f"{bag.path} is not there any more; put the folder back, then resume."
+                    ) from error
                 self._cancel.raise_if_cancelled()
                 self.left_out.append((bag.path, str(error)))
-                self._on_event(Fallback(f"{bag.path.name} is left out: {str(error).removeprefix(bag.path.name + ' ')}"))
+                self._on_event(
+                    Fallback(
+                        f"{bag.path.name} is left out: {str(error).removeprefix(bag.path.name + ' ')}"
+                    )
+                )
             self._on_event(progress.advance(1))
         forget_unused(self._settings.cache_folder, self._settings.cache_gb * 1e9, KEPT_FOR_S)
         if not kept and self.left_out:
-            raise TrainingError(f"No bag of {cohort.root.name} can be used; the first one: {self.left_out[0][1]}")
+            raise TrainingError(
+                f"No bag of {cohort.root.name} can be used; the first one: {self.left_out[0][1]}"
+            )
         return kept
 
     def source_of(self, bag: CohortBag) -> _Source:
@@ -237,7 +329,14 @@ class BagStore:
         if bag.kind == FEATURES:
             loaded = read_bag(bag.path)
             self._same_encoder(bag, loaded)
-            return _Source(len(loaded), loaded.features.shape[1:], loaded.coords, loaded.tile_size0, features_at=bag.path, held=None)
+            return _Source(
+                len(loaded),
+                loaded.features.shape[1:],
+                loaded.coords,
+                loaded.tile_size0,
+                features_at=bag.path,
+                held=None,
+            )
         if bag.kind == IMAGES:
             return self._of_images(open_image_bag(bag.path))
         with open_slide(bag.path, settings=self._settings) as slide:
@@ -252,10 +351,16 @@ class BagStore:
             return
         made_by = loaded.provenance.get("encoder")
         if made_by is not None and made_by != self.instances.fingerprint:
-            raise OptionError(f"{bag.path.name} was made by another encoder than the classifier to start from was trained on; start fresh.")
+            raise OptionError(
+                f"{bag.path.name} was made by another encoder than the classifier to start from was trained on; start fresh."
+            )
         if made_by is None and not self._assumed_encoder:
             self._assumed_encoder = True
-            self._on_event(Fallback(f"The files do not say who made their features; they are taken as those of {self.instances.encoder}."))
+            self._on_event(
+                Fallback(
+                    f"The files do not say who made their features; they are taken as those of {self.instances.encoder}."
+                )
+            )
 
     def _of_slide(self, slide: Slide) -> _Source:
         instances = self.instances
@@ -265,18 +370,45 @@ class BagStore:
         tiling: Any = _Tiling("", instances.tile_px, instances.mpp, instances.overlap)
         left, top = (float(slide.properties.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
         origin = (left, top)
-        grid = plan_tiles(slide, tiling, "auto" if self._config.mask == "auto" else None, cancel=self._cancel).grid
-        place: dict[str, Any] = {"coords": grid.coords, "size0": grid.tile_size0, "origin": origin, "grid": grid}
+        grid = plan_tiles(
+            slide, tiling, "auto" if self._config.mask == "auto" else None, cancel=self._cancel
+        ).grid
+        place: dict[str, Any] = {
+            "coords": grid.coords,
+            "size0": grid.tile_size0,
+            "origin": origin,
+            "grid": grid,
+        }
         if instances.trained:
             path = self._images_at(key)
             if not _is_whole(path):
-                _save_images((grid.read(slide, i) for i in range(len(grid))), (len(grid), instances.tile_px, instances.tile_px, 3), path)
-            return _Source(len(grid), (instances.tile_px, instances.tile_px, 3), images_at=path, **place)
+                _save_images(
+                    (grid.read(slide, i) for i in range(len(grid))),
+                    (len(grid), instances.tile_px, instances.tile_px, 3),
+                    path,
+                )
+            return _Source(
+                len(grid), (instances.tile_px, instances.tile_px, 3), images_at=path, **place
+            )
         assert self._encoder is not None
         path = self._features_at(key)
         if not _is_whole(path):
-            features = embed_tiles(slide, grid, ForgivingEncoder(self._encoder, self._on_event), self._settings, self._cancel)
-            write_bag(Bag(features, grid.coords, grid.tile_size0, provenance={"encoder": self._encoder.fingerprint, "grid": grid.fingerprint}), path)
+            features = embed_tiles(
+                slide,
+                grid,
+                ForgivingEncoder(self._encoder, self._on_event),
+                self._settings,
+                self._cancel,
+            )
+            write_bag(
+                Bag(
+                    features,
+                    grid.coords,
+                    grid.tile_size0,
+                    provenance={"encoder": self._encoder.fingerprint, "grid": grid.fingerprint},
+                ),
+                path,
+            )
         return _Source(len(grid), (self._encoder.dim,), features_at=path, **place)
 
     def _of_images(self, images: ImageBag) -> _Source:
@@ -285,18 +417,39 @@ class BagStore:
             assert self.instances.tile_px is not None
             path, px = self._images_at(key), self.instances.tile_px
             if not _is_whole(path):
-                _save_images((resized(images.read(i)[None], px)[0] for i in range(len(images))), (len(images), px, px, 3), path)
-            return _Source(len(images), (self.instances.tile_px, self.instances.tile_px, 3), images_at=path)
+                _save_images(
+                    (resized(images.read(i)[None], px)[0] for i in range(len(images))),
+                    (len(images), px, px, 3),
+                    path,
+                )
+            return _Source(
+                len(images), (self.instances.tile_px, self.instances.tile_px, 3), images_at=path
+            )
         assert self._encoder is not None
         path = self._features_at(key)
         if not _is_whole(path):
-            bag = embed_images(images, ForgivingEncoder(self._encoder, self._on_event), self._cancel, self._encoder.smallest_tile)
+            bag = embed_images(
+                images,
+                ForgivingEncoder(self._encoder, self._on_event),
+                self._cancel,
+                self._encoder.smallest_tile,
+            )
             write_bag(replace(bag, provenance={"encoder": self._encoder.fingerprint}), path)
         return _Source(len(images), (self._encoder.dim,), features_at=path)
 
     def _key(self, content: str, scale: str) -> str:
-        facts = (content, scale, self.instances.encoder, self.instances.fingerprint, self.instances.tile_px, self.instances.mpp, self.instances.overlap)
-        return hashlib.sha256(repr((facts, self._config.mask, version("napari-mil"))).encode()).hexdigest()[:32]
+        facts = (
+            content,
+            scale,
+            self.instances.encoder,
+            self.instances.fingerprint,
+            self.instances.tile_px,
+            self.instances.mpp,
+            self.instances.overlap,
+        )
+        return hashlib.sha256(
+            repr((facts, self._config.mask, version("napari-mil"))).encode()
+        ).hexdigest()[:32]
 
     def _features_at(self, key: str) -> Path:
         return self._settings.cache_folder / "features" / f"{key}.h5"
@@ -345,12 +498,18 @@ class _Source:
             assert self.features_at is not None
             return read_bag(self.features_at).features
         except (OSError, ValueError) as error:
-            raise UnreadableSlideError(f"{self.images_at or self.features_at} cannot be read any more ({error}); resume the run.") from error
+            raise UnreadableSlideError(
+                f"{self.images_at or self.features_at} cannot be read any more ({error}); resume the run."
+            ) from error
 
 
 def memory_budget(config: TrainingConfig) -> float:
     """Return how many bytes bags and activations may take."""
-    return config.memory_gb * 1e9 if config.memory_gb is not None else SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available
+    return (
+        config.memory_gb * 1e9
+        if config.memory_gb is not None
+        else SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available
+    )
 
 
 def standardisation(bags: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -396,4 +555,6 @@ def _save_images(images: Iterable[np.ndarray], shape: tuple[int, ...], path: Pat
             array.flush()
             del array
     except OSError as error:
-        raise OutputError(f"Tiles cannot be kept in {path.parent} ({error.strerror or error}); make room there.") from error
+        raise OutputError(
+            f"Tiles cannot be kept in {path.parent} ({error.strerror or error}); make room there."
+        ) from error

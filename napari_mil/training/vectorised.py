@@ -133,7 +133,8 @@ def is_worth_it(store: BagStore, config: TrainingConfig, plan: Plan, device: tor
         and not store.annotated
         and longest <= LONGEST_BAG
         and longest <= MOST_PADDING * float(np.mean(store.sizes))
-        and sum(weight.numel() for weight in build(config, plan, store, None, ignore).parameters()) <= LARGEST_HEAD
+        and sum(weight.numel() for weight in build(config, plan, store, None, ignore).parameters())
+        <= LARGEST_HEAD
     )
 
 
@@ -153,7 +154,14 @@ def fit_together(
 class _Together:
     """A stack of heads in training."""
 
-    def __init__(self, store: BagStore, config: TrainingConfig, plan: Plan, start: Classifier | None, tasks: Sequence[FoldTask]) -> None:
+    def __init__(
+        self,
+        store: BagStore,
+        config: TrainingConfig,
+        plan: Plan,
+        start: Classifier | None,
+        tasks: Sequence[FoldTask],
+    ) -> None:
         self._store, self._config, self._tasks = store, config, tasks
         assert config.epochs is not None
         self._epochs, self._at_once = config.epochs, config.bags_per_step or 1
@@ -165,7 +173,9 @@ class _Together:
             network = build(own, plan, store, start, ignore)
             assert isinstance(network, PackedAggregator)
             alone = Fitting(network, store, task.split, own, torch.device("cpu"), scaling)
-            heads.append(_Head(network, torch.from_numpy(alone.mean), torch.from_numpy(alone.scale)))
+            heads.append(
+                _Head(network, torch.from_numpy(alone.mean), torch.from_numpy(alone.scale))
+            )
             self._alone.append(alone)
         self._head = heads[0]
         self._weights, self._buffers = stack_module_state(heads)
@@ -179,7 +189,11 @@ class _Together:
         if cohort.multi_label:
             self._targets = torch.from_numpy(cohort.targets)
         else:
-            self._targets = torch.from_numpy(cohort.targets)[:, None].float() if plan.n_outputs == 1 else torch.from_numpy(cohort.targets)
+            self._targets = (
+                torch.from_numpy(cohort.targets)[:, None].float()
+                if plan.n_outputs == 1
+                else torch.from_numpy(cohort.targets)
+            )
 
     def fit(self, cancel: CancellationToken, on_done: Callable[[float], None]) -> list[FoldResult]:
         """Train until every head has finished."""
@@ -193,7 +207,9 @@ class _Together:
             self._learn(orders, epoch, cancel)
             answers = self._look(cancel)  # (heads, bags, C)
             if not np.isfinite(answers).all():
-                raise TrainingError(f"The weights of a fold are no numbers after epoch {epoch + 1}; lower the learning rate, or look at the features.")
+                raise TrainingError(
+                    f"The weights of a fold are no numbers after epoch {epoch + 1}; lower the learning rate, or look at the features."
+                )
             for k, (task, alone) in enumerate(zip(self._tasks, self._alone, strict=True)):
                 if over[k]:
                     continue
@@ -203,13 +219,22 @@ class _Together:
                 if value > best[k][0]:
                     best[k] = (value, epoch + 1, answers[k])
                 patience, earliest = alone.config.patience, alone.config.earliest_stop or 0
-                over[k] = alone.selects != "last" and patience is not None and epoch + 1 >= earliest and epoch + 1 - best[k][1] >= patience
+                over[k] = (
+                    alone.selects != "last"
+                    and patience is not None
+                    and epoch + 1 >= earliest
+                    and epoch + 1 - best[k][1] >= patience
+                )
             on_done(n / self._epochs)
             if all(over):
                 on_done(n * (self._epochs - epoch - 1) / self._epochs)
                 break
         return [
-            FoldResult(np.stack(every[k]) if task.every_epoch else best[k][2][list(task.split.test)][None], best[k][2][list(task.split.validation)], best[k][1])
+            FoldResult(
+                np.stack(every[k]) if task.every_epoch else best[k][2][list(task.split.test)][None],
+                best[k][2][list(task.split.validation)],
+                best[k][1],
+            )
             for k, task in enumerate(self._tasks)
         ]
 
@@ -229,8 +254,18 @@ class _Together:
         for step in range(max(steps)):
             cancel.raise_if_cancelled()
             visited = [order[step * self._at_once : (step + 1) * self._at_once] for order in orders]
-            chosen = torch.tensor([[bags[min(j, len(bags) - 1)] if len(bags) else 0 for j in range(self._at_once)] for bags in visited])
-            share = torch.tensor([[self._share(alone, bags, j) for j in range(self._at_once)] for alone, bags in zip(self._alone, visited, strict=True)])
+            chosen = torch.tensor(
+                [
+                    [bags[min(j, len(bags) - 1)] if len(bags) else 0 for j in range(self._at_once)]
+                    for bags in visited
+                ]
+            )
+            share = torch.tensor(
+                [
+                    [self._share(alone, bags, j) for j in range(self._at_once)]
+                    for alone, bags in zip(self._alone, visited, strict=True)
+                ]
+            )
             features, there = self._rows(chosen)
             with torch.enable_grad():
                 losses, _ = self._all(features, there, self._targets[chosen])
@@ -241,22 +276,32 @@ class _Together:
         """Return what a bag counts in its step: 0 for one that only fills a place."""
         if j >= len(bags):
             return 0.0
-        weight = float(alone.class_weights[int(bags[j])]) if self._config.class_balance == "weights" else 1.0
+        weight = (
+            float(alone.class_weights[int(bags[j])])
+            if self._config.class_balance == "weights"
+            else 1.0
+        )
         return weight / len(bags)
 
     def _rows(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """(F, K) numbers of bags -> (F, K, N, D), bool (F, K, N, 1) with N the longest of them."""
         longest = int(self._sizes[chosen].max())
-        return self._padded[chosen, :longest], (torch.arange(longest) < self._sizes[chosen][..., None])[..., None]
+        return self._padded[chosen, :longest], (
+            torch.arange(longest) < self._sizes[chosen][..., None]
+        )[..., None]
 
     def _all(self, features: Tensor, there: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Losses (F, K) and logits (F, K, C) of K bags for each of F heads."""
 
-        def one(weights: Any, buffers: Any, x: Tensor, mask: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        def one(
+            weights: Any, buffers: Any, x: Tensor, mask: Tensor, target: Tensor
+        ) -> tuple[Tensor, Tensor]:
             return functional_call(self._head, (weights, buffers), (x, mask, target))
 
         of_a_head = vmap(one, in_dims=(None, None, 0, 0, 0), randomness="different")
-        losses, logits = vmap(of_a_head, in_dims=(0, 0, 0, 0, 0), randomness="different")(self._weights, self._buffers, features, there, targets)
+        losses, logits = vmap(of_a_head, in_dims=(0, 0, 0, 0, 0), randomness="different")(
+            self._weights, self._buffers, features, there, targets
+        )
         return losses, logits
 
     @torch.no_grad()
@@ -283,7 +328,9 @@ class _OptimiserOfHeads:
     def __init__(self, config: TrainingConfig, stacks: Mapping[str, Tensor], heads: int) -> None:
         self._stacks = list(stacks.values())
         self._own = [[nn.Parameter(stack.data[k]) for stack in self._stacks] for k in range(heads)]
-        self._optimiser = make_optimiser(config, [named for own in self._own for named in zip(stacks, own, strict=True)])
+        self._optimiser = make_optimiser(
+            config, [named for own in self._own for named in zip(stacks, own, strict=True)]
+        )
         self._clip = config.clip
 
     def step(self, rate: float, active: Sequence[bool]) -> None:

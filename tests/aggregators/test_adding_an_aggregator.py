@@ -15,12 +15,17 @@ def followed(tmp_path, monkeypatch):
     """The page's class in a file of its own, and its line in the registry; what it tries passes."""
     from napari_mil.aggregators.registry import AGGREGATORS
 
-    module, line, trial = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    module, line, trial = re.findall(
+        r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
     (tmp_path / "noisy_and.py").write_text(module, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "noisy_and", raising=False)
     before = dict(AGGREGATORS)
-    exec(line, {"AGGREGATORS": AGGREGATORS, "NoisyAnd": importlib.import_module("noisy_and").NoisyAnd})
+    exec(
+        line,
+        {"AGGREGATORS": AGGREGATORS, "NoisyAnd": importlib.import_module("noisy_and").NoisyAnd},
+    )
     try:
         exec(trial, {})
         yield "noisy-and"
@@ -40,8 +45,14 @@ def test_what_the_page_adds_honours_the_contract(followed):
     contract.test_weights_survive_a_state_dict_and_safetensors(followed)
     contract.test_every_weight_learns_from_a_bag(followed)
     contract.test_many_bags_at_once_are_answered_as_one_by_one(followed)
-    for n_classes, multi_label, target in ((1, False, torch.tensor([1.0])), (3, False, torch.tensor(2)), (3, True, torch.tensor([1.0, 0, 1]))):
-        contract.test_the_losses_sum_to_the_training_loss_and_train(followed, n_classes, multi_label, target)
+    for n_classes, multi_label, target in (
+        (1, False, torch.tensor([1.0])),
+        (3, False, torch.tensor(2)),
+        (3, True, torch.tensor([1.0, 0, 1])),
+    ):
+        contract.test_the_losses_sum_to_the_training_loss_and_train(
+            followed, n_classes, multi_label, target
+        )
 
 
 def test_its_first_line_is_what_is_listed(followed):
@@ -54,4 +65,6 @@ def test_the_page_leads_to_files_that_are_there():
     root = PAGE.parents[1]
     named = re.findall(r"`((?:napari_mil|tests)/[\w/.]+)`", PAGE.read_text(encoding="utf-8"))
     assert len(named) > 4
-    assert [name for name in named if not (root / name).exists() and not name.endswith("noisy_and.py")] == []
+    assert [
+        name for name in named if not (root / name).exists() and not name.endswith("noisy_and.py")
+    ] == []

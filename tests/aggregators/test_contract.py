@@ -13,7 +13,17 @@ from napari_mil.errors import BagError, OptionError, UnknownNameError
 NAMES = sorted(list_aggregators())
 BY_ORDER = {"ramil", "transmil", "dtfd"}
 """Methods in which the order of the instances counts, by design."""
-ATTENDING = ["abmil", "clam-mb", "clam-sb", "dsmil", "dsmil-released", "dtfd", "gated-abmil", "nan", "sa-abmil"]
+ATTENDING = [
+    "abmil",
+    "clam-mb",
+    "clam-sb",
+    "dsmil",
+    "dsmil-released",
+    "dtfd",
+    "gated-abmil",
+    "nan",
+    "sa-abmil",
+]
 every_aggregator = pytest.mark.parametrize("name", NAMES)
 every_attention = pytest.mark.parametrize("name", ATTENDING)
 every_invariant = pytest.mark.parametrize("name", [name for name in NAMES if name not in BY_ORDER])
@@ -32,7 +42,10 @@ def bag_of(n, seed=0, in_dim=12):
 
 def per_instance(output):
     """Everything an output says about each instance, by name."""
-    values = {name: getattr(output, name) for name in ("attention", "scores", "instance_logits", "similarity")}
+    values = {
+        name: getattr(output, name)
+        for name in ("attention", "scores", "instance_logits", "similarity")
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -58,7 +71,9 @@ def test_attention_sums_to_one_and_nothing_overflows(name, n, scale):
     assert torch.isfinite(output.logits).all()
     assert (output.attention is not None) == (name in ATTENDING)
     if output.attention is not None:
-        assert torch.allclose(output.attention.sum(0), torch.ones(output.attention.shape[1]), atol=1e-5)
+        assert torch.allclose(
+            output.attention.sum(0), torch.ones(output.attention.shape[1]), atol=1e-5
+        )
 
 
 @every_aggregator
@@ -117,7 +132,12 @@ def test_weights_survive_a_state_dict_and_safetensors(name):
 
 @every_aggregator
 @pytest.mark.parametrize(
-    ("n_classes", "multi_label", "target"), [(1, False, torch.tensor([1.0])), (3, False, torch.tensor(2)), (3, True, torch.tensor([1.0, 0, 1]))]
+    ("n_classes", "multi_label", "target"),
+    [
+        (1, False, torch.tensor([1.0])),
+        (3, False, torch.tensor(2)),
+        (3, True, torch.tensor([1.0, 0, 1])),
+    ],
 )
 def test_the_losses_sum_to_the_training_loss_and_train(name, n_classes, multi_label, target):
     aggregator, bag = make(name, n_classes, multi_label=multi_label), bag_of(15)
@@ -140,17 +160,37 @@ def test_every_weight_learns_from_a_bag(name):
     aggregator.train()
     bag = bag_of(30)
     aggregator(bag, torch.tensor(1)).loss.backward()
-    idle = {key for key, weight in aggregator.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0}
+    idle = {
+        key
+        for key, weight in aggregator.named_parameters()
+        if weight.grad is None or not weight.grad.abs().sum() > 0
+    }
     # A softmax does not feel what all its instances share; a dot product, what all keys share; the plain kernel, its width.
-    shared = ("attention.w.bias", "attention1.w.bias", "attention2.w.bias", "self_attention.key.bias", "self_attention.gamma_att")
-    assert not {key for key in idle if not key.endswith(shared)} - {"instance_classifiers.0.weight"} - EXEMPT.get(name, set()), idle
+    shared = (
+        "attention.w.bias",
+        "attention1.w.bias",
+        "attention2.w.bias",
+        "self_attention.key.bias",
+        "self_attention.gamma_att",
+    )
+    assert (
+        not {key for key in idle if not key.endswith(shared)}
+        - {"instance_classifiers.0.weight"}
+        - EXEMPT.get(name, set())
+    ), idle
 
 
 EXEMPT = {
     # Of the instance classifiers only the label's is asked unless classes exclude each other.
     "clam-mb": {f"instance_classifiers.{c}.{kind}" for c in (0, 2) for kind in ("weight", "bias")},
     # One cluster: its assignment is always 1.
-    "gnn-mil": {"gnn_pool.lin_rel.weight", "gnn_pool.lin_root.weight", "gnn_pool.lin_root.bias", "mlp.weight", "mlp.bias"},
+    "gnn-mil": {
+        "gnn_pool.lin_rel.weight",
+        "gnn_pool.lin_root.weight",
+        "gnn_pool.lin_root.bias",
+        "mlp.weight",
+        "mlp.bias",
+    },
 }
 
 
@@ -159,14 +199,30 @@ def test_many_bags_at_once_are_answered_as_one_by_one(name):
     aggregator, bags = make(name), [bag_of(n, n) for n in (1, 5, 2, 9, 30)]
     offsets = torch.tensor([0, 1, 6, 8, 17, 47])
     with torch.no_grad():
-        packed, alone = aggregator.forward_packed(torch.cat(bags), offsets), [aggregator(bag) for bag in bags]
-    assert torch.allclose(packed.logits, torch.stack([output.logits for output in alone]), atol=1e-5)
-    assert torch.allclose(packed.probabilities(), torch.stack([output.probabilities() for output in alone]), atol=1e-5)
+        packed, alone = (
+            aggregator.forward_packed(torch.cat(bags), offsets),
+            [aggregator(bag) for bag in bags],
+        )
+    assert torch.allclose(
+        packed.logits, torch.stack([output.logits for output in alone]), atol=1e-5
+    )
+    assert torch.allclose(
+        packed.probabilities(), torch.stack([output.probabilities() for output in alone]), atol=1e-5
+    )
     for kind in ("attention", "instance_logits"):
         if getattr(packed, kind) is not None:
-            assert torch.allclose(getattr(packed, kind), torch.cat([getattr(output, kind) for output in alone]), atol=1e-5), kind
+            assert torch.allclose(
+                getattr(packed, kind),
+                torch.cat([getattr(output, kind) for output in alone]),
+                atol=1e-5,
+            ), kind
     if getattr(packed, "critical", None) is not None:
-        assert torch.equal(packed.critical, torch.stack([output.critical + start for output, start in zip(alone, offsets, strict=False)]))
+        assert torch.equal(
+            packed.critical,
+            torch.stack(
+                [output.critical + start for output, start in zip(alone, offsets, strict=False)]
+            ),
+        )
 
 
 @pytest.mark.parametrize("offsets", [[0, 3, 3, 5], [1, 5], [0, 4], [0], [0, 6, 5]])
@@ -219,14 +275,20 @@ def test_a_large_bag_in_blocks_equals_the_textbook(name, training, monkeypatch):
 
 
 @every_aggregator
-@pytest.mark.parametrize("bag", [torch.zeros(0, 12), torch.zeros(3, 11), torch.zeros(12), torch.zeros(3, 12, 2, 2)])
+@pytest.mark.parametrize(
+    "bag", [torch.zeros(0, 12), torch.zeros(3, 11), torch.zeros(12), torch.zeros(3, 12, 2, 2)]
+)
 def test_a_bag_of_another_shape_is_refused_in_a_sentence(name, bag):
     with pytest.raises(BagError, match=r"shape .* takes \(N, D\)"):
         make(name)(bag)
 
 
 def test_probabilities_follow_the_link():
-    softmax, labels, unit = make("abmil", 3)(bag_of(4)), make("abmil", 3, multi_label=True)(bag_of(4)), make("abmil", 1)(bag_of(4))
+    softmax, labels, unit = (
+        make("abmil", 3)(bag_of(4)),
+        make("abmil", 3, multi_label=True)(bag_of(4)),
+        make("abmil", 1)(bag_of(4)),
+    )
     assert softmax.probabilities().sum().item() == pytest.approx(1)
     assert torch.equal(labels.probabilities(), labels.logits.sigmoid())
     assert torch.equal(unit.probabilities(), unit.logits.sigmoid())

@@ -23,7 +23,9 @@ from napari_mil.aggregators.pooling import generalised_mean, isr, lse, noisy_and
 from napari_mil.aggregators.sa_abmil import KERNELS
 from napari_mil.aggregators.spanning_tree import distances
 
-FOLDER = Path(os.environ.get("NAPARI_MIL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden"))
+FOLDER = Path(
+    os.environ.get("NAPARI_MIL_GOLDEN", Path(__file__).resolve().parents[3] / "shared" / "golden")
+)
 CASES = sorted(FOLDER.glob("*.json"))
 
 
@@ -39,10 +41,16 @@ class Case:
         self.doubly = False
 
     def state(self):
-        return {key.removeprefix("state/"): value for key, value in self.tensors.items() if key.startswith("state/")}
+        return {
+            key.removeprefix("state/"): value
+            for key, value in self.tensors.items()
+            if key.startswith("state/")
+        }
 
     def rebuild(self):
-        return load_published_state(self.state(), {"aggregator": self.description["aggregator"], **self.hyper})
+        return load_published_state(
+            self.state(), {"aggregator": self.description["aggregator"], **self.hyper}
+        )
 
     def outputs(self):
         return {key.removeprefix("output/") for key in self.tensors if key.startswith("output/")}
@@ -59,9 +67,17 @@ class Case:
         if exactly or not reference.is_floating_point():
             assert torch.equal(ours.reshape(reference.shape).to(reference.dtype), reference), name
         else:
-            tolerance = self.description["tolerance_abs_float64" if self.doubly else "tolerance_abs"]
-            difference = (ours.reshape(reference.shape).double() - reference.double()).abs().max() if reference.numel() else 0
-            assert difference <= tolerance, f"{name}: {float(difference):.2g} apart, allowed {tolerance:g}"
+            tolerance = self.description[
+                "tolerance_abs_float64" if self.doubly else "tolerance_abs"
+            ]
+            difference = (
+                (ours.reshape(reference.shape).double() - reference.double()).abs().max()
+                if reference.numel()
+                else 0
+            )
+            assert difference <= tolerance, (
+                f"{name}: {float(difference):.2g} apart, allowed {tolerance:g}"
+            )
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +94,12 @@ def test_golden(path):
     case = Case(path)
     CHECKS.get(case.description["aggregator"], check_bag)(case)
     assert case.compared, "nothing of this case was compared"
-    if case.description["aggregator"] != "mhim_mask":  # sets and relations, which their checks account for
-        assert case.outputs() <= case.compared | {"label"}, f"not compared: {sorted(case.outputs() - case.compared)}"
+    if (
+        case.description["aggregator"] != "mhim_mask"
+    ):  # sets and relations, which their checks account for
+        assert case.outputs() <= case.compared | {"label"}, (
+            f"not compared: {sorted(case.outputs() - case.compared)}"
+        )
 
 
 def check_bag(case):
@@ -100,21 +120,37 @@ def compare_bag(case, aggregator, bag):
     case.agrees("attention", output.attention)
     case.agrees("attention_raw", output.scores)
     case.agrees("instance_logits", output.instance_logits)
-    case.agrees("instance_probability", None if output.instance_logits is None else output.instance_logits.sigmoid())
+    case.agrees(
+        "instance_probability",
+        None if output.instance_logits is None else output.instance_logits.sigmoid(),
+    )
     case.agrees("bag_embedding", output.embedding)
     case.agrees("critical_index", output.critical)
     case.agrees("max_logits", streams.get("instance stream"))
     case.agrees("bag_logits", streams.get("bag stream"))
     for level in (1, 2, 3):
-        case.agrees(f"probability_level{level}", streams[f"level {level}"].sigmoid() if f"level {level}" in streams else None)
+        case.agrees(
+            f"probability_level{level}",
+            streams[f"level {level}"].sigmoid() if f"level {level}" in streams else None,
+        )
     case.agrees("similarity_score", output.similarity)
     if "output/distance_matrix" in case.tensors:
-        points = (bag.mean((2, 3)) if case.hyper["distance_features"] == "gap" else bag).detach().flatten(1).numpy()
+        points = (
+            (bag.mean((2, 3)) if case.hyper["distance_features"] == "gap" else bag)
+            .detach()
+            .flatten(1)
+            .numpy()
+        )
         case.agrees("distance_matrix", torch.from_numpy(distances(points[:, None], points[None])))
     if output.tree is not None:
         case.agrees("merge_queue", torch.from_numpy(output.tree.triplets))
         case.agrees("merge_distance", torch.from_numpy(output.tree.heights))
-    case.agrees("y_hat", (output.probabilities() >= 0.5).float() if len(output.logits) == 1 else output.logits.argmax(0, keepdim=True))
+    case.agrees(
+        "y_hat",
+        (output.probabilities() >= 0.5).float()
+        if len(output.logits) == 1
+        else output.logits.argmax(0, keepdim=True),
+    )
     if isinstance(aggregator, EndToEnd):
         case.agrees("embeddings", aggregator.embed(bag))
     for label in (0, 1):  # the published loss keeps the probability away from 0 and 1
@@ -125,9 +161,15 @@ def compare_bag(case, aggregator, bag):
     if case.hyper.get("instance_eval"):
         losses = aggregator(bag, torch.tensor(case.hyper["label"])).losses
         case.agrees("instance_loss", losses["instances"] / (1 - aggregator.bag_weight))
-        chosen = [aggregator.evidence(output.attention, label, label == case.hyper["label"]) for label in range(case.hyper["n_classes"])]
+        chosen = [
+            aggregator.evidence(output.attention, label, label == case.hyper["label"])
+            for label in range(case.hyper["n_classes"])
+        ]
         case.agrees("instance_labels", torch.cat([wanted for _, wanted in chosen]))
-        judged = [one(aggregator.projection(bag[rows])).argmax(1) for one, (rows, _) in zip(aggregator.instance_classifiers, chosen, strict=True)]
+        judged = [
+            one(aggregator.projection(bag[rows])).argmax(1)
+            for one, (rows, _) in zip(aggregator.instance_classifiers, chosen, strict=True)
+        ]
         case.agrees("instance_predictions", torch.cat(judged))
     if "output/grad_input" in case.tensors:
         case.agrees("grad_input", torch.autograd.grad(output.logits.sum(), bag)[0])
@@ -138,7 +180,12 @@ def check_self_attention(case):
     aggregator, bag = case.rebuild(), case.tensors["input"]
     attention = aggregator.self_attention
     case.agrees("embeddings", attention(bag))
-    case.agrees("self_attention", KERNELS[attention.kernel](attention.query(bag), attention.key(bag), attention.gamma_att).softmax(1))
+    case.agrees(
+        "self_attention",
+        KERNELS[attention.kernel](
+            attention.query(bag), attention.key(bag), attention.gamma_att
+        ).softmax(1),
+    )
 
 
 def check_ramil(case):
@@ -159,14 +206,23 @@ def check_dtfd(case):
     owner = aggregator.deal(bag, 0)
     tier1 = aggregator.attend_within_groups(bag, owner, case.hyper["num_groups"])
     case.agrees("pseudo_bag_logits", aggregator.classifier1(tier1.embedding[0]))
-    case.agrees("distilled_features", aggregator.distil(bag, owner, tier1.attention.sum(1, keepdim=True), tier1))
+    case.agrees(
+        "distilled_features",
+        aggregator.distil(bag, owner, tier1.attention.sum(1, keepdim=True), tier1),
+    )
 
 
 def check_distillation(case):
     """From raw attention and features alone: no network to rebuild."""
     features, raw = case.tensors["input/mid_features"], case.tensors["input/attention_raw"]
     aggregator = create_aggregator(
-        "dtfd", features.shape[1], 2, hidden=None, groups=case.hyper["num_groups"], distillation=case.hyper["distill"].lower(), shuffle=False
+        "dtfd",
+        features.shape[1],
+        2,
+        hidden=None,
+        groups=case.hyper["num_groups"],
+        distillation=case.hyper["distill"].lower(),
+        shuffle=False,
     ).eval()
     owner = aggregator.deal(features, 0)
     tier1 = aggregator.attend_within_groups(features, owner, case.hyper["num_groups"])
@@ -190,7 +246,9 @@ def check_gnn(case):
 
 def check_nan(case):
     aggregator, bag = case.rebuild(), case.tensors["input"]
-    aggregator.transfer.register_forward_hook(lambda module, given, made: inside.extend([given[0], made.tanh()]))
+    aggregator.transfer.register_forward_hook(
+        lambda module, given, made: inside.extend([given[0], made.tanh()])
+    )
     inside = []
     aggregator(bag)
     case.agrees("first_embedding", inside[0])
@@ -204,7 +262,9 @@ def check_transmil(case):
     """Layer by layer; of the second only the class token is ever computed."""
     aggregator, inside = case.rebuild(), {}
     for name in ("layer1", "pos_layer", "layer2"):
-        getattr(aggregator, name).register_forward_hook(lambda module, given, made, name=name: inside.__setitem__(name, made))
+        getattr(aggregator, name).register_forward_hook(
+            lambda module, given, made, name=name: inside.__setitem__(name, made)
+        )
     aggregator(case.tensors["input"])
     case.agrees("after_layer1", inside["layer1"][0])
     case.agrees("after_ppeg", torch.cat([inside["layer1"][0][:1], inside["pos_layer"]]))
@@ -223,7 +283,15 @@ def check_spoc(case):
     """There are no weights in the case but the prior."""
     maps = case.tensors["input"]
     plain, normalised = (
-        create_aggregator("spoc", maps.shape[1], 2, spatial_dims=2, centring=case.hyper["centering"], normalise=normalise).eval() for normalise in (False, True)
+        create_aggregator(
+            "spoc",
+            maps.shape[1],
+            2,
+            spatial_dims=2,
+            centring=case.hyper["centering"],
+            normalise=normalise,
+        ).eval()
+        for normalise in (False, True)
     )
     case.agrees("prior", plain.prior(*maps.shape[2:]))
     case.agrees("bag_embedding", plain(maps).embedding)
@@ -232,7 +300,12 @@ def check_spoc(case):
 
 
 def check_pooling(case):
-    x, p, hyper, bag = case.tensors["input"].double(), case.tensors["input/instance_probability"].double(), case.hyper, OneBag()
+    x, p, hyper, bag = (
+        case.tensors["input"].double(),
+        case.tensors["input/instance_probability"].double(),
+        case.hyper,
+        OneBag(),
+    )
     for name, ours in {
         "max": bag.max(x),
         "mean": bag.mean(x),
@@ -276,13 +349,24 @@ def check_miner(case):
 
 def check_loss_and_ema(case):
     student_feature = case.tensors["input/student_feature"].clone().requires_grad_()
-    loss = consistency_loss(student_feature, case.tensors["input/teacher_feature"], case.hyper["tau_teacher"])
+    loss = consistency_loss(
+        student_feature, case.tensors["input/teacher_feature"], case.hyper["tau_teacher"]
+    )
     case.agrees("consistency_loss", loss)
     case.agrees("grad_student_feature", torch.autograd.grad(loss, student_feature)[0])
     weight = case.tensors["input/student.weight"]
-    miner = create_miner("ham", create_aggregator("abmil", weight.shape[1], len(weight), hidden=None), momentum=case.hyper["ema_momentum"])
-    for part, module in (("student", miner.student.classifier), ("teacher", miner.teacher.classifier)):
-        module.load_state_dict({kind: case.tensors[f"input/{part}.{kind}"] for kind in ("weight", "bias")})
+    miner = create_miner(
+        "ham",
+        create_aggregator("abmil", weight.shape[1], len(weight), hidden=None),
+        momentum=case.hyper["ema_momentum"],
+    )
+    for part, module in (
+        ("student", miner.student.classifier),
+        ("teacher", miner.teacher.classifier),
+    ):
+        module.load_state_dict(
+            {kind: case.tensors[f"input/{part}.{kind}"] for kind in ("weight", "bias")}
+        )
     miner.update_teacher()
     for kind in ("weight", "bias"):
         case.agrees(f"teacher.{kind}", getattr(miner.teacher.classifier, kind))
@@ -292,12 +376,20 @@ def check_loss_and_ema(case):
 def check_schedules(case):
     for config in case.configs:
         steps = config["epochs"] * config["iterations_per_epoch"]
-        ours = torch.tensor([cosine(config["base"], config["final"], t, steps) for t in range(steps)], dtype=torch.float64)
+        ours = torch.tensor(
+            [cosine(config["base"], config["final"], t, steps) for t in range(steps)],
+            dtype=torch.float64,
+        )
         case.agrees(f"schedule_{config['index']}", ours)
 
 
 def check_class_aware_scores(case):
-    ours = class_aware_scores(case.tensors["input/features"], case.tensors["input/attention"].T, case.tensors["state/predictor.weight"], False)
+    ours = class_aware_scores(
+        case.tensors["input/features"],
+        case.tensors["input/attention"].T,
+        case.tensors["state/predictor.weight"],
+        False,
+    )
     case.agrees("score", ours)
 
 
@@ -314,11 +406,18 @@ def check_masks(case):
 
 def check_exact_mask(case, config):
     n, scores = config["N"], case.tensors[f"input/attention_n{config['N']}"].T
-    ratios = MaskRatios(high=config.get("h", 0), low=config.get("l", 0), random=config.get("r", 0), drawn=config.get("hr", 1))
+    ratios = MaskRatios(
+        high=config.get("h", 0),
+        low=config.get("l", 0),
+        random=config.get("r", 0),
+        drawn=config.get("hr", 1),
+    )
     masks = mask_instances(scores, ratios)
     masked = torch.stack([*masks.values(), torch.zeros(n, dtype=torch.bool)]).any(0)
     case.compared.add(config["key"])
-    if "published_code" in config or config["kept"] == 0 or n == 1:  # the published code fails or keeps nothing: a guard of ours
+    if (
+        "published_code" in config or config["kept"] == 0 or n == 1
+    ):  # the published code fails or keeps nothing: a guard of ours
         assert (~masked).sum() >= 1, config["key"]
         assert (n == 1) <= (not masked.any())
     else:
@@ -337,7 +436,11 @@ def check_random_mask(case, config):
             generator=torch.Generator().manual_seed(seed),
         )
         masked = torch.stack(list(masks.values())).any(0)
-        assert config["masked_min_possible"] <= masked.sum() <= min(config["masked_max_possible"], n - 1)
+        assert (
+            config["masked_min_possible"]
+            <= masked.sum()
+            <= min(config["masked_max_possible"], n - 1)
+        )
         assert masks["high"].sum() == config["high_count"]
         assert masks["high"][pool].sum() == config["high_count"]
         assert masks.get("random", torch.zeros(n)).sum() == config["random_count"]
@@ -350,7 +453,9 @@ def check_vote(case, config):
     k, n = config["index"], config["N"]
     scores = case.tensors[f"input/attention_{k}"][0].T
     rows = ranked(scores, config["ratio"], largest=config["largest"])
-    must, tied = (set(case.tensors[f"output/{part}_{k}"].tolist()) for part in ("must_mask", "tie_candidates"))
+    must, tied = (
+        set(case.tensors[f"output/{part}_{k}"].tolist()) for part in ("must_mask", "tie_candidates")
+    )
     assert len(rows) == config["k"] == math.ceil(n * config["ratio"])
     assert must <= set(rows.tolist()) <= must | tied
     case.compared.add(k)
@@ -358,7 +463,11 @@ def check_vote(case, config):
 
 def check_mining(case):
     """One part of mining by itself, or all of it with the case's networks."""
-    for tensor, check in {"output/schedule_0": check_schedules, "input/student_feature": check_loss_and_ema, "output/score": check_class_aware_scores}.items():
+    for tensor, check in {
+        "output/schedule_0": check_schedules,
+        "input/student_feature": check_loss_and_ema,
+        "output/score": check_class_aware_scores,
+    }.items():
         if tensor in case.tensors:
             return check(case)
     return check_miner(case)

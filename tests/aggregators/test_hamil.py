@@ -37,7 +37,9 @@ def test_the_canonical_order_makes_the_answer_independent_of_the_order_of_the_ba
 def test_as_printed_the_answer_depends_on_the_order_of_the_bag():
     bag, order = maps(20), torch.randperm(20, generator=torch.Generator().manual_seed(1))
     as_printed = hamil(order="index").eval()
-    assert not torch.allclose(as_printed(bag).embedding, as_printed(bag[order]).embedding, atol=1e-3)
+    assert not torch.allclose(
+        as_printed(bag).embedding, as_printed(bag[order]).embedding, atol=1e-3
+    )
 
 
 def test_twins_do_not_disturb_the_canonical_order():
@@ -49,7 +51,10 @@ def test_twins_do_not_disturb_the_canonical_order():
 
 def test_gradients_flow_through_the_merges_into_the_backbone():
     torch.manual_seed(0)
-    backbone, aggregator = ResNet18(maps=True).eval(), create_aggregator("hamil", 512, 2, spatial_dims=2, kernel=3)
+    backbone, aggregator = (
+        ResNet18(maps=True).eval(),
+        create_aggregator("hamil", 512, 2, spatial_dims=2, kernel=3),
+    )
     features = backbone(torch.rand(3, 3, 64, 64))
     output = aggregator(features, torch.tensor(1))
     output.loss.backward()
@@ -71,7 +76,9 @@ def test_a_batch_norm_in_training_sees_one_merge_at_a_time_unless_it_is_frozen()
 
 def test_similarity_is_the_cosine_to_the_aggregate():
     output = hamil().eval()(maps())
-    expected = torch.stack([torch.cosine_similarity(one.flatten(), output.embedding.flatten(), 0) for one in maps()])
+    expected = torch.stack(
+        [torch.cosine_similarity(one.flatten(), output.embedding.flatten(), 0) for one in maps()]
+    )
     assert torch.allclose(output.similarity, expected, atol=1e-6)
 
 

@@ -7,7 +7,13 @@ import pytest
 import torch
 from scipy.cluster.hierarchy import linkage
 
-from napari_mil.aggregators import create_aggregator, create_miner, load_published_checkpoint, load_published_state, single_linkage
+from napari_mil.aggregators import (
+    create_aggregator,
+    create_miner,
+    load_published_checkpoint,
+    load_published_state,
+    single_linkage,
+)
 from napari_mil.aggregators.end_to_end import EndToEnd
 from napari_mil.aggregators.packing import ROWS, OneBag
 from napari_mil.aggregators.pooling import lse, pool_probabilities
@@ -38,7 +44,15 @@ def test_a_large_offset_does_not_blur_the_tree(offset, spread):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize(("name", "options"), [("abmil", {"hidden": None}), ("dsmil", {}), ("dsmil-released", {}), ("clam-mb", {"hidden": None})])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("abmil", {"hidden": None}),
+        ("dsmil", {}),
+        ("dsmil-released", {}),
+        ("clam-mb", {"hidden": None}),
+    ],
+)
 def test_large_bags_of_16_bits_do_not_overflow(name, options, dtype):
     torch.manual_seed(0)
     aggregator = create_aggregator(name, 64, 2, **options).eval()
@@ -61,9 +75,14 @@ def test_pooled_probabilities_stay_finite_and_have_gradients(logit):
 
 def test_log_sum_exp_of_probabilities_is_what_it_says():
     scores = torch.randn(7, 1, dtype=torch.float64)
-    assert torch.allclose(pool_probabilities(scores, True, OneBag(), "lse").sigmoid(), lse(scores.sigmoid(), OneBag()))
+    assert torch.allclose(
+        pool_probabilities(scores, True, OneBag(), "lse").sigmoid(), lse(scores.sigmoid(), OneBag())
+    )
     exclusive = torch.randn(7, 3, dtype=torch.float64)
-    assert torch.allclose(pool_probabilities(exclusive, False, OneBag(), "lse").exp(), lse(exclusive.softmax(1), OneBag()))
+    assert torch.allclose(
+        pool_probabilities(exclusive, False, OneBag(), "lse").exp(),
+        lse(exclusive.softmax(1), OneBag()),
+    )
 
 
 def test_dtfd_averages_its_shuffles_in_logarithms():
@@ -100,7 +119,10 @@ def test_options_that_make_no_sense_are_refused_by_name(name, options):
         create_aggregator(name, 8, 2, **options)
 
 
-@pytest.mark.parametrize("options", [{"fusion": "foo"}, {"rank_by": "foo"}, {"tau": 0.0}, {"min_keep": 0}, {"momentum": 2.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"fusion": "foo"}, {"rank_by": "foo"}, {"tau": 0.0}, {"min_keep": 0}, {"momentum": 2.0}],
+)
 def test_miners_refuse_them_too(options):
     with pytest.raises(OptionError):
         create_miner("ham", create_aggregator("abmil", 8, 2), **options)
@@ -109,7 +131,9 @@ def test_miners_refuse_them_too(options):
 @pytest.mark.parametrize("name", ["abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil"])
 def test_a_teacher_with_its_dropout_on_can_rank(name):
     small = {"hidden": 32, "landmarks": 8} if name == "transmil" else {}
-    miner = create_miner("ham", create_aggregator(name, 12, 2, **small), teacher_dropout=True).train()
+    miner = create_miner(
+        "ham", create_aggregator(name, 12, 2, **small), teacher_dropout=True
+    ).train()
     assert miner(torch.randn(30, 12), torch.tensor(1)).masks["high"].any()
 
 
@@ -125,8 +149,14 @@ def test_after_the_last_step_nothing_is_masked_any_more_but_the_kind_is_still_to
 
 def test_in_evaluation_a_miner_packs_and_reads_16_bits_as_its_student():
     student = create_aggregator("dsmil-released", 12, 2).eval()
-    miner, bag, offsets = create_miner("r-ham", student).eval(), torch.randn(9, 12), torch.tensor([0, 4, 9])
-    assert torch.equal(miner.forward_packed(bag, offsets).critical, student.forward_packed(bag, offsets).critical)
+    miner, bag, offsets = (
+        create_miner("r-ham", student).eval(),
+        torch.randn(9, 12),
+        torch.tensor([0, 4, 9]),
+    )
+    assert torch.equal(
+        miner.forward_packed(bag, offsets).critical, student.forward_packed(bag, offsets).critical
+    )
     assert torch.equal(miner(bag.bfloat16()).logits, student(bag.bfloat16()).logits)
 
 
@@ -134,9 +164,13 @@ def test_the_teacher_copies_running_statistics():
     base = EndToEnd(ResNet18(), create_aggregator("abmil", 512, 2, hidden=None))
     miner = create_miner("ham", base).train()
     miner(torch.rand(4, 3, 32, 32), torch.tensor(1))
-    assert not torch.equal(miner.teacher.backbone.bn1.running_mean, miner.student.backbone.bn1.running_mean)
+    assert not torch.equal(
+        miner.teacher.backbone.bn1.running_mean, miner.student.backbone.bn1.running_mean
+    )
     miner.update_teacher()
-    assert torch.equal(miner.teacher.backbone.bn1.running_mean, miner.student.backbone.bn1.running_mean)
+    assert torch.equal(
+        miner.teacher.backbone.bn1.running_mean, miner.student.backbone.bn1.running_mean
+    )
 
 
 def test_chunks_count_each_image_once_in_running_statistics():
@@ -153,17 +187,39 @@ def test_mhim_answers_with_the_mean_of_dsmils_streams():
 
 
 def test_the_first_release_of_dsmil_has_no_relu_behind_its_information():
-    linear = {"b_classifier.q.weight": torch.randn(128, 24), "b_classifier.q.bias": torch.zeros(128), "b_classifier.v.1.weight": torch.randn(24, 24)}
-    state = linear | {"b_classifier.v.1.bias": torch.zeros(24), "i_classifier.fc.0.weight": torch.randn(1, 24), "i_classifier.fc.0.bias": torch.zeros(1)}
-    state |= {"b_classifier.fcc.weight": torch.randn(1, 1, 24), "b_classifier.fcc.bias": torch.zeros(1)}
+    linear = {
+        "b_classifier.q.weight": torch.randn(128, 24),
+        "b_classifier.q.bias": torch.zeros(128),
+        "b_classifier.v.1.weight": torch.randn(24, 24),
+    }
+    state = linear | {
+        "b_classifier.v.1.bias": torch.zeros(24),
+        "i_classifier.fc.0.weight": torch.randn(1, 24),
+        "i_classifier.fc.0.bias": torch.zeros(1),
+    }
+    state |= {
+        "b_classifier.fcc.weight": torch.randn(1, 1, 24),
+        "b_classifier.fcc.bias": torch.zeros(1),
+    }
     kinds = [type(layer).__name__ for layer in load_published_state(state).v]
     assert kinds == ["Dropout", "Linear"]
-    assert [type(layer).__name__ for layer in load_published_state(state, {"passing_v": True}).v] == ["Dropout", "Linear", "ReLU"]
+    assert [
+        type(layer).__name__ for layer in load_published_state(state, {"passing_v": True}).v
+    ] == ["Dropout", "Linear", "ReLU"]
 
 
 def attention_mil():
-    shapes = {"feature.0": (32, 24), "attention.0": (16, 32), "attention.2": (1, 16), "classifier.0": (2, 32)}
-    return {f"{stem}.{kind}": torch.zeros(*(shape if kind == "weight" else shape[:1])) for stem, shape in shapes.items() for kind in ("weight", "bias")}
+    shapes = {
+        "feature.0": (32, 24),
+        "attention.0": (16, 32),
+        "attention.2": (1, 16),
+        "classifier.0": (2, 32),
+    }
+    return {
+        f"{stem}.{kind}": torch.zeros(*(shape if kind == "weight" else shape[:1]))
+        for stem, shape in shapes.items()
+        for kind in ("weight", "bias")
+    }
 
 
 def opened(path):
@@ -189,12 +245,38 @@ def circular():
         {**attention_mil(), "feature.0.weight": torch.zeros(32, 24).to_sparse()},
         {**attention_mil(), "feature.0.weight": torch.zeros(32, 24, dtype=torch.complex64)},
         {**attention_mil(), "feature.0.weight": torch.zeros(32, 24, dtype=torch.int64)},
-        {**attention_mil(), "attention.3.weight": torch.zeros(1, 16), "attention.3.bias": torch.zeros(1)},
+        {
+            **attention_mil(),
+            "attention.3.weight": torch.zeros(1, 16),
+            "attention.3.bias": torch.zeros(1),
+        },
         {"dim_reduction": None, "attention": {}, "classifier": {}, "att_classifier": {}},
-        {"dim_reduction": {3: torch.zeros(1)}, "attention": {}, "classifier": {}, "att_classifier": {}},
-        {"model": attention_mil(), "teacher": torch.zeros(1), "patch_to_emb.0.weight": 3, "feature.0.weight": None, "student": 5},
+        {
+            "dim_reduction": {3: torch.zeros(1)},
+            "attention": {},
+            "classifier": {},
+            "att_classifier": {},
+        },
+        {
+            "model": attention_mil(),
+            "teacher": torch.zeros(1),
+            "patch_to_emb.0.weight": 3,
+            "feature.0.weight": None,
+            "student": 5,
+        },
     ],
-    ids=["circular", "0-d", "stretched", "sparse", "complex", "whole numbers", "two releases", "no group", "numbers as names", "odd teacher"],
+    ids=[
+        "circular",
+        "0-d",
+        "stretched",
+        "sparse",
+        "complex",
+        "whole numbers",
+        "two releases",
+        "no group",
+        "numbers as names",
+        "odd teacher",
+    ],
 )
 def test_odd_checkpoints_open_or_are_refused_in_a_sentence(content, tmp_path):
     torch.save(content, tmp_path / "odd.pth")
@@ -204,7 +286,9 @@ def test_odd_checkpoints_open_or_are_refused_in_a_sentence(content, tmp_path):
 def test_a_training_dump_without_a_teacher_or_with_foreign_tensors_opens():
     assert load_published_state({"model": attention_mil(), "teacher": None}).in_dim == 24
     assert load_published_state({"model": attention_mil(), "teacher": attention_mil()}).in_dim == 24
-    lightning = {f"model.{name}": tensor for name, tensor in attention_mil().items()} | {"loss.weight": torch.ones(2)}
+    lightning = {f"model.{name}": tensor for name, tensor in attention_mil().items()} | {
+        "loss.weight": torch.ones(2)
+    }
     assert load_published_state({"state_dict": lightning}).in_dim == 24
 
 
@@ -252,8 +336,12 @@ def test_other_blocks_equal_the_textbook_too(name, module, constant, value, opti
         return output.logits, torch.autograd.grad(output.loss, features)[0]
 
     whole = answer()
-    monkeypatch.setattr(importlib.import_module(f"napari_mil.aggregators.{module}"), constant, value)
+    monkeypatch.setattr(
+        importlib.import_module(f"napari_mil.aggregators.{module}"), constant, value
+    )
     if name == "transmil":
-        monkeypatch.setattr(importlib.import_module("napari_mil.aggregators.transmil"), constant, value)
+        monkeypatch.setattr(
+            importlib.import_module("napari_mil.aggregators.transmil"), constant, value
+        )
     for ours, reference in zip(answer(), whole, strict=True):
         assert torch.allclose(ours, reference, atol=1e-5)

@@ -37,7 +37,12 @@ def cloud(n, dim=3, seed=0, grid=None):
 
 
 @settings(max_examples=120)
-@given(n=st.integers(1, 40), dim=st.integers(1, 4), seed=st.integers(0, 10_000), grid=st.sampled_from([None, 0.5, 1, 2]))
+@given(
+    n=st.integers(1, 40),
+    dim=st.integers(1, 4),
+    seed=st.integers(0, 10_000),
+    grid=st.sampled_from([None, 0.5, 1, 2]),
+)
 def test_the_index_order_is_the_printed_algorithm_with_ties_and_duplicates(n, dim, seed, grid):
     points = cloud(n, dim, seed, grid)
     tree = single_linkage(points, "index")
@@ -47,7 +52,12 @@ def test_the_index_order_is_the_printed_algorithm_with_ties_and_duplicates(n, di
 
 
 @settings(max_examples=80)
-@given(n=st.integers(2, 40), dim=st.integers(1, 4), seed=st.integers(0, 10_000), grid=st.sampled_from([None, 0.5, 1, 2]))
+@given(
+    n=st.integers(2, 40),
+    dim=st.integers(1, 4),
+    seed=st.integers(0, 10_000),
+    grid=st.sampled_from([None, 0.5, 1, 2]),
+)
 def test_the_canonical_order_does_not_depend_on_the_order_of_the_bag(n, dim, seed, grid):
     points = cloud(n, dim, seed, grid)
     order = np.random.default_rng(seed).permutation(n)
@@ -69,7 +79,9 @@ def test_in_canonical_order_the_larger_operand_comes_first(n, seed):
     assert (left >= right).all()
 
 
-@pytest.mark.parametrize("shape", ["blob", "far away", "clumps", "nearly equal", "half of them twins", "doubles"])
+@pytest.mark.parametrize(
+    "shape", ["blob", "far away", "clumps", "nearly equal", "half of them twins", "doubles"]
+)
 def test_heights_and_cuts_are_those_of_scipy(shape):
     points = cloud(700, 16, 4)
     if shape == "far away":
@@ -94,7 +106,10 @@ def test_a_spanning_tree_connects_everything_at_the_least_length():
     points = cloud(300, 5, 8)
     edges, lengths = minimum_spanning_tree(points)
     assert edges.shape == (299, 2)
-    assert np.allclose(lengths, np.linalg.norm(points[edges[:, 0]].astype(np.float64) - points[edges[:, 1]], axis=1))
+    assert np.allclose(
+        lengths,
+        np.linalg.norm(points[edges[:, 0]].astype(np.float64) - points[edges[:, 1]], axis=1),
+    )
     assert lengths.sum() == pytest.approx(linkage(points.astype(np.float64), "single")[:, 2].sum())
 
 

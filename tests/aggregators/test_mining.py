@@ -12,7 +12,11 @@ from napari_mil.aggregators.mining import STRATEGIES, MaskRatios, mask_instances
 from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
 
 BASES = ["abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil"]
-OPTIONS = {"transmil": {"hidden": 32, "landmarks": 8}, "abmil": {"hidden": 16}, "gated-abmil": {"hidden": 16}}
+OPTIONS = {
+    "transmil": {"hidden": 32, "landmarks": 8},
+    "abmil": {"hidden": 16},
+    "gated-abmil": {"hidden": 16},
+}
 
 
 def base(name="abmil", n_classes=2):
@@ -28,11 +32,25 @@ shares = st.sampled_from([0.0, 0.01, 0.07, 0.2, 0.5, 0.8])
 
 
 @settings(max_examples=150)
-@given(n=st.integers(2, 120), heads=st.integers(1, 4), high=shares, low=shares, random=shares, drawn=st.sampled_from([0.5, 1.0]), seed=st.integers(0, 99))
-def test_each_part_has_its_count_of_all_instances_and_something_stays(n, heads, high, low, random, drawn, seed):
+@given(
+    n=st.integers(2, 120),
+    heads=st.integers(1, 4),
+    high=shares,
+    low=shares,
+    random=shares,
+    drawn=st.sampled_from([0.5, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_each_part_has_its_count_of_all_instances_and_something_stays(
+    n, heads, high, low, random, drawn, seed
+):
     scores = torch.randn(n, heads, generator=torch.Generator().manual_seed(seed)).softmax(0)
-    masks = mask_instances(scores, MaskRatios(high, low, random, drawn), generator=torch.Generator().manual_seed(seed))
-    assert set(masks) == {kind for kind, share in {"high": high, "low": low, "random": random}.items() if share}
+    masks = mask_instances(
+        scores, MaskRatios(high, low, random, drawn), generator=torch.Generator().manual_seed(seed)
+    )
+    assert set(masks) == {
+        kind for kind, share in {"high": high, "low": low, "random": random}.items() if share
+    }
     if not masks:
         return
     kept = ~torch.stack(list(masks.values())).any(0)
@@ -42,14 +60,21 @@ def test_each_part_has_its_count_of_all_instances_and_something_stays(n, heads, 
             assert not share or masks[kind].sum() == math.ceil(n * share)
         if high:
             pool = math.ceil(n * min(1.0, high / drawn))
-            assert masks["high"].sum() == (math.ceil(n * high) if drawn == 1 or high > drawn else math.ceil(pool * drawn))
+            assert masks["high"].sum() == (
+                math.ceil(n * high) if drawn == 1 or high > drawn else math.ceil(pool * drawn)
+            )
 
 
 @settings(max_examples=60)
 @given(n=st.integers(3, 60), min_keep=st.integers(1, 5), seed=st.integers(0, 99))
 def test_what_stays_at_least_is_released_random_first_then_low_then_high(n, min_keep, seed):
     scores = torch.randn(n, 1, generator=torch.Generator().manual_seed(seed))
-    masks = mask_instances(scores, MaskRatios(0.5, 0.6, 0.3), min_keep=min_keep, generator=torch.Generator().manual_seed(seed))
+    masks = mask_instances(
+        scores,
+        MaskRatios(0.5, 0.6, 0.3),
+        min_keep=min_keep,
+        generator=torch.Generator().manual_seed(seed),
+    )
     kept = ~torch.stack(list(masks.values())).any(0)
     assert kept.sum() >= min(min_keep, n)
     # The highest is masked as long as there is anything else to release.
@@ -59,13 +84,17 @@ def test_what_stays_at_least_is_released_random_first_then_low_then_high(n, min_
 def test_bags_of_one_and_scores_that_are_no_numbers_mask_nothing():
     everything = MaskRatios(0.5, 0.5, 0.5)
     assert not any(mask.any() for mask in mask_instances(torch.ones(1, 1), everything).values())
-    assert not any(mask.any() for mask in mask_instances(torch.full((9, 2), torch.nan), everything).values())
+    assert not any(
+        mask.any() for mask in mask_instances(torch.full((9, 2), torch.nan), everything).values()
+    )
     assert mask_instances(torch.ones(9, 1), MaskRatios()) == {}
 
 
 def test_ties_in_the_vote_go_to_the_higher_mean_then_to_the_lower_index():
     scores = torch.tensor([[0.9, 0.0], [0.0, 0.8], [0.5, 0.5], [0.5, 0.5]])
-    masks = mask_instances(scores, MaskRatios(high=0.25))  # each head marks its best one; two instances with a vote each
+    masks = mask_instances(
+        scores, MaskRatios(high=0.25)
+    )  # each head marks its best one; two instances with a vote each
     assert masks["high"].tolist() == [True, False, False, False]
     equal = mask_instances(torch.full((4, 1), 0.25), MaskRatios(high=0.5))
     assert equal["high"].tolist() == [True, True, False, False]
@@ -83,7 +112,9 @@ def test_the_student_learns_from_what_is_not_masked(strategy, name, n):
     assert len(hidden) == n
     if output.attention is not None:
         assert (output.attention[hidden] == 0).all()
-        assert torch.allclose(output.attention.sum(0), torch.ones(output.attention.shape[1]), atol=1e-5)
+        assert torch.allclose(
+            output.attention.sum(0), torch.ones(output.attention.shape[1]), atol=1e-5
+        )
     if output.instance_logits is not None:
         assert output.instance_logits[hidden].isnan().all()
         assert output.instance_logits[~hidden].isfinite().all()
@@ -106,7 +137,11 @@ def test_in_evaluation_it_is_its_student_on_the_whole_bag(name):
 def test_masks_of_a_bag_can_be_shown_without_training():
     miner = create_miner("lr-ham", base("dsmil"), high=0.1, low=0.2, random=0.3).eval()
     masks = miner.masks(bag_of(50))
-    assert {kind: int(mask.sum()) for kind, mask in masks.items()} == {"high": 5, "low": 10, "random": 15}
+    assert {kind: int(mask.sum()) for kind, mask in masks.items()} == {
+        "high": 5,
+        "low": 10,
+        "random": 15,
+    }
 
 
 def test_the_share_of_high_instances_falls_and_momentum_rises_by_a_cosine():

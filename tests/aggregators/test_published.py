@@ -8,7 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_mil.aggregators import create_aggregator, load_published_checkpoint, load_published_state
+from napari_mil.aggregators import (
+    create_aggregator,
+    load_published_checkpoint,
+    load_published_state,
+)
 from napari_mil.aggregators.abmil import ABMIL, GatedABMIL
 from napari_mil.aggregators.clam import CLAMMultiBranch, CLAMSingleBranch
 from napari_mil.aggregators.dsmil import DSMILReleased
@@ -24,7 +28,9 @@ def linear(stem, rows, columns, bias=True):
     return {**state, f"{stem}.bias": torch.randn(rows, generator=generator)} if bias else state
 
 
-def clam(n_classes=2, attention_dim=256, gated=True, multi_branch=False, first="0", second="3", in_dim=64):
+def clam(
+    n_classes=2, attention_dim=256, gated=True, multi_branch=False, first="0", second="3", in_dim=64
+):
     heads = n_classes if multi_branch else 1
     network = f"attention_net.{second}"
     attention = (
@@ -34,9 +40,16 @@ def clam(n_classes=2, attention_dim=256, gated=True, multi_branch=False, first="
             **linear(f"{network}.attention_c", heads, attention_dim),
         }
         if gated
-        else {**linear(f"{network}.module.0", attention_dim, 512), **linear(f"{network}.module.{3 if second == '3' else 2}", heads, attention_dim)}
+        else {
+            **linear(f"{network}.module.0", attention_dim, 512),
+            **linear(f"{network}.module.{3 if second == '3' else 2}", heads, attention_dim),
+        }
     )
-    classifiers = [linear(f"classifiers.{c}", 1, 512) for c in range(n_classes)] if multi_branch else [linear("classifiers", n_classes, 512)]
+    classifiers = (
+        [linear(f"classifiers.{c}", 1, 512) for c in range(n_classes)]
+        if multi_branch
+        else [linear("classifiers", n_classes, 512)]
+    )
     instances = [linear(f"instance_classifiers.{c}", 2, 512) for c in range(n_classes)]
     state = linear(f"attention_net.{first}", 512, in_dim) | attention
     for part in (*classifiers, *instances):
@@ -45,7 +58,12 @@ def clam(n_classes=2, attention_dim=256, gated=True, multi_branch=False, first="
 
 
 def attention_mil():
-    return linear("feature.0", 32, 24) | linear("attention.0", 16, 32) | linear("attention.2", 1, 16) | linear("classifier.0", 2, 32)
+    return (
+        linear("feature.0", 32, 24)
+        | linear("attention.0", 16, 32)
+        | linear("attention.2", 1, 16)
+        | linear("classifier.0", 2, 32)
+    )
 
 
 def dsmil(classes=2, width=24, head=".0"):
@@ -60,7 +78,11 @@ def dsmil(classes=2, width=24, head=".0"):
 
 def dtfd(prefix="", blocks=0):
     def attention(stem):
-        return linear(f"{stem}attention_V.0", 16, 32) | linear(f"{stem}attention_U.0", 16, 32) | linear(f"{stem}attention_weights", 1, 16)
+        return (
+            linear(f"{stem}attention_V.0", 16, 32)
+            | linear(f"{stem}attention_U.0", 16, 32)
+            | linear(f"{stem}attention_weights", 1, 16)
+        )
 
     groups = {
         "dim_reduction": linear("fc1", 32, 24, bias=False),
@@ -69,8 +91,13 @@ def dtfd(prefix="", blocks=0):
         "att_classifier": attention("attention.") | linear("classifier.fc", 2, 32),
     }
     for k in range(blocks):
-        groups["dim_reduction"] |= linear(f"resBlocks.{k}.block.0", 32, 32, bias=False) | linear(f"resBlocks.{k}.block.2", 32, 32, bias=False)
-    return {group: {prefix + name: tensor for name, tensor in state.items()} for group, state in groups.items()}
+        groups["dim_reduction"] |= linear(f"resBlocks.{k}.block.0", 32, 32, bias=False) | linear(
+            f"resBlocks.{k}.block.2", 32, 32, bias=False
+        )
+    return {
+        group: {prefix + name: tensor for name, tensor in state.items()}
+        for group, state in groups.items()
+    }
 
 
 @pytest.mark.parametrize("attention_dim", [256, 384])
@@ -82,20 +109,28 @@ def test_clam_of_every_size_is_rebuilt_from_its_shapes(attention_dim, gated, mul
     aggregator = load_published_state(state)
     assert type(aggregator) is (CLAMMultiBranch if multi_branch else CLAMSingleBranch)
     assert aggregator(torch.randn(20, 64)).attention.shape == (20, 3 if multi_branch else 1)
-    assert torch.equal(aggregator.attention.V.weight, state[f"attention_net.{second}.{'attention_a' if gated else 'module'}.0.weight"])
+    assert torch.equal(
+        aggregator.attention.V.weight,
+        state[f"attention_net.{second}.{'attention_a' if gated else 'module'}.0.weight"],
+    )
 
 
 @pytest.mark.parametrize("wrap", ["module.", "_orig_mod.", "model.", "module.model."])
 @pytest.mark.parametrize("container", ["state_dict", "model_state_dict", None])
 def test_what_wrappers_and_training_loops_put_around_is_taken_off(wrap, container):
     state = {wrap + name: tensor for name, tensor in attention_mil().items()}
-    aggregator = load_published_state({"epoch": 3, container: state, "optimizer": {"lr": 1}} if container else state)
+    aggregator = load_published_state(
+        {"epoch": 3, container: state, "optimizer": {"lr": 1}} if container else state
+    )
     assert isinstance(aggregator, ABMIL)
     assert aggregator.in_dim == 24
 
 
 def test_dataparallel_left_inside_clam_is_taken_off():
-    state = {name.replace("attention_net.", "attention_net.module."): tensor for name, tensor in clam().items()}
+    state = {
+        name.replace("attention_net.", "attention_net.module."): tensor
+        for name, tensor in clam().items()
+    }
     state["instance_loss_fn.labels"] = torch.tensor([0, 1])
     assert isinstance(load_published_state(state), CLAMSingleBranch)
 
@@ -139,7 +174,8 @@ def mhim(gated=False):
         | linear(stem + "attention_b.0", 16, 32, bias=False)
         | linear(stem + "attention_c", 1, 16, bias=False)
         if gated
-        else linear(stem + "attention.0", 16, 32, bias=False) | linear(stem + "attention.2", 1, 16, bias=False)
+        else linear(stem + "attention.0", 16, 32, bias=False)
+        | linear(stem + "attention.2", 1, 16, bias=False)
     )
     return linear("patch_to_emb.0", 32, 24) | attention | linear("predictor", 2, 32)
 
@@ -154,12 +190,16 @@ def test_mhim_opens_as_its_student_and_with_ratios_as_the_miner():
 
 def test_attention_without_biases_has_the_relu_of_mhim_unless_the_hint_says_otherwise():
     state = {
-        name.replace("online_encoder.attention.", "").replace("patch_to_emb", "feature").replace("predictor", "classifier.0"): tensor
+        name.replace("online_encoder.attention.", "")
+        .replace("patch_to_emb", "feature")
+        .replace("predictor", "classifier.0"): tensor
         for name, tensor in mhim(True).items()
     }
     assert isinstance(load_published_state(state), GatedABMIL)
     assert isinstance(load_published_state(state).attention.activation, torch.nn.ReLU)
-    assert isinstance(load_published_state(state, {"act": "tanh"}).attention.activation, torch.nn.Tanh)
+    assert isinstance(
+        load_published_state(state, {"act": "tanh"}).attention.activation, torch.nn.Tanh
+    )
 
 
 @pytest.mark.parametrize("kind", ["pth", "safetensors"])
@@ -167,7 +207,10 @@ def test_a_file_opens_as_its_state_dict_does(tmp_path, kind):
     path = tmp_path / f"checkpoint.{kind}"
     (save_file if kind == "safetensors" else torch.save)(attention_mil(), path)
     bag = torch.randn(7, 24)
-    assert torch.equal(load_published_checkpoint(path)(bag).logits, load_published_state(attention_mil())(bag).logits)
+    assert torch.equal(
+        load_published_checkpoint(path)(bag).logits,
+        load_published_state(attention_mil())(bag).logits,
+    )
 
 
 def test_numbers_of_numpy_in_a_training_dump_are_allowed(tmp_path):
@@ -184,9 +227,13 @@ class Hostile:
         return os.mkdir, (self.path,)
 
 
-@pytest.mark.parametrize("writer", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize(
+    "writer", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))]
+)
 def test_a_pickle_that_runs_code_is_refused_by_name_and_does_not_run(tmp_path, writer):
-    writer({"state_dict": attention_mil(), "extra": Hostile(tmp_path / "owned")}, tmp_path / "bad.pth")
+    writer(
+        {"state_dict": attention_mil(), "extra": Hostile(tmp_path / "owned")}, tmp_path / "bad.pth"
+    )
     with pytest.raises(CheckpointError, match=r"bad\.pth was not opened: it holds"):
         load_published_checkpoint(tmp_path / "bad.pth")
     assert not (tmp_path / "owned").exists()
@@ -226,13 +273,24 @@ def test_tensors_too_many_too_few_or_of_another_shape_are_named():
     with pytest.raises(CheckpointError, match=r"it has head\.weight"):
         load_published_state(attention_mil() | {"head.weight": torch.zeros(2)})
     with pytest.raises(CheckpointError, match=r"it lacks attention\.V\.bias|incomplete"):
-        load_published_state({name: tensor for name, tensor in (clam() | {}).items() if name != "attention_net.3.attention_a.0.bias"})
+        load_published_state(
+            {
+                name: tensor
+                for name, tensor in (clam() | {}).items()
+                if name != "attention_net.3.attention_a.0.bias"
+            }
+        )
     with pytest.raises(CheckpointError, match="shape"):
         load_published_state(attention_mil() | {"attention.2.weight": torch.zeros(1, 9)})
 
 
 def test_a_kernel_that_tensors_cannot_tell_is_asked_for():
-    state = {"self_att.query_conv.weight": torch.zeros(2, 16, 1)} | linear("attention.0", 4, 16) | linear("attention.2", 1, 4) | linear("classifier.0", 1, 16)
+    state = (
+        {"self_att.query_conv.weight": torch.zeros(2, 16, 1)}
+        | linear("attention.0", 4, 16)
+        | linear("attention.2", 1, 4)
+        | linear("classifier.0", 1, 16)
+    )
     with pytest.raises(CheckpointError, match="which kernel"):
         load_published_state(state)
 

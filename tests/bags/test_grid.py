@@ -13,11 +13,18 @@ class Canvas:
     """The geometry of a slide without pixels."""
 
     def __init__(self, width, height, mpp=0.5, downsamples=(1.0,)):
-        self.dimensions, self.mpp, self.mpp_source, self.level_downsamples = (width, height), mpp, "openslide", downsamples
+        self.dimensions, self.mpp, self.mpp_source, self.level_downsamples = (
+            (width, height),
+            mpp,
+            "openslide",
+            downsamples,
+        )
         self.level_count, self.path = len(downsamples), type("Path", (), {"name": "canvas.svs"})
 
     def best_level_for_downsample(self, downsample):
-        return max((k for k, d in enumerate(self.level_downsamples) if d <= downsample * 1.001), default=0)
+        return max(
+            (k for k, d in enumerate(self.level_downsamples) if d <= downsample * 1.001), default=0
+        )
 
 
 @given(
@@ -62,14 +69,20 @@ def test_a_tile_at_the_scale_of_a_level_has_its_very_pixels(paint, noise):
     slide = paint(noise[:600, :464], downsamples=(1, 2))
     level0, level1 = tile_grid(slide, 64, 0.5), tile_grid(slide, 64, 1.0)
     assert (level0.level, level1.level) == (0, 1)
-    assert np.array_equal(level0.read(slide, 8), noise[64:128, 64:128]), "second row, second column of 7"
+    assert np.array_equal(level0.read(slide, 8), noise[64:128, 64:128]), (
+        "second row, second column of 7"
+    )
     x, y = level1.coords[4]
     assert np.array_equal(level1.read(slide, 4), slide.read_region((x, y), 1, (64, 64)))
 
 
 def test_a_tile_between_levels_averages_exactly_what_it_covers(paint):
     """A ramp: the mean of any window is the ramp at its middle, so half a pixel of shift would show."""
-    ramp = np.repeat(np.repeat(np.linspace(0, 250, 1000)[None, :, None], 400, 0), 3, 2).round().astype(np.uint8)
+    ramp = (
+        np.repeat(np.repeat(np.linspace(0, 250, 1000)[None, :, None], 400, 0), 3, 2)
+        .round()
+        .astype(np.uint8)
+    )
     slide = paint(ramp, downsamples=(1, 4), mpp=0.499, tile=128)
     grid = tile_grid(slide, 100, 0.7)
     for i in (0, 1, 3, 5):
@@ -101,9 +114,15 @@ def test_an_edge_tile_counts_tissue_of_the_part_inside():
 @given(size=st.integers(20, 400), mpp=st.floats(0.3, 3))
 def test_full_tissue_is_full_and_no_minimum_is_none(size, mpp):
     canvas = Canvas(1000, 1300)
-    full, none = (TissueMask(np.full((37, 29), value), (1000 / 29, 1300 / 37)) for value in (True, False))
-    assert len(tile_grid(canvas, size, mpp, mask=full, min_tissue=1.0)) == len(tile_grid(canvas, size, mpp))
-    assert len(tile_grid(canvas, size, mpp, mask=none, min_tissue=0.0)) == len(tile_grid(canvas, size, mpp))
+    full, none = (
+        TissueMask(np.full((37, 29), value), (1000 / 29, 1300 / 37)) for value in (True, False)
+    )
+    assert len(tile_grid(canvas, size, mpp, mask=full, min_tissue=1.0)) == len(
+        tile_grid(canvas, size, mpp)
+    )
+    assert len(tile_grid(canvas, size, mpp, mask=none, min_tissue=0.0)) == len(
+        tile_grid(canvas, size, mpp)
+    )
 
 
 def test_tiles_by_level_need_no_scale():
@@ -114,17 +133,24 @@ def test_tiles_by_level_need_no_scale():
 
 
 def test_a_slide_without_scale_is_refused_with_the_way_out():
-    with pytest.raises(MissingMppError, match=r"canvas\.svs has no resolution.*--slide-mpp.*--level"):
+    with pytest.raises(
+        MissingMppError, match=r"canvas\.svs has no resolution.*--slide-mpp.*--level"
+    ):
         tile_grid(Canvas(100, 100, mpp=None))
 
 
 def test_tiles_finer_than_the_scan_are_refused():
     with pytest.raises(ResolutionError, match="29"):
         tile_grid(Canvas(1152, 700, mpp=28.97), 224, 0.5)
-    assert tile_grid(Canvas(1472, 690, mpp=0.987), 224, 0.5).tile_size0 == pytest.approx(224 * 0.5 / 0.987)
+    assert tile_grid(Canvas(1472, 690, mpp=0.987), 224, 0.5).tile_size0 == pytest.approx(
+        224 * 0.5 / 0.987
+    )
 
 
-@pytest.mark.parametrize("arguments", [{"tile_px": 0}, {"mpp": -1.0}, {"mpp": float("nan")}, {"overlap": 1.0}, {"min_tissue": 1.5}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"tile_px": 0}, {"mpp": -1.0}, {"mpp": float("nan")}, {"overlap": 1.0}, {"min_tissue": 1.5}],
+)
 def test_senseless_arguments_are_refused(arguments):
     with pytest.raises(NapariMilError, match="cannot be"):
         tile_grid(Canvas(100, 100), **arguments)

@@ -37,7 +37,9 @@ def test_files_of_other_tools_say_what_they_should(shared, name):
     expected = json.loads((shared / "data/interop/expected.json").read_text())
     entry = next(entry for entry in expected if entry["path"] == name)
     bag = read_bag(shared / "data/interop" / name)
-    assert hashlib.sha256(bag.features.astype("<f4").tobytes()).hexdigest()[:16] == entry["sha256_16"]
+    assert (
+        hashlib.sha256(bag.features.astype("<f4").tobytes()).hexdigest()[:16] == entry["sha256_16"]
+    )
     assert count_instances(shared / "data/interop" / name) == len(bag)
 
 
@@ -82,7 +84,10 @@ def test_a_bag_that_cannot_be_written_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_safetensors_of_every_precision(tmp_path, dtype):
-    save_torch_file({"features": torch.from_numpy(FEATURES).to(dtype), "coords": torch.from_numpy(COORDS)}, tmp_path / "a.safetensors")
+    save_torch_file(
+        {"features": torch.from_numpy(FEATURES).to(dtype), "coords": torch.from_numpy(COORDS)},
+        tmp_path / "a.safetensors",
+    )
     bag = read_bag(tmp_path / "a.safetensors")
     assert bag.features.dtype == np.float32
     assert np.allclose(bag.features, torch.from_numpy(FEATURES).to(dtype).float().numpy())
@@ -118,10 +123,31 @@ class Code:
     [
         ("empty.h5", lambda path: path.touch()),
         ("text.pt", lambda path: path.write_text("no features")),
-        ("cut.h5", lambda path: (write_bag(Bag(FEATURES), path), path.write_bytes(path.read_bytes()[:600]))),
-        ("cut.npy", lambda path: (np.save(path, FEATURES), path.write_bytes(path.read_bytes()[:140]))),
-        ("cut.safetensors", lambda path: (save_file({"features": FEATURES}, path), path.write_bytes(path.read_bytes()[:-5]))),
-        ("cut.pt", lambda path: (torch.save(torch.ones(500, 5), path), path.write_bytes(path.read_bytes()[:400]))),
+        (
+            "cut.h5",
+            lambda path: (
+                write_bag(Bag(FEATURES), path),
+                path.write_bytes(path.read_bytes()[:600]),
+            ),
+        ),
+        (
+            "cut.npy",
+            lambda path: (np.save(path, FEATURES), path.write_bytes(path.read_bytes()[:140])),
+        ),
+        (
+            "cut.safetensors",
+            lambda path: (
+                save_file({"features": FEATURES}, path),
+                path.write_bytes(path.read_bytes()[:-5]),
+            ),
+        ),
+        (
+            "cut.pt",
+            lambda path: (
+                torch.save(torch.ones(500, 5), path),
+                path.write_bytes(path.read_bytes()[:400]),
+            ),
+        ),
         ("none.safetensors", lambda path: save_file({"features": FEATURES[:0]}, path)),
         ("vector.pt", lambda path: torch.save(torch.ones(512), path)),
         ("nan.npy", lambda path: np.save(path, np.where(FEATURES > 1, np.nan, FEATURES))),
@@ -191,7 +217,13 @@ def test_transparent_is_white(tmp_path):
 
 
 def test_real_folders_of_microscopy_images_open(shared):
-    counts = {"hpa-cells": 40, "fly-kc167": 3, "mixed-size": 10, "mixed-ish": 12, "bdgp-ish/Dl_9-10": 7}
+    counts = {
+        "hpa-cells": 40,
+        "fly-kc167": 3,
+        "mixed-size": 10,
+        "mixed-ish": 12,
+        "bdgp-ish/Dl_9-10": 7,
+    }
     for name, n in counts.items():
         bag = open_image_bag(shared / "data/bags" / name)
         assert len(bag) == n

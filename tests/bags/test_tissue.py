@@ -10,14 +10,21 @@ def with_blob(background, tissue, shape=(1024, 1280), noise=2):
     pixels = np.empty((*shape, 3))
     pixels[:] = background
     pixels[300:700, 400:900] = tissue
-    return np.clip(pixels + np.random.default_rng(0).normal(0, noise, pixels.shape), 0, 255).astype(np.uint8)
+    return np.clip(pixels + np.random.default_rng(0).normal(0, noise, pixels.shape), 0, 255).astype(
+        np.uint8
+    )
 
 
 def found(paint, pixels):
     mask = tissue_mask(paint(pixels, tile=256))
     rows, columns = np.nonzero(mask.mask)
     across, down = mask.downsample
-    return mask, (rows.min() * down, (rows.max() + 1) * down, columns.min() * across, (columns.max() + 1) * across)
+    return mask, (
+        rows.min() * down,
+        (rows.max() + 1) * down,
+        columns.min() * across,
+        (columns.max() + 1) * across,
+    )
 
 
 @pytest.mark.parametrize(

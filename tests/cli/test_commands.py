@@ -17,7 +17,15 @@ TOOL = [sys.executable, "-m", "napari_mil"]
 
 
 def run(*arguments, **options):
-    return subprocess.run([*TOOL, *map(str, arguments)], capture_output=True, text=True, errors="replace", timeout=300, check=False, **options)
+    return subprocess.run(
+        [*TOOL, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=300,
+        check=False,
+        **options,
+    )
 
 
 def sentence_of(result):
@@ -30,7 +38,9 @@ def sentence_of(result):
 @pytest.fixture(scope="module")
 def classified(slide_path, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", out)
+    result = run(
+        "classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", out
+    )
     assert result.returncode == 0, result.stderr
     return out, result
 
@@ -50,7 +60,10 @@ def test_classify_writes_an_answer_and_one_row_per_tile(classified):
 def test_the_command_gives_the_numbers_of_the_library(classified, slide_path):
     from napari_mil import Prediction, classify
 
-    written, computed = Prediction.load(classified[0] / "CMU-1-Small-Region"), classify(slide_path, "breast-malignancy", device="cpu")
+    written, computed = (
+        Prediction.load(classified[0] / "CMU-1-Small-Region"),
+        classify(slide_path, "breast-malignancy", device="cpu"),
+    )
     assert np.array_equal(written.coords, computed.coords)
     assert np.allclose(written.attention, computed.attention, atol=1e-6)
     assert written.probabilities == pytest.approx(computed.probabilities, abs=1e-6)
@@ -67,25 +80,70 @@ def test_the_same_work_is_kept_and_said_to_be_and_other_work_replaces_it(slide_p
     other = run(*common, "--classifier", "breast-malignancy")
     assert other.returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["CMU-1-Small-Region"]
-    assert json.loads((tmp_path / "CMU-1-Small-Region" / "prediction.json").read_text())["classifier"]["name"] == "breast-malignancy"
+    assert (
+        json.loads((tmp_path / "CMU-1-Small-Region" / "prediction.json").read_text())["classifier"][
+            "name"
+        ]
+        == "breast-malignancy"
+    )
 
 
 def test_a_second_slide_of_the_same_name_loses_nothing(slide_path, paint, noise, tmp_path):
     other = paint(noise, name="CMU-1-Small-Region.tiff").path
-    result = run("classify", slide_path, other, "--classifier", "breast-malignancy", "--device", "cpu", "--mask", "none", "--out", tmp_path / "out")
+    result = run(
+        "classify",
+        slide_path,
+        other,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--mask",
+        "none",
+        "--out",
+        tmp_path / "out",
+    )
     assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CMU-1-Small-Region", "CMU-1-Small-Region-2"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "CMU-1-Small-Region",
+        "CMU-1-Small-Region-2",
+    ]
 
 
 def test_an_anonymous_answer_names_the_slide_nowhere(slide_path, tmp_path):
-    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path, "--anonymous", "--json")
+    result = run(
+        "classify",
+        slide_path,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path,
+        "--anonymous",
+        "--json",
+    )
     assert result.returncode == 0, result.stderr
     assert "CMU" not in result.stdout.replace(str(tmp_path), "")
-    assert not [path for path in tmp_path.rglob("*") if "CMU" in path.name or (path.is_file() and "CMU" in path.read_text())]
+    assert not [
+        path
+        for path in tmp_path.rglob("*")
+        if "CMU" in path.name or (path.is_file() and "CMU" in path.read_text())
+    ]
 
 
 def test_json_is_one_object_per_slide(slide_path, tmp_path):
-    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path, "--json")
+    result = run(
+        "classify",
+        slide_path,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path,
+        "--json",
+    )
     (line,) = result.stdout.splitlines()
     assert json.loads(line)["label"] in ("benign", "malignant")
     assert result.stderr == ""
@@ -114,7 +172,18 @@ def test_a_slide_cut_off_anywhere_is_refused_or_whole(where, slide_path, tmp_pat
 
 def test_a_slide_without_scale_names_the_way_out_which_works(paint, noise, tmp_path):
     path = paint(noise, mpp=None).path
-    common = ("classify", path, "--classifier", "breast-malignancy", "--mask", "none", "--device", "cpu", "--out", tmp_path / "out")
+    common = (
+        "classify",
+        path,
+        "--classifier",
+        "breast-malignancy",
+        "--mask",
+        "none",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "out",
+    )
     refused = run(*common)
     assert refused.returncode == 2
     assert "--slide-mpp" in sentence_of(refused)
@@ -160,7 +229,14 @@ def test_glass_alone_is_refused(paint, tmp_path):
 
 def test_an_output_folder_that_is_a_file_is_said_before_any_work(slide_path, tmp_path):
     (tmp_path / "out").touch()
-    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--out", tmp_path / "out" / "deeper")
+    result = run(
+        "classify",
+        slide_path,
+        "--classifier",
+        "breast-malignancy",
+        "--out",
+        tmp_path / "out" / "deeper",
+    )
     assert result.returncode == 2
     assert "is no folder" in sentence_of(result)
 
@@ -168,14 +244,26 @@ def test_an_output_folder_that_is_a_file_is_said_before_any_work(slide_path, tmp
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
 def test_an_output_folder_without_permission_is_said(slide_path, tmp_path):
     tmp_path.chmod(0o500)
-    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--out", tmp_path / "out")
+    result = run(
+        "classify", slide_path, "--classifier", "breast-malignancy", "--out", tmp_path / "out"
+    )
     assert result.returncode == 2
     assert "ermission denied" in sentence_of(result)
 
 
 def test_of_several_slides_the_good_ones_are_done_and_the_bad_ones_named(slide_path, tmp_path):
     (tmp_path / "bad.svs").write_text("no slide")
-    result = run("classify", tmp_path / "bad.svs", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path / "out")
+    result = run(
+        "classify",
+        tmp_path / "bad.svs",
+        slide_path,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "out",
+    )
     assert result.returncode == 3
     assert "bad.svs is not a slide" in result.stderr
     assert "1 of 2 slides failed" in result.stderr
@@ -184,16 +272,44 @@ def test_of_several_slides_the_good_ones_are_done_and_the_bad_ones_named(slide_p
 
 def test_a_reader_who_leaves_does_not_stop_the_work(slide_path, paint, noise, tmp_path):
     other = paint(noise, name="other.tiff").path
-    command = [*TOOL, "classify", slide_path, other, "--classifier", "breast-malignancy", "--mask", "none", "--device", "cpu", "--out", tmp_path / "out"]
-    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [
+        *TOOL,
+        "classify",
+        slide_path,
+        other,
+        "--classifier",
+        "breast-malignancy",
+        "--mask",
+        "none",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "out",
+    ]
+    with subprocess.Popen(
+        [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         process.stdout.close()
         process.stderr.read()
     assert process.returncode == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CMU-1-Small-Region", "other"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "CMU-1-Small-Region",
+        "other",
+    ]
 
 
 def test_the_same_slide_twice_is_done_once(slide_path, tmp_path):
-    result = run("classify", slide_path, slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path)
+    result = run(
+        "classify",
+        slide_path,
+        slide_path,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path,
+    )
     assert result.returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["CMU-1-Small-Region"]
     assert "kept" in result.stdout.splitlines()[1]
@@ -203,7 +319,16 @@ def test_files_of_somebody_else_are_left_alone(slide_path, tmp_path):
     foreign = tmp_path / "CMU-1-Small-Region"
     foreign.mkdir()
     (foreign / "prediction.json").write_text("[]")
-    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path)
+    result = run(
+        "classify",
+        slide_path,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     assert (foreign / "prediction.json").read_text() == "[]"
     assert (tmp_path / "CMU-1-Small-Region-2" / "prediction.json").is_file()
@@ -213,7 +338,16 @@ def test_what_an_interrupted_run_left_is_replaced(slide_path, tmp_path):
     folder = tmp_path / "CMU-1-Small-Region"
     (folder / ".partial-x").mkdir(parents=True)
     (folder / "instances.csv").write_text("x,y")
-    result = run("classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path)
+    result = run(
+        "classify",
+        slide_path,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["instances.csv", "prediction.json"]
 
@@ -222,7 +356,17 @@ def test_names_a_terminal_cannot_show_do_not_break_the_run(slide_path, tmp_path)
     path = Path(os.fsdecode(os.fsencode(tmp_path / "b") + b"\xff\xc3\xa4.svs"))
     shutil.copy(slide_path, path)
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
-    result = run("classify", path, "--classifier", "breast-malignancy", "--device", "cpu", "--out", tmp_path / "out", env=environment)
+    result = run(
+        "classify",
+        path,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "out",
+        env=environment,
+    )
     assert result.returncode == 0, result.stderr
     assert len(list((tmp_path / "out").rglob("prediction.json"))) == 1
 
@@ -241,8 +385,25 @@ def test_an_interrupt_while_tissue_is_looked_for_ends_the_run_too(slide_path, mo
 
 def test_an_interrupt_ends_the_run_and_writes_nothing(slide_path, tmp_path):
     # The whole slide in small overlapping tiles: long enough to be interrupted.
-    command = [*TOOL, "classify", slide_path, "--classifier", "breast-malignancy", "--device", "cpu", "--mask", "none", "--tile-px", 8]
-    with subprocess.Popen([*map(str, command), "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    command = [
+        *TOOL,
+        "classify",
+        slide_path,
+        "--classifier",
+        "breast-malignancy",
+        "--device",
+        "cpu",
+        "--mask",
+        "none",
+        "--tile-px",
+        8,
+    ]
+    with subprocess.Popen(
+        [*map(str, command), "--out", str(tmp_path / "out")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         while not re.search(r": \d+ tiles$", process.stderr.readline().rstrip()):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
@@ -252,7 +413,17 @@ def test_an_interrupt_ends_the_run_and_writes_nothing(slide_path, tmp_path):
     assert not list((tmp_path / "out").rglob("*.json")) if (tmp_path / "out").exists() else True
 
 
-@pytest.mark.parametrize("verb", [["--help"], ["--version"], ["list", "classifiers"], ["list", "aggregators"], ["list", "encoders"], ["classify", "--help"]])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["--help"],
+        ["--version"],
+        ["list", "classifiers"],
+        ["list", "aggregators"],
+        ["list", "encoders"],
+        ["classify", "--help"],
+    ],
+)
 def test_verbs_answer(verb):
     result = run(*verb)
     assert result.returncode == 0
@@ -266,7 +437,9 @@ def test_list_slides_says_what_each_is(slide_path):
 
 
 def test_doctor_names_what_is_missing_and_how_to_mend_it():
-    without = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    without = {
+        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")
+    }
     result = run("doctor", "--json", env=without)
     assert result.returncode == 0
     findings = {finding["what"]: finding for finding in json.loads(result.stdout)}
@@ -277,7 +450,9 @@ def test_doctor_names_what_is_missing_and_how_to_mend_it():
 
 
 def test_a_window_without_a_display_is_refused_in_words(slide_path):
-    without = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    without = {
+        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")
+    }
     result = run("view", slide_path, env=without)
     assert result.returncode == 2
     assert "no display" in sentence_of(result)
@@ -305,7 +480,9 @@ def test_the_sparse_giant_costs_less_than_a_gigabyte(shared, tmp_path):
         # Not ru_maxrss: that begins with the memory of the process that started this one.
         "print(code, int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
+    )
     exit_code, peak_mb = map(int, result.stdout.split()[-2:])
     assert exit_code in (0, 2)
     assert peak_mb < 1000

@@ -15,7 +15,13 @@ COMMAND = [sys.executable, "-m", "napari_mil"]
 
 
 def run(*arguments, timeout=300):
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 @pytest.fixture
@@ -41,9 +47,16 @@ def test_train_evaluate_and_classify(cohort, tmp_path):
     judged = run("evaluate", cohort, "--out", out, *options, "--folds", 3, "--repeats", 2)
     assert judged.returncode == 0, judged.stderr
     assert "honest protocol, 2 × 3 folds by patient" in judged.stdout
-    assert "honest" in json.loads((out / "classifier" / "classifier.json").read_text())["evaluation"]["headline"]
+    assert (
+        "honest"
+        in json.loads((out / "classifier" / "classifier.json").read_text())["evaluation"][
+            "headline"
+        ]
+    )
     bag = cohort / "malignant" / "malignant0.npy"
-    answer = run("classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers", "--json")
+    answer = run(
+        "classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers", "--json"
+    )
     assert answer.returncode == 0, answer.stderr
     prediction = json.loads(answer.stdout)
     assert prediction["label"] == "malignant"
@@ -56,11 +69,18 @@ def test_train_evaluate_and_classify(cohort, tmp_path):
 
 
 def test_a_configuration_file_is_enough(cohort, tmp_path):
-    assert run("train", cohort, "--out", tmp_path / "a", "--epochs", 2, "--set", "instance_dropout=0.1").returncode == 0
+    assert (
+        run(
+            "train", cohort, "--out", tmp_path / "a", "--epochs", 2, "--set", "instance_dropout=0.1"
+        ).returncode
+        == 0
+    )
     done = run("train", tmp_path / "a" / "config.json", "--out", tmp_path / "b", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["epoch"] in (1, 2)
-    first, second = ((tmp_path / name / "classifier" / "weights.safetensors").read_bytes() for name in "ab")
+    first, second = (
+        (tmp_path / name / "classifier" / "weights.safetensors").read_bytes() for name in "ab"
+    )
     assert first == second
 
 
@@ -76,10 +96,28 @@ def test_a_configuration_file_is_enough(cohort, tmp_path):
         (["train", "{cohort}", "--out", "{tmp}/r", "--set", "epochs"], "FIELD=VALUE"),
         (["train", "{cohort}", "--out", "{tmp}/r", "--set", "foo=1"], "foo"),
         (["train", "{cohort}", "--out", "{cohort}/benign/benign0.npy"], "no folder"),
-        (["train", "{cohort}", "--out", "{tmp}/r", "--positive-class", "neither"], "not one of two classes"),
-        (["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "100"], "cannot be put into 100 folds"),
+        (
+            ["train", "{cohort}", "--out", "{tmp}/r", "--positive-class", "neither"],
+            "not one of two classes",
+        ),
+        (
+            ["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "100"],
+            "cannot be put into 100 folds",
+        ),
         (["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "1"], "at least 2 folds"),
-        (["evaluate", "{cohort}", "--out", "{tmp}/r", "--aggregator", "hamil", "--protocol", "published"], "no published protocol"),
+        (
+            [
+                "evaluate",
+                "{cohort}",
+                "--out",
+                "{tmp}/r",
+                "--aggregator",
+                "hamil",
+                "--protocol",
+                "published",
+            ],
+            "no published protocol",
+        ),
         (["train", "{cohort}"], "--out"),
     ],
 )
@@ -93,7 +131,20 @@ def test_a_fault_of_the_input_is_one_sentence_and_leaves_with_2(cohort, tmp_path
 
 def test_an_interrupt_keeps_the_checkpoint_and_leaves_with_130(cohort, tmp_path):
     out = tmp_path / "run"
-    with subprocess.Popen([*COMMAND, "train", str(cohort), "--out", str(out), "--epochs", "5000", "--set", "patience=5000"], stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [
+            *COMMAND,
+            "train",
+            str(cohort),
+            "--out",
+            str(out),
+            "--epochs",
+            "5000",
+            "--set",
+            "patience=5000",
+        ],
+        stderr=subprocess.PIPE,
+    ) as process:
         while not (out / "checkpoint.pt").exists() and process.poll() is None:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGINT)
@@ -114,7 +165,11 @@ def test_a_finished_run_needs_its_bags_no_more(cohort, tmp_path):
 
 def test_a_reader_of_the_progress_who_leaves_does_not_stop_the_training(cohort, tmp_path):
     out = tmp_path / "run"
-    with subprocess.Popen([*COMMAND, "train", str(cohort), "--out", str(out), "--epochs", "30"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [*COMMAND, "train", str(cohort), "--out", str(out), "--epochs", "30"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
         process.stderr.readline()
         process.stderr.close()
         assert process.wait(120) == 0

@@ -14,14 +14,23 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def python(code, **options):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True, **options).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        **options,
+    ).stdout.strip()
 
 
 HEAVY = ("torch", "napari", "qtpy", "PyQt5", "PyQt6", "openslide", "dask", "skimage")
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    assert python(f"import sys, napari_mil; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
+    assert (
+        python(f"import sys, napari_mil; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
+    )
 
 
 def test_public_names_load_when_asked_for_and_are_all_there():
@@ -29,9 +38,17 @@ def test_public_names_load_when_asked_for_and_are_all_there():
     assert python(code).startswith("[] 0.")
 
 
-@pytest.mark.parametrize("module", ["napari_mil.slides", "napari_mil.bags", "napari_mil.inference.card", "napari_mil.cli.main"])
+@pytest.mark.parametrize(
+    "module",
+    ["napari_mil.slides", "napari_mil.bags", "napari_mil.inference.card", "napari_mil.cli.main"],
+)
 def test_these_rooms_load_no_torch_and_no_window(module):
-    assert python(f"import sys, {module}; print([m for m in ('torch', 'napari', 'qtpy') if m in sys.modules])") == "[]"
+    assert (
+        python(
+            f"import sys, {module}; print([m for m in ('torch', 'napari', 'qtpy') if m in sys.modules])"
+        )
+        == "[]"
+    )
 
 
 def test_the_reader_loads_no_torch():
@@ -39,7 +56,13 @@ def test_the_reader_loads_no_torch():
 
 
 def test_rooms_import_downwards_only():
-    result = subprocess.run([str(Path(sys.executable).with_name("lint-imports"))], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports"))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 0, result.stdout
 
 
@@ -47,10 +70,17 @@ def test_the_manifest_is_valid():
     from npe2 import PluginManifest
 
     manifest = PluginManifest.from_distribution("napari-mil")
-    assert {command.id for command in manifest.contributions.commands} >= {"napari-mil.read", "napari-mil.workbench"}
+    assert {command.id for command in manifest.contributions.commands} >= {
+        "napari-mil.read",
+        "napari-mil.workbench",
+    }
     for command in manifest.contributions.commands:
         module, name = command.python_name.split(":")
-        assert re.search(rf"^(def|class) {name}\b", (ROOT / (module.replace(".", "/") + ".py")).read_text(), re.MULTILINE)
+        assert re.search(
+            rf"^(def|class) {name}\b",
+            (ROOT / (module.replace(".", "/") + ".py")).read_text(),
+            re.MULTILINE,
+        )
 
 
 def test_every_fact_about_the_version_stands_in_one_place():
@@ -62,7 +92,20 @@ def test_every_fact_about_the_version_stands_in_one_place():
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "build",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            str(folder),
+            str(ROOT),
+        ],
+        check=True,
+        capture_output=True,
+    )
     (path,) = folder.glob("*.whl")
     return path
 
@@ -79,7 +122,9 @@ def test_the_wheel_holds_what_users_need(wheel):
     ):
         assert needed in names
     assert sum(name.startswith("napari_mil/sample_data/mixed-size/") for name in names) == 10
-    assert any(name.endswith("NOTICE.md") for name in names), "the weights' own terms travel with them"
+    assert any(name.endswith("NOTICE.md") for name in names), (
+        "the weights' own terms travel with them"
+    )
     assert not any(name.startswith(("tests/", "scripts/", "benchmarks/")) for name in names)
     packages = {name.rsplit("/", 1)[0] for name in names if name.endswith(".py")}
     in_tree = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "napari_mil").rglob("*.py")}
@@ -101,8 +146,13 @@ def test_an_installed_wheel_finds_its_sample_data_and_classifiers(wheel, tmp_pat
         "print(napari_mil.__file__); print(sample_path(SLIDE).is_file(), len(list(sample_path(BAG).glob('*.tif'))), len(list_classifiers()))"
     )
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    origin, facts = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment).stdout.splitlines()[
-        -2:
-    ]
+    origin, facts = subprocess.run(
+        [interpreter, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    ).stdout.splitlines()[-2:]
     assert origin.startswith(str(tmp_path))
     assert facts == "True 10 2"

@@ -52,7 +52,9 @@ def test_turning_and_mirroring_a_tile_changes_nothing(encoder, tiles):
 
 def test_colours_are_what_they_are_called(encoder, tiles):
     features = encoder.encode(tiles)
-    assert value(features, "green mean") == pytest.approx(tiles[..., 1].mean((1, 2)) / 255, abs=1e-5)
+    assert value(features, "green mean") == pytest.approx(
+        tiles[..., 1].mean((1, 2)) / 255, abs=1e-5
+    )
     assert value(features, "blue sd") == pytest.approx(tiles[..., 2].std((1, 2)) / 255, abs=1e-5)
 
 
@@ -68,14 +70,23 @@ def test_quantiles_are_those_of_the_densities(encoder, tiles):
     from napari_mil.encoders.texture import RGB_FROM_STAINS, STAIN_RANGE
 
     density = -np.log((tiles.astype(float) + 1) / 256)
-    haematoxylin = (density @ np.linalg.inv(RGB_FROM_STAINS))[..., 0].reshape(len(tiles), -1).clip(*STAIN_RANGE)
+    haematoxylin = (
+        (density @ np.linalg.inv(RGB_FROM_STAINS))[..., 0]
+        .reshape(len(tiles), -1)
+        .clip(*STAIN_RANGE)
+    )
     for q in (0.25, 0.5, 0.95):
-        assert value(encoder.encode(tiles), f"haematoxylin quantile {q}") == pytest.approx(np.quantile(haematoxylin, q, axis=1), abs=0.04)
+        assert value(encoder.encode(tiles), f"haematoxylin quantile {q}") == pytest.approx(
+            np.quantile(haematoxylin, q, axis=1), abs=0.04
+        )
 
 
 def test_patterns_tell_flat_from_textured(encoder):
     random = np.random.default_rng(0)
-    flat, rough = np.full((1, 64, 64, 3), 200, np.uint8), random.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    flat, rough = (
+        np.full((1, 64, 64, 3), 200, np.uint8),
+        random.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8),
+    )
     features = encoder.encode(np.concatenate([flat, rough]))
     assert value(features, "haematoxylin pattern 0 pooled 1 px")[0] == 1
     assert value(features, "haematoxylin pattern 9 pooled 1 px")[1] > 0.2

@@ -33,7 +33,11 @@ class Bench:
 
     def __init__(self, viewer, workbench, qtbot):
         self.viewer, self.workbench, self.qtbot = viewer, workbench, qtbot
-        self.tab, self.slide_tab, self.inspect_tab = workbench.classify_tab, workbench.slide_tab, workbench.inspect_tab
+        self.tab, self.slide_tab, self.inspect_tab = (
+            workbench.classify_tab,
+            workbench.slide_tab,
+            workbench.inspect_tab,
+        )
         self.train_tab, self.training = workbench.train_tab, workbench.training
 
     def open(self, path):
@@ -52,8 +56,15 @@ class Bench:
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def wait_for_jobs(self):
-        running, inspection, legend = self.workbench.jobs.is_running, self.workbench.inspection, self.workbench.legend
-        self.qtbot.waitUntil(lambda: not inspection.busy and not legend.pending and not any(map(running, KINDS)), timeout=180_000)
+        running, inspection, legend = (
+            self.workbench.jobs.is_running,
+            self.workbench.inspection,
+            self.workbench.legend,
+        )
+        self.qtbot.waitUntil(
+            lambda: not inspection.busy and not legend.pending and not any(map(running, KINDS)),
+            timeout=180_000,
+        )
 
     def classify(self):
         self.workbench.state.set_answer(None)
@@ -64,7 +75,11 @@ class Bench:
 
     @property
     def overlays(self):
-        return {layer.name.split(" · ")[-1]: layer for layer in self.viewer.layers if " · " in layer.name}
+        return {
+            layer.name.split(" · ")[-1]: layer
+            for layer in self.viewer.layers
+            if " · " in layer.name
+        }
 
 
 @pytest.fixture
@@ -110,7 +125,10 @@ def regions(tmp_path, slide_path):
         for k in range(12):
             folder = tmp_path / "regions" / ("left", "right")[k % 2]
             folder.mkdir(parents=True, exist_ok=True)
-            write_pyramid(folder / f"region{k:02d}.tiff", slide.read_region((400 + 700 * (k % 2), 200 + 220 * (k // 2)), 0, (256, 256)))
+            write_pyramid(
+                folder / f"region{k:02d}.tiff",
+                slide.read_region((400 + 700 * (k % 2), 200 + 220 * (k // 2)), 0, (256, 256)),
+            )
     return tmp_path / "regions"
 
 
@@ -122,7 +140,9 @@ def look(bench, tmp_path):
         bench.workbench._show_training()
         bench.training.look_at(path)
         bench.wait_for_jobs()
-        if bench.training.cohort is not None and bench.train_tab.button.isVisibleTo(bench.train_tab):
+        if bench.training.cohort is not None and bench.train_tab.button.isVisibleTo(
+            bench.train_tab
+        ):
             bench.training.choose_out(out or tmp_path / "run")
             bench.train_tab.epochs_box.setValue(epochs)
             for name, value in fields.items():

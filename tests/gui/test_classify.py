@@ -19,7 +19,9 @@ def test_one_click_classifies_and_shows_where_the_model_looked(bench, slide_path
     row, column = np.unravel_index(np.nanargmax(shown), shown.shape)
     hottest = prediction.coords[np.argmax(prediction.attention[:, 0])]
     centre = layer.data_to_world((row, column))
-    assert np.array(centre[::-1]) / 0.499 + 0.5 - prediction.tile_size0 / 2 == pytest.approx(hottest, abs=0.51)
+    assert np.array(centre[::-1]) / 0.499 + 0.5 - prediction.tile_size0 / 2 == pytest.approx(
+        hottest, abs=0.51
+    )
     texts = " ".join(bench.tab.card.texts)
     assert prediction.label in texts
     for p in prediction.probabilities:
@@ -45,7 +47,9 @@ def test_instance_scores_light_up_in_front_of_attention(bench, slide_path):
     assert list(bench.overlays) == ["attention", "score: epithelium", "critical"]
     assert not bench.overlays["attention"].visible
     shown = np.asarray(bench.overlays["score: epithelium"].data)
-    assert np.array_equal(np.sort(shown[~np.isnan(shown)]), np.sort(prediction.instance_scores[:, 1]))
+    assert np.array_equal(
+        np.sort(shown[~np.isnan(shown)]), np.sort(prediction.instance_scores[:, 1])
+    )
 
 
 def test_the_legend_names_the_overlay_that_is_in_front(bench, slide_path):
@@ -54,12 +58,16 @@ def test_the_legend_names_the_overlay_that_is_in_front(bench, slide_path):
     bench.classify()
     text = bench.viewer.canvas.overlays.text
     assert (text.visible, text.text) == (True, "colon-epithelium · score: epithelium")
-    assert [bench.overlays[name].colorbar.visible for name in ("attention", "score: epithelium")] == [False, True]
+    assert [
+        bench.overlays[name].colorbar.visible for name in ("attention", "score: epithelium")
+    ] == [False, True]
     bench.overlays["score: epithelium"].visible = False
     assert not text.visible
     bench.overlays["attention"].visible = True
     assert text.text == "colon-epithelium · attention (rank)"
-    assert [bench.overlays[name].colorbar.visible for name in ("attention", "score: epithelium")] == [True, False]
+    assert [
+        bench.overlays[name].colorbar.visible for name in ("attention", "score: epithelium")
+    ] == [True, False]
 
 
 def test_running_again_keeps_the_users_opacity_and_visibility(bench, slide_path):
@@ -113,7 +121,9 @@ def test_the_overlay_fills_in_while_the_work_goes_on(bench, slide_path, slow_enc
     for _ in range(10_000):
         slow_encoder.release()
     bench.wait_for_jobs()
-    assert (~np.isnan(np.asarray(layer.data))).sum() == bench.workbench.state.answer.prediction.n_instances
+    assert (
+        ~np.isnan(np.asarray(layer.data))
+    ).sum() == bench.workbench.state.answer.prediction.n_instances
 
 
 def test_cancel_ends_within_one_batch_and_leaves_no_half_answer(bench, slide_path, slow_encoder):
@@ -142,7 +152,9 @@ def test_cancelling_a_second_run_leaves_the_first_answer_as_it_was(bench, slide_
     for _ in range(3):
         gate.release()
     layer = bench.overlays["attention"]
-    bench.qtbot.waitUntil(lambda: not np.array_equal(np.asarray(layer.data), before, equal_nan=True), timeout=30_000)
+    bench.qtbot.waitUntil(
+        lambda: not np.array_equal(np.asarray(layer.data), before, equal_nan=True), timeout=30_000
+    )
     bench.click(bench.tab.button)
     for _ in range(5):
         gate.release()
@@ -160,10 +172,14 @@ def test_renaming_the_slide_during_a_run_keeps_its_overlay(bench, slide_path, sl
     for _ in range(10_000):
         slow_encoder.release()
     bench.wait_for_jobs()
-    assert (~np.isnan(np.asarray(bench.overlays["attention"].data))).sum() == bench.workbench.state.answer.prediction.n_instances
+    assert (
+        ~np.isnan(np.asarray(bench.overlays["attention"].data))
+    ).sum() == bench.workbench.state.answer.prediction.n_instances
 
 
-def test_an_overlay_deleted_by_hand_stays_deleted_and_breaks_nothing(bench, slide_path, slow_encoder):
+def test_an_overlay_deleted_by_hand_stays_deleted_and_breaks_nothing(
+    bench, slide_path, slow_encoder
+):
     bench.open(slide_path)
     start_and_wait_for_overlay(bench, slow_encoder)
     bench.viewer.layers.remove(bench.overlays["attention"])

@@ -54,6 +54,12 @@ print("ended well")
 
 @pytest.mark.parametrize("what", ["window", "dock", "slide"])
 def test_closing_while_a_slide_is_classified_ends_well(what, slide_path, qapp):
-    result = subprocess.run([sys.executable, "-c", SCRIPT, str(slide_path), what], capture_output=True, text=True, timeout=180, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(slide_path), what],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
     assert result.stdout.strip().endswith("ended well"), result.stderr[-2000:]
     assert result.returncode == 0, result.stderr[-2000:]

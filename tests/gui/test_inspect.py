@@ -9,7 +9,10 @@ from napari_mil.gui.glyphs import MASK_GLYPHS, cluster_glyph
 
 def coloured(bench, title):
     """How many cells of a drawn layer show each colour."""
-    image, (rows, columns) = np.asarray(bench.overlays[title].data), bench.workbench.state.answer.grid.shape
+    image, (rows, columns) = (
+        np.asarray(bench.overlays[title].data),
+        bench.workbench.state.answer.grid.shape,
+    )
     cell = image.shape[0] // rows
     cells = image.reshape(rows, cell, columns, cell, 4).swapaxes(1, 2).reshape(-1, cell * cell, 4)
     seen = {}
@@ -49,7 +52,9 @@ def test_any_classifiers_bag_is_shown_as_clusters_of_its_tree(bench, answered):
     tree = bench.workbench.state.answer.prediction.tree
     counts = sorted(np.bincount(tree.cut(5)), reverse=True)
     assert sum(counts) == prediction.n_instances
-    assert coloured(bench, "clusters") == {cluster_glyph(k).colour: count for k, count in enumerate(counts)}
+    assert coloured(bench, "clusters") == {
+        cluster_glyph(k).colour: count for k, count in enumerate(counts)
+    }
     assert bench.viewer.canvas.overlays.text.text == "breast-malignancy · 5 clusters"
 
 
@@ -81,7 +86,12 @@ def test_drawn_cells_lie_on_the_tiles_they_stand_for(bench, answered):
     ask_for_clusters(bench, 3)
     layer, overlay = bench.overlays["clusters"], bench.overlays["attention"]
     edges = [
-        (one.extent.world[0] - np.asarray(one.scale) / 2, one.extent.world[0] - np.asarray(one.scale) / 2 + np.asarray(one.data.shape[:2]) * one.scale)
+        (
+            one.extent.world[0] - np.asarray(one.scale) / 2,
+            one.extent.world[0]
+            - np.asarray(one.scale) / 2
+            + np.asarray(one.data.shape[:2]) * one.scale,
+        )
         for one in (layer, overlay)
     ]
     assert np.allclose(*edges)
@@ -92,18 +102,29 @@ def test_the_two_streams_of_dsmil_are_two_layers_with_the_critical_instance_mark
     prediction = answered("colon-epithelium")
     assert {"attention", "score: epithelium", "critical"} <= set(bench.overlays)
     marks = bench.overlays["critical"]
-    expected = (prediction.coords[prediction.critical] + (prediction.tile_size0 - 1) / 2)[:, ::-1] * 0.499
+    expected = (prediction.coords[prediction.critical] + (prediction.tile_size0 - 1) / 2)[
+        :, ::-1
+    ] * 0.499
     assert np.allclose(marks.data, expected)
     assert prediction.critical[0] == prediction.instance_scores[:, 1].argmax()
     assert bench.viewer.layers[-1] is marks
     assert bench.viewer.layers.selection.active is not marks
     assert f"critical tile {prediction.critical[0]} (epithelium)" in bench.inspect_tab.facts.text()
     place = tuple(expected[0])
-    assert marks.get_status(place, world=True)["value"] == f"critical: epithelium · tile {prediction.critical[0]}"
+    assert (
+        marks.get_status(place, world=True)["value"]
+        == f"critical: epithelium · tile {prediction.critical[0]}"
+    )
 
 
 @pytest.mark.parametrize(
-    ("strategy", "kinds"), [("ham", {"high"}), ("l-ham", {"high", "low"}), ("r-ham", {"high", "random"}), ("lr-ham", {"high", "low", "random"})]
+    ("strategy", "kinds"),
+    [
+        ("ham", {"high"}),
+        ("l-ham", {"high", "low"}),
+        ("r-ham", {"high", "random"}),
+        ("lr-ham", {"high", "low", "random"}),
+    ],
 )
 def test_the_masks_of_a_mining_strategy_are_shown_by_kind(bench, answered, strategy, kinds):
     answered("breast-malignancy")
@@ -147,9 +168,16 @@ def test_a_hamil_classifier_brings_its_own_tree_and_similarity(bench, slide_path
     shipped = load_classifier("breast-malignancy")
     from dataclasses import replace
 
-    card = replace(shipped.card, name="hamil-test", link="softmax", aggregator={"name": "hamil", "options": {"kernel": 3}})
+    card = replace(
+        shipped.card,
+        name="hamil-test",
+        link="softmax",
+        aggregator={"name": "hamil", "options": {"kernel": 3}},
+    )
     hamil = create_aggregator("hamil", card.in_dim, 2, kernel=3)
-    Classifier(card, hamil.eval(), shipped.mean, shipped.scale).save(tmp_path / "hamil-test", "made for a test")
+    Classifier(card, hamil.eval(), shipped.mean, shipped.scale).save(
+        tmp_path / "hamil-test", "made for a test"
+    )
     bench.open(slide_path)
     controller = bench.workbench.classification
     controller._cards["hamil-test"] = find_card(tmp_path / "hamil-test")
@@ -246,7 +274,9 @@ def test_running_again_keeps_what_was_done_to_the_critical_mark(bench, answered)
 def test_a_long_name_and_many_clusters_fit_the_dock(bench, answered):
     answered("breast-malignancy")
     bench.workbench.tabs.setCurrentWidget(bench.inspect_tab)
-    bench.viewer.layers["CMU-1-Small-Region"].name = "TCGA-AA-0000-01Z-00-DX1_with_a_name_that_has_no_spaces_and_does_not_end_soon_enough"
+    bench.viewer.layers[
+        "CMU-1-Small-Region"
+    ].name = "TCGA-AA-0000-01Z-00-DX1_with_a_name_that_has_no_spaces_and_does_not_end_soon_enough"
     ask_for_clusters(bench, 48)
     area = bench.inspect_tab.findChild(QScrollArea)
     assert area.widget().minimumSizeHint().width() <= area.viewport().width()

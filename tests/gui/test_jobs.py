@@ -66,7 +66,11 @@ def test_a_fault_of_the_input_is_one_sentence_and_a_defect_has_details(runner, q
     first, second = heard(runner.start("a", refuse)), heard(runner.start("b", break_down))
     qtbot.waitUntil(lambda: "ended" in first and "ended" in second, timeout=60_000)
     assert first[0] == ("failed", "scan_07.svs has no resolution.", False)
-    assert second[0] == ("failed", "This is a defect of ours: ZeroDivisionError: division by zero", True)
+    assert second[0] == (
+        "failed",
+        "This is a defect of ours: ZeroDivisionError: division by zero",
+        True,
+    )
 
 
 def wait_for_cancel(on_event, cancel):

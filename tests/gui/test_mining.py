@@ -10,7 +10,9 @@ from napari_mil.training.config import make_config
 def test_what_the_window_offers_is_what_the_miner_takes():
     assert mining.STRATEGIES == STRATEGIES
     assert [key for key, _ in mining.STRATEGY_TEXTS] == list(STRATEGIES)
-    assert set(mining.MINED) == {name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES)}
+    assert set(mining.MINED) == {
+        name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES)
+    }
 
 
 def test_streams_learn_in_turns_where_the_window_offers_it_and_nowhere_else():

@@ -2,22 +2,45 @@ import numpy as np
 import pytest
 
 from napari_mil.bags import TissueMask, tile_grid
-from napari_mil.gui.overlays import OverlaySpec, hover_text, lattice, overlay_arguments, overlay_specs, shown_values, tissue_arguments
+from napari_mil.gui.overlays import (
+    OverlaySpec,
+    hover_text,
+    lattice,
+    overlay_arguments,
+    overlay_specs,
+    shown_values,
+    tissue_arguments,
+)
 from napari_mil.gui.reader import slide_arguments, slide_layer
 
 
 def test_scores_stand_in_front_where_there_are_any():
     specs = overlay_specs(["attention", "score_no", "score_yes"], ("no", "yes"))
-    assert [(spec.title, spec.scale, spec.visible) for spec in specs] == [("attention", "rank", False), ("score: yes", "raw", True)]
+    assert [(spec.title, spec.scale, spec.visible) for spec in specs] == [
+        ("attention", "rank", False),
+        ("score: yes", "raw", True),
+    ]
     assert [spec.visible for spec in overlay_specs(["attention"], ("no", "yes"))] == [True]
-    many = overlay_specs(["attention_a", "attention_b", "attention_c", "score_a", "score_b", "score_c"], ("a", "b", "c"))
-    assert [spec.title for spec in many] == ["attention: a", "attention: b", "attention: c", "score: a", "score: b", "score: c"]
+    many = overlay_specs(
+        ["attention_a", "attention_b", "attention_c", "score_a", "score_b", "score_c"],
+        ("a", "b", "c"),
+    )
+    assert [spec.title for spec in many] == [
+        "attention: a",
+        "attention: b",
+        "attention: c",
+        "score: a",
+        "score: b",
+        "score: c",
+    ]
     assert sum(spec.visible for spec in many) == 1
 
 
 def test_ranks_spread_over_the_whole_scale_and_ties_share_one():
     spec = OverlaySpec("attention", "attention", "rank", True)
-    assert shown_values(spec, np.array([0.5, 0.1, 0.1, 0.3], np.float32)) == pytest.approx([1, 1 / 6, 1 / 6, 2 / 3])
+    assert shown_values(spec, np.array([0.5, 0.1, 0.1, 0.3], np.float32)) == pytest.approx(
+        [1, 1 / 6, 1 / 6, 2 / 3]
+    )
     assert shown_values(spec, np.array([0.5], np.float32)) == 1
 
 
@@ -52,7 +75,11 @@ def test_the_picture_of_the_overlay_is_the_picture_of_the_slide(bench, paint):
     below = viewer.add_image(data, **{**arguments, "metadata": {}})
     values = np.array([grid.read(slide, i).mean() for i in range(len(grid))])
     above = viewer.add_image(
-        lattice(grid, np.arange(len(grid)), values), contrast_limits=(0, 255), colormap="gray", interpolation2d="nearest", **overlay_arguments(slide, grid)
+        lattice(grid, np.arange(len(grid)), values),
+        contrast_limits=(0, 255),
+        colormap="gray",
+        interpolation2d="nearest",
+        **overlay_arguments(slide, grid),
     )
     viewer.reset_view()
     pictures = []
@@ -67,7 +94,9 @@ def test_a_tissue_mask_covers_its_slide(slide):
     arguments = tissue_arguments(slide, mask)
     first_edge = np.array(arguments["translate"]) - np.array(arguments["scale"]) / 2
     assert first_edge == pytest.approx([-0.499 / 2] * 2)
-    assert first_edge + np.array(arguments["scale"]) * (30, 20) == pytest.approx((np.array([2967, 2220]) - 0.5) * 0.499)
+    assert first_edge + np.array(arguments["scale"]) * (30, 20) == pytest.approx(
+        (np.array([2967, 2220]) - 0.5) * 0.499
+    )
 
 
 def test_hovering_says_value_rank_and_tile(slide):
@@ -76,7 +105,10 @@ def test_hovering_says_value_rank_and_tile(slide):
     values[5] = np.nan
     spec = OverlaySpec("attention", "attention", "rank", True)
     x, y = (grid.coords[30] + 50) * 0.499
-    assert hover_text(grid, slide, spec, values, (0, y, x)) == f"attention {values[30]:.3g} · rank {len(grid) - 30} of {len(grid) - 1} · tile 30"
+    assert (
+        hover_text(grid, slide, spec, values, (0, y, x))
+        == f"attention {values[30]:.3g} · rank {len(grid) - 30} of {len(grid) - 1} · tile 30"
+    )
     x, y = (grid.coords[5] + 50) * 0.499
     assert hover_text(grid, slide, spec, values, (y, x)) == "", "no value yet"
     assert hover_text(grid, slide, spec, values, (-50.0, -50.0)) == ""

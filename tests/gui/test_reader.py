@@ -65,7 +65,9 @@ def test_samples_are_a_slide_and_a_bag_of_ten_images():
     assert len(bag) == 10
     assert len({arguments["translate"] for _, arguments, _ in bag}) == 10
     assert {data.dtype.name for data, _, _ in bag} == {"uint8", "uint16"}
-    assert all(low < high for _, arguments, _ in bag for low, high in [arguments["contrast_limits"]])
+    assert all(
+        low < high for _, arguments, _ in bag for low, high in [arguments["contrast_limits"]]
+    )
 
 
 def test_the_manifest_offers_reader_samples_and_workbench(bench, slide_path):

@@ -10,7 +10,9 @@ def test_shapes_become_regions_to_the_pixel_and_replace_their_earlier_selves(ben
     look(regions)
     entry = bench.open(regions / "left" / "region00.tiff")
     unit = entry.slide.mpp
-    corners = (np.array([[10, 20], [10, 120], [70, 120], [70, 20]]) - 0.5) * unit  # (y, x), pixel corners
+    corners = (
+        np.array([[10, 20], [10, 120], [70, 120], [70, 20]]) - 0.5
+    ) * unit  # (y, x), pixel corners
     layer = bench.viewer.add_shapes([corners], shape_type="rectangle", name="drawn")
     turned = np.array([[100, 100], [130, 130], [100, 160], [70, 130]]) * unit
     layer.add(turned, shape_type="ellipse")
@@ -27,7 +29,9 @@ def test_shapes_become_regions_to_the_pixel_and_replace_their_earlier_selves(ben
     assert found[1].area.centroid.coords[0] == pytest.approx((130.5, 100.5), abs=0.1)
     layer.data = [corners]
     bench.workbench.regions.keep("right")
-    assert [region.name for region in read_annotations(kept).regions] == ["right"], "not the same region in two classes"
+    assert [region.name for region in read_annotations(kept).regions] == ["right"], (
+        "not the same region in two classes"
+    )
     assert other.read_text().startswith("{"), "files of other programs are left alone"
 
 

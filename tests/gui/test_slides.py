@@ -13,7 +13,11 @@ def test_with_nothing_open_there_is_one_sentence_and_what_can_be_done(bench):
 def test_the_sample_is_one_click_away(bench):
     from qtpy.QtWidgets import QPushButton
 
-    (button,) = [child for child in bench.workbench._start.findChildren(QPushButton) if child.text() == "Open the sample"]
+    (button,) = [
+        child
+        for child in bench.workbench._start.findChildren(QPushButton)
+        if child.text() == "Open the sample"
+    ]
     button.click()
     assert bench.workbench.state.current.layer_name == "CMU-1-Small-Region"
     assert bench.workbench.tabs.isVisible()
@@ -65,7 +69,9 @@ def test_only_a_plausible_scale_can_be_applied(bench, slide_path):
     assert bench.slide_tab.mpp_button.isEnabled()
 
 
-def test_a_corrected_scale_moves_the_layer_and_drops_what_was_made_at_the_old_one(bench, slide_path):
+def test_a_corrected_scale_moves_the_layer_and_drops_what_was_made_at_the_old_one(
+    bench, slide_path
+):
     bench.open(slide_path)
     bench.classify()
     bench.slide_tab.mpp_field.setValue(0.25)
@@ -76,7 +82,9 @@ def test_a_corrected_scale_moves_the_layer_and_drops_what_was_made_at_the_old_on
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "folder", "truncated"])
-def test_what_is_no_slide_is_a_notice_and_the_window_lives_on(bench, notices, slide_path, spoil, tmp_path, kind):
+def test_what_is_no_slide_is_a_notice_and_the_window_lives_on(
+    bench, notices, slide_path, spoil, tmp_path, kind
+):
     path = tmp_path / "scan_07.svs"
     spoil(kind, path)
     bench.open(path)
@@ -129,7 +137,9 @@ def test_a_corrected_scale_leaves_other_slides_alone(bench, slide_path):
     assert [tuple(layer.scale) for layer in bench.viewer.layers] == [(0.25, 0.25), (0.499, 0.499)]
 
 
-def test_a_slide_that_vanished_cannot_be_rescaled_and_stays_as_it_is(bench, slide_path, tmp_path, notices):
+def test_a_slide_that_vanished_cannot_be_rescaled_and_stays_as_it_is(
+    bench, slide_path, tmp_path, notices
+):
     import shutil
 
     copy = shutil.copy(slide_path, tmp_path / "copy.svs")

@@ -31,7 +31,9 @@ def test_training_from_the_window_draws_its_epochs_and_ends_in_classify(bench, l
     assert set(np.unique(bench.overlays["masked"].data[..., 3])) != {0}
     last = np.array(overlay.data)
     tab.epoch_slider.setValue(1)
-    bench.qtbot.waitUntil(lambda: overlay.metadata["napari_mil_legend"].startswith("epoch 1 "), timeout=60_000)
+    bench.qtbot.waitUntil(
+        lambda: overlay.metadata["napari_mil_legend"].startswith("epoch 1 "), timeout=60_000
+    )
     assert not np.array_equal(overlay.data, last)
     assert bench.training.watched.epochs == [1, 2, 3, 4, 5]
     assert "of 16 tiles masked" in tab.watch_facts.text()
@@ -55,10 +57,24 @@ def test_the_window_and_the_command_line_come_to_the_same_bits(bench, look, tmp_
     assert tab.state == DONE
     out = tmp_path / "again"
     done = subprocess.run(
-        [sys.executable, "-m", "napari_mil", "train", str(tmp_path / "run" / "config.json"), "--out", str(out)], capture_output=True, text=True, check=False
+        [
+            sys.executable,
+            "-m",
+            "napari_mil",
+            "train",
+            str(tmp_path / "run" / "config.json"),
+            "--out",
+            str(out),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    ours, theirs = ((folder / "classifier" / "weights.safetensors").read_bytes() for folder in (tmp_path / "run", out))
+    ours, theirs = (
+        (folder / "classifier" / "weights.safetensors").read_bytes()
+        for folder in (tmp_path / "run", out)
+    )
     assert ours == theirs
 
 
@@ -68,10 +84,17 @@ def test_the_window_and_the_command_line_come_to_the_same_bits(bench, look, tmp_
     [
         ("breast", "0.25", {"tile_px": "64", "mpp": "0.25"}, ("benign", "malignant")),
         ("colon", "0.55", {"tile_px": "32", "mpp": "0.55"}, ("no-epithelium", "epithelium")),
-        ("regions", "0.5", {"tile_px": "64", "mpp": "0.5"}, ("cmu-1", "tcga-cr-7395", "tcga-ht-7470")),
+        (
+            "regions",
+            "0.5",
+            {"tile_px": "64", "mpp": "0.5"},
+            ("cmu-1", "tcga-cr-7395", "tcga-ht-7470"),
+        ),
     ],
 )
-def test_real_annotated_folders_train_from_the_window_and_the_command_line(bench, look, shared, tmp_path, name, scale, method, classes):
+def test_real_annotated_folders_train_from_the_window_and_the_command_line(
+    bench, look, shared, tmp_path, name, scale, method, classes
+):
     import subprocess
     import sys
 
@@ -98,10 +121,20 @@ def test_real_annotated_folders_train_from_the_window_and_the_command_line(bench
     if name == "colon":
         assert "loss: instances" in rows[0]
     out = tmp_path / "again"
-    command = [sys.executable, "-m", "napari_mil", "train", str(tmp_path / "run" / "config.json"), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "napari_mil",
+        "train",
+        str(tmp_path / "run" / "config.json"),
+        "--out",
+        str(out),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    ours, theirs = ((run / "classifier" / "weights.safetensors").read_bytes() for run in (tmp_path / "run", out))
+    ours, theirs = (
+        (run / "classifier" / "weights.safetensors").read_bytes() for run in (tmp_path / "run", out)
+    )
     assert ours == theirs
     card = load_classifier(out / "classifier").card
     assert card.classes == classes
@@ -139,7 +172,9 @@ def test_pause_go_on_cancel_and_resume(bench, look, tmp_path):
     assert bench.training.history.rows[0]["epoch"] == 1, "the curves begin where the run began"
 
 
-def test_a_training_process_that_dies_leaves_the_window_and_the_checkpoint(bench, look, tmp_path, notices):
+def test_a_training_process_that_dies_leaves_the_window_and_the_checkpoint(
+    bench, look, tmp_path, notices
+):
     tab = look(features(tmp_path, n=30, instances=60), epochs=400)
     bench.click(tab.button)
     wait_for_epochs(bench, 2)
@@ -177,14 +212,19 @@ def interrupted(bench, look, root, out):
     return tab
 
 
-def test_an_interrupted_run_is_not_offered_to_other_bags_and_says_where_its_own_should_be(bench, look, tmp_path):
+def test_an_interrupted_run_is_not_offered_to_other_bags_and_says_where_its_own_should_be(
+    bench, look, tmp_path
+):
     root, run = features(tmp_path / "own"), tmp_path / "run"
     interrupted(bench, look, root, run)
     other = tmp_path / "other"
     for k, label in enumerate("abc"):
         (other / label).mkdir(parents=True)
         for i in range(2):
-            np.save(other / label / f"{i}.npy", np.random.default_rng(k * 10 + i + 100).normal(size=(5, 6)).astype(np.float32))
+            np.save(
+                other / label / f"{i}.npy",
+                np.random.default_rng(k * 10 + i + 100).normal(size=(5, 6)).astype(np.float32),
+            )
     tab = look(other, epochs=1)
     bench.training.choose_out(run)
     assert "begun with other bags" in tab.message.text()
@@ -236,7 +276,10 @@ def test_fine_tuning_takes_method_and_tiles_from_its_start(bench, look, regions,
     bench.click(tab.button)
     bench.wait_for_jobs()
     assert tab.state == DONE, tab.message.text()
-    assert load_classifier(tmp_path / "run" / "classifier").card.training["started from"]["name"] == "breast-malignancy"
+    assert (
+        load_classifier(tmp_path / "run" / "classifier").card.training["started from"]["name"]
+        == "breast-malignancy"
+    )
 
 
 def test_an_earlier_run_opens_with_its_settings_and_its_result(bench, look, tmp_path):
@@ -278,7 +321,9 @@ def test_folders_of_images_train_from_the_window(bench, look, tmp_path):
             folder = tmp_path / "cells" / label / f"{label}{b}"
             folder.mkdir(parents=True)
             for i in range(3):
-                Image.fromarray((random.integers(0, 40, (30, 34, 3)) + level).astype(np.uint8)).save(folder / f"{i}.png")
+                Image.fromarray(
+                    (random.integers(0, 40, (30, 34, 3)) + level).astype(np.uint8)
+                ).save(folder / f"{i}.png")
     tab = look(tmp_path / "cells", epochs=3)
     assert not tab._watch.isVisibleTo(tab)
     tab.encoder_box.setCurrentIndex(tab.encoder_box.findData("lenet5"))
@@ -287,4 +332,6 @@ def test_folders_of_images_train_from_the_window(bench, look, tmp_path):
     assert tab.state == DONE, tab.message.text()
     assert not tab.use_button.isEnabled()
     assert "folders of images" in tab.use_button.toolTip()
-    assert classify(tmp_path / "cells" / "dim" / "dim0", tmp_path / "run" / "classifier", device="cpu").names == ("0.png", "1.png", "2.png")
+    assert classify(
+        tmp_path / "cells" / "dim" / "dim0", tmp_path / "run" / "classifier", device="cpu"
+    ).names == ("0.png", "1.png", "2.png")

@@ -58,7 +58,16 @@ def test_slides_without_a_scale_are_asked_about_before_anything_runs(bench, look
     assert tab.state == DONE, tab.message.text()
 
 
-@pytest.mark.parametrize(("field", "text"), [("rate", "abc"), ("rate", "-1"), ("patience", "2.5"), ("weight_decay", "much"), ("bags_per_step", "0")])
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("rate", "abc"),
+        ("rate", "-1"),
+        ("patience", "2.5"),
+        ("weight_decay", "much"),
+        ("bags_per_step", "0"),
+    ],
+)
 def test_bad_numbers_are_named_by_their_label_at_once(bench, look, tmp_path, field, text):
     tab = look(features(tmp_path))
     if field == "rate":
@@ -77,7 +86,9 @@ def test_the_shares_of_a_strategy_can_be_set_and_come_back_with_the_run(bench, l
     tab._fold.expand(animate=False)
     assert not form["high"].native.isVisible()
     tab.strategy_box.setCurrentIndex(tab.strategy_box.findData("r-ham"))
-    assert [name for name in ("high", "low", "random", "consistency") if form[name].native.isVisible()] == ["high", "random", "consistency"]
+    assert [
+        name for name in ("high", "low", "random", "consistency") if form[name].native.isVisible()
+    ] == ["high", "random", "consistency"]
     form["low"].value = "0.9"  # of another strategy: not shown, not used
     form["random"].value = "1"
     bench.click(tab.button)
@@ -104,7 +115,12 @@ def test_the_streams_of_dsmil_can_learn_in_turns(bench, look, tmp_path):
     bench.click(tab.button)
     bench.wait_for_jobs()
     assert tab.state == DONE, tab.message.text()
-    terms = [sorted(name for name, value in row.items() if name.startswith("loss: ") and value is not None) for row in bench.training.history.rows]
+    terms = [
+        sorted(
+            name for name, value in row.items() if name.startswith("loss: ") and value is not None
+        )
+        for row in bench.training.history.rows
+    ]
     assert terms[0] != terms[1], "another stream in each epoch"
     bench.training.open_run(tmp_path / "run")
     bench.wait_for_jobs()
@@ -117,7 +133,12 @@ def drop(widget, *paths):
     """Drop files onto a widget; say whether it took them."""
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    at, action, left, none = QPoint(40, 40), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    at, action, left, none = (
+        QPoint(40, 40),
+        Qt.DropAction.CopyAction,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
     enter = QDragEnterEvent(at, action, data, left, none)
     enter.ignore()
     QApplication.sendEvent(widget, enter)
@@ -132,7 +153,9 @@ def test_a_dropped_folder_is_looked_at_and_a_dropped_run_is_opened(bench, look, 
     assert drop(bench.train_tab, root)
     bench.wait_for_jobs()
     assert bench.train_tab.facts.text() == "bags: 20 bags · 240 instances"
-    assert not drop(bench.train_tab, root / "benign" / "benign0.npy"), "a bag is no annotated folder"
+    assert not drop(bench.train_tab, root / "benign" / "benign0.npy"), (
+        "a bag is no annotated folder"
+    )
     assert not drop(bench.train_tab, root, tmp_path)
     tab = look(root, epochs=1)
     bench.click(tab.button)
@@ -147,7 +170,11 @@ def test_a_dropped_folder_is_looked_at_and_a_dropped_run_is_opened(bench, look, 
 def test_dialogs_begin_where_they_ended(bench, tmp_path, monkeypatch):
     root = features(tmp_path)
     began = []
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda parent, title, folder: began.append(folder) or str(root))
+    monkeypatch.setattr(
+        QFileDialog,
+        "getExistingDirectory",
+        lambda parent, title, folder: began.append(folder) or str(root),
+    )
     for _ in range(2):
         bench.workbench._show_training()
         bench.click(bench.train_tab.folder_button)
@@ -156,7 +183,9 @@ def test_dialogs_begin_where_they_ended(bench, tmp_path, monkeypatch):
     assert bench.training.cohort.root == root
 
 
-def test_an_answer_about_a_folder_that_was_replaced_is_not_listened_to(bench, tmp_path, monkeypatch):
+def test_an_answer_about_a_folder_that_was_replaced_is_not_listened_to(
+    bench, tmp_path, monkeypatch
+):
     first, second = features(tmp_path / "first"), features(tmp_path / "second", n=3)
     release, scan = threading.Event(), controller.scan_annotated_folder
 
@@ -196,7 +225,12 @@ def test_a_look_that_comes_to_nothing_leaves_what_was_there(bench, look, tmp_pat
 def test_the_wheel_scrolls_past_boxes_without_the_keyboard(bench, look, tmp_path):
     tab = look(features(tmp_path))
     tab._fold.expand(animate=False)
-    for box in (tab.aggregator_box, tab.epochs_box, tab.advanced["validation"].native, tab.advanced["select"].native):
+    for box in (
+        tab.aggregator_box,
+        tab.epochs_box,
+        tab.advanced["validation"].native,
+        tab.advanced["select"].native,
+    ):
         box.clearFocus()
         said = getattr(box, "currentIndex", getattr(box, "value", None))
         before = said()
@@ -216,7 +250,9 @@ def test_the_wheel_scrolls_past_boxes_without_the_keyboard(bench, look, tmp_path
         assert not turn.isAccepted(), "it goes on to the scroll area"
 
 
-def test_a_new_folder_begins_without_the_last_ones_curves_overlay_and_edits(bench, look, regions, tmp_path):
+def test_a_new_folder_begins_without_the_last_ones_curves_overlay_and_edits(
+    bench, look, regions, tmp_path
+):
     tab = look(regions, epochs=3, **TILES)
     tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "left" / "region00.tiff")))
     bench.click(tab.button)
@@ -262,7 +298,11 @@ def test_a_reopened_run_counts_only_what_differs_from_its_recipe(bench, look, tm
     bench.training.open_run(tmp_path / "run")
     bench.wait_for_jobs()
     assert tab._fold.text() == "Advanced (1 changed)"
-    assert (tab.advanced["patience"].value, tab.advanced["weight_decay"].value, tab.epochs_box.value()) == ("", "0.5", 3)
+    assert (
+        tab.advanced["patience"].value,
+        tab.advanced["weight_decay"].value,
+        tab.epochs_box.value(),
+    ) == ("", "0.5", 3)
 
 
 def test_only_classifiers_that_take_such_bags_are_offered_as_a_start(bench, look, tmp_path, noise):

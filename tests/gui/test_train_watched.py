@@ -81,7 +81,9 @@ def test_another_run_on_the_watched_slide_hides_the_layers_of_the_one_before(ben
         bench.qtbot.waitUntil(lambda: "in training" in bench.overlays, timeout=60_000)
         bench.click(tab.button)  # Set up another run
         assert tab.state == IDLE
-    shown = {layer.name: layer.visible for layer in bench.viewer.layers if "in training" in layer.name}
+    shown = {
+        layer.name: layer.visible for layer in bench.viewer.layers if "in training" in layer.name
+    }
     assert shown == {"region00 · run · in training": False, "region00 · run-2 · in training": True}
 
 
@@ -95,7 +97,9 @@ def test_a_slide_that_was_closed_before_the_start_is_opened_to_be_watched(bench,
     bench.qtbot.waitUntil(lambda: "in training" in bench.overlays, timeout=60_000)
 
 
-def test_epochs_that_were_watched_before_a_cancel_can_still_be_shown_after_resuming(bench, look, regions):
+def test_epochs_that_were_watched_before_a_cancel_can_still_be_shown_after_resuming(
+    bench, look, regions
+):
     tab = look(regions, epochs=300, **TILES)
     tab.watch_box.setCurrentIndex(tab.watch_box.findData(str(regions / "left" / "region00.tiff")))
     bench.click(tab.button)

@@ -22,4 +22,8 @@ def wait_for_epochs(bench, n):
 
 
 def child_of_this_window():
-    return [child for child in psutil.Process().children(recursive=True) if "napari_mil.training.process" in " ".join(child.cmdline())]
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "napari_mil.training.process" in " ".join(child.cmdline())
+    ]

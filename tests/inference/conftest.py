@@ -12,7 +12,13 @@ from napari_mil.inference.classifier import Classifier
 def make_classifier():
     """Return a function that makes an untrained classifier; its answers are real, its opinions are not."""
 
-    def make(aggregator="gated-abmil", classes=("benign", "malignant"), link="sigmoid", encoder=True, **card):
+    def make(
+        aggregator="gated-abmil",
+        classes=("benign", "malignant"),
+        link="sigmoid",
+        encoder=True,
+        **card,
+    ):
         torch.manual_seed(3)
         texture = create_encoder("texture", device="cpu")
         entries = {
@@ -20,13 +26,21 @@ def make_classifier():
             "title": "Nothing it has learned",
             "classes": classes,
             "link": link,
-            "encoder": {"name": "texture", "fingerprint": texture.fingerprint if encoder is True else encoder} if encoder else None,
+            "encoder": {
+                "name": "texture",
+                "fingerprint": texture.fingerprint if encoder is True else encoder,
+            }
+            if encoder
+            else None,
             "in_dim": texture.dim,
             "tile_px": 128,
             "mpp": 0.6,
             "mpp_assumed": True,
             "overlap": 0.0,
-            "aggregator": {"name": aggregator, "options": {"hidden": 16} if "abmil" in aggregator else {}},
+            "aggregator": {
+                "name": aggregator,
+                "options": {"hidden": 16} if "abmil" in aggregator else {},
+            },
             "temperature": 1.7,
             "threshold": 0.5,
             "licence": "BSD-3-Clause",
@@ -34,8 +48,16 @@ def make_classifier():
             **card,
         }
         built = ClassifierCard(**entries)
-        network = create_aggregator(aggregator, built.in_dim, built.n_outputs, multi_label=built.multi_label, **built.aggregator["options"]).eval()
-        return Classifier(built, network, torch.full((texture.dim,), 0.3), torch.full((texture.dim,), 0.5))
+        network = create_aggregator(
+            aggregator,
+            built.in_dim,
+            built.n_outputs,
+            multi_label=built.multi_label,
+            **built.aggregator["options"],
+        ).eval()
+        return Classifier(
+            built, network, torch.full((texture.dim,), 0.3), torch.full((texture.dim,), 0.5)
+        )
 
     return make
 

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from napari_mil.errors import ClassifierError, UnknownNameError
-from napari_mil.inference.card import CARD_FILE, SHIPPED, WEIGHTS_FILE, find_card, install, list_classifiers, read_card
+from napari_mil.inference.card import (
+    CARD_FILE,
+    SHIPPED,
+    WEIGHTS_FILE,
+    find_card,
+    install,
+    list_classifiers,
+    read_card,
+)
 from napari_mil.inference.classifier import load_classifier
 from napari_mil.inference.pipeline import classify
 from napari_mil.settings import Settings
@@ -19,7 +27,9 @@ def test_a_bundle_says_the_same_after_it_was_saved(classifier, features, tmp_pat
     assert again.fingerprint == classifier.fingerprint
     assert again.card.notes == "# mine"
     bag = Bag(features)
-    assert np.array_equal(classify(bag, again, device="cpu").logits, classify(bag, classifier, device="cpu").logits)
+    assert np.array_equal(
+        classify(bag, again, device="cpu").logits, classify(bag, classifier, device="cpu").logits
+    )
 
 
 def test_the_fingerprint_follows_weights_and_calibration(make_classifier):
@@ -42,7 +52,14 @@ def test_a_copy_of_a_bundle_is_called_after_its_folder(classifier, tmp_path):
     assert [cards[name].name for name in ("first", "second")] == ["first", "second"]
 
 
-@pytest.mark.parametrize("aggregator", [{"name": "dsmil", "options": {"lambda_": 2}}, {"name": "abmil", "options": {"activation": "gelu"}}, {}])
+@pytest.mark.parametrize(
+    "aggregator",
+    [
+        {"name": "dsmil", "options": {"lambda_": 2}},
+        {"name": "abmil", "options": {"activation": "gelu"}},
+        {},
+    ],
+)
 def test_options_that_cannot_be_are_refused_in_words(classifier, tmp_path, aggregator):
     classifier.save(tmp_path / "mine", "")
     spoil_card(tmp_path / "mine", aggregator=aggregator)
@@ -55,7 +72,9 @@ def test_the_users_own_classifiers_stand_behind_the_shipped_ones(classifier, tmp
     classifier.save(tmp_path / "classifiers" / "mine", "")
     names = list(list_classifiers(settings))
     assert names[-1] == "mine"
-    assert [card.shipped for card in list_classifiers(settings).values()] == [True] * (len(names) - 1) + [False]
+    assert [card.shipped for card in list_classifiers(settings).values()] == [True] * (
+        len(names) - 1
+    ) + [False]
     assert find_card("mine", settings).title == "Nothing it has learned"
 
 
@@ -70,7 +89,10 @@ def test_a_damaged_bundle_of_the_user_hides_no_other(classifier, tmp_path):
 
 def test_installing_copies_a_bundle_once_and_hides_no_other(make_classifier, tmp_path):
     settings = Settings(user_folder=tmp_path / "user")
-    for folder, classifier in (("run1/liver", make_classifier()), ("run2/liver", make_classifier(aggregator="abmil"))):
+    for folder, classifier in (
+        ("run1/liver", make_classifier()),
+        ("run2/liver", make_classifier(aggregator="abmil")),
+    ):
         (tmp_path / folder).parent.mkdir()
         classifier.save(tmp_path / folder, "")
     assert install(tmp_path / "run1" / "liver", settings) == "liver"
@@ -80,7 +102,9 @@ def test_installing_copies_a_bundle_once_and_hides_no_other(make_classifier, tmp
     make_classifier().save(tmp_path / shipped, "")
     assert install(tmp_path / shipped, settings) == f"{shipped}-2"
     assert {"liver", "liver-2", f"{shipped}-2"} <= set(list_classifiers(settings))
-    assert sorted(path.name for path in (tmp_path / "user" / "classifiers").iterdir()) == sorted(["liver", "liver-2", f"{shipped}-2"])
+    assert sorted(path.name for path in (tmp_path / "user" / "classifiers").iterdir()) == sorted(
+        ["liver", "liver-2", f"{shipped}-2"]
+    )
 
 
 def test_an_unknown_name_lists_the_known_ones():
@@ -91,7 +115,9 @@ def test_an_unknown_name_lists_the_known_ones():
 def spoil_card(folder, **changes):
     entries = json.loads((folder / CARD_FILE).read_text())
     entries.update(changes)
-    (folder / CARD_FILE).write_text(json.dumps({key: value for key, value in entries.items() if value is not None}))
+    (folder / CARD_FILE).write_text(
+        json.dumps({key: value for key, value in entries.items() if value is not None})
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +139,9 @@ def test_a_card_that_cannot_be_right_is_refused(classifier, tmp_path, changes, w
 
 
 @pytest.mark.parametrize("spoil", ["missing", "garbage", "other shapes"])
-def test_weights_that_do_not_fit_are_refused_in_one_sentence(classifier, make_classifier, tmp_path, spoil):
+def test_weights_that_do_not_fit_are_refused_in_one_sentence(
+    classifier, make_classifier, tmp_path, spoil
+):
     classifier.save(tmp_path / "mine", "")
     if spoil == "missing":
         (tmp_path / "mine" / WEIGHTS_FILE).unlink()
@@ -142,4 +170,7 @@ def test_a_bundle_names_no_file_and_no_path(classifier):
     for name in ("breast-malignancy", "colon-epithelium"):
         text = (SHIPPED / name / CARD_FILE).read_text()
         for word in (".jpg", "/", "ytma"):
-            assert word not in text.replace("µm/px", "").replace("napari-mil/classifier/1", ""), (name, word)
+            assert word not in text.replace("µm/px", "").replace("napari-mil/classifier/1", ""), (
+                name,
+                word,
+            )

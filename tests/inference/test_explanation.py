@@ -45,7 +45,9 @@ def test_growing_a_tree_can_be_cancelled(prediction, classifier):
         with_tree(prediction, classifier, token.raise_if_cancelled)
 
 
-@pytest.mark.parametrize(("strategy", "kinds"), [("ham", {"high"}), ("lr-ham", {"high", "low", "random"})])
+@pytest.mark.parametrize(
+    ("strategy", "kinds"), [("ham", {"high"}), ("lr-ham", {"high", "low", "random"})]
+)
 def test_masks_hide_what_the_classifier_ranks_highest(prediction, classifier, strategy, kinds):
     masks = with_masks(prediction, classifier, strategy).masks
     assert set(masks) == kinds
@@ -56,28 +58,40 @@ def test_masks_hide_what_the_classifier_ranks_highest(prediction, classifier, st
 
 
 def test_an_aggregator_that_ranks_nothing_is_named(prediction, classifier):
-    pooled = replace(classifier, aggregator=create_aggregator("embedding-mean", classifier.card.in_dim, 1).eval())
+    pooled = replace(
+        classifier, aggregator=create_aggregator("embedding-mean", classifier.card.in_dim, 1).eval()
+    )
     with pytest.raises(UnknownNameError, match="EmbeddingMean"):
         with_masks(classify(prediction.features, pooled, device="cpu"), pooled, "ham")
 
 
 def test_a_classifier_that_changed_since_is_not_asked(prediction, classifier):
     changed = replace(classifier, mean=classifier.mean + 1)
-    for ask in (lambda: with_tree(prediction, changed), lambda: with_masks(prediction, changed, "ham")):
+    for ask in (
+        lambda: with_tree(prediction, changed),
+        lambda: with_masks(prediction, changed, "ham"),
+    ):
         with pytest.raises(ClassifierError, match="has changed since"):
             ask()
 
 
 def test_ramils_random_merges_are_no_tree_of_the_tiles(prediction, classifier):
     card = replace(classifier.card, link="softmax", aggregator={"name": "ramil", "options": {}})
-    ramil = replace(classifier, card=card, aggregator=create_aggregator("ramil", card.in_dim, 2).eval())
+    ramil = replace(
+        classifier, card=card, aggregator=create_aggregator("ramil", card.in_dim, 2).eval()
+    )
     answer = classify(prediction.features, ramil, device="cpu")
     assert answer.tree is None
-    assert np.array_equal(with_tree(answer, ramil).tree.heights, with_tree(prediction, classifier).tree.heights)
+    assert np.array_equal(
+        with_tree(answer, ramil).tree.heights, with_tree(prediction, classifier).tree.heights
+    )
 
 
 def test_without_features_nothing_can_be_asked(prediction, classifier):
-    for ask in (lambda answer: with_tree(answer, classifier), lambda answer: with_masks(answer, classifier, "ham")):
+    for ask in (
+        lambda answer: with_tree(answer, classifier),
+        lambda answer: with_masks(answer, classifier, "ham"),
+    ):
         with pytest.raises(BagError, match="no longer in memory"):
             ask(replace(prediction, features=None))
 
@@ -85,7 +99,9 @@ def test_without_features_nothing_can_be_asked(prediction, classifier):
 def test_hamil_puts_its_tree_and_similarity_into_the_answer(prediction, classifier):
     torch.manual_seed(0)
     card = replace(classifier.card, link="softmax", aggregator={"name": "hamil", "options": {}})
-    hamil = replace(classifier, card=card, aggregator=create_aggregator("hamil", card.in_dim, 2).eval())
+    hamil = replace(
+        classifier, card=card, aggregator=create_aggregator("hamil", card.in_dim, 2).eval()
+    )
     answer = classify(prediction.features, hamil, device="cpu")
     assert answer.tree.triplets.shape == (59, 3)
     assert answer.similarity.shape == (60,)

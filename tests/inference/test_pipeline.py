@@ -7,7 +7,13 @@ import torch
 
 from napari_mil.bags import Bag, tile_grid, tissue_mask
 from napari_mil.encoders import create_encoder
-from napari_mil.errors import CancelledError, ClassifierError, MissingMppError, NapariMilError, NoTissueError
+from napari_mil.errors import (
+    CancelledError,
+    ClassifierError,
+    MissingMppError,
+    NapariMilError,
+    NoTissueError,
+)
 from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, Partial, Started
 from napari_mil.inference import embedding, pipeline
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
@@ -21,7 +27,9 @@ def test_an_answer_holds_everything_about_its_instances(slide, classifier):
     assert prediction.attention.shape == (n, 1)
     assert prediction.attention.sum() == pytest.approx(1, abs=1e-5)
     assert prediction.probabilities.sum() == pytest.approx(1)
-    assert prediction.probabilities[1] == pytest.approx(1 / (1 + np.exp(-prediction.logits[0] / 1.7)), abs=1e-6)
+    assert prediction.probabilities[1] == pytest.approx(
+        1 / (1 + np.exp(-prediction.logits[0] / 1.7)), abs=1e-6
+    )
     assert prediction.label == prediction.classes[int(prediction.probabilities[1] >= 0.5)]
     assert prediction.slide["name"] == "CMU-1-Small-Region"
     assert set(prediction.slide) == {"name", "fingerprint", "dimensions", "mpp", "vendor"}
@@ -29,13 +37,18 @@ def test_an_answer_holds_everything_about_its_instances(slide, classifier):
 
 
 def test_the_order_of_visits_does_not_change_the_answer(slide, classifier):
-    by_rows, from_the_middle = classify(slide, classifier, device="cpu"), classify(slide, classifier, device="cpu", focus=(1500.0, 900.0))
+    by_rows, from_the_middle = (
+        classify(slide, classifier, device="cpu"),
+        classify(slide, classifier, device="cpu", focus=(1500.0, 900.0)),
+    )
     assert np.array_equal(by_rows.coords, from_the_middle.coords)
     assert np.allclose(by_rows.attention, from_the_middle.attention, atol=1e-6)
     assert by_rows.probabilities == pytest.approx(from_the_middle.probabilities, abs=1e-6)
 
 
-def test_a_path_a_slide_and_a_bag_of_the_same_tiles_get_the_same_answer(slide, slide_path, classifier):
+def test_a_path_a_slide_and_a_bag_of_the_same_tiles_get_the_same_answer(
+    slide, slide_path, classifier
+):
     prediction = classify(slide_path, classifier, device="cpu")
     again = classify(prediction.features, classifier, device="cpu")
     assert np.array_equal(again.logits, prediction.logits)
@@ -117,7 +130,12 @@ def test_glass_alone_is_refused(paint, classifier):
 def test_a_slide_without_scale_is_refused_and_mended_by_the_user(paint, noise, classifier):
     with pytest.raises(MissingMppError, match="--slide-mpp"):
         classify(paint(noise, mpp=None), classifier)
-    assert classify(paint(noise, mpp=None, name="b.tiff").with_mpp(0.5), classifier, device="cpu").n_instances > 1
+    assert (
+        classify(
+            paint(noise, mpp=None, name="b.tiff").with_mpp(0.5), classifier, device="cpu"
+        ).n_instances
+        > 1
+    )
 
 
 def test_uncertain_scales_are_said(paint, noise, classifier):
@@ -126,7 +144,10 @@ def test_uncertain_scales_are_said(paint, noise, classifier):
     prediction = classify(slide, classifier, grid=grid, device="cpu")
     assert "scale is unknown" in prediction.provenance["fallbacks"][0]
     coarse = paint(noise, mpp=1.1, name="coarse.tiff")
-    assert "enlarged" in classify(coarse, classifier, mask=None, device="cpu").provenance["fallbacks"][0]
+    assert (
+        "enlarged"
+        in classify(coarse, classifier, mask=None, device="cpu").provenance["fallbacks"][0]
+    )
 
 
 def test_a_classifier_of_bare_features_refuses_slides(slide, make_classifier, features):
@@ -146,21 +167,29 @@ def test_another_version_of_the_encoder_is_refused(slide, make_classifier):
         classify(slide, make_classifier(encoder="an older fingerprint"))
 
 
-@pytest.mark.parametrize(("link", "classes"), [("softmax", ("a", "b", "c")), ("multi-label", ("a", "b", "c")), ("sigmoid", ("a", "b"))])
+@pytest.mark.parametrize(
+    ("link", "classes"),
+    [("softmax", ("a", "b", "c")), ("multi-label", ("a", "b", "c")), ("sigmoid", ("a", "b"))],
+)
 def test_every_link_gives_one_probability_per_class(make_classifier, features, link, classes):
     prediction = classify(Bag(features), make_classifier("dsmil", classes, link), device="cpu")
     assert prediction.probabilities.shape == (len(classes),)
     assert prediction.instance_scores.shape == (20, len(classes))
     if link == "multi-label":
         assert prediction.label is None
-        assert set(prediction.labels) == {name for name, p in zip(classes, prediction.probabilities, strict=True) if p >= 0.5}
+        assert set(prediction.labels) == {
+            name for name, p in zip(classes, prediction.probabilities, strict=True) if p >= 0.5
+        }
     else:
         assert prediction.labels == (prediction.label,)
 
 
 def test_the_threshold_of_the_bundle_decides_between_two_classes(make_classifier, features):
     p = classify(Bag(features), make_classifier(), device="cpu").probabilities[1]
-    low, high = make_classifier(threshold=float(p) - 0.01), make_classifier(threshold=float(p) + 0.01)
+    low, high = (
+        make_classifier(threshold=float(p) - 0.01),
+        make_classifier(threshold=float(p) + 0.01),
+    )
     assert classify(Bag(features), low, device="cpu").label == "malignant"
     assert classify(Bag(features), high, device="cpu").label == "benign"
 
@@ -188,7 +217,9 @@ def test_a_full_gpu_halves_the_batch_and_says_so_once():
     encoder = ForgivingEncoder(SmallDevice(5), said.append)
     features = np.concatenate([encoder.encode(tiles), encoder.encode(tiles)])
     assert np.array_equal(features[:20], create_encoder("texture", device="cpu").encode(tiles))
-    assert [event.message for event in said] == ["The GPU's memory is full; smaller batches are used."]
+    assert [event.message for event in said] == [
+        "The GPU's memory is full; smaller batches are used."
+    ]
     assert max(encoder.encoder.batches) == 5
 
 

@@ -9,7 +9,13 @@ from hypothesis.extra.numpy import arrays
 
 from napari_mil.aggregators import single_linkage
 from napari_mil.errors import OutputError
-from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, TREE_FILE, Prediction, instance_columns
+from napari_mil.inference.prediction import (
+    INSTANCES_FILE,
+    PREDICTION_FILE,
+    TREE_FILE,
+    Prediction,
+    instance_columns,
+)
 
 any_float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -27,7 +33,13 @@ def prediction_of(n=3, attention=None, scores=None, **changes):
             "attention": attention,
             "instance_scores": scores,
             "critical": np.array([1]),
-            "slide": {"name": "a slide", "fingerprint": "f" * 32, "dimensions": [10, 20], "mpp": 0.499, "vendor": "aperio"},
+            "slide": {
+                "name": "a slide",
+                "fingerprint": "f" * 32,
+                "dimensions": [10, 20],
+                "mpp": 0.499,
+                "vendor": "aperio",
+            },
             "classifier": {"name": "c"},
             "provenance": {"device": "cpu", "fallbacks": ["something"]},
             **changes,
@@ -46,7 +58,10 @@ def assert_equal(a, b):
 
 
 @settings(max_examples=40)
-@given(attention=arrays(np.float32, (4, 2), elements=any_float32), scores=arrays(np.float32, (4, 2), elements=any_float32))
+@given(
+    attention=arrays(np.float32, (4, 2), elements=any_float32),
+    scores=arrays(np.float32, (4, 2), elements=any_float32),
+)
 def test_saving_and_loading_keeps_every_bit(tmp_path_factory, attention, scores):
     folder = tmp_path_factory.mktemp("prediction")
     prediction = prediction_of(4, attention, scores)
@@ -65,7 +80,9 @@ def test_tree_similarity_and_masks_come_back_to_the_bit(tmp_path):
     prediction.save(tmp_path)
     again = Prediction.load(tmp_path)
     assert np.array_equal(again.similarity, extras["similarity"])
-    assert {kind: mask.tolist() for kind, mask in again.masks.items()} == {kind: mask.tolist() for kind, mask in extras["masks"].items()}
+    assert {kind: mask.tolist() for kind, mask in again.masks.items()} == {
+        kind: mask.tolist() for kind, mask in extras["masks"].items()
+    }
     assert np.array_equal(again.tree.triplets, extras["tree"].triplets)
     assert np.array_equal(again.tree.heights, extras["tree"].heights)
 
@@ -86,27 +103,45 @@ def test_a_tree_that_was_taken_away_is_missed(tmp_path):
 
 
 def test_a_bag_of_images_has_names_instead_of_places(tmp_path):
-    prediction = prediction_of(2, np.ones((2, 1), np.float32) / 2, coords=None, tile_size0=None, names=("a, b.png", 'say "c".png'))
+    prediction = prediction_of(
+        2,
+        np.ones((2, 1), np.float32) / 2,
+        coords=None,
+        tile_size0=None,
+        names=("a, b.png", 'say "c".png'),
+    )
     prediction.save(tmp_path)
     assert (tmp_path / INSTANCES_FILE).read_text().splitlines()[0] == "name,attention"
     assert_equal(prediction, Prediction.load(tmp_path))
 
 
 def test_the_files_hold_what_the_contract_names(tmp_path):
-    prediction_of(3, np.full((3, 1), 1 / 3, np.float32), np.full((3, 2), 0.5, np.float32)).save(tmp_path)
+    prediction_of(3, np.full((3, 1), 1 / 3, np.float32), np.full((3, 2), 0.5, np.float32)).save(
+        tmp_path
+    )
     entries = json.loads((tmp_path / PREDICTION_FILE).read_text())
     assert entries["schema"] == "napari-mil/prediction/1"
     assert set(entries["slide"]) == {"name", "fingerprint", "dimensions", "mpp", "vendor"}
     assert list(entries["probabilities"]) == entries["classes"] == ["no, none", "some"]
     assert entries["n_instances"] == 3
-    assert (tmp_path / INSTANCES_FILE).read_text().splitlines()[0] == 'x,y,width,height,attention,"score_no, none",score_some'
+    assert (tmp_path / INSTANCES_FILE).read_text().splitlines()[
+        0
+    ] == 'x,y,width,height,attention,"score_no, none",score_some'
 
 
 def test_columns_are_named_after_classes_or_heads():
     two, three = np.zeros((5, 2)), np.zeros((5, 3))
     assert list(instance_columns(("a", "b"), two, None)) == ["attention_a", "attention_b"]
-    assert list(instance_columns(("a", "b"), three, None)) == ["attention_1", "attention_2", "attention_3"]
-    assert list(instance_columns(("a", "b"), two[:, :1], two)) == ["attention", "score_a", "score_b"]
+    assert list(instance_columns(("a", "b"), three, None)) == [
+        "attention_1",
+        "attention_2",
+        "attention_3",
+    ]
+    assert list(instance_columns(("a", "b"), two[:, :1], two)) == [
+        "attention",
+        "score_a",
+        "score_b",
+    ]
 
 
 def test_an_anonymous_answer_has_no_name(tmp_path):
@@ -131,7 +166,11 @@ def test_half_an_answer_is_none(tmp_path, lost):
 
 def test_a_fault_while_writing_leaves_the_earlier_answer(tmp_path, monkeypatch):
     prediction_of(3).save(tmp_path)
-    monkeypatch.setattr(Prediction, "_write_table", lambda self, path: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        Prediction,
+        "_write_table",
+        lambda self, path: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+    )
     with pytest.raises(OutputError, match="No space left"):
         prediction_of(5).save(tmp_path)
     assert Prediction.load(tmp_path).n_instances == 3

@@ -21,7 +21,14 @@ def test_sizes_are_those_of_the_papers():
 
 def test_resnet_has_the_tensors_of_the_usual_releases():
     state = ResNet18().state_dict()
-    assert sum(tensor.numel() for name, tensor in state.items() if "running" not in name and "num_batches" not in name) == 11_176_512
+    assert (
+        sum(
+            tensor.numel()
+            for name, tensor in state.items()
+            if "running" not in name and "num_batches" not in name
+        )
+        == 11_176_512
+    )
     assert state["layer2.0.downsample.0.weight"].shape == (128, 64, 1, 1)
     assert state["layer4.1.bn2.running_var"].shape == (512,)
     instance_norm = ResNet18(norm=torch.nn.InstanceNorm2d)
@@ -37,8 +44,14 @@ def test_images_too_small_are_refused():
 @pytest.mark.parametrize("chunk", [None, 4])
 def test_a_bag_of_images_trains_backbone_and_aggregator(chunk):
     torch.manual_seed(0)
-    network = EndToEnd(LeNet5(32), create_aggregator("gated-abmil", 32, 1, hidden=None), channels=1, chunk=chunk)
-    bags = [(torch.randn(7, 1, 28, 28) + shift, torch.tensor([float(shift > 0)])) for shift in (0, 1) for _ in range(3)]
+    network = EndToEnd(
+        LeNet5(32), create_aggregator("gated-abmil", 32, 1, hidden=None), channels=1, chunk=chunk
+    )
+    bags = [
+        (torch.randn(7, 1, 28, 28) + shift, torch.tensor([float(shift > 0)]))
+        for shift in (0, 1)
+        for _ in range(3)
+    ]
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
     first = sum(network(bag, target).loss.item() for bag, target in bags)
     for _ in range(8):

@@ -6,7 +6,12 @@ import torch
 from napari_mil.aggregators import create_aggregator
 from napari_mil.training.metrics import auc
 from scripts.head_fitting import FitSettings, bag_logits, fit, standardisation
-from scripts.nested_cross_validation import Candidate, choose_candidate, fit_head, nested_cross_validation
+from scripts.nested_cross_validation import (
+    Candidate,
+    choose_candidate,
+    fit_head,
+    nested_cross_validation,
+)
 
 QUICK = FitSettings(epochs=40, learning_rate=3e-3)
 
@@ -48,13 +53,26 @@ def test_choosing_among_noisy_candidates_does_not_lift_the_figure():
 def test_the_inner_folds_choose_the_better_candidate():
     bags, labels, groups = cohort(signal=4.0)
     useless = [np.random.default_rng(9).normal(size=bag.shape).astype(np.float32) for bag in bags]
-    chosen = choose_candidate([candidate(useless, "useless"), candidate(bags, "useful")], labels, groups, np.arange(len(bags)), 3, seed=0)
+    chosen = choose_candidate(
+        [candidate(useless, "useless"), candidate(bags, "useful")],
+        labels,
+        groups,
+        np.arange(len(bags)),
+        3,
+        seed=0,
+    )
     assert chosen.name == "useful"
 
 
 def test_instance_logits_come_from_the_fold_that_never_saw_the_bag():
     bags, labels, groups = cohort(signal=4.0)
-    out = nested_cross_validation([replace(candidate(bags), aggregator="dsmil", options={"stream_losses": True})], labels, groups, folds=4, repeats=1)
+    out = nested_cross_validation(
+        [replace(candidate(bags), aggregator="dsmil", options={"stream_losses": True})],
+        labels,
+        groups,
+        folds=4,
+        repeats=1,
+    )
     assert [len(scores) for scores in out.instance_logits[0]] == [len(bag) for bag in bags]
 
 
@@ -64,7 +82,10 @@ def test_training_is_repeatable_to_the_bit():
     other = fit_head(candidate(bags), labels, np.arange(10), seed=4)
     for key, tensor in first.aggregator.state_dict().items():
         assert torch.equal(tensor, second.aggregator.state_dict()[key])
-    assert any(not torch.equal(tensor, other.aggregator.state_dict()[key]) for key, tensor in first.aggregator.state_dict().items())
+    assert any(
+        not torch.equal(tensor, other.aggregator.state_dict()[key])
+        for key, tensor in first.aggregator.state_dict().items()
+    )
 
 
 def test_standardisation_knows_training_bags_only_and_survives_constants():
@@ -76,5 +97,10 @@ def test_standardisation_knows_training_bags_only_and_survives_constants():
 
 def test_bags_of_one_instance_train():
     bags = [np.random.default_rng(k).normal(size=(1, 4)).astype(np.float32) for k in range(6)]
-    aggregator = fit(lambda: create_aggregator("abmil", 4, 1, hidden=4), bags, [0.0, 1.0] * 3, FitSettings(epochs=2))
+    aggregator = fit(
+        lambda: create_aggregator("abmil", 4, 1, hidden=4),
+        bags,
+        [0.0, 1.0] * 3,
+        FitSettings(epochs=2),
+    )
     assert bag_logits(aggregator, bags).shape == (6, 1)

@@ -14,11 +14,15 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (53, 71, 3), dtype=np.uint8)
 
 
 def level_of(pixels, chunk=(16, 16), cache=None, extent=None):
-    read = lambda row, column, height, width: pixels[row : row + height, column : column + width].copy()  # noqa: E731
+    read = lambda row, column, height, width: pixels[
+        row : row + height, column : column + width
+    ].copy()
     return Level(0, pixels.shape[1::-1], chunk, read, cache or ChunkCache(10**6), extent=extent)
 
 
-bounds = st.tuples(st.integers(-80, 80), st.integers(-80, 80), st.integers(1, 3)).map(lambda t: slice(*t))
+bounds = st.tuples(st.integers(-80, 80), st.integers(-80, 80), st.integers(1, 3)).map(
+    lambda t: slice(*t)
+)
 
 
 @given(rows=bounds, columns=bounds)
@@ -67,7 +71,14 @@ def test_what_the_file_does_not_store_is_white_and_never_read():
 
 
 @pytest.mark.parametrize(
-    ("tile", "expected"), [((240, 240), (480, 480)), ((256, 256), (512, 512)), ((512, 512), (512, 512)), ((4000, 8), (512, 512)), (None, (512, 512))]
+    ("tile", "expected"),
+    [
+        ((240, 240), (480, 480)),
+        ((256, 256), (512, 512)),
+        ((512, 512), (512, 512)),
+        ((4000, 8), (512, 512)),
+        (None, (512, 512)),
+    ],
 )
 def test_chunks_are_the_files_tiles_times_a_power_of_two(tile, expected):
     assert chunk_size_for(tile, 512) == expected
@@ -77,7 +88,11 @@ def test_a_slide_with_too_few_levels_gets_coarser_ones(slide):
     shapes = [level.shape[:2] for level in slide.levels]
     assert shapes[0] == slide.dimensions[::-1]
     assert max(shapes[-1]) <= 1000
-    assert all(1.9 < a / b < 2.1 for finer, coarser in itertools.pairwise(shapes) for a, b in zip(finer, coarser, strict=True))
+    assert all(
+        1.9 < a / b < 2.1
+        for finer, coarser in itertools.pairwise(shapes)
+        for a, b in zip(finer, coarser, strict=True)
+    )
 
 
 def test_dask_levels_have_the_same_pixels_and_chunks_as_the_lazy_ones(slide):
@@ -99,8 +114,12 @@ def test_a_landmark_lies_at_the_same_place_on_every_level(paint, downsamples):
         dark = 255 - np.asarray(level)[..., 0].astype(float)
         rows, columns = np.indices(dark.shape)
         scale_y, scale_x = level0.shape[0] / level.shape[0], level0.shape[1] / level.shape[1]
-        assert ((rows + 0.5) * dark).sum() / dark.sum() * scale_y == pytest.approx(1020, abs=scale_y)
-        assert ((columns + 0.5) * dark).sum() / dark.sum() * scale_x == pytest.approx(2230, abs=scale_x)
+        assert ((rows + 0.5) * dark).sum() / dark.sum() * scale_y == pytest.approx(
+            1020, abs=scale_y
+        )
+        assert ((columns + 0.5) * dark).sum() / dark.sum() * scale_x == pytest.approx(
+            2230, abs=scale_x
+        )
 
 
 class FlatBackend:
@@ -129,6 +148,8 @@ def test_a_giant_without_lower_levels_gets_an_overview_within_the_budget():
 
 
 def test_opening_a_sparse_giant_reads_next_to_nothing(shared):
-    with open_slide(shared / "data/slides/broken/sparse-54007x39429.svs", settings=Settings(tile_cache_mb=16)) as slide:
+    with open_slide(
+        shared / "data/slides/broken/sparse-54007x39429.svs", settings=Settings(tile_cache_mb=16)
+    ) as slide:
         assert max(slide.levels[-1].shape) <= 1000
         assert (np.asarray(slide.levels[-1]) == 255).mean() > 0.99

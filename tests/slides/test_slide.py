@@ -74,7 +74,9 @@ def test_closing_a_slide_under_its_readers_ends_them_in_words(slide_path):
     """A native file closed under a read would take the whole process with it."""
     for _ in range(10):
         slide, ends = open_slide(slide_path), []
-        threads = [threading.Thread(target=read_until_it_fails, args=(slide, ends)) for _ in range(4)]
+        threads = [
+            threading.Thread(target=read_until_it_fails, args=(slide, ends)) for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         time.sleep(0.03)
@@ -102,7 +104,9 @@ def test_a_thumbnail_at_a_fractional_downsample_keeps_landmarks_in_place(paint):
     rows, columns = np.indices(dark.shape)
     scale = 1000 / 137
     assert ((columns + 0.5) * dark).sum() / dark.sum() * scale == pytest.approx(730, abs=scale / 2)
-    assert ((rows + 0.5) * dark).sum() / dark.sum() * 600 / dark.shape[0] == pytest.approx(330, abs=scale / 2)
+    assert ((rows + 0.5) * dark).sum() / dark.sum() * 600 / dark.shape[0] == pytest.approx(
+        330, abs=scale / 2
+    )
 
 
 def test_the_fingerprint_follows_the_content_not_the_name(slide, slide_path, tmp_path):
@@ -162,8 +166,17 @@ def test_plain_pictures_open_without_a_scale(tmp_path, noise):
 def test_a_picture_is_judged_by_its_header_before_it_is_decoded(tmp_path):
     path = tmp_path / "huge.png"
     header = b"IHDR" + struct.pack(">IIBBBBB", 25_000, 24_000, 8, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + struct.pack(">I", 0) + b"IDAT")
-    with pytest.raises(UnreadableSlideError, match=r"huge\.png is a plain picture of 600 MP, more than 500"):
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + header
+        + struct.pack(">I", zlib.crc32(header))
+        + struct.pack(">I", 0)
+        + b"IDAT"
+    )
+    with pytest.raises(
+        UnreadableSlideError, match=r"huge\.png is a plain picture of 600 MP, more than 500"
+    ):
         open_slide(path)
 
 
@@ -202,7 +215,9 @@ def test_transparent_pictures_are_on_white(tmp_path):
         assert (slide.read_region((0, 0), 0, (20, 20)) == 255).all()
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "text", "truncated", "folder", "damaged picture", "dangling link"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "empty", "text", "truncated", "folder", "damaged picture", "dangling link"]
+)
 def test_what_is_no_slide_is_refused_in_one_sentence(kind, spoil, tmp_path):
     path = tmp_path / "scan_07.svs"
     spoil(kind, path)
@@ -212,7 +227,12 @@ def test_what_is_no_slide_is_refused_in_one_sentence(kind, spoil, tmp_path):
 
 
 def test_every_slide_that_openslide_opens_reads_the_same(shared):
-    names = ["derived/cmu1-mosaic-398MP.tiff", "derived/two-regions-mimic.scn", "svs/TCGA-CR-7395-01A-01-TS1.svs", "tiff/biopsy-packed-3level.tif"]
+    names = [
+        "derived/cmu1-mosaic-398MP.tiff",
+        "derived/two-regions-mimic.scn",
+        "svs/TCGA-CR-7395-01A-01-TS1.svs",
+        "tiff/biopsy-packed-3level.tif",
+    ]
     for name in names:
         path = shared / "data/slides" / name
         with openslide.OpenSlide(str(path)) as reference, open_slide(path) as slide:
@@ -220,13 +240,22 @@ def test_every_slide_that_openslide_opens_reads_the_same(shared):
             for level, downsample in enumerate(reference.level_downsamples):
                 if downsample != round(downsample):
                     continue  # OpenSlide blends there
-                at = tuple(int(value // downsample * downsample) for value in (x + width * 0.4, y + height * 0.4))
+                at = tuple(
+                    int(value // downsample * downsample)
+                    for value in (x + width * 0.4, y + height * 0.4)
+                )
                 theirs = on_white(reference.read_region(at, level, (100, 80)))
-                assert np.abs(theirs - slide.read_region(at, level, (100, 80))).max() <= 1, (name, level)
+                assert np.abs(theirs - slide.read_region(at, level, (100, 80))).max() <= 1, (
+                    name,
+                    level,
+                )
 
 
 def test_damaged_pixels_are_an_error_that_names_the_file(shared):
     with open_slide(shared / "data/slides/tiff/boxes-4level-deflate.tiff") as fine:
         assert fine.mpp is None
-    with pytest.raises(UnreadableSlideError, match=r"unreadable\.svs"), open_slide(shared / "data/slides/broken/unreadable.svs") as slide:
+    with (
+        pytest.raises(UnreadableSlideError, match=r"unreadable\.svs"),
+        open_slide(shared / "data/slides/broken/unreadable.svs") as slide,
+    ):
         slide.read_region((0, 0), 0, (16, 16))

@@ -33,7 +33,9 @@ def planted(random, label, classes, dim=DIM, signal=3.0, sizes=(5, 30)):
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(user_folder=tmp_path / "user", cache_folder=tmp_path / "cache", encoder_threads=1)
+    return Settings(
+        user_folder=tmp_path / "user", cache_folder=tmp_path / "cache", encoder_threads=1
+    )
 
 
 @pytest.fixture
@@ -45,7 +47,10 @@ def feature_folder(tmp_path):
         for k, label in enumerate(classes):
             (root / label).mkdir(parents=True)
             for i in range(n):
-                np.save(root / label / f"{label}_{i:02d}.npy", planted(random, k, len(classes), **options))
+                np.save(
+                    root / label / f"{label}_{i:02d}.npy",
+                    planted(random, k, len(classes), **options),
+                )
         return root
 
     return write
@@ -74,6 +79,15 @@ def quick():
     """Return a configuration that learns the planted signal in a moment."""
 
     def make(**fields):
-        return make_config(**{"epochs": 4, "learning_rate": 5e-3, "aggregator_options": {"hidden": 16}, "device": "cpu", "threads": 1, **fields})
+        return make_config(
+            **{
+                "epochs": 4,
+                "learning_rate": 5e-3,
+                "aggregator_options": {"hidden": 16},
+                "device": "cpu",
+                "threads": 1,
+                **fields,
+            }
+        )
 
     return make

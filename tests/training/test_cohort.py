@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_mil.errors import TrainingError
-from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES, patient_of, scan_annotated_folder, stem
+from napari_mil.training.cohort import (
+    FEATURES,
+    IMAGES,
+    SLIDES,
+    patient_of,
+    scan_annotated_folder,
+    stem,
+)
 
 
 def reasons(cohort):
@@ -20,7 +27,12 @@ def notes(cohort):
 
 def put(path, content=None):
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, np.random.default_rng(abs(hash(str(path)))).normal(size=(4, 3)) if content is None else content)
+    np.save(
+        path,
+        np.random.default_rng(abs(hash(str(path)))).normal(size=(4, 3))
+        if content is None
+        else content,
+    )
     return path
 
 
@@ -84,13 +96,27 @@ def test_what_cannot_be_used_is_named_with_its_reason(feature_folder, spoil, tmp
     put(root / "loose.npy")
     found = scan_annotated_folder(root)
     assert len(found.bags) == 4
-    assert set(reasons(found)) == {"empty.safetensors", "text.svs", "notes.docx", "picture.png", "link.svs", "nothing", "loose.npy"}
+    assert set(reasons(found)) == {
+        "empty.safetensors",
+        "text.svs",
+        "notes.docx",
+        "picture.png",
+        "link.svs",
+        "nothing",
+        "loose.npy",
+    }
     assert all(reason.strip() and "\n" not in reason for reason in reasons(found).values())
 
 
 def test_companions_of_slides_are_not_bags(feature_folder):
     root = feature_folder(n=2)
-    for name in ("benign_00.geojson", "benign_00.xml", "readme.txt", ".hidden.npy", "features.npy.part"):
+    for name in (
+        "benign_00.geojson",
+        "benign_00.xml",
+        "readme.txt",
+        ".hidden.npy",
+        "features.npy.part",
+    ):
         (root / "benign" / name).touch()
     (root / "annotations").mkdir()
     found = scan_annotated_folder(root)
@@ -113,7 +139,10 @@ def test_twins_are_named_kept_and_stay_in_one_fold(feature_folder):
 def test_copies_in_training_and_test_are_no_secret(feature_folder):
     root = feature_folder(n=3)
     shutil.copy(root / "benign" / "benign_00.npy", root / "benign" / "copy.npy")
-    rows = [f"{path.relative_to(root)},{path.parent.name},{'test' if path.name == 'copy.npy' else 'train'}" for path in sorted(root.glob("*/*.npy"))]
+    rows = [
+        f"{path.relative_to(root)},{path.parent.name},{'test' if path.name == 'copy.npy' else 'train'}"
+        for path in sorted(root.glob("*/*.npy"))
+    ]
     found = table(root, "slide,label,split\n" + "\n".join(rows))
     assert "several splits: figures will be too good" in notes(found)["copy.npy"]
 
@@ -136,7 +165,10 @@ def test_barcodes_give_the_patient():
 def test_a_table_names_labels_patients_and_splits(tmp_path):
     for name in "abcd":
         put(tmp_path / f"{name}.npy")
-    found = table(tmp_path, "\ufeffSlide,Label,Patient,Split\na,x,p1,train\nb.npy,y,p1,val\nc.npy,x,p2,TEST\nd,y,,\n")
+    found = table(
+        tmp_path,
+        "\ufeffSlide,Label,Patient,Split\na,x,p1,train\nb.npy,y,p1,val\nc.npy,x,p2,TEST\nd,y,,\n",
+    )
     assert [(bag.path.name, bag.label, bag.patient, bag.split) for bag in found.bags] == [
         ("a.npy", "x", "p1", "train"),
         ("b.npy", "y", "p1", "validation"),
@@ -229,10 +261,16 @@ def test_the_positive_class_can_be_chosen(cohort):
         cohort.with_positive("neither")
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), max_size=8))
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), max_size=8
+    )
+)
 def test_no_table_brings_it_down(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("fuzz")
-    (folder / "labels.csv").write_text("slide,label,patient,split\n" + "\n".join(rows), encoding="utf-8")
+    (folder / "labels.csv").write_text(
+        "slide,label,patient,split\n" + "\n".join(rows), encoding="utf-8"
+    )
     try:
         found = scan_annotated_folder(folder)
     except TrainingError:

@@ -15,7 +15,15 @@ def test_every_aggregator_has_a_recipe_with_its_source():
     assert set(RECIPES) == set(list_aggregators())
     for name in RECIPES:
         filled = make_config(aggregator=name).with_recipe()
-        assert None not in (filled.epochs, filled.learning_rate, filled.weight_decay, filled.optimiser, filled.schedule, filled.bags_per_step, filled.patience)
+        assert None not in (
+            filled.epochs,
+            filled.learning_rate,
+            filled.weight_decay,
+            filled.optimiser,
+            filled.schedule,
+            filled.bags_per_step,
+            filled.patience,
+        )
         assert RECIPES[name].source
 
 
@@ -31,7 +39,12 @@ def test_every_field_says_what_it_is():
 
 
 def test_a_file_holds_the_whole_configuration(tmp_path):
-    config = make_config(aggregator="dsmil", alternate_streams=True, aggregator_options={"lambda_": 0.3}, slide_mpp=0.5)
+    config = make_config(
+        aggregator="dsmil",
+        alternate_streams=True,
+        aggregator_options={"lambda_": 0.3},
+        slide_mpp=0.5,
+    )
     (tmp_path / "config.json").write_text(config.as_json())
     assert read_config(tmp_path / "config.json") == config
 
@@ -53,7 +66,10 @@ def test_a_file_holds_the_whole_configuration(tmp_path):
         ({"alternate_streams": True}, "two streams"),
         ({"aggregator_options": {"n_classes": 3}}, "follows from the cohort"),
         ({"threads": 10**7}, "threads"),
-        ({"alternate_streams": True, "aggregator": "dsmil", "strategy": "ham"}, "without a mining strategy"),
+        (
+            {"alternate_streams": True, "aggregator": "dsmil", "strategy": "ham"},
+            "without a mining strategy",
+        ),
     ],
 )
 def test_what_is_out_of_range_is_refused_in_one_sentence(fields, said):
@@ -69,7 +85,9 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
         read_config(tmp_path / "config.json")
 
 
-@given(epochs=st.integers(1, 300), schedule=st.sampled_from(["constant", "cosine", "steps", "inverse"]))
+@given(
+    epochs=st.integers(1, 300), schedule=st.sampled_from(["constant", "cosine", "steps", "inverse"])
+)
 def test_the_rate_never_rises_and_starts_as_given(epochs, schedule):
     config = make_config(epochs=epochs, schedule=schedule, learning_rate=0.1).with_recipe()
     rates = [rate_at(config, epoch, 10) for epoch in range(epochs)]

@@ -45,10 +45,18 @@ def weights(result):
         (None, "abmil", {"hidden": 16}),
     ],
 )
-def test_folders_of_images_are_learnt_and_classified(image_cohort, quick, settings, tmp_path, encoder, aggregator, options):
+def test_folders_of_images_are_learnt_and_classified(
+    image_cohort, quick, settings, tmp_path, encoder, aggregator, options
+):
     epochs = 12 if encoder != "resnet18" else 2
     config = quick(
-        encoder=encoder, aggregator=aggregator, aggregator_options=options, epochs=epochs, learning_rate=1e-3, tile_px=32 if encoder else None, bags_per_step=2
+        encoder=encoder,
+        aggregator=aggregator,
+        aggregator_options=options,
+        epochs=epochs,
+        learning_rate=1e-3,
+        tile_px=32 if encoder else None,
+        bags_per_step=2,
     )
     result = train(image_cohort, config, out=tmp_path / "run", settings=settings)
     classifier = load_classifier(result.classifier)
@@ -57,7 +65,15 @@ def test_folders_of_images_are_learnt_and_classified(image_cohort, quick, settin
     assert prediction.names == tuple(f"{i}.png" for i in range(image_cohort.bags[0].n))
     assert prediction.coords is None
     if encoder != "resnet18":
-        assert np.mean([classify(bag.path, classifier, device="cpu").label == bag.label for bag in image_cohort.bags]) > 0.8
+        assert (
+            np.mean(
+                [
+                    classify(bag.path, classifier, device="cpu").label == bag.label
+                    for bag in image_cohort.bags
+                ]
+            )
+            > 0.8
+        )
 
 
 def test_what_was_trained_is_what_answers(image_cohort, quick, settings, tmp_path):
@@ -66,7 +82,9 @@ def test_what_was_trained_is_what_answers(image_cohort, quick, settings, tmp_pat
     from napari_mil.encoders.backbone import resized
     from napari_mil.networks import as_input
 
-    result = train(image_cohort, quick(encoder="lenet5", epochs=1), out=tmp_path / "run", settings=settings)
+    result = train(
+        image_cohort, quick(encoder="lenet5", epochs=1), out=tmp_path / "run", settings=settings
+    )
     classifier = load_classifier(result.classifier)
     bag = image_cohort.bags[3]
     from napari_mil.bags import open_image_bag
@@ -80,10 +98,34 @@ def test_what_was_trained_is_what_answers(image_cohort, quick, settings, tmp_pat
 
 
 @pytest.mark.parametrize(("precision", "atol"), [("float32", 1e-4), ("mixed", 2e-3)])
-def test_chunks_come_to_the_same_weights_as_the_whole_bag(image_cohort, quick, settings, tmp_path, precision, atol):
-    config = quick(encoder="resnet18", tile_px=32, epochs=1, learning_rate=1e-3, precision=precision, aggregator="embedding-mean", aggregator_options={})
-    joint = load_classifier(train(image_cohort, config.changed(backbone="joint"), out=tmp_path / "joint", settings=settings).classifier)
-    chunks = load_classifier(train(image_cohort, config.changed(backbone="chunks", memory_gb=0.003), out=tmp_path / "chunks", settings=settings).classifier)
+def test_chunks_come_to_the_same_weights_as_the_whole_bag(
+    image_cohort, quick, settings, tmp_path, precision, atol
+):
+    config = quick(
+        encoder="resnet18",
+        tile_px=32,
+        epochs=1,
+        learning_rate=1e-3,
+        precision=precision,
+        aggregator="embedding-mean",
+        aggregator_options={},
+    )
+    joint = load_classifier(
+        train(
+            image_cohort,
+            config.changed(backbone="joint"),
+            out=tmp_path / "joint",
+            settings=settings,
+        ).classifier
+    )
+    chunks = load_classifier(
+        train(
+            image_cohort,
+            config.changed(backbone="chunks", memory_gb=0.003),
+            out=tmp_path / "chunks",
+            settings=settings,
+        ).classifier
+    )
     for key, tensor in joint.tensors().items():
         assert torch.allclose(tensor, chunks.tensors()[key], atol=atol), key
     assert chunks.card.training["embedding"] == "chunks"
@@ -92,11 +134,21 @@ def test_chunks_come_to_the_same_weights_as_the_whole_bag(image_cohort, quick, s
 def test_memory_is_measured_and_the_choice_is_said(image_cohort, quick, settings, tmp_path):
     said = {}
     per_image = measure_bytes_per_image(create_backbone("resnet18", 32), 3, 32)
-    for name, memory_gb in (("joint", 8.0), ("chunks", 2.5e-9 * per_image), ("frozen", 0.5e-9 * per_image)):
+    for name, memory_gb in (
+        ("joint", 8.0),
+        ("chunks", 2.5e-9 * per_image),
+        ("frozen", 0.5e-9 * per_image),
+    ):
         events = []
         config = quick(encoder="resnet18", tile_px=32, epochs=1, memory_gb=memory_gb)
-        result = train(image_cohort, config, out=tmp_path / name, settings=settings, on_event=events.append)
-        said[name] = next(event.message for event in events if isinstance(event, Fallback) and "activations" in event.message)
+        result = train(
+            image_cohort, config, out=tmp_path / name, settings=settings, on_event=events.append
+        )
+        said[name] = next(
+            event.message
+            for event in events
+            if isinstance(event, Fallback) and "activations" in event.message
+        )
         assert load_classifier(result.classifier).card.training["embedding"] == name
     assert "trained together" in said["joint"]
     assert "in chunks of" in said["chunks"]
@@ -107,7 +159,10 @@ def test_memory_is_measured_and_the_choice_is_said(image_cohort, quick, settings
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_measured_memory_grows_with_the_images(name):
     spec = BACKBONES[name]
-    small, large = (measure_bytes_per_image(create_backbone(name, side), spec.channels, side) for side in (28, 56))
+    small, large = (
+        measure_bytes_per_image(create_backbone(name, side), spec.channels, side)
+        for side in (28, 56)
+    )
     assert small > 4 * spec.channels * 28**2
     assert 3 < large / small < 8
 
@@ -118,9 +173,17 @@ def test_slides_are_learnt_from_pixels(slide, quick, settings, tmp_path):
     for k in range(6):
         folder = tmp_path / "slides" / "ab"[k % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        write_pyramid(folder / f"{k}.tiff", slide.read_region((400 + 700 * (k % 2), 300 + 260 * (k // 2)), 0, (160, 160)))
+        write_pyramid(
+            folder / f"{k}.tiff",
+            slide.read_region((400 + 700 * (k % 2), 300 + 260 * (k // 2)), 0, (160, 160)),
+        )
     cohort = scan_annotated_folder(tmp_path / "slides")
-    result = train(cohort, quick(encoder="nucleus-net", tile_px=32, mpp=0.5, mask="none", epochs=2), out=tmp_path / "run", settings=settings)
+    result = train(
+        cohort,
+        quick(encoder="nucleus-net", tile_px=32, mpp=0.5, mask="none", epochs=2),
+        out=tmp_path / "run",
+        settings=settings,
+    )
     prediction = classify(cohort.bags[0].path, result.classifier, device="cpu", mask=None)
     assert len(prediction.coords) == 25
     (tmp_path / "pictures").mkdir()
@@ -152,15 +215,29 @@ def test_drosophila_embryos_train_hamil_from_images(shared, quick, settings, tmp
         for row in csv.DictReader(file):
             if row["bag"] in bags:
                 (root / row["bag"]).mkdir(parents=True, exist_ok=True)
-                (root / row["bag"] / row["file"].split("/")[-1]).symlink_to(images / row["file"].split("/")[-1])
+                (root / row["bag"] / row["file"].split("/")[-1]).symlink_to(
+                    images / row["file"].split("/")[-1]
+                )
     common = ["ubiquitous", "maternal", "embryonic midgut"]
     (root / "labels.csv").write_text(
-        "slide,label,patient\n" + "".join(f"{bag},{';'.join(t for t in terms.split('|') if t in common)},{bag.split('_')[0]}\n" for bag, terms in bags.items())
+        "slide,label,patient\n"
+        + "".join(
+            f"{bag},{';'.join(t for t in terms.split('|') if t in common)},{bag.split('_')[0]}\n"
+            for bag, terms in bags.items()
+        )
     )
     cohort = scan_annotated_folder(root)
     assert cohort.multi_label
     assert len(cohort) == 33
-    config = quick(encoder="resnet18", tile_px=64, aggregator="hamil", aggregator_options={"frozen_norm": True}, epochs=2, learning_rate=1e-4, validation=0.0)
+    config = quick(
+        encoder="resnet18",
+        tile_px=64,
+        aggregator="hamil",
+        aggregator_options={"frozen_norm": True},
+        epochs=2,
+        learning_rate=1e-4,
+        validation=0.0,
+    )
     result = train(cohort, config, out=tmp_path / "run", settings=settings)
     assert result.history[-1]["loss"] < result.history[0]["loss"]
     assert classify(root / "Dl_4-6", result.classifier, device="cpu").tree is not None

@@ -45,8 +45,18 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("aggregator", list(RECIPES))
-def test_every_aggregator_learns_the_planted_signal_or_at_least_trains(cohort, quick, fit, aggregator):
-    fitting = fit(cohort, quick(aggregator=aggregator, aggregator_options=SMALL.get(aggregator, {}), epochs=3, learning_rate=1e-3))
+def test_every_aggregator_learns_the_planted_signal_or_at_least_trains(
+    cohort, quick, fit, aggregator
+):
+    fitting = fit(
+        cohort,
+        quick(
+            aggregator=aggregator,
+            aggregator_options=SMALL.get(aggregator, {}),
+            epochs=3,
+            learning_rate=1e-3,
+        ),
+    )
     before = weights(fitting)
     run(fitting)
     assert not same(before, weights(fitting))
@@ -57,12 +67,20 @@ def test_every_aggregator_learns_the_planted_signal_or_at_least_trains(cohort, q
 @pytest.mark.parametrize(
     "fields",
     [{"aggregator": name, "aggregator_options": SMALL.get(name, {})} for name in RECIPES]
-    + [{"aggregator": name, "aggregator_options": SMALL.get(name, {}), "strategy": "lr-ham"} for name in ("gated-abmil", "dsmil", "transmil")],
-    ids=lambda fields: "-".join([fields["aggregator"], *([fields["strategy"]] if "strategy" in fields else [])]),
+    + [
+        {"aggregator": name, "aggregator_options": SMALL.get(name, {}), "strategy": "lr-ham"}
+        for name in ("gated-abmil", "dsmil", "transmil")
+    ],
+    ids=lambda fields: "-".join(
+        [fields["aggregator"], *([fields["strategy"]] if "strategy" in fields else [])]
+    ),
 )
 def test_mixed_precision_trains_every_method_to_about_the_same_loss(cohort, quick, fit, fields):
     """As a GPU does by default."""
-    rows = [run(fit(cohort, quick(**fields, epochs=2, learning_rate=1e-3, precision=precision))).history for precision in ("float32", "mixed")]
+    rows = [
+        run(fit(cohort, quick(**fields, epochs=2, learning_rate=1e-3, precision=precision))).history
+        for precision in ("float32", "mixed")
+    ]
     left_in_16_bits = fields["aggregator"] != "gnn-mil"  # whose sums over all pairs overflow them
     assert (rows[0][0]["loss"] != rows[1][0]["loss"]) == left_in_16_bits
     for exact, mixed in zip(*rows, strict=True):
@@ -74,8 +92,15 @@ def test_the_planted_signal_is_learnt(cohort, quick, fit):
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_one_others(cohort, quick, fit):
-    options = {"aggregator_options": {"hidden": 16, "dropout": 0.3}, "strategy": "r-ham", "epochs": 2, "instance_dropout": 0.2}
-    first, again, other = (weights(run(fit(cohort, quick(seed=seed, **options)))) for seed in (3, 3, 4))
+    options = {
+        "aggregator_options": {"hidden": 16, "dropout": 0.3},
+        "strategy": "r-ham",
+        "epochs": 2,
+        "instance_dropout": 0.2,
+    }
+    first, again, other = (
+        weights(run(fit(cohort, quick(seed=seed, **options)))) for seed in (3, 3, 4)
+    )
     assert same(first, again)
     assert not same(first, other)
 
@@ -87,9 +112,20 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(cohort, quick,
         {"aggregator": "dtfd", "aggregator_options": {}},
         {"aggregator": "clam-sb", "aggregator_options": {}},
         {"aggregator": "hamil", "aggregator_options": {}},
-        {"aggregator": "dsmil-released", "aggregator_options": {}, "alternate_streams": True, "class_balance": "sampling"},
+        {
+            "aggregator": "dsmil-released",
+            "aggregator_options": {},
+            "alternate_streams": True,
+            "class_balance": "sampling",
+        },
         {"aggregator": "transmil", "aggregator_options": {"hidden": 64}},
-        {"optimiser": "sgd", "schedule": "inverse", "instance_dropout": 0.3, "bags_per_step": 3, "clip": 1.0},
+        {
+            "optimiser": "sgd",
+            "schedule": "inverse",
+            "instance_dropout": 0.3,
+            "bags_per_step": 3,
+            "clip": 1.0,
+        },
     ],
 )
 def test_going_on_from_a_state_comes_to_the_same_bits(cohort, quick, fit, fields):
@@ -101,13 +137,23 @@ def test_going_on_from_a_state_comes_to_the_same_bits(cohort, quick, fit, fields
     resumed.load(half.state())
     run(resumed, 2)
     assert same(weights(whole), weights(resumed))
-    assert [{**row, "seconds": 0} for row in whole.history] == [{**row, "seconds": 0} for row in resumed.history]
+    assert [{**row, "seconds": 0} for row in whole.history] == [
+        {**row, "seconds": 0} for row in resumed.history
+    ]
 
 
 def test_a_step_over_several_bags_is_the_mean_of_their_gradients(cohort, quick, fit):
     """One step of plain descent over all bags equals the sum of what each bag pulls, divided by their number."""
     split = Split((0, 1, 12, 13))
-    config = quick(optimiser="sgd", learning_rate=1e-3, weight_decay=0.0, bags_per_step=4, epochs=1, schedule="constant", select="last")
+    config = quick(
+        optimiser="sgd",
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        bags_per_step=4,
+        epochs=1,
+        schedule="constant",
+        select="last",
+    )
     together = fit(cohort, config, split)
     before = weights(together)
     gradients = {key: torch.zeros_like(tensor) for key, tensor in before.items()}
@@ -124,7 +170,10 @@ def test_a_step_over_several_bags_is_the_mean_of_their_gradients(cohort, quick, 
 
 def test_a_loss_that_is_no_number_names_the_bag_and_the_term(cohort, quick, fit):
     fitting = fit(cohort, quick(learning_rate=1e30, optimiser="sgd", epochs=6))
-    with pytest.raises(TrainingError, match=r"The loss of \w+\.npy is no number in epoch \d+ \(bag nan\).*learning rate"):
+    with pytest.raises(
+        TrainingError,
+        match=r"The loss of \w+\.npy is no number in epoch \d+ \(bag nan\).*learning rate",
+    ):
         run(fitting)
 
 
@@ -140,7 +189,9 @@ def test_training_stops_when_validation_no_longer_improves(feature_folder, quick
     kept = fitting.logits(fitting.split.validation)
     from napari_mil.training.metrics import negative_log_likelihood
 
-    assert negative_log_likelihood(fitting.store.cohort.targets[list(fitting.split.validation)], kept) == pytest.approx(min(losses))
+    assert negative_log_likelihood(
+        fitting.store.cohort.targets[list(fitting.split.validation)], kept
+    ) == pytest.approx(min(losses))
 
 
 def test_nothing_is_chosen_with_few_bags(feature_folder, quick, fit):
@@ -151,22 +202,50 @@ def test_nothing_is_chosen_with_few_bags(feature_folder, quick, fit):
 
 
 def test_streams_alternate_epoch_by_epoch(cohort, quick, fit):
-    fitting = run(fit(cohort, quick(aggregator="dsmil", aggregator_options={"stream_losses": True}, alternate_streams=True, epochs=3)))
-    named = [{name.removeprefix("loss: ") for name in row if name.startswith("loss: ")} for row in fitting.history]
+    fitting = run(
+        fit(
+            cohort,
+            quick(
+                aggregator="dsmil",
+                aggregator_options={"stream_losses": True},
+                alternate_streams=True,
+                epochs=3,
+            ),
+        )
+    )
+    named = [
+        {name.removeprefix("loss: ") for name in row if name.startswith("loss: ")}
+        for row in fitting.history
+    ]
     assert named == [{"instance stream"}, {"bag stream"}, {"instance stream"}]
 
 
 def test_the_instance_stream_alone_moves_nothing_of_the_bag_stream(cohort, quick, fit):
-    fitting = fit(cohort, quick(aggregator="dsmil-released", aggregator_options={}, alternate_streams=True, epochs=2, weight_decay=0.0))
+    fitting = fit(
+        cohort,
+        quick(
+            aggregator="dsmil-released",
+            aggregator_options={},
+            alternate_streams=True,
+            epochs=2,
+            weight_decay=0.0,
+        ),
+    )
     before = weights(fitting)
     run(fitting, 1)
-    moved = {key.split(".")[0] for key, tensor in weights(fitting).items() if not torch.equal(tensor, before[key])}
+    moved = {
+        key.split(".")[0]
+        for key, tensor in weights(fitting).items()
+        if not torch.equal(tensor, before[key])
+    }
     assert moved == {"instance_classifier"}
 
 
 def test_mining_reports_its_masks_and_moves_its_teacher(cohort, quick, fit):
     fitting = fit(cohort, quick(strategy="lr-ham", epochs=2, strategy_options={"momentum": 0.5}))
-    teacher = {key: tensor for key, tensor in weights(fitting).items() if key.startswith("teacher.")}
+    teacher = {
+        key: tensor for key, tensor in weights(fitting).items() if key.startswith("teacher.")
+    }
     run(fitting)
     assert 0.3 < fitting.history[0]["mask_ratio"] < 1
     assert "loss: consistency" in fitting.history[0]
@@ -182,7 +261,13 @@ def test_rare_classes_weigh_more_or_come_more_often(feature_folder, quick, fit):
     weighed = fit(uneven, quick(class_balance="weights"), split).class_weights
     assert weighed[:20].sum() == pytest.approx(weighed[20:].sum())
     assert weighed.mean() == pytest.approx(1)
-    drawn = np.concatenate([epoch_order(fit(uneven, quick(class_balance="sampling", seed=seed), split), epoch) for seed in range(4) for epoch in range(5)])
+    drawn = np.concatenate(
+        [
+            epoch_order(fit(uneven, quick(class_balance="sampling", seed=seed), split), epoch)
+            for seed in range(4)
+            for epoch in range(5)
+        ]
+    )
     assert 0.4 < np.mean(drawn >= 20) < 0.6
     assert fit(uneven, quick(), split).class_weights.tolist() == [1.0] * 25
 
@@ -224,6 +309,15 @@ def test_relevance_is_a_value_per_instance_between_0_and_1(cohort, quick, fit):
             assert values.max() <= 1
             assert what in ("score", "attention", "similarity")
         else:
-            assert aggregator in ("embedding-max", "embedding-mean", "mi-net", "mi-net-ds", "mi-net-rc", "mvcnn", "spoc", "ramil", "gnn-mil", "deepmiml"), (
-                aggregator
-            )
+            assert aggregator in (
+                "embedding-max",
+                "embedding-mean",
+                "mi-net",
+                "mi-net-ds",
+                "mi-net-rc",
+                "mvcnn",
+                "spoc",
+                "ramil",
+                "gnn-mil",
+                "deepmiml",
+            ), aggregator

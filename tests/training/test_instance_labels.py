@@ -32,7 +32,9 @@ def test_a_positive_slide_without_regions_says_nothing():
 
 def test_tiles_outside_the_regions_of_a_positive_slide_are_negative():
     assert targets((box(1, "Tumour"),), ("tumour",)).tolist() == [0, 1, 0]
-    assert targets((box(1, None),), ("tumour",)).tolist() == [0, 1, 0], "a region without a class belongs to the slide's"
+    assert targets((box(1, None),), ("tumour",)).tolist() == [0, 1, 0], (
+        "a region without a class belongs to the slide's"
+    )
     assert targets((box(1, "tumour: necrotic"),), ("tumour",)).tolist() == [0, 1, 0]
 
 
@@ -67,15 +69,22 @@ def test_regions_beside_a_slide_reach_its_tiles(tmp_path, noise, quick, settings
     for label in TWO:
         (tmp_path / "data" / label).mkdir(parents=True)
         write_pyramid(tmp_path / "data" / label / f"{label}.tiff", noise[:256, :256])
-    write_geojson([Region(shapely.box(0, 0, 128, 256), "tumour")], tmp_path / "data" / "tumour" / "tumour.geojson")
+    write_geojson(
+        [Region(shapely.box(0, 0, 128, 256), "tumour")],
+        tmp_path / "data" / "tumour" / "tumour.geojson",
+    )
     cohort = scan_annotated_folder(tmp_path / "data")
     assert [bool(bag.annotations) for bag in cohort.bags] == [False, True]
-    store = BagStore(cohort, quick(tile_px=64, mpp=0.5, mask="none"), settings, ignore, CancellationToken(), None)
+    store = BagStore(
+        cohort, quick(tile_px=64, mpp=0.5, mask="none"), settings, ignore, CancellationToken(), None
+    )
     assert store.targets_of_instances(0).tolist() == [0] * 16
     assert store.targets_of_instances(1).reshape(4, 4).tolist() == [[1, 1, 0, 0]] * 4
 
 
-@pytest.mark.parametrize("aggregator", ["dsmil", "dsmil-released", "mi-net-instance", "single-instance"])
+@pytest.mark.parametrize(
+    "aggregator", ["dsmil", "dsmil-released", "mi-net-instance", "single-instance"]
+)
 def test_unknown_instances_do_not_enter_the_loss(aggregator):
     import torch
 
@@ -87,7 +96,9 @@ def test_unknown_instances_do_not_enter_the_loss(aggregator):
     known = torch.tensor([1.0, 0.0, float("nan"), float("nan"), 0.0, 1.0])
     target = torch.tensor([1.0])
     logits = network(bag).instance_logits[:, 0]
-    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits[[0, 1, 4, 5]], known[[0, 1, 4, 5]])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits[[0, 1, 4, 5]], known[[0, 1, 4, 5]]
+    )
     assert torch.allclose(network(bag, target, known).losses["instances"], expected)
     nothing = network(bag, target, torch.full((6,), float("nan"))).losses["instances"]
     assert nothing == 0

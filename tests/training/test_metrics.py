@@ -3,9 +3,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
-from sklearn.metrics import accuracy_score, average_precision_score, balanced_accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    roc_auc_score,
+)
 
-from napari_mil.training.metrics import accuracy, auc, average_precision, best_threshold, calibration_error, decided, estimate, figures, fit_temperature
+from napari_mil.training.metrics import (
+    accuracy,
+    auc,
+    average_precision,
+    best_threshold,
+    calibration_error,
+    decided,
+    estimate,
+    figures,
+    fit_temperature,
+)
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(4, 60), levels=st.sampled_from([3, 1000]))
@@ -47,7 +63,9 @@ def test_average_precision_is_that_of_scikit_learn_ties_included(seed, n, levels
     random = np.random.default_rng(seed)
     labels, logits = random.integers(0, 2, n), random.integers(0, levels, n) / 7
     if labels.sum():
-        assert average_precision(labels, logits) == pytest.approx(average_precision_score(labels, logits))
+        assert average_precision(labels, logits) == pytest.approx(
+            average_precision_score(labels, logits)
+        )
     else:
         assert np.isnan(average_precision(labels, logits))
 
@@ -60,9 +78,13 @@ def test_figures_of_several_classes_are_those_of_scikit_learn(seed, classes):
     found, predicted = figures(labels, logits), logits.argmax(1)
     assert found["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
     assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
-    assert found["f1"] == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0))
+    assert found["f1"] == pytest.approx(
+        f1_score(labels, predicted, average="macro", zero_division=0)
+    )
     if classes > 2:
-        assert found["auc"] == pytest.approx(roc_auc_score(labels, softmax(logits, 1), multi_class="ovr"))
+        assert found["auc"] == pytest.approx(
+            roc_auc_score(labels, softmax(logits, 1), multi_class="ovr")
+        )
 
 
 @given(seed=st.integers(0, 10_000))
@@ -87,8 +109,12 @@ def test_sensitivity_and_specificity_follow_the_threshold_of_each_bag():
 
 def test_calibration_error_is_the_gap_between_confidence_and_truth():
     always_sure = np.full((100, 1), 10.0)
-    assert calibration_error(np.array([1] * 70 + [0] * 30), always_sure) == pytest.approx(0.3, abs=1e-3)
-    assert calibration_error(np.array([1] * 73 + [0] * 27), np.full((100, 1), 1.0)) == pytest.approx(0.001, abs=1e-3)
+    assert calibration_error(np.array([1] * 70 + [0] * 30), always_sure) == pytest.approx(
+        0.3, abs=1e-3
+    )
+    assert calibration_error(
+        np.array([1] * 73 + [0] * 27), np.full((100, 1), 1.0)
+    ) == pytest.approx(0.001, abs=1e-3)
 
 
 @given(temperature=st.floats(0.5, 5), seed=st.integers(0, 100))
@@ -96,15 +122,21 @@ def test_the_temperature_that_spoilt_logits_is_found(temperature, seed):
     random = np.random.default_rng(seed)
     right = random.normal(0, 2, 4000)
     labels = (random.random(4000) < expit(right)).astype(int)
-    assert fit_temperature(labels, right[:, None] * temperature) == pytest.approx(temperature, rel=0.15)
+    assert fit_temperature(labels, right[:, None] * temperature) == pytest.approx(
+        temperature, rel=0.15
+    )
 
 
 def test_a_cautious_temperature_does_not_trust_few_bags_told_apart_without_error():
     labels, logits = np.array([0, 1] * 5), np.array([[-2.0], [2.0]] * 5)
-    assert fit_temperature(labels, logits) == pytest.approx(0.25), "likelihood alone would make them certain"
+    assert fit_temperature(labels, logits) == pytest.approx(0.25), (
+        "likelihood alone would make them certain"
+    )
     p = expit(2.0 / fit_temperature(labels, logits, cautious=True))
     assert 0.88 < p < 0.96
-    assert fit_temperature(np.repeat(labels, 500), np.repeat(logits, 500, 0), cautious=True) == pytest.approx(0.25), "many bags are believed"
+    assert fit_temperature(
+        np.repeat(labels, 500), np.repeat(logits, 500, 0), cautious=True
+    ) == pytest.approx(0.25), "many bags are believed"
 
 
 def test_the_best_threshold_lies_between_bags_and_near_one_half():

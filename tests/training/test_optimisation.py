@@ -20,13 +20,20 @@ class PrintedRAdam:
 
     def __call__(self, weight, gradient):
         self.t += 1
-        self.mean, self.square = 0.9 * self.mean + 0.1 * gradient, 0.999 * self.square + 0.001 * gradient**2
+        self.mean, self.square = (
+            0.9 * self.mean + 0.1 * gradient,
+            0.999 * self.square + 0.001 * gradient**2,
+        )
         longest = 2 / (1 - 0.999) - 1
         length = longest - 2 * self.t * 0.999**self.t / (1 - 0.999**self.t)
         direction = self.mean / (1 - 0.9**self.t)
         if length > 5:
-            rectified = math.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length))
-            direction = rectified * direction * math.sqrt(1 - 0.999**self.t) / (self.square.sqrt() + 1e-8)
+            rectified = math.sqrt(
+                (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+            )
+            direction = (
+                rectified * direction * math.sqrt(1 - 0.999**self.t) / (self.square.sqrt() + 1e-8)
+            )
         return weight - self.rate * self.decay * weight - self.rate * direction
 
 
@@ -52,7 +59,9 @@ def test_lookahead_leaves_a_weight_without_a_gradient_and_remembers_where_it_was
         moved.grad = torch.ones(3)
         optimiser.step()
     assert torch.equal(still.data, torch.ones(3))
-    again = LookaheadRAdam([nn.Parameter(moved.data.clone()), nn.Parameter(still.data.clone())], 0.1)
+    again = LookaheadRAdam(
+        [nn.Parameter(moved.data.clone()), nn.Parameter(still.data.clone())], 0.1
+    )
     again.load_state_dict(deepcopy(optimiser.state_dict()))
     for _ in range(2):
         moved.grad = again.param_groups[0]["params"][0].grad = torch.ones(3)
@@ -62,14 +71,19 @@ def test_lookahead_leaves_a_weight_without_a_gradient_and_remembers_where_it_was
     assert moved[0] > 0.7, "six steps of .1 at most are drawn back half of the way"
 
 
-@pytest.mark.parametrize(("aggregator", "decays"), [("mi-net", False), ("transmil", False), ("abmil", True)])
+@pytest.mark.parametrize(
+    ("aggregator", "decays"), [("mi-net", False), ("transmil", False), ("abmil", True)]
+)
 def test_biases_decay_where_the_recipe_lets_them(aggregator, decays):
     network = create_aggregator(aggregator, 6, 1)
     before = {name: weight.detach().clone().fill_(1) for name, weight in network.named_parameters()}
     for weight in network.parameters():
         weight.data.fill_(1)
         weight.grad = torch.zeros_like(weight)
-    make_optimiser(make_config(aggregator=aggregator, weight_decay=0.5).with_recipe(), network.named_parameters()).step()
+    make_optimiser(
+        make_config(aggregator=aggregator, weight_decay=0.5).with_recipe(),
+        network.named_parameters(),
+    ).step()
     for name, weight in network.named_parameters():
         shrinks = decays or (weight.ndim > 1 and not name.endswith("bias"))
         assert (weight < before[name]).all() == shrinks, name
@@ -78,11 +92,20 @@ def test_biases_decay_where_the_recipe_lets_them(aggregator, decays):
 def test_dtfd_is_clipped_module_by_module_and_other_methods_as_a_whole():
     def norms(aggregator):
         network = create_aggregator(aggregator, 6, 1)
-        parts = clipped_parts(make_config(aggregator=aggregator).with_recipe(), network.named_parameters())
+        parts = clipped_parts(
+            make_config(aggregator=aggregator).with_recipe(), network.named_parameters()
+        )
         assert sum(len(part) for part in parts) == len(list(network.parameters()))
         return [sum(weight.numel() for weight in part) for part in parts], network
 
     sizes, dtfd = norms("dtfd")
-    modules = [[dtfd.projection], [dtfd.attention1], [dtfd.classifier1], [dtfd.attention2, dtfd.classifier2]]
-    assert sizes == [sum(weight.numel() for module in part for weight in module.parameters()) for part in modules]
+    modules = [
+        [dtfd.projection],
+        [dtfd.attention1],
+        [dtfd.classifier1],
+        [dtfd.attention2, dtfd.classifier2],
+    ]
+    assert sizes == [
+        sum(weight.numel() for module in part for weight in module.parameters()) for part in modules
+    ]
     assert len(norms("gated-abmil")[0]) == 1

@@ -17,17 +17,29 @@ from napari_mil.training.process import ChildDefectError, TrainingRequest, train
 
 
 def request(cohort, out, settings, **fields):
-    config = {"epochs": 3, "aggregator_options": {"hidden": 16}, "device": "cpu", "threads": 1, **fields.pop("config", {})}
+    config = {
+        "epochs": 3,
+        "aggregator_options": {"hidden": 16},
+        "device": "cpu",
+        "threads": 1,
+        **fields.pop("config", {}),
+    }
     return TrainingRequest(cohort, config, out, settings=settings, **fields)
 
 
 def children():
-    return [child for child in psutil.Process().children(recursive=True) if "napari_mil.training.process" in " ".join(child.cmdline())]
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "napari_mil.training.process" in " ".join(child.cmdline())
+    ]
 
 
 def test_its_events_and_its_result_arrive(cohort, settings, tmp_path):
     events = []
-    result = train_beside(request(cohort, tmp_path / "run", settings), events.append, CancellationToken())
+    result = train_beside(
+        request(cohort, tmp_path / "run", settings), events.append, CancellationToken()
+    )
     assert [event.what for event in events if isinstance(event, Started)] == ["bags", "epochs"]
     assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2, 3]
     assert (result.classifier / "weights.safetensors").is_file()
@@ -36,7 +48,11 @@ def test_its_events_and_its_result_arrive(cohort, settings, tmp_path):
 
 def test_a_fault_of_the_input_arrives_as_such(cohort, settings, tmp_path):
     with pytest.raises(TrainingError, match="one class only"):
-        train_beside(request(cohort.only(range(3)), tmp_path / "run", settings), lambda event: None, CancellationToken())
+        train_beside(
+            request(cohort.only(range(3)), tmp_path / "run", settings),
+            lambda event: None,
+            CancellationToken(),
+        )
 
 
 def test_a_defect_arrives_with_its_traceback(cohort, settings, tmp_path):
@@ -53,7 +69,9 @@ def test_cancelling_ends_it_and_keeps_the_checkpoint(cohort, settings, tmp_path)
             token.cancel()
 
     with pytest.raises(CancelledError):
-        train_beside(request(cohort, tmp_path / "run", settings, config={"epochs": 5000}), listen, token)
+        train_beside(
+            request(cohort, tmp_path / "run", settings, config={"epochs": 5000}), listen, token
+        )
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
     assert not children()
 
@@ -64,7 +82,11 @@ def test_a_death_of_the_child_is_one_sentence(cohort, settings, tmp_path):
             os.kill(children()[0].pid, signal.SIGKILL)
 
     with pytest.raises(TrainingError, match=r"ended unexpectedly.*Resume"):
-        train_beside(request(cohort, tmp_path / "run", settings, config={"epochs": 5000}), listen, CancellationToken())
+        train_beside(
+            request(cohort, tmp_path / "run", settings, config={"epochs": 5000}),
+            listen,
+            CancellationToken(),
+        )
 
 
 def test_pausing_stands_still_until_it_goes_on(cohort, settings, tmp_path):
@@ -94,8 +116,12 @@ train_beside(request, lambda event: print(type(event).__name__, flush=True), Can
 def test_the_child_ends_with_its_parent_however_that_ended(cohort, settings, tmp_path):
     import pickle
 
-    (tmp_path / "request").write_bytes(pickle.dumps(request(cohort, tmp_path / "run", settings, config={"epochs": 5000})))
-    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "request")], stdout=subprocess.PIPE, text=True) as parent:
+    (tmp_path / "request").write_bytes(
+        pickle.dumps(request(cohort, tmp_path / "run", settings, config={"epochs": 5000}))
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path / "request")], stdout=subprocess.PIPE, text=True
+    ) as parent:
         while "EpochEnded" not in parent.stdout.readline():
             pass
         (child,) = psutil.Process(parent.pid).children()

@@ -14,21 +14,34 @@ def uneven(feature_folder, positives, negatives):
     return scan_annotated_folder(root)
 
 
-@pytest.mark.parametrize(("positives", "negatives", "share"), [(4, 76, 0.1), (3, 40, 0.2), (20, 20, 0.2), (20, 20, 0.4), (20, 20, 0.3), (20, 20, 0.02)])
+@pytest.mark.parametrize(
+    ("positives", "negatives", "share"),
+    [(4, 76, 0.1), (3, 40, 0.2), (20, 20, 0.2), (20, 20, 0.4), (20, 20, 0.3), (20, 20, 0.02)],
+)
 def test_some_are_put_aside_whatever_the_seed(feature_folder, quick, positives, negatives, share):
     cohort = uneven(feature_folder, positives, negatives)
     for seed in range(30):
         split = split_of(cohort, quick(validation=share, seed=seed))
-        assert set(cohort.targets[list(split.validation)]) == set(cohort.targets[list(split.training)]) == {0, 1}
+        assert (
+            set(cohort.targets[list(split.validation)])
+            == set(cohort.targets[list(split.training)])
+            == {0, 1}
+        )
         assert sorted(split.training + split.validation) == list(range(len(cohort)))
         wanted = max(share * len(cohort), 1)
-        assert len(split.validation) == pytest.approx(wanted, abs=2 + 0.1 * len(cohort) * (share < 0.05))
+        assert len(split.validation) == pytest.approx(
+            wanted, abs=2 + 0.1 * len(cohort) * (share < 0.05)
+        )
 
 
 def test_the_reason_why_none_are_put_aside_is_the_right_one(feature_folder, quick):
     few = uneven(feature_folder, 4, 5)
     plenty = few.only([0] * 25 + [int(np.flatnonzero(few.targets == 1)[0])])
-    for cohort, config, said in ((few, quick(), "fewer than 20"), (few, quick(validation=0.0), "share is 0"), (plenty, quick(), "no draw of patients")):
+    for cohort, config, said in (
+        (few, quick(), "fewer than 20"),
+        (few, quick(validation=0.0), "share is 0"),
+        (plenty, quick(), "no draw of patients"),
+    ):
         split = split_of(cohort, config)
         assert split.validation == ()
         assert said in why_none(split, config)

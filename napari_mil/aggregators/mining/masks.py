@@ -42,13 +42,22 @@ class MaskRatios:
     def __post_init__(self) -> None:
         for name in ("high", "low", "random"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"the share of {name} instances to mask lies in [0, 1), not {getattr(self, name):g}")
+                raise ValueError(
+                    f"the share of {name} instances to mask lies in [0, 1), not {getattr(self, name):g}"
+                )
         if not 0 < self.drawn <= 1:
-            raise ValueError(f"the share drawn of the high candidates lies in (0, 1], not {self.drawn:g}")
+            raise ValueError(
+                f"the share drawn of the high candidates lies in (0, 1], not {self.drawn:g}"
+            )
 
 
 def mask_instances(
-    scores: Tensor, ratios: MaskRatios, *, fusion: Fusion = "vote", min_keep: int = 1, generator: torch.Generator | None = None
+    scores: Tensor,
+    ratios: MaskRatios,
+    *,
+    fusion: Fusion = "vote",
+    min_keep: int = 1,
+    generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
     """Choose what is masked.
 
@@ -73,7 +82,9 @@ def mask_instances(
     n = len(scores)
     masks: dict[str, Tensor] = {}
     if ratios.random:
-        masks["random"] = _members(_draw(n, math.ceil(n * ratios.random), generator), n).to(scores.device)
+        masks["random"] = _members(_draw(n, math.ceil(n * ratios.random), generator), n).to(
+            scores.device
+        )
     if ratios.low:
         masks["low"] = _members(ranked(scores, ratios.low, largest=False, fusion=fusion), n)
     if ratios.high:
@@ -96,11 +107,17 @@ def ranked(scores: Tensor, ratio: float, *, largest: bool, fusion: Fusion = "vot
     return order[votes[order].argsort(descending=True, stable=True)][:k]
 
 
-def _high(scores: Tensor, ratios: MaskRatios, fusion: Fusion, generator: torch.Generator | None) -> Tensor:
+def _high(
+    scores: Tensor, ratios: MaskRatios, fusion: Fusion, generator: torch.Generator | None
+) -> Tensor:
     if ratios.drawn == 1:
         return ranked(scores, ratios.high, largest=True, fusion=fusion)
     pool = ranked(scores, min(1.0, ratios.high / ratios.drawn), largest=True, fusion=fusion)
-    count = math.ceil(len(scores) * ratios.high) if ratios.high > ratios.drawn else math.ceil(len(pool) * ratios.drawn)
+    count = (
+        math.ceil(len(scores) * ratios.high)
+        if ratios.high > ratios.drawn
+        else math.ceil(len(pool) * ratios.drawn)
+    )
     return pool[_draw(len(pool), count, generator).to(pool.device)]
 
 
@@ -125,6 +142,9 @@ def _keep_some(masks: dict[str, Tensor], relevance: Tensor, min_keep: int) -> di
     for rank, kind in enumerate(("random", "low", "high")):
         if kind in masks:
             reason[masks[kind]] = rank
-    candidates = [rows[union[rows] & (reason[rows] == rank)] for rank, rows in enumerate((by_relevance, by_relevance, by_relevance.flip(0)))]
+    candidates = [
+        rows[union[rows] & (reason[rows] == rank)]
+        for rank, rows in enumerate((by_relevance, by_relevance, by_relevance.flip(0)))
+    ]
     released = torch.cat(candidates)[:missing]
     return {kind: mask.index_fill(0, released, value=False) for kind, mask in masks.items()}

@@ -33,16 +33,49 @@ from napari_mil.aggregators.output import BagOutput, PackedOutput, link
 from napari_mil.aggregators.transmil import TransMIL
 from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
 
-STRATEGIES = {"ham": ("high",), "l-ham": ("high", "low"), "r-ham": ("high", "random"), "lr-ham": ("high", "low", "random")}
+STRATEGIES = {
+    "ham": ("high",),
+    "l-ham": ("high", "low"),
+    "r-ham": ("high", "random"),
+    "lr-ham": ("high", "low", "random"),
+}
 """Kinds of masks by strategy."""
 BASES = (ABMIL, DSMIL, DSMILReleased, TransMIL)
 
 # The published settings: CAMELYON16 (small tumours) for one or two kinds, TCGA-NSCLC for all three; TransMIL has its own.
 # Not published, and ours: what L-HAM hides of the lowest with ABMIL and DSMIL (as for TCGA), what R-HAM hides at random with TransMIL (as for TCGA).
-_SMALL: dict[str, Any] = {"high": 0.01, "random": 0.5, "low": 0.2, "drawn": 0.5, "consistency": 0.1, "momentum_rises": False}
-_LARGE: dict[str, Any] = {"high": 0.02, "random": 0.7, "low": 0.2, "drawn": 1.0, "consistency": 0.5, "momentum_rises": True}
-_TRANSMIL_SMALL: dict[str, Any] = {"high": 0.03, "random": 0.6, "low": 0.8, "drawn": 0.5, "consistency": 0.1, "momentum_rises": True}
-_TRANSMIL_LARGE: dict[str, Any] = {"high": 0.02, "random": 0.6, "low": 0.2, "drawn": 1.0, "consistency": 0.5, "momentum_rises": False}
+_SMALL: dict[str, Any] = {
+    "high": 0.01,
+    "random": 0.5,
+    "low": 0.2,
+    "drawn": 0.5,
+    "consistency": 0.1,
+    "momentum_rises": False,
+}
+_LARGE: dict[str, Any] = {
+    "high": 0.02,
+    "random": 0.7,
+    "low": 0.2,
+    "drawn": 1.0,
+    "consistency": 0.5,
+    "momentum_rises": True,
+}
+_TRANSMIL_SMALL: dict[str, Any] = {
+    "high": 0.03,
+    "random": 0.6,
+    "low": 0.8,
+    "drawn": 0.5,
+    "consistency": 0.1,
+    "momentum_rises": True,
+}
+_TRANSMIL_LARGE: dict[str, Any] = {
+    "high": 0.02,
+    "random": 0.6,
+    "low": 0.2,
+    "drawn": 1.0,
+    "consistency": 0.5,
+    "momentum_rises": False,
+}
 
 
 class Miner(Aggregator):
@@ -91,16 +124,30 @@ class Miner(Aggregator):
         min_keep: int = 1,
         teacher_dropout: bool = False,
     ) -> None:
-        super().__init__(base.in_dim, base.n_classes, multi_label=base.multi_label, spatial_dims=base.spatial_dims)
-        if rank_by == "class" and not (isinstance(base, ABMIL) and base.attention.w.out_features == 1):
+        super().__init__(
+            base.in_dim,
+            base.n_classes,
+            multi_label=base.multi_label,
+            spatial_dims=base.spatial_dims,
+        )
+        if rank_by == "class" and not (
+            isinstance(base, ABMIL) and base.attention.w.out_features == 1
+        ):
             raise ValueError("class-aware scores need an attention aggregator with one head")
         if not tau > 0 or not 0 <= momentum <= 1:
-            raise ValueError(f"the temperature is above 0 and the momentum in [0, 1], not {tau:g} and {momentum:g}")
+            raise ValueError(
+                f"the temperature is above 0 and the momentum in [0, 1], not {tau:g} and {momentum:g}"
+            )
         self.reads_16_bits = base.reads_16_bits
         self.student, self.teacher = base, deepcopy(base).requires_grad_(False)
         self.ratios, self.consistency, self.tau = ratios, consistency, tau
         self.momentum, self.momentum_rises, self.high_decays = momentum, momentum_rises, high_decays
-        self.fusion, self.rank_by, self.min_keep, self.teacher_dropout = fusion, rank_by, min_keep, teacher_dropout
+        self.fusion, self.rank_by, self.min_keep, self.teacher_dropout = (
+            fusion,
+            rank_by,
+            min_keep,
+            teacher_dropout,
+        )
         self.step, self.steps = 0, 1
 
     def train(self, mode: bool = True) -> Miner:
@@ -109,19 +156,29 @@ class Miner(Aggregator):
         self.teacher.train(mode and self.teacher_dropout)
         return self
 
-    def aggregate(self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None) -> BagOutput:
+    def aggregate(
+        self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
+    ) -> BagOutput:
         """In training: `masks` by kind, masked rows 0 in `attention` and NaN in `instance_logits`, `scores` are what the teacher ranks by."""
         if not self.training:
             return self.student(bag, target, instance_target)
         scores, teacher = self.rank(bag)
         masks = self.masks_of(scores)
-        seen = ~torch.stack(list(masks.values())).any(0) if masks else torch.ones(len(bag), dtype=torch.bool, device=bag.device)
-        output: BagOutput = self.student(bag[seen], target, None if instance_target is None else instance_target[seen])
+        seen = (
+            ~torch.stack(list(masks.values())).any(0)
+            if masks
+            else torch.ones(len(bag), dtype=torch.bool, device=bag.device)
+        )
+        output: BagOutput = self.student(
+            bag[seen], target, None if instance_target is None else instance_target[seen]
+        )
         losses = dict(output.losses)
         if target is not None:
             assert output.embedding is not None
             assert teacher.embedding is not None
-            losses["consistency"] = self.consistency * consistency_loss(output.embedding, teacher.embedding, self.tau)
+            losses["consistency"] = self.consistency * consistency_loss(
+                output.embedding, teacher.embedding, self.tau
+            )
         return replace(
             output,
             attention=_spread(output.attention, seen, 0.0),
@@ -139,9 +196,15 @@ class Miner(Aggregator):
 
     def masks_of(self, scores: Tensor) -> dict[str, Tensor]:
         """Return the masks that scores (N, H) come to: bool (N,) for every kind of the strategy, whether or not it still masks any."""
-        masks = mask_instances(scores, self.current_ratios(), fusion=self.fusion, min_keep=self.min_keep)
+        masks = mask_instances(
+            scores, self.current_ratios(), fusion=self.fusion, min_keep=self.min_keep
+        )
         nothing = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
-        return {kind: masks.get(kind, nothing) for kind in ("high", "low", "random") if getattr(self.ratios, kind)}
+        return {
+            kind: masks.get(kind, nothing)
+            for kind in ("high", "low", "random")
+            if getattr(self.ratios, kind)
+        }
 
     @torch.no_grad()
     def rank(self, bag: Tensor) -> tuple[Tensor, BagOutput]:
@@ -155,16 +218,26 @@ class Miner(Aggregator):
         if self.rank_by == "class":
             assert isinstance(self.teacher, ABMIL)
             h = self.teacher.projection(self.teacher.instances(bag))
-            return class_aware_scores(h, teacher.attention, self.teacher.classifier.weight, self.multi_label), teacher
+            return class_aware_scores(
+                h, teacher.attention, self.teacher.classifier.weight, self.multi_label
+            ), teacher
         return teacher.attention, teacher
 
     def current_ratios(self) -> MaskRatios:
         """Return the ratios of this step."""
-        return replace(self.ratios, high=cosine(self.ratios.high, 0.0, self.step, self.steps)) if self.high_decays else self.ratios
+        return (
+            replace(self.ratios, high=cosine(self.ratios.high, 0.0, self.step, self.steps))
+            if self.high_decays
+            else self.ratios
+        )
 
     def current_momentum(self) -> float:
         """Return m of this step."""
-        return cosine(self.momentum, 1.0, self.step, self.steps) if self.momentum_rises else self.momentum
+        return (
+            cosine(self.momentum, 1.0, self.step, self.steps)
+            if self.momentum_rises
+            else self.momentum
+        )
 
     def advance(self, step: int, steps: int) -> None:
         """Say which step of the optimiser comes next, of how many (counted from 0)."""
@@ -181,9 +254,17 @@ class Miner(Aggregator):
 
     def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
         """See `Aggregator.forward_packed`; in evaluation, the student's."""
-        return super().forward_packed(features, offsets) if self.training else self.student.forward_packed(features, offsets)
+        return (
+            super().forward_packed(features, offsets)
+            if self.training
+            else self.student.forward_packed(features, offsets)
+        )
 
-    def initialise(self, state: Mapping[str, Tensor], student: Literal["projection", "all", "nothing"] = "projection") -> None:
+    def initialise(
+        self,
+        state: Mapping[str, Tensor],
+        student: Literal["projection", "all", "nothing"] = "projection",
+    ) -> None:
         """Start from a trained base model.
 
         Parameters
@@ -201,14 +282,22 @@ class Miner(Aggregator):
             If the base has no projection.
         """
         first = ("projection.", "backbone.", "aggregator.projection.")
-        taken = {key: state[key] for key in state if student == "all" or (student == "projection" and key.startswith(first))}
+        taken = {
+            key: state[key]
+            for key in state
+            if student == "all" or (student == "projection" and key.startswith(first))
+        }
         if student == "projection" and not taken:
-            raise OptionError("The student has no projection to start from; let it take all of the trained model, or nothing.")
+            raise OptionError(
+                "The student has no projection to start from; let it take all of the trained model, or nothing."
+            )
         try:
             self.teacher.load_state_dict(dict(state))
             self.student.load_state_dict({**self.student.state_dict(), **taken})
         except RuntimeError as error:
-            raise CheckpointError(f"The trained model does not fit the base of the miner ({' '.join(str(error).split())[:200]}).") from error
+            raise CheckpointError(
+                f"The trained model does not fit the base of the miner ({' '.join(str(error).split())[:200]})."
+            ) from error
 
 
 def create_miner(strategy: str, base: Aggregator, **options: Any) -> Miner:
@@ -236,27 +325,45 @@ def create_miner(strategy: str, base: Aggregator, **options: Any) -> Miner:
         If an option is not one of the strategy's or out of range.
     """
     if strategy not in STRATEGIES:
-        raise UnknownNameError(f"There is no mining strategy named {strategy!r}; choose one of {', '.join(STRATEGIES)}.")
+        raise UnknownNameError(
+            f"There is no mining strategy named {strategy!r}; choose one of {', '.join(STRATEGIES)}."
+        )
     core = base.aggregator if isinstance(base, EndToEnd) else base
     if not isinstance(core, BASES):
-        raise UnknownNameError(f"Mining needs abmil, gated-abmil, dsmil, dsmil-released or transmil as its base, not {type(core).__name__}.")
+        raise UnknownNameError(
+            f"Mining needs abmil, gated-abmil, dsmil, dsmil-released or transmil as its base, not {type(core).__name__}."
+        )
     kinds = STRATEGIES[strategy]
     if foreign := sorted({"high", "low", "random"} & set(options) - set(kinds)):
-        raise OptionError(f"The strategy {strategy} masks {' and '.join(kinds)} instances only; leave out {', '.join(foreign)}.")
-    small, large = (_TRANSMIL_SMALL, _TRANSMIL_LARGE) if isinstance(core, TransMIL) else (_SMALL, _LARGE)
+        raise OptionError(
+            f"The strategy {strategy} masks {' and '.join(kinds)} instances only; leave out {', '.join(foreign)}."
+        )
+    small, large = (
+        (_TRANSMIL_SMALL, _TRANSMIL_LARGE) if isinstance(core, TransMIL) else (_SMALL, _LARGE)
+    )
     settings = {**(large if strategy == "lr-ham" else small), **options}
     shares = {kind: settings[kind] for kind in kinds}
-    rest = {key: value for key, value in settings.items() if key not in ("high", "low", "random", "drawn")}
+    rest = {
+        key: value
+        for key, value in settings.items()
+        if key not in ("high", "low", "random", "drawn")
+    }
     check_options(f"The strategy {strategy}", Miner, rest)
     try:
         return Miner(base, MaskRatios(**shares, drawn=settings["drawn"]), **rest)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"The strategy {strategy} does not take these options ({error}); see its documentation.") from error
+        raise OptionError(
+            f"The strategy {strategy} does not take these options ({error}); see its documentation."
+        ) from error
 
 
 def consistency_loss(student: Tensor, teacher: Tensor, tau: float) -> Tensor:
     """-sum_d softmax(F_t / tau)_d log softmax(F_s)_d (eq. 9), the mean over rows: (D,) or (C, D) twice -> ()."""
-    return -(functional.softmax(teacher.detach() / tau, -1) * functional.log_softmax(student, -1)).sum(-1).mean()
+    return (
+        -(functional.softmax(teacher.detach() / tau, -1) * functional.log_softmax(student, -1))
+        .sum(-1)
+        .mean()
+    )
 
 
 def class_aware_scores(h: Tensor, attention: Tensor, weight: Tensor, multi_label: bool) -> Tensor:

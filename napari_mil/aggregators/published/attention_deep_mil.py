@@ -28,23 +28,30 @@ V = r"attention(?:\.0|_V\.0|_a\.0)\."
 U = r"attention_(?:U|b)\.0\."
 W = r"attention(?:\.[23]|_w|_c)\."
 CLASSIFIER = r"classifier(?:\.0)?\."
-LENET: Rules = [(r"feature_extractor_part1\.", "convolutions."), (r"feature_extractor_part2\.0\.", "fc.")]
+LENET: Rules = [
+    (r"feature_extractor_part1\.", "convolutions."),
+    (r"feature_extractor_part2\.0\.", "fc."),
+]
 NUCLEUS: Rules = [(r"feature_extractor\.", "convolutions."), (r"fc\.", "fc.")]
 EXTRACTORS = ("feature_extractor", "fc.")
 
 
 def recognises(state: State) -> bool:
     """Attention weights and a classifier at the top."""
-    return any(name.startswith(("attention.0.", "attention_V.0.", "attention_a.0.")) for name in state) and any(
-        name.startswith("classifier.") for name in state
-    )
+    return any(
+        name.startswith(("attention.0.", "attention_V.0.", "attention_a.0.")) for name in state
+    ) and any(name.startswith("classifier.") for name in state)
 
 
 def build(state: State, hint: Hint) -> Aggregator:
     """Rebuild ABMIL, plain, gated or after self-attention; on images where there is an extractor."""
     extractor = {name: tensor for name, tensor in state.items() if name.startswith(EXTRACTORS)}
     rest = {name: tensor for name, tensor in state.items() if name not in extractor}
-    aggregator = _self_attention(rest, hint) if "self_att.query_conv.weight" in rest else _attention(rest, hint)
+    aggregator = (
+        _self_attention(rest, hint)
+        if "self_att.query_conv.weight" in rest
+        else _attention(rest, hint)
+    )
     if not extractor:
         return aggregator
     backbone, channels = _backbone(extractor)
@@ -57,7 +64,9 @@ def _attention(state: State, hint: Hint) -> Aggregator:
         _find(state, "attention.2", "attention.3", "attention_w", "attention_c"),
         _find(state, "classifier.0", "classifier"),
     )
-    bias = any(name in state for name in ("attention.0.bias", "attention_V.0.bias", "attention_a.0.bias"))
+    bias = any(
+        name in state for name in ("attention.0.bias", "attention_V.0.bias", "attention_a.0.bias")
+    )
     before = "feature.0.weight" if "feature.0.weight" in state else "linear_layers.0.0.weight"
     projection = state.get(before)
     gated = any(name.startswith(("attention_U", "attention_b")) for name in state)
@@ -87,11 +96,23 @@ def _self_attention(state: State, hint: Hint) -> Aggregator:
             "This is a checkpoint of Kernel_SA-AbMILP, whose tensors do not say which kernel it has; give hint={'kernel': ...} with dot, gaussian, "
             "inverse_quadratic, laplace or module."
         )
-    flat = {name: tensor[..., 0] if name.endswith("_conv.weight") else tensor for name, tensor in state.items()}
-    width, query_dim = flat["self_att.value_conv.weight"].shape[0], flat["self_att.query_conv.weight"].shape[0]
+    flat = {
+        name: tensor[..., 0] if name.endswith("_conv.weight") else tensor
+        for name, tensor in state.items()
+    }
+    width, query_dim = (
+        flat["self_att.value_conv.weight"].shape[0],
+        flat["self_att.query_conv.weight"].shape[0],
+    )
     v, w = flat["attention.0.weight"], flat["attention.2.weight"]
     aggregator = SelfAttentionABMIL(
-        width, len(flat["classifier.0.weight"]), kernel=hint["kernel"], hidden=None, attention_dim=len(v), heads=len(w), query_dim=query_dim
+        width,
+        len(flat["classifier.0.weight"]),
+        kernel=hint["kernel"],
+        hidden=None,
+        attention_dim=len(v),
+        heads=len(w),
+        query_dim=query_dim,
     )
     rules: Rules = [
         (r"self_att\.(query|key|value)_conv\.", r"self_attention.\1."),
@@ -112,7 +133,9 @@ def _backbone(state: State) -> tuple[nn.Module, int]:
     if "fc.3.weight" in state and state["feature_extractor.0.weight"].shape == (36, 3, 4, 4):
         rest = round((state["fc.0.weight"].shape[1] / 48) ** 0.5)
         return fill(NucleusNet(len(state["fc.3.weight"]), side=4 * rest + 7), state, NUCLEUS), 3
-    raise CheckpointError("The checkpoint has an image network that is neither the LeNet-5 nor the nucleus network of the papers.")
+    raise CheckpointError(
+        "The checkpoint has an image network that is neither the LeNet-5 nor the nucleus network of the papers."
+    )
 
 
 def _find(state: State, *stems: str) -> Tensor:

@@ -29,20 +29,39 @@ RULES: Rules = [
 
 def recognises(state: State) -> bool:
     """Its attention network and instance classifiers."""
-    return any(name.startswith("attention_net.") for name in state) and any(name.startswith("classifiers.") for name in state)
+    return any(name.startswith("attention_net.") for name in state) and any(
+        name.startswith("classifiers.") for name in state
+    )
 
 
 def build(state: State, hint: Hint) -> Aggregator:
     """Rebuild SB or MB of any size, gated or not."""
     if "attention_net.module.0.weight" in state:
-        state = {name.replace("attention_net.module.", "attention_net.", 1): tensor for name, tensor in state.items()}
-    branches = sorted(name for name in state if name.startswith("classifiers.") and name.count(".") == 2)
+        state = {
+            name.replace("attention_net.module.", "attention_net.", 1): tensor
+            for name, tensor in state.items()
+        }
+    branches = sorted(
+        name for name in state if name.startswith("classifiers.") and name.count(".") == 2
+    )
     if branches:
         heads = len(branches) // 2
-        joined = {f"classifiers.{kind}": torch.cat([state[f"classifiers.{c}.{kind}"] for c in range(heads)]) for kind in ("weight", "bias")}
-        state = {**{name: tensor for name, tensor in state.items() if name not in branches}, **joined}
+        joined = {
+            f"classifiers.{kind}": torch.cat(
+                [state[f"classifiers.{c}.{kind}"] for c in range(heads)]
+            )
+            for kind in ("weight", "bias")
+        }
+        state = {
+            **{name: tensor for name, tensor in state.items() if name not in branches},
+            **joined,
+        }
     gated = any(".attention_b." in name for name in state)
-    attention = next(tensor for name, tensor in state.items() if name.endswith((".attention_a.0.weight", ".module.0.weight")))
+    attention = next(
+        tensor
+        for name, tensor in state.items()
+        if name.endswith((".attention_a.0.weight", ".module.0.weight"))
+    )
     hidden, in_dim = state["attention_net.0.weight"].shape
     aggregator = (CLAMMultiBranch if branches else CLAMSingleBranch)(
         in_dim,

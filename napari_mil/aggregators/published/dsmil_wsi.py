@@ -49,4 +49,8 @@ def query_options(state: State) -> dict[str, Any]:
     """Read from the tensors which query and information layers there are."""
     nonlinear = "b_classifier.q.0.weight" in state
     query = state["b_classifier.q.0.weight" if nonlinear else "b_classifier.q.weight"]
-    return {"query_dim": len(query), "nonlinear_q": nonlinear, "passing_v": "b_classifier.v.1.weight" in state}
+    return {
+        "query_dim": len(query),
+        "nonlinear_q": nonlinear,
+        "passing_v": "b_classifier.v.1.weight" in state,
+    }

@@ -15,12 +15,19 @@ from napari_mil.aggregators.published.layout import Hint, Rules, State, fill
 project = "DTFD-MIL"
 GROUPS = frozenset({"dim_reduction", "attention", "classifier", "att_classifier"})
 
-ATTENTION = ((r"attention_V\.0\.", "V."), (r"attention_U\.0\.", "U."), (r"attention_weights\.", "w."))
+ATTENTION = (
+    (r"attention_V\.0\.", "V."),
+    (r"attention_U\.0\.", "U."),
+    (r"attention_weights\.", "w."),
+)
 RULES: Rules = [
     (r"dim_reduction/fc1\.", "projection.0."),
     *((rf"attention/{published}", rf"attention1.{ours}") for published, ours in ATTENTION),
     (r"classifier/fc\.", "classifier1."),
-    *((rf"att_classifier/attention\.{published}", rf"attention2.{ours}") for published, ours in ATTENTION),
+    *(
+        (rf"att_classifier/attention\.{published}", rf"attention2.{ours}")
+        for published, ours in ATTENTION
+    ),
     (r"att_classifier/classifier\.fc\.", "classifier2."),
 ]
 
@@ -36,7 +43,9 @@ def build(state: State, hint: Hint) -> Aggregator:
     A hint describes pseudo-bags as consecutive pieces; without one, instances are dealt at random as published.
     """
     hidden, in_dim = state["dim_reduction/fc1.weight"].shape
-    blocks = len({name.split(".")[1] for name in state if name.startswith("dim_reduction/resBlocks.")})
+    blocks = len(
+        {name.split(".")[1] for name in state if name.startswith("dim_reduction/resBlocks.")}
+    )
     groups = hint.get("num_groups", 4)
     aggregator = DTFD(
         in_dim,
@@ -45,10 +54,14 @@ def build(state: State, hint: Hint) -> Aggregator:
         attention_dim=len(state["attention/attention_V.0.weight"]),
         groups=groups,
         distillation=hint.get("distill", "AFS").lower(),
-        instances_per_group=hint.get("instance_per_group", max(1, hint.get("total_instance", groups) // groups)),
+        instances_per_group=hint.get(
+            "instance_per_group", max(1, hint.get("total_instance", groups) // groups)
+        ),
         residual_blocks=blocks,
         shuffle=hint.get("shuffle", not hint),
         mean_inference=hint.get("num_mean_inference", 1),
     )
-    residual: Rules = [(rf"dim_reduction/resBlocks\.{k}\.", f"projection.{k + 2}.") for k in range(blocks)]
+    residual: Rules = [
+        (rf"dim_reduction/resBlocks\.{k}\.", f"projection.{k + 2}.") for k in range(blocks)
+    ]
     return fill(aggregator, state, [*residual, *RULES])

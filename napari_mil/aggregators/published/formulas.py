@@ -20,12 +20,19 @@ def _mi_net(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
     head = state.get("score.weight", state.get("score1.weight"))
     assert head is not None
     pooling = {"ave": "mean"}.get(hint.get("pooling", "max"), hint.get("pooling", "max"))
-    return state["fc1.weight"].shape[1], len(head), {"dims": [len(state[f"fc{k}.weight"]) for k in (1, 2, 3)], "pooling": pooling}
+    return (
+        state["fc1.weight"].shape[1],
+        len(head),
+        {"dims": [len(state[f"fc{k}.weight"]) for k in (1, 2, 3)], "pooling": pooling},
+    )
 
 
 def _hamil(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
     n_classes, in_dim = state["classifier.weight"].shape
-    options: dict[str, Any] = {"distance": "mean" if hint.get("distance_features") == "gap" else "flatten", "order": "index"}
+    options: dict[str, Any] = {
+        "distance": "mean" if hint.get("distance_features") == "gap" else "flatten",
+        "order": "index",
+    }
     if hint.get("unit", "conv") == "conv":
         kernel = state["conv1.weight"]
         options |= {
@@ -40,7 +47,11 @@ def _hamil(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
 
 def _ramil(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
     in_dim, n_classes, options = _hamil(state, hint)
-    return in_dim, n_classes, {key: value for key, value in options.items() if key not in ("distance", "order")}
+    return (
+        in_dim,
+        n_classes,
+        {key: value for key, value in options.items() if key not in ("distance", "order")},
+    )
 
 
 def _dsmil(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
@@ -50,12 +61,24 @@ def _dsmil(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
 
 def _deepmiml(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
     total, in_dim = state["subconcept.weight"].shape
-    return in_dim, total // hint["sub_concepts"], {"sub_concepts": hint["sub_concepts"], "multi_label": total > hint["sub_concepts"]}
+    return (
+        in_dim,
+        total // hint["sub_concepts"],
+        {"sub_concepts": hint["sub_concepts"], "multi_label": total > hint["sub_concepts"]},
+    )
 
 
 def _gnn(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
     hidden, in_dim = state["gnn_embd.lin_rel.weight"].shape
-    return in_dim, len(state["lin2.weight"]), {"hidden": hidden, "clusters": len(state["mlp.weight"]), "threshold": hint.get("edge_threshold")}
+    return (
+        in_dim,
+        len(state["lin2.weight"]),
+        {
+            "hidden": hidden,
+            "clusters": len(state["mlp.weight"]),
+            "threshold": hint.get("edge_threshold"),
+        },
+    )
 
 
 def _linear(state: State, hint: Hint) -> tuple[int, int, dict[str, Any]]:
@@ -77,6 +100,13 @@ READERS: dict[str, Callable[[State, Hint], tuple[int, int, dict[str, Any]]]] = {
 def build(state: State, hint: Hint) -> Aggregator:
     """Rebuild the aggregator that the hint names."""
     name = hint["aggregator"]
-    named = {key if "." in key or key == "q0" else f"{key}.weight": tensor for key, tensor in state.items()}
+    named = {
+        key if "." in key or key == "q0" else f"{key}.weight": tensor
+        for key, tensor in state.items()
+    }
     in_dim, n_classes, options = READERS[name](named, hint)
-    return fill(create_aggregator(name, in_dim, n_classes, **options), named, UNIT if "hamil" in name or name == "ramil" else AS_IT_IS)
+    return fill(
+        create_aggregator(name, in_dim, n_classes, **options),
+        named,
+        UNIT if "hamil" in name or name == "ramil" else AS_IT_IS,
+    )

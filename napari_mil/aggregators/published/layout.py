@@ -56,29 +56,43 @@ def fill(module: Module, state: State, rules: Rules, ignored: Iterable[str] = ()
             if match := re.match(pattern, name):
                 ours = match.expand(replacement) + name[match.end() :]
                 if ours in renamed:
-                    raise CheckpointError(f"Two of the tensors would be {ours} here, of which {name} is one; the checkpoint mixes two releases.")
+                    raise CheckpointError(
+                        f"Two of the tensors would be {ours} here, of which {name} is one; the checkpoint mixes two releases."
+                    )
                 renamed[ours] = tensor
                 break
         else:
             unknown.append(name)
     own = module.state_dict()
     unknown += sorted(set(renamed) - set(own))
-    missing = sorted(name for name in set(own) - set(renamed) if not name.endswith("num_batches_tracked"))
+    missing = sorted(
+        name for name in set(own) - set(renamed) if not name.endswith("num_batches_tracked")
+    )
     if unknown or missing:
-        parts = [f"it has {listed(unknown)}, which this network has not"] * bool(unknown) + [f"it lacks {listed(missing)}"] * bool(missing)
-        raise CheckpointError(f"The tensors do not fit the network that their shapes describe: {' and '.join(parts)}.")
+        parts = [f"it has {listed(unknown)}, which this network has not"] * bool(unknown) + [
+            f"it lacks {listed(missing)}"
+        ] * bool(missing)
+        raise CheckpointError(
+            f"The tensors do not fit the network that their shapes describe: {' and '.join(parts)}."
+        )
     for name, tensor in renamed.items():
         if own[name].is_floating_point() and not tensor.is_floating_point():
             raise CheckpointError(f"The tensor {name} holds {tensor.dtype}, no real numbers.")
         if own[name].shape != tensor.shape:
-            raise CheckpointError(f"The tensor {name} has the shape {tuple(tensor.shape)}; the network has {tuple(own[name].shape)} there.")
+            raise CheckpointError(
+                f"The tensor {name} has the shape {tuple(tensor.shape)}; the network has {tuple(own[name].shape)} there."
+            )
     module.load_state_dict({**own, **renamed})
     return module.eval()
 
 
 def part_of(state: State, prefix: str) -> dict[str, Tensor]:
     """Return the tensors under a prefix, without it."""
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    }
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:

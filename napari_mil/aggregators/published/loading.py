@@ -13,7 +13,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from napari_mil.aggregators.aggregator import Aggregator
-from napari_mil.aggregators.published import attention_deep_mil, clam, dsmil_wsi, dtfd_mil, formulas, mhim_mil, transmil
+from napari_mil.aggregators.published import (
+    attention_deep_mil,
+    clam,
+    dsmil_wsi,
+    dtfd_mil,
+    formulas,
+    mhim_mil,
+    transmil,
+)
 from napari_mil.aggregators.published.layout import Hint, Layout, State, listed, part_of
 from napari_mil.errors import CheckpointError, NapariMilError
 from napari_mil.pickles import load_pickle
@@ -53,7 +61,9 @@ def load_published_checkpoint(path: str | os.PathLike[str], hint: Hint | None = 
         try:
             content: Any = load_file(file)
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{file} cannot be read as safetensors ({error}); it is missing or damaged.") from error
+            raise CheckpointError(
+                f"{file} cannot be read as safetensors ({error}); it is missing or damaged."
+            ) from error
     else:
         content = load_pickle(file)
     try:
@@ -78,14 +88,27 @@ def load_published_state(state_dict: Mapping[str, Any], hint: Hint | None = None
         If the tensors are of no known project or do not fit the network that their shapes describe.
     """
     if not isinstance(state_dict, Mapping):
-        raise CheckpointError(f"There is no state dict in it, but a whole {type(state_dict).__name__}; save model.state_dict() instead.")
+        raise CheckpointError(
+            f"There is no state dict in it, but a whole {type(state_dict).__name__}; save model.state_dict() instead."
+        )
     try:
         return _rebuild(tensors_of(state_dict), dict(hint or {}))
     except NapariMilError as error:
         raise CheckpointError(str(error)) from error
-    except (KeyError, ValueError, IndexError, TypeError, AttributeError, AssertionError, StopIteration, RuntimeError) as error:
+    except (
+        KeyError,
+        ValueError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        StopIteration,
+        RuntimeError,
+    ) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-        raise CheckpointError(f"The tensors are incomplete or of unexpected shapes, so the network cannot be rebuilt ({reason}).") from error
+        raise CheckpointError(
+            f"The tensors are incomplete or of unexpected shapes, so the network cannot be rebuilt ({reason})."
+        ) from error
 
 
 def _rebuild(state: State, hint: Hint) -> Aggregator:
@@ -110,7 +133,11 @@ def tensors_of(content: Mapping[str, Any], depth: int = 0) -> State:
     if set(content) >= dtfd_mil.GROUPS:
         return _flat({group: content[group] for group in dtfd_mil.GROUPS})
     student = next((name for name in STUDENTS if isinstance(content.get(name), Mapping)), None)
-    if student is not None and isinstance(content.get("teacher"), Mapping) and mhim_mil.recognises(_unwrapped(content[student])):
+    if (
+        student is not None
+        and isinstance(content.get("teacher"), Mapping)
+        and mhim_mil.recognises(_unwrapped(content[student]))
+    ):
         return _flat({"student": content[student], "teacher": content["teacher"]})
     for name in (*CONTAINERS, *STUDENTS):
         if isinstance(content.get(name), Mapping) and depth < DEEPEST:
@@ -122,7 +149,11 @@ def _flat(groups: Mapping[str, Any]) -> State:
     for group, state in groups.items():
         if not isinstance(state, Mapping):
             raise CheckpointError(f"The group {group} holds no tensors by name.")
-    return {f"{group}/{name}": tensor for group, state in groups.items() for name, tensor in _unwrapped(state).items()}
+    return {
+        f"{group}/{name}": tensor
+        for group, state in groups.items()
+        for name, tensor in _unwrapped(state).items()
+    }
 
 
 def _unwrapped(content: Mapping[Any, Any]) -> dict[str, Tensor]:
@@ -133,12 +164,24 @@ def _unwrapped(content: Mapping[Any, Any]) -> dict[str, Tensor]:
     CheckpointError
         If a tensor is not what it says: few bytes that stretch to many numbers, or no plain numbers.
     """
-    state = {name: tensor for name, tensor in content.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
+    state = {
+        name: tensor
+        for name, tensor in content.items()
+        if isinstance(name, str) and isinstance(tensor, Tensor)
+    }
     for name, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
-            raise CheckpointError(f"The tensor {name} is sparse, quantised or complex, which no network here is.")
+            raise CheckpointError(
+                f"The tensor {name} is sparse, quantised or complex, which no network here is."
+            )
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise CheckpointError(f"The tensor {name} claims {tensor.numel()} numbers, more than the file holds.")
-    while state and (prefix := next((prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in state)), None)):
+            raise CheckpointError(
+                f"The tensor {name} claims {tensor.numel()} numbers, more than the file holds."
+            )
+    while state and (
+        prefix := next(
+            (prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in state)), None
+        )
+    ):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state

@@ -55,18 +55,46 @@ def _base(state: State, hint: Hint) -> Aggregator:
     encoder = part_of(state, "online_encoder.")
     hidden, in_dim = state["patch_to_emb.0.weight"].shape
     n_classes = len(state["predictor.weight"])
-    flat = {**{name: tensor for name, tensor in state.items() if not name.startswith("online_encoder.")}, **encoder}
+    flat = {
+        **{
+            name: tensor for name, tensor in state.items() if not name.startswith("online_encoder.")
+        },
+        **encoder,
+    }
     if "cls_token" in encoder:
         heads, _, kernel, _ = encoder["layer1.attn.res_conv.weight"].shape
-        transmil = TransMIL(in_dim, n_classes, hidden=hidden, heads=heads, kernel=kernel, padding="inside", dropout=0.25)
+        transmil = TransMIL(
+            in_dim,
+            n_classes,
+            hidden=hidden,
+            heads=heads,
+            kernel=kernel,
+            padding="inside",
+            dropout=0.25,
+        )
         return fill(transmil, flat, [*ENDS, (r"pos_embedding\.", "pos_layer."), *TOKENS])
     if "b_classifier.fcc.weight" in encoder:
         # Published inference averages the streams; a hint describes a case in which the bag stream alone is the answer.
-        dsmil = DSMILReleased(in_dim, n_classes, hidden=hidden, dropout=0.25, average_streams=not hint, **query_options(encoder))
+        dsmil = DSMILReleased(
+            in_dim,
+            n_classes,
+            hidden=hidden,
+            dropout=0.25,
+            average_streams=not hint,
+            **query_options(encoder),
+        )
         return fill(dsmil, flat, [ENDS[0], *STREAMS], ignored=(r"predictor\..*",))
     gated = "attention.attention_b.0.weight" in encoder
     dim = len(encoder[f"attention.attention{'_a' if gated else ''}.0.weight"])
     bias = f"attention.attention{'_a' if gated else ''}.0.bias" in encoder
     activation: Literal["tanh", "relu"] = hint.get("attention_activation") or "relu"
-    abmil = (GatedABMIL if gated else ABMIL)(in_dim, n_classes, hidden=hidden, attention_dim=dim, activation=activation, attention_bias=bias, dropout=0.25)
+    abmil = (GatedABMIL if gated else ABMIL)(
+        in_dim,
+        n_classes,
+        hidden=hidden,
+        attention_dim=dim,
+        activation=activation,
+        attention_bias=bias,
+        dropout=0.25,
+    )
     return fill(abmil, flat, [*ENDS, *ATTENTION])

@@ -32,4 +32,13 @@ def build(state: State, hint: Hint) -> Aggregator:
         pinv_iterations=hint.get("pinv_iterations", 6),
         kernel=kernel,
     )
-    return fill(aggregator, state, [(r"_fc1\.", "projection."), (r"_fc2\.", "classifier."), (r"pos_layer\.", "pos_layer."), *TOKENS])
+    return fill(
+        aggregator,
+        state,
+        [
+            (r"_fc1\.", "projection."),
+            (r"_fc2\.", "classifier."),
+            (r"pos_layer\.", "pos_layer."),
+            *TOKENS,
+        ],
+    )

@@ -56,7 +56,9 @@ def read_bag(path: str | os.PathLike[str], slide: Slide | None = None) -> Bag:
 
 def is_bag(path: Path) -> bool:
     """Say whether a path is a folder of images or a feature file rather than a slide."""
-    return (path.is_dir() and bool(image_files(path))) or (path.suffix.lower() in FEATURE_ENDINGS and path.is_file())
+    return (path.is_dir() and bool(image_files(path))) or (
+        path.suffix.lower() in FEATURE_ENDINGS and path.is_file()
+    )
 
 
 def count_instances(path: Path) -> int:
@@ -82,7 +84,9 @@ def kind_of(path: Path) -> str:
             start = opened.read(9)
         size = path.stat().st_size
     except OSError as error:
-        raise BagError(f"{path.name} cannot be read ({error.strerror or error}); check the path.") from error
+        raise BagError(
+            f"{path.name} cannot be read ({error.strerror or error}); check the path."
+        ) from error
     if size == 0:
         raise BagError(f"{path.name} is empty; extract its features again.")
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -95,4 +99,6 @@ def kind_of(path: Path) -> str:
         return "safetensors"
     if start.startswith(b"\x80") and path.suffix in (".pt", ".pth"):
         return "torch"
-    raise BagError(f"{path.name} is no feature file that is known here; use HDF5, safetensors, .pt, .npy or .npz.")
+    raise BagError(
+        f"{path.name} is no feature file that is known here; use HDF5, safetensors, .pt, .npy or .npz."
+    )

@@ -14,7 +14,16 @@ from napari_mil.bags.bag import Bag
 from napari_mil.bags.readers.contents import COORDS, FEATURES, bag_of, first_of
 from napari_mil.errors import BagError
 
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, SafetensorError, TypeError, MemoryError)
+DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    SafetensorError,
+    TypeError,
+    MemoryError,
+)
 
 
 def kind_of_zip(path: Path) -> str:
@@ -37,7 +46,9 @@ def read(path: Path, kind: str) -> Bag:
                 return _from_arrays(path, {name: archive[name] for name in archive.files})
         return _from_arrays(path, _tensors(path))
     except DAMAGED as error:
-        raise BagError(f"{path.name} is damaged or no feature file ({' '.join(str(error).split())[:100]}); copy it again.") from error
+        raise BagError(
+            f"{path.name} is damaged or no feature file ({' '.join(str(error).split())[:100]}); copy it again."
+        ) from error
 
 
 def count(path: Path) -> int:
@@ -47,16 +58,23 @@ def count(path: Path) -> int:
             names = list(file.keys())
             shape = file.get_slice(_features_key(path, dict.fromkeys(names))).get_shape()
     except DAMAGED as error:
-        raise BagError(f"{path.name} is damaged or no feature file ({' '.join(str(error).split())[:100]}); copy it again.") from error
+        raise BagError(
+            f"{path.name} is damaged or no feature file ({' '.join(str(error).split())[:100]}); copy it again."
+        ) from error
     if len(shape) < 2 or 0 in shape:
-        raise BagError(f"{path.name} holds {'no instance' if 0 in shape else 'one vector instead of instances'}; extract its features again.")
+        raise BagError(
+            f"{path.name} holds {'no instance' if 0 in shape else 'one vector instead of instances'}; extract its features again."
+        )
     return int(shape[1] if len(shape) == 3 and shape[0] == 1 else shape[0])
 
 
 def _tensors(path: Path) -> dict[str, np.ndarray]:
     with safe_open(path, framework="np") as file:
-        kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  (a file, not a dictionary)
-        return {name: _upper_halves(path, name) if kind == "BF16" else np.asarray(file.get_tensor(name)) for name, kind in kinds.items()}
+        kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}
+        return {
+            name: _upper_halves(path, name) if kind == "BF16" else np.asarray(file.get_tensor(name))
+            for name, kind in kinds.items()
+        }
 
 
 def _upper_halves(path: Path, name: str) -> np.ndarray:
@@ -72,7 +90,9 @@ def _upper_halves(path: Path, name: str) -> np.ndarray:
 
 def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Bag:
     coords = first_of(COORDS, arrays)
-    return bag_of(path.name, arrays[_features_key(path, arrays)], None if coords is None else arrays[coords])
+    return bag_of(
+        path.name, arrays[_features_key(path, arrays)], None if coords is None else arrays[coords]
+    )
 
 
 def _features_key(path: Path, arrays: dict[str, Any]) -> str:
@@ -80,5 +100,7 @@ def _features_key(path: Path, arrays: dict[str, Any]) -> str:
     if key is None and len(arrays) == 1:
         key = next(iter(arrays))
     if key is None:
-        raise BagError(f"{path.name} holds no features (it holds {', '.join(sorted(arrays)) or 'nothing'}); give the file with the features.")
+        raise BagError(
+            f"{path.name} holds no features (it holds {', '.join(sorted(arrays)) or 'nothing'}); give the file with the features."
+        )
     return key

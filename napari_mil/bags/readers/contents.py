@@ -19,7 +19,13 @@ def first_of(names: tuple[str, ...], among: Mapping[str, Any]) -> str | None:
     return next((name for name in names if name in among), None)
 
 
-def bag_of(name: str, features: Any, coords: Any = None, tile_size0: float | None = None, provenance: Mapping[str, Any] | None = None) -> Bag:
+def bag_of(
+    name: str,
+    features: Any,
+    coords: Any = None,
+    tile_size0: float | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Bag:
     """Make a bag of what a file holds.
 
     Raises
@@ -33,20 +39,34 @@ def bag_of(name: str, features: Any, coords: Any = None, tile_size0: float | Non
     if matrix.ndim == 4 and matrix.shape[2:] == (1, 1):
         matrix = matrix[:, :, 0, 0]
     if matrix.dtype.kind not in "fiu":
-        raise BagError(f"{name} holds {matrix.dtype} instead of numbers; extract its features again.")
+        raise BagError(
+            f"{name} holds {matrix.dtype} instead of numbers; extract its features again."
+        )
     if matrix.ndim == 1 and matrix.size:
-        raise BagError(f"{name} holds one vector of {matrix.size}, a whole slide's rather than its tiles'; give the features of the tiles.")
+        raise BagError(
+            f"{name} holds one vector of {matrix.size}, a whole slide's rather than its tiles'; give the features of the tiles."
+        )
     if matrix.size == 0:
         raise BagError(f"{name} holds no instance; the slide may show no tissue.")
     if matrix.ndim not in (2, 4):
-        raise BagError(f"{name} holds features of shape {matrix.shape}; one row per instance is expected.")
+        raise BagError(
+            f"{name} holds features of shape {matrix.shape}; one row per instance is expected."
+        )
     matrix = matrix.astype(np.float32)
     wrong = np.flatnonzero(~np.isfinite(matrix).reshape(len(matrix), -1).all(1))
     if len(wrong):
-        raise BagError(f"{name} holds features that are no numbers in {len(wrong)} of {len(matrix)} rows, the first in row {wrong[0]}; extract them again.")
+        raise BagError(
+            f"{name} holds features that are no numbers in {len(wrong)} of {len(matrix)} rows, the first in row {wrong[0]}; extract them again."
+        )
     warnings: list[str] = []
     corners = None if coords is None else as_corners(name, coords, len(matrix), warnings)
-    return Bag(matrix, corners, tile_size0 if corners is not None else None, provenance=provenance or {}, warnings=tuple(warnings))
+    return Bag(
+        matrix,
+        corners,
+        tile_size0 if corners is not None else None,
+        provenance=provenance or {},
+        warnings=tuple(warnings),
+    )
 
 
 def as_corners(name: str, coords: Any, n: int, warnings: list[str]) -> np.ndarray:
@@ -61,9 +81,13 @@ def as_corners(name: str, coords: Any, n: int, warnings: list[str]) -> np.ndarra
     if pairs.ndim == 3 and pairs.shape[0] == 1:
         pairs = pairs[0]
     if pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise BagError(f"{name} holds coordinates of shape {pairs.shape}; pairs (x, y) are expected.")
+        raise BagError(
+            f"{name} holds coordinates of shape {pairs.shape}; pairs (x, y) are expected."
+        )
     if len(pairs) != n:
-        raise BagError(f"{name} holds {n} feature rows but {len(pairs)} coordinates; extract them together again.")
+        raise BagError(
+            f"{name} holds {n} feature rows but {len(pairs)} coordinates; extract them together again."
+        )
     if pairs.dtype.kind not in "fiu" or not np.isfinite(pairs).all():
         raise BagError(f"{name} holds coordinates that are no numbers; extract them again.")
     rounded = np.rint(pairs).astype(np.int64)

@@ -33,10 +33,19 @@ def read(path: Path, slide: Slide | None) -> Bag:
                 return _in_pixels(path, file, features[...], values, slide)
             size0, slide_warning = _tile_size0(path, {} if coords is None else coords.attrs)
             size0 = float(file.attrs.get("napari_mil:tile_size0", 0)) or size0
-            names = tuple(name.decode() for name in file["names"][...]) if "names" in file and "napari_mil:schema" in file.attrs else None
-            bag = replace(bag_of(path.name, features[...], values, size0, _provenance(file, features)), names=names)
+            names = (
+                tuple(name.decode() for name in file["names"][...])
+                if "names" in file and "napari_mil:schema" in file.attrs
+                else None
+            )
+            bag = replace(
+                bag_of(path.name, features[...], values, size0, _provenance(file, features)),
+                names=names,
+            )
     except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise BagError(f"{path.name} is a damaged HDF5 file ({' '.join(str(error).split())[:100]}); copy it again.") from error
+        raise BagError(
+            f"{path.name} is a damaged HDF5 file ({' '.join(str(error).split())[:100]}); copy it again."
+        ) from error
     return bag if not slide_warning or bag.coords is None else _with_warning(bag, slide_warning)
 
 
@@ -46,9 +55,13 @@ def count(path: Path) -> int:
         with h5py.File(path) as file:
             shape = _features(path, file).shape
     except (OSError, RuntimeError, KeyError) as error:
-        raise BagError(f"{path.name} is a damaged HDF5 file ({' '.join(str(error).split())[:100]}); copy it again.") from error
+        raise BagError(
+            f"{path.name} is a damaged HDF5 file ({' '.join(str(error).split())[:100]}); copy it again."
+        ) from error
     if len(shape) < 2 or 0 in shape:
-        raise BagError(f"{path.name} holds {'no instance' if 0 in shape else 'one vector instead of instances'}; extract its features again.")
+        raise BagError(
+            f"{path.name} holds {'no instance' if 0 in shape else 'one vector instead of instances'}; extract its features again."
+        )
     return int(shape[1] if len(shape) == 3 and shape[0] == 1 else shape[0])
 
 
@@ -56,7 +69,9 @@ def _features(path: Path, file: h5py.File) -> h5py.Dataset:
     key = first_of(FEATURES, file)
     if key is None or not isinstance(file[key], h5py.Dataset):
         there = ", ".join(sorted(file)) or "nothing"
-        raise BagError(f"{path.name} holds no features (it holds {there}); give the file with the features, not the one with coordinates or images.")
+        raise BagError(
+            f"{path.name} holds no features (it holds {there}); give the file with the features, not the one with coordinates or images."
+        )
     return file[key]
 
 
@@ -64,15 +79,21 @@ def _in_micrometres(file: h5py.File) -> bool:
     return "stamp_version" in file.attrs or "feats" in file
 
 
-def _in_pixels(path: Path, file: h5py.File, features: np.ndarray, coords: np.ndarray, slide: Slide | None) -> Bag:
+def _in_pixels(
+    path: Path, file: h5py.File, features: np.ndarray, coords: np.ndarray, slide: Slide | None
+) -> Bag:
     attributes = file.attrs
     size_um = float(attributes.get("tile_size_um", attributes.get("tile_size", STAMP_V1_UM)))
     if "unit" not in attributes and "tile_size_um" not in attributes:
         coords = coords / 224 * STAMP_V1_UM
     if slide is None or slide.mpp is None:
         warning = f"{path.name} counts in micrometres and the slide's scale is unknown here: it has no place on the slide."
-        return _with_warning(bag_of(path.name, features, provenance=_provenance(file, None)), warning)
-    return bag_of(path.name, features, coords / slide.mpp, size_um / slide.mpp, _provenance(file, None))
+        return _with_warning(
+            bag_of(path.name, features, provenance=_provenance(file, None)), warning
+        )
+    return bag_of(
+        path.name, features, coords / slide.mpp, size_um / slide.mpp, _provenance(file, None)
+    )
 
 
 def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> tuple[float | None, str]:
@@ -80,7 +101,10 @@ def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> tuple[float | None
         return float(attributes["patch_size_level0"]), ""
     if "patch_size" in attributes and "downsample" in attributes:
         return float(attributes["patch_size"]) * float(np.ravel(attributes["downsample"])[0]), ""
-    for folder in (path.parent.parent / "patches", path.parent.parent.parent / "patches"):  # CLAM keeps the size beside the coordinates
+    for folder in (
+        path.parent.parent / "patches",
+        path.parent.parent.parent / "patches",
+    ):  # CLAM keeps the size beside the coordinates
         beside = folder / path.name
         if beside.is_file() and beside != path:
             with h5py.File(beside) as patches:
@@ -96,4 +120,7 @@ def _with_warning(bag: Bag, warning: str) -> Bag:
 def _provenance(file: h5py.File, features: h5py.Dataset | None) -> dict[str, Any]:
     encoder = file.attrs.get("extractor") if features is None else features.attrs.get("encoder")
     ours = file.attrs.get("napari_mil:encoder")
-    return {**({"encoder name": str(encoder)} if encoder is not None else {}), **({"encoder": str(ours)} if ours is not None else {})}
+    return {
+        **({"encoder name": str(encoder)} if encoder is not None else {}),
+        **({"encoder": str(ours)} if ours is not None else {}),
+    }

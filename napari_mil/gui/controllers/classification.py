@@ -9,12 +9,28 @@ from typing import Any
 import numpy as np
 
 from napari_mil.bags import TileGrid, TissueMask
-from napari_mil.events import Advanced, CancellationToken, Event, Fallback, OnEvent, Partial, Started
+from napari_mil.events import (
+    Advanced,
+    CancellationToken,
+    Event,
+    Fallback,
+    OnEvent,
+    Partial,
+    Started,
+)
 from napari_mil.gui.controllers.slides import tissue_layer_name
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.last_used import LastUsed
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.overlays import OverlaySpec, hover_text, lattice, overlay_arguments, overlay_specs, shown_values, tissue_arguments
+from napari_mil.gui.overlays import (
+    OverlaySpec,
+    hover_text,
+    lattice,
+    overlay_arguments,
+    overlay_specs,
+    shown_values,
+    tissue_arguments,
+)
 from napari_mil.gui.state import Answer, ClassifyRequest, OpenSlide, WindowState
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.inference.card import TILES, ClassifierCard, list_classifiers
@@ -40,7 +56,14 @@ class ClassificationController:
         settings: Settings,
         last_used: LastUsed,
     ) -> None:
-        self._state, self._view, self._book, self._jobs, self._notify, self._settings = state, view, book, jobs, notify, settings
+        self._state, self._view, self._book, self._jobs, self._notify, self._settings = (
+            state,
+            view,
+            book,
+            jobs,
+            notify,
+            settings,
+        )
         self._last_used = last_used
         self._cards = list_classifiers(self._settings)
         self._run: _Overlays | None = None
@@ -48,7 +71,9 @@ class ClassificationController:
         view.classify_requested.connect(self.classify)
         view.cancel_requested.connect(self.cancel)
         view.slide_chosen.connect(state.choose)
-        view.about_requested.connect(lambda: show_notes(self._view.classifier, self._cards[self._view.classifier].notes))
+        view.about_requested.connect(
+            lambda: show_notes(self._view.classifier, self._cards[self._view.classifier].notes)
+        )
         view.classifier_box.currentIndexChanged.connect(lambda _: self._offer_tiles())
         state.slides_changed.connect(self._offer_slides)
         state.classifiers_changed.connect(self._offer_classifiers)
@@ -68,9 +93,19 @@ class ClassificationController:
     def _offer_classifiers(self, chosen: str | None = None) -> None:
         """Offer the shipped classifiers and the user's own; the chosen one stays."""
         self._cards = list_classifiers(self._settings)
-        known = (name for name in (chosen, self._view.classifier, self._last_used.classifier, *self._cards) if name in self._cards)
+        known = (
+            name
+            for name in (chosen, self._view.classifier, self._last_used.classifier, *self._cards)
+            if name in self._cards
+        )
         current = next(known, None)
-        self._view.set_classifiers([(card.name, "" if card.shipped else "mine", classifier_line(card)) for card in self._cards.values()], current)
+        self._view.set_classifiers(
+            [
+                (card.name, "" if card.shipped else "mine", classifier_line(card))
+                for card in self._cards.values()
+            ],
+            current,
+        )
         self._offer_tiles()
 
     def disconnect(self) -> None:
@@ -86,11 +121,19 @@ class ClassificationController:
         if entry is None or self._view.classifier not in self._cards:
             return
         tiles = self._view.tiles
-        request = ClassifyRequest(entry, self._cards[self._view.classifier], self._view.device, self._view.tissue, None if tiles == BY_SCALE else int(tiles))
+        request = ClassifyRequest(
+            entry,
+            self._cards[self._view.classifier],
+            self._view.device,
+            self._view.tissue,
+            None if tiles == BY_SCALE else int(tiles),
+        )
         self._last_used.classifier = request.card.name
         work = self._work(request)
         self._run = _Overlays(self._book, request)
-        self._view.set_running("Looking for tissue…" if request.tissue == DETECT else "Reading the first tiles…")
+        self._view.set_running(
+            "Looking for tissue…" if request.tissue == DETECT else "Reading the first tiles…"
+        )
         job = self._jobs.start(CLASSIFY_JOB, work)
         run = self._run
         job.event_happened.connect(lambda event: self._on_event(run, event))
@@ -116,9 +159,23 @@ class ClassificationController:
             from napari_mil.inference.pipeline import classify, plan_tiles
 
             torch.set_num_threads(settings.encoder_threads)
-            plan = plan_tiles(slide, request.card, "auto" if request.tissue == DETECT else drawn, level=request.level, cancel=cancel)
+            plan = plan_tiles(
+                slide,
+                request.card,
+                "auto" if request.tissue == DETECT else drawn,
+                level=request.level,
+                cancel=cancel,
+            )
             return classify(
-                slide, request.card, device=request.device, grid=plan.grid, mask=plan.tissue, focus=focus, on_event=on_event, cancel=cancel, settings=settings
+                slide,
+                request.card,
+                device=request.device,
+                grid=plan.grid,
+                mask=plan.tissue,
+                focus=focus,
+                on_event=on_event,
+                cancel=cancel,
+                settings=settings,
             )
 
         return work
@@ -145,7 +202,11 @@ class ClassificationController:
             self._view.set_progress(0, event.total, f"0 of {event.total} tiles")
         elif isinstance(event, Advanced) and run.grid is not None:
             left = "" if event.eta is None else f" · {event.eta:.0f} s left"
-            self._view.set_progress(event.done, len(run.grid), f"{event.done} of {len(run.grid)} tiles · {event.rate:.0f} tiles/s{left}")
+            self._view.set_progress(
+                event.done,
+                len(run.grid),
+                f"{event.done} of {len(run.grid)} tiles · {event.rate:.0f} tiles/s{left}",
+            )
         elif isinstance(event, Partial):
             run.show(event.indices, dict(event.values))
         elif isinstance(event, Fallback):
@@ -161,13 +222,18 @@ class ClassificationController:
         run.show(np.arange(prediction.n_instances), prediction.columns())
         run.finish()
         assert run.grid is not None
-        self._state.set_answer(Answer(run.request.entry.slide, run.request.card, run.grid, prediction))
+        self._state.set_answer(
+            Answer(run.request.entry.slide, run.request.card, run.grid, prediction)
+        )
         self._view.set_idle()
         card = run.request.card
         wins = set(prediction.labels)
         self._view.card.show_answer(
             ", ".join(prediction.labels) or "none of the classes",
-            [(name, float(p), name in wins) for name, p in zip(prediction.classes, prediction.probabilities, strict=True)],
+            [
+                (name, float(p), name in wins)
+                for name, p in zip(prediction.classes, prediction.probabilities, strict=True)
+            ],
             answer_line(card, prediction),
             run.remarks,
         )
@@ -198,12 +264,17 @@ class ClassificationController:
 
     def _stop_without_slide(self) -> None:
         """Cancel the run whose slide is being closed."""
-        if self._run is not None and all(entry.slide is not self._run.request.entry.slide for entry in self._state.slides):
+        if self._run is not None and all(
+            entry.slide is not self._run.request.entry.slide for entry in self._state.slides
+        ):
             self._jobs.cancel(CLASSIFY_JOB)
 
     def _offer_slides(self) -> None:
         current = self._state.current
-        self._view.set_slides([entry.layer_name for entry in self._state.slides], current.layer_name if current else None)
+        self._view.set_slides(
+            [entry.layer_name for entry in self._state.slides],
+            current.layer_name if current else None,
+        )
 
     def _offer_choices(self) -> None:
         self._offer_slides()
@@ -213,10 +284,18 @@ class ClassificationController:
     def _offer_tissue(self, _: Any = None) -> None:
         entry = self._state.current
         drawn = entry is not None and self._book.find(tissue_layer_name(entry)) is not None
-        choices = [(DETECT, "Detect"), *([(FROM_LAYER, "As in the tissue layer")] if drawn else []), (WHOLE, "Whole image")]
+        choices = [
+            (DETECT, "Detect"),
+            *([(FROM_LAYER, "As in the tissue layer")] if drawn else []),
+            (WHOLE, "Whole image"),
+        ]
         # Once there is a layer it counts, also on the next run: detecting again would throw away what was painted.
         offered_before = self._view.tissue_box.findData(FROM_LAYER) >= 0
-        chosen = FROM_LAYER if drawn and not offered_before and self._view.tissue != WHOLE else self._view.tissue
+        chosen = (
+            FROM_LAYER
+            if drawn and not offered_before and self._view.tissue != WHOLE
+            else self._view.tissue
+        )
         self._view.set_tissue_choices(choices, chosen)
 
     def _offer_tiles(self) -> None:
@@ -224,11 +303,18 @@ class ClassificationController:
         if card is None:
             return
         entry = self._state.current
-        downsamples = entry.slide.level_downsamples if entry is not None and card.instances == TILES else ()
-        choices = [(BY_SCALE, card.takes), *((str(k), f"{card.tile_px} px of level {k}") for k in range(len(downsamples)))]
+        downsamples = (
+            entry.slide.level_downsamples if entry is not None and card.instances == TILES else ()
+        )
+        choices = [
+            (BY_SCALE, card.takes),
+            *((str(k), f"{card.tile_px} px of level {k}") for k in range(len(downsamples))),
+        ]
         same_slide = entry is not None and entry.slide is self._tiles_of
         self._tiles_of = entry.slide if entry is not None else None
-        self._view.set_tile_choices(choices, self._view.tiles if same_slide else BY_SCALE)  # a level says nothing about another slide
+        self._view.set_tile_choices(
+            choices, self._view.tiles if same_slide else BY_SCALE
+        )  # a level says nothing about another slide
 
 
 class _Overlays:
@@ -239,15 +325,27 @@ class _Overlays:
         self.grid: TileGrid | None = None
         self.remarks: list[str] = []
         self._layers: dict[str, Any] = {}
-        self._before: dict[str, tuple[np.ndarray, tuple[float, ...], tuple[float, ...], Callable[..., dict[str, str]]]] = {}
+        self._before: dict[
+            str,
+            tuple[np.ndarray, tuple[float, ...], tuple[float, ...], Callable[..., dict[str, str]]],
+        ] = {}
         self._raw: dict[str, np.ndarray] = {}
 
     def start(self, event: Started) -> None:
         """Lay out the grid; outline the tissue it lies on."""
         self.grid = event.grid
         entry = self.request.entry
-        if event.tissue is not None and self.request.tissue == DETECT and self._book.layer_of(entry.slide) is not None:
-            self._book.put_tissue(entry.slide, tissue_layer_name(entry), event.tissue.mask, tissue_arguments(entry.slide, event.tissue))
+        if (
+            event.tissue is not None
+            and self.request.tissue == DETECT
+            and self._book.layer_of(entry.slide) is not None
+        ):
+            self._book.put_tissue(
+                entry.slide,
+                tissue_layer_name(entry),
+                event.tissue.mask,
+                tissue_arguments(entry.slide, event.tissue),
+            )
 
     def show(self, indices: np.ndarray, columns: dict[str, np.ndarray]) -> None:
         """Draw the values of some tiles; the first time this makes the layers."""
@@ -289,11 +387,22 @@ class _Overlays:
         name = f"{shown.name if shown is not None else slide.name} · {self.request.card.name} · {spec.title}"
         earlier = self._book.find(name)
         if earlier is not None:
-            self._before[spec.column] = (np.array(earlier.data), tuple(earlier.scale), tuple(earlier.translate), earlier.get_status)
-        legend = f"{self.request.card.name} · {spec.title}" + (" (rank)" if spec.scale == "rank" else "")
-        layer = self._book.put_overlay(slide, name, image, legend, spec.visible, overlay_arguments(slide, grid))
+            self._before[spec.column] = (
+                np.array(earlier.data),
+                tuple(earlier.scale),
+                tuple(earlier.translate),
+                earlier.get_status,
+            )
+        legend = f"{self.request.card.name} · {spec.title}" + (
+            " (rank)" if spec.scale == "rank" else ""
+        )
+        layer = self._book.put_overlay(
+            slide, name, image, legend, spec.visible, overlay_arguments(slide, grid)
+        )
         self._layers[spec.column] = layer
-        self._book.describe(layer, lambda world: hover_text(grid, slide, spec, self._raw[spec.column], world))
+        self._book.describe(
+            layer, lambda world: hover_text(grid, slide, spec, self._raw[spec.column], world)
+        )
 
 
 def classifier_line(card: ClassifierCard) -> str:
@@ -314,4 +423,8 @@ def answer_line(card: ClassifierCard, prediction: Any) -> str:
 
 def device_choices() -> list[tuple[str, str]]:
     """Return what can be chosen before torch is loaded; what auto came to stands on the card."""
-    return [("auto", "Auto (GPU if there is one)"), ("cpu", f"CPU, {os.cpu_count()} cores"), ("cuda", "GPU")]
+    return [
+        ("auto", "Auto (GPU if there is one)"),
+        ("cpu", f"CPU, {os.cpu_count()} cores"),
+        ("cuda", "GPU"),
+    ]

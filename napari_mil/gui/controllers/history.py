@@ -70,7 +70,10 @@ class TrainingHistory:
         self.rows, self._cursor, self.epochs = [], None, 0
         try:
             with (folder / "history.csv").open(newline="") as file:
-                self.rows = [{name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)]
+                self.rows = [
+                    {name: float(value) if value else None for name, value in row.items()}
+                    for row in csv.DictReader(file)
+                ]
         except (OSError, ValueError):
             self.rows = []
         self.epochs = len(self.rows)
@@ -110,7 +113,9 @@ class TrainingHistory:
             return
         self._curves = import_module(CURVES).Curves()
         self._curves.epoch_chosen.connect(self._on_epoch)
-        self._dock = self._viewer.window.add_dock_widget(self._curves, area="bottom", name="Training curves")
+        self._dock = self._viewer.window.add_dock_widget(
+            self._curves, area="bottom", name="Training curves"
+        )
         self._dock.destroyed.connect(self._on_gone)
         self._dock.hide()
 

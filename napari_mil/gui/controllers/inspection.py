@@ -51,8 +51,21 @@ class Found:
 class InspectionController:
     """One question at a time; what it comes to stays in the answer, so that the next question finds it."""
 
-    def __init__(self, state: WindowState, view: InspectTab, book: LayerBook, jobs: JobRunner, settings: Settings) -> None:
-        self._state, self._view, self._book, self._jobs, self._settings = state, view, book, jobs, settings
+    def __init__(
+        self,
+        state: WindowState,
+        view: InspectTab,
+        book: LayerBook,
+        jobs: JobRunner,
+        settings: Settings,
+    ) -> None:
+        self._state, self._view, self._book, self._jobs, self._settings = (
+            state,
+            view,
+            book,
+            jobs,
+            settings,
+        )
         self._job: Job | None = None
         self._to_draw: list[tuple[Answer, Drawing]] = []
         self._cut: int | None = None
@@ -87,7 +100,11 @@ class InspectionController:
     def _on_number(self) -> None:
         """Cut again, where clusters are shown."""
         answer = self._state.answer
-        if answer is not None and self._find(answer, CLUSTERS) is not None and not self._jobs.is_running(INSPECT_JOB):
+        if (
+            answer is not None
+            and self._find(answer, CLUSTERS) is not None
+            and not self._jobs.is_running(INSPECT_JOB)
+        ):
             self.show_clusters()
 
     def _ask(self, answer: Answer, question: Callable[..., Found], *, clusters: bool) -> None:
@@ -106,7 +123,9 @@ class InspectionController:
         self._view.set_working(clusters)
         job = self._job = self._jobs.start(INSPECT_JOB, work)
         asked = self._view.n_clusters
-        job.succeeded.connect(lambda found: self._on_succeeded(job, answer, found, asked if clusters else None))
+        job.succeeded.connect(
+            lambda found: self._on_succeeded(job, answer, found, asked if clusters else None)
+        )
         job.failed.connect(lambda sentence, details: self._on_failed(job, sentence, details))
         job.ended.connect(lambda: self._on_ended(job))
 
@@ -150,8 +169,13 @@ class InspectionController:
     def _draw(self, answer: Answer, drawing: Drawing) -> None:
         slide, grid = answer.slide, answer.grid
         made = (answer.card.name, drawing.title)
-        legend, arguments = f"{answer.card.name} · {drawing.legend}", glyph_arguments(slide, grid, drawing.image)
-        layer = self._book.put_groups(slide, self._layer_name(answer, drawing.title), made, drawing.image, legend, arguments)
+        legend, arguments = (
+            f"{answer.card.name} · {drawing.legend}",
+            glyph_arguments(slide, grid, drawing.image),
+        )
+        layer = self._book.put_groups(
+            slide, self._layer_name(answer, drawing.title), made, drawing.image, legend, arguments
+        )
         self._describe(layer, answer, drawing.text_of)
 
     def _describe(self, layer: Any, answer: Answer, text_of: Callable[[int], str]) -> None:
@@ -177,7 +201,12 @@ class InspectionController:
             self._book.remove(layer)
         name, aggregator = answer.card.name, answer.card.aggregator["name"]
         mined = aggregator in MINED
-        self._view.set_available(answer.prediction.n_instances, "" if mined else f"Masked mining is made for {', '.join(MINED)}; {name} uses {aggregator}.")
+        self._view.set_available(
+            answer.prediction.n_instances,
+            ""
+            if mined
+            else f"Masked mining is made for {', '.join(MINED)}; {name} uses {aggregator}.",
+        )
         self._name_subject()
         self._mark_critical(answer)
 
@@ -186,7 +215,11 @@ class InspectionController:
         if answer is None:
             self._view.set_subject(None, "")
             return
-        facts = [answer.card.name, _tiles(answer.prediction.n_instances), *(f"critical tile {tile} ({name})" for tile, name in _critical(answer))]
+        facts = [
+            answer.card.name,
+            _tiles(answer.prediction.n_instances),
+            *(f"critical tile {tile} ({name})" for tile, name in _critical(answer)),
+        ]
         self._view.set_subject(self._shown_name(answer), " · ".join(facts))
 
     def _on_removed(self, _: Any) -> None:
@@ -206,11 +239,26 @@ class InspectionController:
         tiles = [tile for tile, _ in marked]
         unit = answer.slide.mpp or 1.0
         centres = (answer.grid.coords[tiles] + (answer.grid.tile_size0 - 1) / 2)[:, ::-1] * unit
-        arguments = {key: value for key, value in overlay_arguments(answer.slide, answer.grid).items() if key in ("units", "axis_labels")}
+        arguments = {
+            key: value
+            for key, value in overlay_arguments(answer.slide, answer.grid).items()
+            if key in ("units", "axis_labels")
+        }
         made = (answer.card.name, CRITICAL)
-        layer = self._book.put_marks(answer.slide, self._layer_name(answer, CRITICAL), made, centres, answer.grid.tile_size0 * unit, arguments)
-        by_tile = {tile: ", ".join(name for other, name in marked if other == tile) for tile in tiles}
-        self._describe(layer, answer, lambda tile: f"critical: {by_tile[tile]}" if tile in by_tile else "")
+        layer = self._book.put_marks(
+            answer.slide,
+            self._layer_name(answer, CRITICAL),
+            made,
+            centres,
+            answer.grid.tile_size0 * unit,
+            arguments,
+        )
+        by_tile = {
+            tile: ", ".join(name for other, name in marked if other == tile) for tile in tiles
+        }
+        self._describe(
+            layer, answer, lambda tile: f"critical: {by_tile[tile]}" if tile in by_tile else ""
+        )
 
     def _find(self, answer: Answer, title: str) -> Any | None:
         return self._book.find_made(answer.slide, (answer.card.name, title))
@@ -232,7 +280,9 @@ def _critical(answer: Answer) -> list[tuple[int, str]]:
     return list(zip(critical.tolist(), classes, strict=True))
 
 
-def _clusters(n_clusters: int, answer: Answer, load: Callable[[], Any], cancel: CancellationToken) -> Found:
+def _clusters(
+    n_clusters: int, answer: Answer, load: Callable[[], Any], cancel: CancellationToken
+) -> Found:
     """Grow the tree if need be, cut and draw it (in the job's thread)."""
     from napari_mil.inference.explanation import with_tree
 
@@ -246,28 +296,48 @@ def _clusters(n_clusters: int, answer: Answer, load: Callable[[], Any], cancel: 
     rank = np.argsort(np.argsort(-counts, kind="stable"))
     labels, counts = rank[labels], np.sort(counts)[::-1]
     glyphs = [cluster_glyph(k) for k in range(len(counts))]
-    image = draw_groups(answer.grid, [(glyph, np.flatnonzero(labels == k)) for k, glyph in enumerate(glyphs)])
+    image = draw_groups(
+        answer.grid, [(glyph, np.flatnonzero(labels == k)) for k, glyph in enumerate(glyphs)]
+    )
 
     def text_of(tile: int) -> str:
         return f"cluster {labels[tile] + 1} of {len(counts)}: {_tiles(counts[labels[tile]])}"
 
     legend = "1 cluster" if len(counts) == 1 else f"{len(counts)} clusters"
-    groups = [(str(k + 1), glyph, int(count)) for k, (glyph, count) in enumerate(zip(glyphs, counts, strict=True))]
+    groups = [
+        (str(k + 1), glyph, int(count))
+        for k, (glyph, count) in enumerate(zip(glyphs, counts, strict=True))
+    ]
     return Found({"tree": tree}, [Drawing(CLUSTERS, legend, image, text_of)], groups)
 
 
-def _masks(strategy: str, answer: Answer, load: Callable[[], Any], cancel: CancellationToken) -> Found:
+def _masks(
+    strategy: str, answer: Answer, load: Callable[[], Any], cancel: CancellationToken
+) -> Found:
     """Ask the miner, and draw its masks (in the job's thread)."""
     from napari_mil.inference.explanation import with_masks
 
     masks = with_masks(answer.prediction, load(), strategy).masks
     legend = f"masked by {strategy.upper()}"
     drawings = [
-        Drawing(MASKED + kind, legend, draw_groups(answer.grid, [(MASK_GLYPHS[kind], np.flatnonzero(masks[kind]))]), partial(_mask_text, kind, masks[kind]))
+        Drawing(
+            MASKED + kind,
+            legend,
+            draw_groups(answer.grid, [(MASK_GLYPHS[kind], np.flatnonzero(masks[kind]))]),
+            partial(_mask_text, kind, masks[kind]),
+        )
         for kind in ("random", "low", "high")
         if kind in masks
     ]
-    return Found({"masks": masks}, drawings, [(kind, MASK_GLYPHS[kind], int(masks[kind].sum())) for kind in MASK_GLYPHS if kind in masks])
+    return Found(
+        {"masks": masks},
+        drawings,
+        [
+            (kind, MASK_GLYPHS[kind], int(masks[kind].sum()))
+            for kind in MASK_GLYPHS
+            if kind in masks
+        ],
+    )
 
 
 def _mask_text(kind: str, mask: np.ndarray, tile: int) -> str:

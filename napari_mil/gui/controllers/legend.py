@@ -60,7 +60,12 @@ class LegendController:
         text = self._viewer.canvas.overlays.text
         text.visible = front is not None
         if front is not None:
-            text.text, text.position, text.font_size, text.box = front.metadata[LEGEND_KEY], "top_left", FONT_SIZE, True
+            text.text, text.position, text.font_size, text.box = (
+                front.metadata[LEGEND_KEY],
+                "top_left",
+                FONT_SIZE,
+                True,
+            )
 
     def _on_inserted(self, event: Any) -> None:
         event.value.events.visible.connect(self.update)

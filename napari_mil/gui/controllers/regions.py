@@ -16,7 +16,9 @@ from napari_mil.gui.views.train_tab import TrainTab
 class RegionsController:
     """Speaks of the chosen slide and the chosen shapes layer."""
 
-    def __init__(self, state: WindowState, view: TrainTab, book: LayerBook, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, state: WindowState, view: TrainTab, book: LayerBook, notify: Callable[[str], None]
+    ) -> None:
         self._state, self._view, self._book, self._notify = state, view, book, notify
         view.regions_requested.connect(self.keep)
         state.current_changed.connect(self._name_slide)
@@ -26,15 +28,21 @@ class RegionsController:
         """Write the shapes of the chosen layer as regions of a class, beside the chosen slide; what that layer held before is replaced."""
         entry, layer = self._state.current, self._shapes()
         if entry is None or layer is None:
-            self._notify("Choose the shapes layer to keep in the layer list, over an open slide; add one by the button above the list.")
+            self._notify(
+                "Choose the shapes layer to keep in the layer list, over an open slide; add one by the button above the list."
+            )
             return
         target = entry.slide.path.with_name(f"{entry.slide.path.stem}{DRAWN}")
-        left, top = (float(entry.slide.properties.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
+        left, top = (
+            float(entry.slide.properties.get(f"openslide.bounds-{axis}", 0)) for axis in "xy"
+        )
         try:
             earlier = read_annotations(target).regions if target.is_file() else ()
             drawn = regions_of_shapes(layer, entry.slide, name)
             if not drawn and all(region.drawn_in != layer.name for region in earlier):
-                self._notify(f"No shape in {layer.name} has an area (points and lines have none); draw rectangles, ellipses or polygons.")
+                self._notify(
+                    f"No shape in {layer.name} has an area (points and lines have none); draw rectangles, ellipses or polygons."
+                )
                 return
             others = [region for region in earlier if region.drawn_in != layer.name]
             write_geojson([*others, *Annotations(tuple(drawn)).moved(-left, -top).regions], target)
@@ -42,7 +50,8 @@ class RegionsController:
             self._notify(str(error))
             return
         self._view.set_message(
-            f"{len(drawn)} regions of the layer {layer.name} kept as {name} in {target.name}. Choose the folder again to train with them.", caution=False
+            f"{len(drawn)} regions of the layer {layer.name} kept as {name} in {target.name}. Choose the folder again to train with them.",
+            caution=False,
         )
 
     def _shapes(self) -> Any | None:

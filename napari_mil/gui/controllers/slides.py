@@ -31,8 +31,21 @@ def tissue_layer_name(entry: OpenSlide) -> str:
 class SlidesController:
     """Knows which slides are open; closes them with their layers."""
 
-    def __init__(self, state: WindowState, view: SlideTab, book: LayerBook, jobs: JobRunner, notify: Callable[[str], None]) -> None:
-        self._state, self._view, self._book, self._jobs, self._notify = state, view, book, jobs, notify
+    def __init__(
+        self,
+        state: WindowState,
+        view: SlideTab,
+        book: LayerBook,
+        jobs: JobRunner,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._state, self._view, self._book, self._jobs, self._notify = (
+            state,
+            view,
+            book,
+            jobs,
+            notify,
+        )
         layers = book.viewer.layers
         layers.events.inserted.connect(self._on_layers)
         layers.events.removed.connect(self._on_removed)
@@ -54,7 +67,9 @@ class SlidesController:
         self._state.set_slides(self._book.slides())
         for entry in self._state.slides:
             if entry.slide not in known and entry.slide.bounds != (0, 0, *entry.slide.dimensions):
-                QTimer.singleShot(0, partial(self._show_bounds, entry.slide))  # after napari has fitted the whole canvas
+                QTimer.singleShot(
+                    0, partial(self._show_bounds, entry.slide)
+                )  # after napari has fitted the whole canvas
         for layer in self._book.viewer.layers:
             if SLIDE_KEY in layer.metadata:
                 layer.events.name.connect(self._on_layers)
@@ -66,7 +81,9 @@ class SlidesController:
         viewer = self._book.viewer
         canvas_height, canvas_width = viewer.canvas.size
         viewer.scene.camera.center = (0, (y + height / 2) * unit, (x + width / 2) * unit)
-        viewer.scene.camera.zoom = 0.95 * min(canvas_width / (width * unit), canvas_height / (height * unit))
+        viewer.scene.camera.zoom = 0.95 * min(
+            canvas_width / (width * unit), canvas_height / (height * unit)
+        )
 
     def _on_removed(self, event: Any) -> None:
         slide = event.value.metadata.get(SLIDE_KEY)
@@ -82,12 +99,17 @@ class SlidesController:
         self._view.set_facts(slide_rows(entry.slide))
         self._view.set_mpp(entry.slide.mpp, mpp_origin(entry.slide))
         layer = self._book.find(tissue_layer_name(entry))
-        self._view.set_tissue("" if layer is None else "Outlined; paint and erase in its layer.", busy=self._jobs.is_running(TISSUE_JOB))
+        self._view.set_tissue(
+            "" if layer is None else "Outlined; paint and erase in its layer.",
+            busy=self._jobs.is_running(TISSUE_JOB),
+        )
 
     def _dress_canvas(self, slide: Slide | None) -> None:
         """White behind brightfield, the theme's own behind all else; a scale bar where there is a scale."""
         canvas = self._book.viewer.canvas
-        canvas.background_color_override = WHITE if slide is not None and not slide.channels else None
+        canvas.background_color_override = (
+            WHITE if slide is not None and not slide.channels else None
+        )
         bar = canvas.overlays.scale_bar
         bar.visible = slide is not None and slide.mpp is not None
         bar.box = True
@@ -127,8 +149,14 @@ class SlidesController:
     def _on_tissue_found(self, entry: OpenSlide, mask: TissueMask) -> None:
         if self._book.layer_of(entry.slide) is None:
             return
-        self._book.put_tissue(entry.slide, tissue_layer_name(entry), mask.mask, tissue_arguments(entry.slide, mask))
-        text = f"{mask.fraction:.0%} of the slide, outlined; paint and erase in its layer." if mask.mask.any() else "No tissue found; paint it in the layer."
+        self._book.put_tissue(
+            entry.slide, tissue_layer_name(entry), mask.mask, tissue_arguments(entry.slide, mask)
+        )
+        text = (
+            f"{mask.fraction:.0%} of the slide, outlined; paint and erase in its layer."
+            if mask.mask.any()
+            else "No tissue found; paint it in the layer."
+        )
         self._view.set_tissue(text)
 
     def _on_tissue_failed(self, sentence: str) -> None:
@@ -140,7 +168,11 @@ def slide_rows(slide: Slide) -> list[tuple[str, str]]:
     """Return what the Slide tab says about a slide."""
     width, height = slide.dimensions
     tile = slide.tile_sizes[0]
-    stored = f"{slide.level_count} stored" + (f" (1 : {', '.join(f'{d:.4g}' for d in slide.level_downsamples[1:])})" if slide.level_count > 1 else "")
+    stored = f"{slide.level_count} stored" + (
+        f" (1 : {', '.join(f'{d:.4g}' for d in slide.level_downsamples[1:])})"
+        if slide.level_count > 1
+        else ""
+    )
     rows = [
         ("Name", slide.path.name),
         ("Size", f"{width} × {height} px"),
@@ -158,9 +190,11 @@ def mpp_origin(slide: Slide) -> str:
     if slide.mpp_source == "user":
         return "Entered by you, for this slide."
     if slide.mpp is not None:
-        return "From the file." if slide.mpp_source == "openslide" else "From the file's TIFF resolution tag."
-    if slide.mpp_source.startswith("implausible"):
         return (
-            f"The file's figure is not plausible ({slide.mpp_source.removeprefix('implausible: ')} µm per pixel); enter the right one to classify at a scale."
+            "From the file."
+            if slide.mpp_source == "openslide"
+            else "From the file's TIFF resolution tag."
         )
+    if slide.mpp_source.startswith("implausible"):
+        return f"The file's figure is not plausible ({slide.mpp_source.removeprefix('implausible: ')} µm per pixel); enter the right one to classify at a scale."
     return "The file does not say; enter µm per pixel to classify at a scale."

@@ -10,21 +10,46 @@ from pathlib import Path
 from typing import Any
 
 from napari_mil.errors import NapariMilError
-from napari_mil.events import Advanced, CancellationToken, EpochEnded, Event, Fallback, Finished, OnEvent, Started, Watching
+from napari_mil.events import (
+    Advanced,
+    CancellationToken,
+    EpochEnded,
+    Event,
+    Fallback,
+    Finished,
+    OnEvent,
+    Started,
+    Watching,
+)
 from napari_mil.gui.controllers.history import TrainingHistory
 from napari_mil.gui.controllers.watched import WatchedSlide
 from napari_mil.gui.jobs import Job, JobRunner
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.mining import MINED, STRATEGIES, STRATEGY_TEXTS, TWO_STREAMS
 from napari_mil.gui.state import OpenSlide, WindowState
-from napari_mil.gui.views.train_tab import FRESH, IDLE, INTERRUPTED, PAUSED, RUNNING, STOPPING, TrainTab
+from napari_mil.gui.views.train_tab import (
+    FRESH,
+    IDLE,
+    INTERRUPTED,
+    PAUSED,
+    RUNNING,
+    STOPPING,
+    TrainTab,
+)
 from napari_mil.inference.card import FEATURES as INSTANCES_ARE_FEATURES
 from napari_mil.inference.card import IMAGES as INSTANCES_ARE_IMAGES
 from napari_mil.inference.card import TILES, ClassifierCard, find_card, install, list_classifiers
 from napari_mil.settings import Settings
 from napari_mil.training.cohort import FEATURES as FEATURE_FILES
 from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, scan_annotated_folder
-from napari_mil.training.layout import CLASSIFIER, CONFIG, EVALUATION, begun_with, is_finished, is_unfinished
+from napari_mil.training.layout import (
+    CLASSIFIER,
+    CONFIG,
+    EVALUATION,
+    begun_with,
+    is_finished,
+    is_unfinished,
+)
 from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
 from napari_mil.training.recipes import RECIPES, recipe_of
 
@@ -39,7 +64,11 @@ ENCODERS = (
 """torch need not be loaded to know; a test compares them with the registries."""
 PLAIN = ("plain", "none")
 DEFAULT_FOLDS = 5
-FOLDS = (("0", "no"), ("5", "afterwards, 5 folds by patient"), ("10", "afterwards, 10 folds by patient"))
+FOLDS = (
+    ("0", "no"),
+    ("5", "afterwards, 5 folds by patient"),
+    ("10", "afterwards, 10 folds by patient"),
+)
 LONGEST_LIST = 400
 """Slides offered to watch."""
 
@@ -59,8 +88,19 @@ class TrainingController:
         use_classifier: Callable[[str], None],
         settings: Settings,
     ) -> None:
-        self._state, self._view, self._book, self._jobs, self._notify, self._settings = state, view, book, jobs, notify, settings
-        self._show_notes, self._open_slides, self._use_classifier = show_notes, open_slides, use_classifier
+        self._state, self._view, self._book, self._jobs, self._notify, self._settings = (
+            state,
+            view,
+            book,
+            jobs,
+            notify,
+            settings,
+        )
+        self._show_notes, self._open_slides, self._use_classifier = (
+            show_notes,
+            open_slides,
+            use_classifier,
+        )
         self.cohort: Cohort | None = None
         self._out: Path | None = None
         self._job: Job | None = None
@@ -87,7 +127,9 @@ class TrainingController:
         view.go_on_requested.connect(self.go_on)
         view.cancel_requested.connect(self.cancel)
         view.epoch_chosen.connect(self._on_epoch)
-        view.evaluate_requested.connect(lambda: self.start(resume=True, folds=self._view.folds or DEFAULT_FOLDS))
+        view.evaluate_requested.connect(
+            lambda: self.start(resume=True, folds=self._view.folds or DEFAULT_FOLDS)
+        )
         view.use_requested.connect(lambda: self._use_classifier(self._installed))
         view.about_requested.connect(self._on_about)
         view.curves_requested.connect(self.history.toggle)
@@ -116,7 +158,12 @@ class TrainingController:
         else:
             self.look_at(path)
 
-    def look_at(self, path: Path, then: Callable[[], None] = lambda: None, otherwise: Callable[[str], None] | None = None) -> None:
+    def look_at(
+        self,
+        path: Path,
+        then: Callable[[], None] = lambda: None,
+        otherwise: Callable[[str], None] | None = None,
+    ) -> None:
         """See what an annotated folder or a table holds.
 
         Parameters
@@ -158,7 +205,9 @@ class TrainingController:
 
         job = self._scan = self._jobs.start(SCAN_JOB, work)
         job.event_happened.connect(on_event)
-        job.succeeded.connect(lambda cohort: self._on_cohort(cohort, then, otherwise) if job is self._scan else None)
+        job.succeeded.connect(
+            lambda cohort: self._on_cohort(cohort, then, otherwise) if job is self._scan else None
+        )
         job.failed.connect(on_failed)
         job.cancelled.connect(lambda: self._view.stop_looking() if job is self._scan else None)
 
@@ -168,7 +217,9 @@ class TrainingController:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             source = Path(config["cohort"])
         except (OSError, ValueError, KeyError, TypeError):
-            self._view.set_message(f"{folder.name} holds no training run (no readable {CONFIG}); choose the folder that a run was saved in.")
+            self._view.set_message(
+                f"{folder.name} holds no training run (no readable {CONFIG}); choose the folder that a run was saved in."
+            )
             return
 
         def show() -> None:
@@ -188,9 +239,13 @@ class TrainingController:
             self.history.read(folder)
             if is_finished(folder):
                 self._show_classifier(folder / CLASSIFIER)
-                self._view.set_message(f"Its bags cannot be trained on any more: {sentence}", caution=False)
+                self._view.set_message(
+                    f"Its bags cannot be trained on any more: {sentence}", caution=False
+                )
             else:
-                self._view.set_message(f"{sentence} Put the bags back and open the run again; or choose where they are by Folder…, then this run by Change….")
+                self._view.set_message(
+                    f"{sentence} Put the bags back and open the run again; or choose where they are by Folder…, then this run by Change…."
+                )
 
         self.look_at(source, show, show_alone)
 
@@ -199,7 +254,9 @@ class TrainingController:
         if self.cohort is None:
             return
         if is_unfinished(folder) and not begun_with(folder, self.cohort):
-            self._view.set_message(f"The run in {folder.name} was begun with other bags than those of {self.cohort.root.name}; choose their folder first.")
+            self._view.set_message(
+                f"The run in {folder.name} was begun with other bags than those of {self.cohort.root.name}; choose their folder first."
+            )
             return
         taken = folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file()
         self._out, self._out_chosen = free_folder(folder / self._name()) if taken else folder, True
@@ -219,7 +276,9 @@ class TrainingController:
             return
         folds = self._view.folds if folds is None else folds
         if folds > len(set(self.cohort.groups)):
-            self._view.set_message(f"{len(set(self.cohort.groups))} patients cannot be put into {folds} folds; evaluate with fewer, or not at all.")
+            self._view.set_message(
+                f"{len(set(self.cohort.groups))} patients cannot be put into {folds} folds; evaluate with fewer, or not at all."
+            )
             return
         if not resume and (is_finished(self._out) or is_unfinished(self._out)):
             self._out = free_folder(self._out)
@@ -233,13 +292,23 @@ class TrainingController:
             self._view.set_message(str(error))
             return
         watched = self._slide_to_watch()
-        self.watched.begin(watched.slide if watched else None, self._out.name, classes, goes_on=resume)
+        self.watched.begin(
+            watched.slide if watched else None, self._out.name, classes, goes_on=resume
+        )
         if watched is None and self._view.watched and self.cohort.kinds == (SLIDES,):
             self._view.set_watched("It could not be opened, and is not watched.", {})
         self._remarks, self._result = [], None
         if not is_finished(self._out):  # or it is only judged
             self.history.begin()
-        request = TrainingRequest(self.cohort, fields, self._out, resume, watched.slide.path if watched else None, folds=folds, settings=self._settings)
+        request = TrainingRequest(
+            self.cohort,
+            fields,
+            self._out,
+            resume,
+            watched.slide.path if watched else None,
+            folds=folds,
+            settings=self._settings,
+        )
 
         def work(on_event: OnEvent, cancel: CancellationToken) -> Any:
             try:
@@ -274,7 +343,9 @@ class TrainingController:
         self._view.set_state(STOPPING, self._view.progress_text.text())
         self._jobs.cancel(TRAIN_JOB)
 
-    def _on_cohort(self, cohort: Cohort, then: Callable[[], None], otherwise: Callable[[str], None] | None) -> None:
+    def _on_cohort(
+        self, cohort: Cohort, then: Callable[[], None], otherwise: Callable[[str], None] | None
+    ) -> None:
         self._view.stop_looking()
         try:
             cohort.check()
@@ -294,7 +365,9 @@ class TrainingController:
         known = [bag.n for bag in cohort.bags if bag.n is not None]
         instances = f" · {sum(known)} instances" if known else ""
         annotated = sum(bool(bag.annotations) for bag in cohort.bags)
-        classes = " · ".join(f"{name} {number}" for name, number in cohort.counts.items()) + (f" · {annotated} annotated" if annotated else "")
+        classes = " · ".join(f"{name} {number}" for name, number in cohort.counts.items()) + (
+            f" · {annotated} annotated" if annotated else ""
+        )
         self._view.set_cohort(
             f"{cohort.root.name}: {len(cohort)} bags{patients}{instances}{skipped}",
             f"{', '.join(cohort.kinds)} · {classes}" if cohort.bags else "",
@@ -307,7 +380,9 @@ class TrainingController:
         if trouble:
             self._view.set_message(trouble)
             return
-        self._view.set_choices(self._view.region_box, [(name, name) for name in cohort.classes], cohort.classes[-1])
+        self._view.set_choices(
+            self._view.region_box, [(name, name) for name in cohort.classes], cohort.classes[-1]
+        )
         self._out_chosen, self._stored, self._remarks = False, {}, []
         self._offer_slides()
         self._offer_starts()
@@ -325,15 +400,24 @@ class TrainingController:
         kinds = () if self.cohort is None else self.cohort.kinds
         in_files = "The files hold features already." if kinds == (FEATURE_FILES,) else ""
         encoder = None if start is None or start.encoder is None else start.encoder["name"]
-        settled = [("", f"{encoder}, of {start.name}" if start is not None else "in the files")] if why or in_files else ENCODERS
+        settled = (
+            [("", f"{encoder}, of {start.name}" if start is not None else "in the files")]
+            if why or in_files
+            else ENCODERS
+        )
         self._view.set_encoders(settled, why or in_files)
-        self._view.advanced.set_tiles(why or in_files, in_files or ("Whole images are the instances." if kinds == (IMAGES,) else ""))
+        self._view.advanced.set_tiles(
+            why or in_files,
+            in_files or ("Whole images are the instances." if kinds == (IMAGES,) else ""),
+        )
         self._offer_strategies()
         fields = self._view.fields
         recipe = recipe_of(fields["aggregator"], fields.get("strategy", "plain"))
         self._view.set_recipe(f"Recipe: {recipe.source}.", recipe.epochs, recipe.learning_rate)
         masked = STRATEGIES.get(fields.get("strategy", "plain"), ())
-        self._view.advanced.set_method(kinds=masked, two_streams=fields["aggregator"] in TWO_STREAMS and not masked)
+        self._view.advanced.set_method(
+            kinds=masked, two_streams=fields["aggregator"] in TWO_STREAMS and not masked
+        )
         if self.cohort is not None and not self._out_chosen:
             self._out = free_folder(self._settings.user_folder / "runs" / self._name())
             self._view.set_out(str(self._out))
@@ -343,21 +427,43 @@ class TrainingController:
         assert self.cohort is not None
         fields = self._view.fields
         strategy = fields.get("strategy", "plain")
-        return "-".join([self.cohort.root.name, fields["aggregator"], *([strategy] if strategy != "plain" else [])])
+        return "-".join(
+            [
+                self.cohort.root.name,
+                fields["aggregator"],
+                *([strategy] if strategy != "plain" else []),
+            ]
+        )
 
     def _offer_strategies(self) -> None:
         mined = self._view.aggregator_box.currentData() in MINED
-        self._view.set_choices(self._view.strategy_box, (PLAIN, *STRATEGY_TEXTS) if mined else (PLAIN,), self._view.strategy_box.currentData() or PLAIN[0])
+        self._view.set_choices(
+            self._view.strategy_box,
+            (PLAIN, *STRATEGY_TEXTS) if mined else (PLAIN,),
+            self._view.strategy_box.currentData() or PLAIN[0],
+        )
         self._view.strategy_box.setEnabled(mined)
-        self._view.strategy_box.setToolTip("" if mined else "Masked mining needs attention MIL, DSMIL or TransMIL.")
+        self._view.strategy_box.setToolTip(
+            "" if mined else "Masked mining needs attention MIL, DSMIL or TransMIL."
+        )
 
     def _offer_starts(self) -> None:
         """Offer the classifiers that take such instances."""
         kinds = () if self.cohort is None else self.cohort.kinds
-        takes = {SLIDES: (TILES,), IMAGES: (INSTANCES_ARE_IMAGES,)}.get(kinds[0] if kinds else "", (TILES, INSTANCES_ARE_IMAGES, INSTANCES_ARE_FEATURES))
-        names = [name for name, card in list_classifiers(self._settings).items() if card.instances in takes]
+        takes = {SLIDES: (TILES,), IMAGES: (INSTANCES_ARE_IMAGES,)}.get(
+            kinds[0] if kinds else "", (TILES, INSTANCES_ARE_IMAGES, INSTANCES_ARE_FEATURES)
+        )
+        names = [
+            name
+            for name, card in list_classifiers(self._settings).items()
+            if card.instances in takes
+        ]
         current = self._view.start_box.currentData()
-        self._view.set_choices(self._view.start_box, [(FRESH, "fresh weights"), *((name, name) for name in names)], current)
+        self._view.set_choices(
+            self._view.start_box,
+            [(FRESH, "fresh weights"), *((name, name) for name in names)],
+            current,
+        )
 
     def _start_card(self) -> ClassifierCard | None:
         name = self._view.start_box.currentData()
@@ -371,11 +477,17 @@ class TrainingController:
     def _offer_slides(self) -> None:
         """Offer to watch the slides that are open, then those of the cohort."""
         chosen = self._view.watched
-        choices: dict[str, str] = {str(entry.slide.path): entry.layer_name for entry in self._state.slides}
+        choices: dict[str, str] = {
+            str(entry.slide.path): entry.layer_name for entry in self._state.slides
+        }
         if self.cohort is not None and self.cohort.kinds == (SLIDES,):
             for bag in self.cohort.bags[:LONGEST_LIST]:
                 choices.setdefault(str(bag.path), f"{bag.path.name} ({', '.join(bag.labels)})")
-        self._view.set_choices(self._view.watch_box, [("", "none"), *choices.items()], chosen if chosen in choices else "")
+        self._view.set_choices(
+            self._view.watch_box,
+            [("", "none"), *choices.items()],
+            chosen if chosen in choices else "",
+        )
 
     def _open_watched(self) -> None:
         """Open the slide that was chosen to be watched, so that it is there before training begins."""
@@ -399,7 +511,9 @@ class TrainingController:
         return self.cohort.with_positive(positive).classes if positive else self.cohort.classes
 
     def _offer_resuming(self) -> None:
-        self._view.set_state(INTERRUPTED if self._out is not None and is_unfinished(self._out) else IDLE)
+        self._view.set_state(
+            INTERRUPTED if self._out is not None and is_unfinished(self._out) else IDLE
+        )
 
     def _on_event(self, job: Job, event: Event) -> None:
         if job is not self._job:
@@ -428,7 +542,11 @@ class TrainingController:
     def _show_progress(self, done: int, more: str) -> None:
         """Say how far bags or folds are."""
         verb = "Evaluating" if self._what == "folds" else "Encoding"
-        self._view.set_progress(done, self._total, f"{verb}: {self._what.rstrip('s')} {min(done + 1, self._total)} of {self._total}{more}")
+        self._view.set_progress(
+            done,
+            self._total,
+            f"{verb}: {self._what.rstrip('s')} {min(done + 1, self._total)} of {self._total}{more}",
+        )
 
     def _on_epoch_ended(self, event: EpochEnded) -> None:
         if event.watched is not None:
@@ -436,11 +554,17 @@ class TrainingController:
         self.history.add(event.figures, self.watched.shown)
         seconds = [float(row.get("seconds") or 0.0) for row in self.history.rows[-10:]]
         left = sum(seconds) / len(seconds) * (self.history.epochs - event.epoch)
-        shown = [f"loss {event.figures['loss']:.3g}"] if event.figures.get("loss") is not None else []
+        shown = (
+            [f"loss {event.figures['loss']:.3g}"] if event.figures.get("loss") is not None else []
+        )
         if event.figures.get("validation_auc") is not None:
             shown.append(f"validation AUC {event.figures['validation_auc']:.2f}")
         epochs = self.history.epochs
-        self._view.set_progress(event.epoch, epochs, " · ".join([f"Epoch {event.epoch} of {epochs}", *shown]) + _left(left))
+        self._view.set_progress(
+            event.epoch,
+            epochs,
+            " · ".join([f"Epoch {event.epoch} of {epochs}", *shown]) + _left(left),
+        )
 
     def _on_succeeded(self, job: Job, result: Any) -> None:
         if job is not self._job:
@@ -464,11 +588,16 @@ class TrainingController:
         if not self._install(folder) or self._result is None:
             return
         card, training = self._result, self._result.training
-        facts = [f"epoch {training.get('epoch kept')} of {training.get('epochs trained')}", str(card.evaluation.get("headline", ""))]
+        facts = [
+            f"epoch {training.get('epoch kept')} of {training.get('epochs trained')}",
+            str(card.evaluation.get("headline", "")),
+        ]
         refused = "" if card.instances == TILES else f"It takes {card.takes}, not slides."
         trainable = self.cohort is not None
         evaluable = trainable and not (folder.parent / EVALUATION).is_file()
-        self._view.show_result(self._installed, " · ".join(filter(None, facts)), refused, evaluable, another=trainable)
+        self._view.show_result(
+            self._installed, " · ".join(filter(None, facts)), refused, evaluable, another=trainable
+        )
 
     def _on_failed(self, job: Job, sentence: str, details: str) -> None:
         if job is not self._job:
@@ -482,10 +611,16 @@ class TrainingController:
             return
         self._after_the_end()
         if self._result is not None:
-            self._view.set_message("The evaluation was cancelled; the classifier is there. Evaluate goes on with it.", caution=False)
+            self._view.set_message(
+                "The evaluation was cancelled; the classifier is there. Evaluate goes on with it.",
+                caution=False,
+            )
         else:
             self._view.set_message(
-                "Cancelled; the last epoch's checkpoint is kept, Resume goes on from it." if self.history.rows else "Cancelled.", caution=False
+                "Cancelled; the last epoch's checkpoint is kept, Resume goes on from it."
+                if self.history.rows
+                else "Cancelled.",
+                caution=False,
             )
 
     def _after_the_end(self) -> None:
@@ -503,9 +638,17 @@ class TrainingController:
         if self.cohort is None:
             return
         lines = [f"# {self.cohort.root.name}", ""]
-        for title, entries in (("Skipped", self.cohort.skipped), ("Used, but odd", self.cohort.warnings)):
+        for title, entries in (
+            ("Skipped", self.cohort.skipped),
+            ("Used, but odd", self.cohort.warnings),
+        ):
             if entries:
-                lines += [f"## {title}", "", *(f"- **{path.name}**: {what}" for path, what in entries), ""]
+                lines += [
+                    f"## {title}",
+                    "",
+                    *(f"- **{path.name}**: {what}" for path, what in entries),
+                    "",
+                ]
         if self._remarks:
             lines += ["## Said by the run", "", *(f"- {remark}" for remark in self._remarks)]
         self._show_notes(self.cohort.root.name, "\n".join(lines))
@@ -519,7 +662,11 @@ def remark_on(cohort: Cohort) -> str:
     """Return one line about what was skipped or is odd; all of it stands in the details."""
     parts = []
     if cohort.skipped:
-        parts.append(f"Skipped: {cohort.skipped[0][0].name}" + (f" and {len(cohort.skipped) - 1} more" if len(cohort.skipped) > 1 else "") + ".")
+        parts.append(
+            f"Skipped: {cohort.skipped[0][0].name}"
+            + (f" and {len(cohort.skipped) - 1} more" if len(cohort.skipped) > 1 else "")
+            + "."
+        )
     twins = sum("same content" in what for _, what in cohort.warnings)
     conflicts = sum(what.startswith("Patient") for _, what in cohort.warnings)
     others = len(cohort.warnings) - twins - conflicts
@@ -533,13 +680,21 @@ def remark_on(cohort: Cohort) -> str:
 
 def free_folder(folder: Path) -> Path:
     """Return a folder that holds no run: this one, or the next with a number."""
-    return next(path for k in count(1) if not (path := folder if k == 1 else folder.with_name(f"{folder.name}-{k}")).exists())
+    return next(
+        path
+        for k in count(1)
+        if not (path := folder if k == 1 else folder.with_name(f"{folder.name}-{k}")).exists()
+    )
 
 
 def without_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a run's configuration says otherwise than its recipe."""
     recipe = recipe_of(config.get("aggregator", "gated-abmil"), config.get("strategy", "plain"))
-    return {name: value for name, value in config.items() if not hasattr(recipe, name) or getattr(recipe, name) != value}
+    return {
+        name: value
+        for name, value in config.items()
+        if not hasattr(recipe, name) or getattr(recipe, name) != value
+    }
 
 
 def _left(seconds: float | None) -> str:

@@ -54,9 +54,16 @@ class WatchedSlide:
         """The epoch on the slide, counted from 1."""
         return self._shown
 
-    def begin(self, slide: Slide | None, run: str, classes: tuple[str, ...], goes_on: bool = False) -> None:
+    def begin(
+        self, slide: Slide | None, run: str, classes: tuple[str, ...], goes_on: bool = False
+    ) -> None:
         """Forget the last run, and hide its layers; unless it is the one that goes on, on the same slide."""
-        if goes_on and self._ring and slide is not None and (slide.path, run) == (self._path, self._run):
+        if (
+            goes_on
+            and self._ring
+            and slide is not None
+            and (slide.path, run) == (self._path, self._run)
+        ):
             return
         self._timer.stop()
         self._ring.clear()
@@ -69,7 +76,9 @@ class WatchedSlide:
         self._made, self._path = set(), None if slide is None else slide.path
         self._shown, self._follows = None, True
         self._view.set_epochs(0, 0, 0)
-        self._view.set_watched("" if slide is None else "Its overlay comes with the first epoch.", {})
+        self._view.set_watched(
+            "" if slide is None else "Its overlay comes with the first epoch.", {}
+        )
 
     def watch(self, grid: TileGrid | None, part: str) -> None:
         """Lay out the tiles."""
@@ -121,10 +130,20 @@ class WatchedSlide:
             return
         probabilities = watched.probabilities
         names = self._classes[1:] if len(probabilities) == 1 else self._classes
-        said = ", ".join(f"{name} {float(p):.2f}" for name, p in zip(names, probabilities, strict=False))
+        said = ", ".join(
+            f"{name} {float(p):.2f}" for name, p in zip(names, probabilities, strict=False)
+        )
         counts = {kind: int(mask.sum()) for kind, mask in watched.masks.items()}
-        masked = f" · {int(np.any(list(watched.masks.values()), axis=0).sum())} of {len(self._grid)} tiles masked" if counts else ""
-        part = f"a {self._part} bag" if self._part in ("training", "validation", "test") else self._part
+        masked = (
+            f" · {int(np.any(list(watched.masks.values()), axis=0).sum())} of {len(self._grid)} tiles masked"
+            if counts
+            else ""
+        )
+        part = (
+            f"a {self._part} bag"
+            if self._part in ("training", "validation", "test")
+            else self._part
+        )
         self._view.set_watched(f"{part} · {said}{masked}", counts)
         new = self._put_overlay(layer.name, watched, bool(counts))
         if counts and new:
@@ -140,7 +159,9 @@ class WatchedSlide:
         assert self._slide is not None
         layer = self._book.layer_of(self._slide)
         if layer is None:
-            again = next((entry for entry in self._book.slides() if entry.slide.path == self._path), None)
+            again = next(
+                (entry for entry in self._book.slides() if entry.slide.path == self._path), None
+            )
             if again is not None:
                 self._slide, self._made = again.slide, set()
                 layer = self._book.layer_of(again.slide)
@@ -152,7 +173,9 @@ class WatchedSlide:
         assert self._grid is not None
         values = np.clip(watched.values, 0, 1).astype(np.float32)
         image = lattice(self._grid, np.arange(len(self._grid)), values)
-        legend = f"epoch {self._shown} · {watched.what}" + ("" if watched.what == "score" else " (rank)")
+        legend = f"epoch {self._shown} · {watched.what}" + (
+            "" if watched.what == "score" else " (rank)"
+        )
         made = (self._run, IN_TRAINING)
         layer = self._book.find_made(self._slide, made)
         new = layer is None
@@ -179,8 +202,12 @@ class WatchedSlide:
     def _put_masks(self, name: str, watched: Watched) -> None:
         assert self._slide is not None
         assert self._grid is not None
-        order = [kind for kind in ("low", "random", "high") if kind in watched.masks]  # the few on top
-        image = draw_groups(self._grid, [(MASK_GLYPHS[kind], np.flatnonzero(watched.masks[kind])) for kind in order])
+        order = [
+            kind for kind in ("low", "random", "high") if kind in watched.masks
+        ]  # the few on top
+        image = draw_groups(
+            self._grid, [(MASK_GLYPHS[kind], np.flatnonzero(watched.masks[kind])) for kind in order]
+        )
         legend = f"epoch {self._shown} · masked"
         arguments = glyph_arguments(self._slide, self._grid, image)
         made = (self._run, MASKED)
@@ -191,7 +218,9 @@ class WatchedSlide:
             self._book.update_overlay(layer, image)
         else:
             self._made.add(MASKED)
-            layer = self._book.put_groups(self._slide, f"{name} · {self._run} · {MASKED}", made, image, legend, arguments)
+            layer = self._book.put_groups(
+                self._slide, f"{name} · {self._run} · {MASKED}", made, image, legend, arguments
+            )
         self._tell_legend(layer, legend)
 
     def _tell_legend(self, layer: Any, legend: str) -> None:

@@ -42,7 +42,11 @@ def read_number(text: str, rule: Rule) -> float | str | None:
 
 def complaint(label: str, value: Any, rule: Rule) -> str:
     """Say what is wrong with what `read_number` read, or nothing."""
-    if value is None or (isinstance(value, (int, float)) and rule.holds(value) and (not rule.whole or isinstance(value, int))):
+    if value is None or (
+        isinstance(value, (int, float))
+        and rule.holds(value)
+        and (not rule.whole or isinstance(value, int))
+    ):
         return ""
     return f"{label} is {rule.words}, not {value!r}."
 
@@ -73,14 +77,34 @@ def _choices(*choices: tuple[str, Any]) -> Mapping[str, Any]:
 ENTRIES = {
     "tile_px": Entry("Tile, px", "by the encoder", COUNT),
     "mpp": Entry("Tile, µm/px", "by the encoder", ABOVE_0),
-    "mask": Entry("Tissue", default="auto", options=_choices(("detect", "auto"), ("whole slide", "none"))),
-    "class_balance": Entry(
-        "Class balance", default="none", options=_choices(("as they are", "none"), ("weigh the loss", "weights"), ("draw evenly", "sampling"))
+    "mask": Entry(
+        "Tissue", default="auto", options=_choices(("detect", "auto"), ("whole slide", "none"))
     ),
-    "validation": Entry("Validation share", default=0.2, options={"min": 0.0, "max": 0.5, "step": 0.05}),
-    "select": Entry("Epoch kept by", default="auto", options=_choices(("validation loss", "auto"), ("validation AUC", "auc"), ("none: the last", "last"))),
-    "alternate_streams": Entry("Streams learn", default=False, options=_choices(("both at once", False), ("in turns", True))),
-    "instance_dropout": Entry("Instance dropout", default=0.0, options={"min": 0.0, "max": 0.95, "step": 0.05}),
+    "class_balance": Entry(
+        "Class balance",
+        default="none",
+        options=_choices(
+            ("as they are", "none"), ("weigh the loss", "weights"), ("draw evenly", "sampling")
+        ),
+    ),
+    "validation": Entry(
+        "Validation share", default=0.2, options={"min": 0.0, "max": 0.5, "step": 0.05}
+    ),
+    "select": Entry(
+        "Epoch kept by",
+        default="auto",
+        options=_choices(
+            ("validation loss", "auto"), ("validation AUC", "auc"), ("none: the last", "last")
+        ),
+    ),
+    "alternate_streams": Entry(
+        "Streams learn",
+        default=False,
+        options=_choices(("both at once", False), ("in turns", True)),
+    ),
+    "instance_dropout": Entry(
+        "Instance dropout", default=0.0, options={"min": 0.0, "max": 0.95, "step": 0.05}
+    ),
     "weight_decay": Entry("Weight decay", "by the recipe", AT_LEAST_0),
     "bags_per_step": Entry("Bags per step", "by the recipe", COUNT),
     "patience": Entry("Patience, epochs", "by the recipe", COUNT),
@@ -126,7 +150,11 @@ class AdvancedForm(QWidget):
     @property
     def fields(self) -> dict[str, Any]:
         """What is filled in, as fields of a `TrainingConfig`; a number that is none as its text."""
-        values = {name: self._value(name) for name in ENTRIES if name in self._shown and self._widgets[name].enabled}
+        values = {
+            name: self._value(name)
+            for name in ENTRIES
+            if name in self._shown and self._widgets[name].enabled
+        }
         given = {name: value for name, value in values.items() if value is not None}
         options = {name: given.pop(name) for name in MINING if name in given}
         return given | ({"strategy_options": options} if options else {})
@@ -136,20 +164,34 @@ class AdvancedForm(QWidget):
         """What is wrong with a number, in one sentence, or nothing."""
         fields = self.fields
         given = fields | fields.get("strategy_options", {})
-        said = (complaint(entry.label, given.get(name), entry.rule) for name, entry in ENTRIES.items() if entry.rule is not None)
+        said = (
+            complaint(entry.label, given.get(name), entry.rule)
+            for name, entry in ENTRIES.items()
+            if entry.rule is not None
+        )
         return next(filter(None, said), "")
 
     @property
     def n_changed(self) -> int:
         """How many rows differ from what they are by default."""
-        return sum(self._widgets[name].value != ENTRIES[name].default for name in self._shown if self._widgets[name].enabled)
+        return sum(
+            self._widgets[name].value != ENTRIES[name].default
+            for name in self._shown
+            if self._widgets[name].enabled
+        )
 
     def set_fields(self, fields: Mapping[str, Any]) -> None:
         """Show the configuration of a run."""
         given = {**fields, **(fields.get("strategy_options") or {})}
         for name, entry in ENTRIES.items():
-            with suppress(ValueError):  # a file may hold more than the form can show; it is the file that counts
-                self._widgets[name].value = number_text(given.get(name)) if entry.rule is not None else given.get(name, entry.default)
+            with suppress(
+                ValueError
+            ):  # a file may hold more than the form can show; it is the file that counts
+                self._widgets[name].value = (
+                    number_text(given.get(name))
+                    if entry.rule is not None
+                    else given.get(name, entry.default)
+                )
 
     def forget_method(self) -> None:
         """Leave to the recipe what belongs to a method."""
@@ -166,7 +208,9 @@ class AdvancedForm(QWidget):
     def set_method(self, *, kinds: Collection[str], two_streams: bool) -> None:
         """Show the rows of a method: of the kinds of instances that its mining strategy masks, and of its streams."""
         mined = {name for name in MINING if kinds and (name in kinds or name not in MASK_GLYPHS)}
-        self._shown = (set(ENTRIES) - {*MINING, STREAMS}) | mined | ({STREAMS} if two_streams else set())
+        self._shown = (
+            (set(ENTRIES) - {*MINING, STREAMS}) | mined | ({STREAMS} if two_streams else set())
+        )
         for name in (*MINING, STREAMS):
             native = self._widgets[name].native
             for part in (native, self._rows.labelForField(native)):
@@ -181,7 +225,12 @@ class AdvancedForm(QWidget):
 def _make_widget(name: str, entry: Entry) -> Any:
     options = dict(entry.options)
     widget = create_widget(
-        value=entry.default, annotation=type(entry.default), name=name, label=entry.label, widget_type=options.pop("widget_type", None), options=options
+        value=entry.default,
+        annotation=type(entry.default),
+        name=name,
+        label=entry.label,
+        widget_type=options.pop("widget_type", None),
+        options=options,
     )
     native = widget.native
     if entry.empty:

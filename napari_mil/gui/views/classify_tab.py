@@ -8,7 +8,15 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QProgressBar, QWidget
 
 from napari_mil.gui.views.result_card import ResultCard
-from napari_mil.gui.views.widgets import CAUTION, PrimaryButton, column, combo, fill, grey_line, scrolling
+from napari_mil.gui.views.widgets import (
+    CAUTION,
+    PrimaryButton,
+    column,
+    combo,
+    fill,
+    grey_line,
+    scrolling,
+)
 
 READY_TEXT, CANCEL_TEXT, CANCELLING_TEXT = "Classify", "Cancel", "Cancelling…"
 
@@ -23,7 +31,9 @@ class ClassifyTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slide_box, self.classifier_box, self.tissue_box, self.device_box, self.tiles_box = (combo() for _ in range(5))
+        self.slide_box, self.classifier_box, self.tissue_box, self.device_box, self.tiles_box = (
+            combo() for _ in range(5)
+        )
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name, box in (
@@ -45,11 +55,23 @@ class ClassifyTab(QWidget):
         self.card = ResultCard()
         self._details = grey_line()
         content = QWidget()
-        content.setLayout(column(form, self._details, self.button, self.bar, self.progress_text, self.message, self.card))
+        content.setLayout(
+            column(
+                form,
+                self._details,
+                self.button,
+                self.bar,
+                self.progress_text,
+                self.message,
+                self.card,
+            )
+        )
         self.setLayout(column(scrolling(content), stretch=False))
         self.layout().setContentsMargins(0, 0, 0, 0)
 
-        self.slide_box.currentIndexChanged.connect(lambda _: self._on_slide(str(self.slide_box.currentData() or "")))
+        self.slide_box.currentIndexChanged.connect(
+            lambda _: self._on_slide(str(self.slide_box.currentData() or ""))
+        )
         self.classifier_box.currentIndexChanged.connect(lambda _: self._show_details())
         self.button.clicked.connect(self._on_button)
         self.card.about_requested.connect(lambda: self.about_requested.emit())
@@ -65,7 +87,11 @@ class ClassifyTab(QWidget):
     def set_classifiers(self, entries: Sequence[tuple[str, str, str]], current: str | None) -> None:
         """Offer classifiers: (name, group, one line about it)."""
         self._classifier_details = {name: about for name, _, about in entries}
-        fill(self.classifier_box, [(name, f"{name} · {group}" if group else name) for name, group, _ in entries], current)
+        fill(
+            self.classifier_box,
+            [(name, f"{name} · {group}" if group else name) for name, group, _ in entries],
+            current,
+        )
         self._show_details()
 
     def set_tissue_choices(self, choices: Sequence[tuple[str, str]], current: str) -> None:

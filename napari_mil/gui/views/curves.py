@@ -17,13 +17,24 @@ HEIGHT = 150
 """A fifth of a small screen."""
 LOSS, AUC, RATE, MASKED = "loss", "validation AUC", "learning rate", "masked share"
 PLOTS: dict[str, tuple[tuple[str, str, Any], ...]] = {
-    LOSS: (("loss", "#56B4E9", Qt.PenStyle.DashLine), ("validation_loss", "#56B4E9", Qt.PenStyle.SolidLine)),
-    AUC: (("validation_auc", "#E69F00", Qt.PenStyle.SolidLine), ("tile_auc", "#E69F00", Qt.PenStyle.DotLine)),
+    LOSS: (
+        ("loss", "#56B4E9", Qt.PenStyle.DashLine),
+        ("validation_loss", "#56B4E9", Qt.PenStyle.SolidLine),
+    ),
+    AUC: (
+        ("validation_auc", "#E69F00", Qt.PenStyle.SolidLine),
+        ("tile_auc", "#E69F00", Qt.PenStyle.DotLine),
+    ),
     RATE: (("learning_rate", "#999999", Qt.PenStyle.SolidLine),),
     MASKED: (("mask_ratio", "#D55E00", Qt.PenStyle.SolidLine),),
 }
 """Figures of each plot: training is dashed, validation solid, in one hue; annotated tiles are dotted."""
-TITLES = {LOSS: "loss: training – –, validation —", AUC: "AUC: validation —, tiles ···", RATE: RATE, MASKED: MASKED}
+TITLES = {
+    LOSS: "loss: training – –, validation —",
+    AUC: "AUC: validation —, tiles ···",
+    RATE: RATE,
+    MASKED: MASKED,
+}
 
 
 class EpochAxis(pg.AxisItem):
@@ -31,7 +42,9 @@ class EpochAxis(pg.AxisItem):
 
     def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
         """Return pyqtgraph's spacings, none below one."""
-        return [(max(1.0, spacing), offset) for spacing, offset in super().tickSpacing(low, high, size)]
+        return [
+            (max(1.0, spacing), offset) for spacing, offset in super().tickSpacing(low, high, size)
+        ]
 
 
 class Curves(QWidget):
@@ -55,13 +68,17 @@ class Curves(QWidget):
         self.setAccessibleName("training curves")
         width = max(1, round(self.devicePixelRatioF()))  # pens are in pixels of the screen
         for column, (name, figures) in enumerate(PLOTS.items()):
-            plot = self._canvas.addPlot(row=0, col=column, axisItems={"bottom": EpochAxis("bottom")})
+            plot = self._canvas.addPlot(
+                row=0, col=column, axisItems={"bottom": EpochAxis("bottom")}
+            )
             plot.setMenuEnabled(False)
             plot.hideButtons()
             plot.setMouseEnabled(x=False, y=False)
             self._plots[name] = plot
             for figure, colour, style in figures:
-                self._lines[figure] = plot.plot(pen=pg.mkPen(colour, width=width, style=style), symbol=None)
+                self._lines[figure] = plot.plot(
+                    pen=pg.mkPen(colour, width=width, style=style), symbol=None
+                )
             cursor = pg.InfiniteLine(angle=90, pen=pg.mkPen(ACCENT, width=width))
             cursor.hide()
             plot.addItem(cursor, ignoreBounds=True)
@@ -81,20 +98,39 @@ class Curves(QWidget):
             for figure, _, _ in figures:
                 # Of a loss with several terms the bag's own can be compared with the validation loss.
                 shown = BAG_TERM if figure == "loss" and rows and BAG_TERM in rows[0] else figure
-                points = [(float(row["epoch"] or 0), float(row[shown] or 0.0)) for row in rows if row.get(shown) is not None]
+                points = [
+                    (float(row["epoch"] or 0), float(row[shown] or 0.0))
+                    for row in rows
+                    if row.get(shown) is not None
+                ]
                 self._lines[figure].setData([x for x, _ in points], [y for _, y in points])
                 if len(points) == 1:
-                    self._lines[figure].setData([points[0][0] - 0.25, points[0][0] + 0.25], [points[0][1]] * 2)
+                    self._lines[figure].setData(
+                        [points[0][0] - 0.25, points[0][0] + 0.25], [points[0][1]] * 2
+                    )
                 drawn |= bool(points)
             self._plots[name].setVisible(drawn or name == LOSS)
             if name == AUC:
-                areas = [float(row[figure] or 0.0) for figure, _, _ in figures for row in rows if row.get(figure) is not None]
+                areas = [
+                    float(row[figure] or 0.0)
+                    for figure, _, _ in figures
+                    for row in rows
+                    if row.get(figure) is not None
+                ]
                 self._plots[name].setYRange(min([0.5, *areas]), 1, padding=0.05)
             if name == RATE:
-                rates = [float(row[RATE_FIGURE] or 0.0) for row in rows if row.get(RATE_FIGURE) is not None]
-                top = max(rates, default=1.0) or 1.0  # from 0: a constant rate would otherwise sink into its axis
+                rates = [
+                    float(row[RATE_FIGURE] or 0.0)
+                    for row in rows
+                    if row.get(RATE_FIGURE) is not None
+                ]
+                top = (
+                    max(rates, default=1.0) or 1.0
+                )  # from 0: a constant rate would otherwise sink into its axis
                 self._plots[name].setYRange(0, top * 1.15, padding=0)
-            self._plots[name].setXRange(1, max(2, min(epochs, max(10, 2 * len(rows)))), padding=0.02)
+            self._plots[name].setXRange(
+                1, max(2, min(epochs, max(10, 2 * len(rows)))), padding=0.02
+            )
 
     def set_epoch(self, epoch: int | None) -> None:
         """Move the cursor."""
@@ -106,7 +142,10 @@ class Curves(QWidget):
     def follow_palette(self) -> None:
         """Take the colours of the theme, which pyqtgraph does not."""
         palette = self.palette()
-        ground, ink = palette.color(QPalette.ColorRole.Window), palette.color(QPalette.ColorRole.WindowText)
+        ground, ink = (
+            palette.color(QPalette.ColorRole.Window),
+            palette.color(QPalette.ColorRole.WindowText),
+        )
         self._canvas.setBackground(ground)
         for name, plot in self._plots.items():
             plot.setTitle(TITLES[name], color=ink, size="9pt")
@@ -118,12 +157,16 @@ class Curves(QWidget):
     def changeEvent(self, event: Any) -> None:
         """Follow the theme."""
         super().changeEvent(event)
-        if event.type() in (event.Type.PaletteChange, event.Type.StyleChange) and hasattr(self, "_plots"):
+        if event.type() in (event.Type.PaletteChange, event.Type.StyleChange) and hasattr(
+            self, "_plots"
+        ):
             self.follow_palette()
 
     def _on_click(self, event: Any) -> None:
         for plot in self._plots.values():
             if plot.isVisible() and plot.sceneBoundingRect().contains(event.scenePos()):
                 if self._last:
-                    self.epoch_chosen.emit(min(max(1, round(plot.vb.mapSceneToView(event.scenePos()).x())), self._last))
+                    self.epoch_chosen.emit(
+                        min(max(1, round(plot.vb.mapSceneToView(event.scenePos()).x())), self._last)
+                    )
                 return

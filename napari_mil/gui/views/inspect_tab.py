@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_mil.gui.glyphs import ALPHA, PATTERNS, Glyph
 from napari_mil.gui.views.widgets import CAUTION, Card, column, combo, elided, grey_line, scrolling
@@ -58,7 +67,9 @@ class GroupLegend(QWidget):
             widget.hide()
             widget.deleteLater()
         texts = [f"{name}: {count}" for name, _, count in groups]
-        columns = 4 if max(map(len, texts), default=0) <= 7 else 3 if max(map(len, texts)) <= 12 else 2
+        columns = (
+            4 if max(map(len, texts), default=0) <= 7 else 3 if max(map(len, texts)) <= 12 else 2
+        )
         for k, (text, (_, glyph, _)) in enumerate(zip(texts, groups, strict=True)):
             row, place = divmod(k, columns)
             self._grid.addWidget(Swatch(glyph), row, 2 * place)
@@ -146,7 +157,13 @@ class InspectTab(QWidget):
 
     def set_available(self, n_tiles: int, why_no_masks: str) -> None:
         """Say of how many tiles something can be asked, and why masks cannot."""
-        too_few = NOTHING_YET if n_tiles == 0 else "One tile has no others to be compared with." if n_tiles == 1 else ""
+        too_few = (
+            NOTHING_YET
+            if n_tiles == 0
+            else "One tile has no others to be compared with."
+            if n_tiles == 1
+            else ""
+        )
         self.cluster_box.setMaximum(max(2, min(MOST_CLUSTERS, n_tiles or MOST_CLUSTERS)))
         for widget, reason in (
             (self.cluster_box, too_few),

@@ -18,7 +18,9 @@ class ResultCard(Card):
         self._layout = QVBoxLayout(self)
         self._layout.setSpacing(6)
         self._title = QLabel()
-        self._title.setStyleSheet(f"QLabel {{ color: {ACCENT}; font-weight: bold; font-size: 14px; }}")
+        self._title.setStyleSheet(
+            f"QLabel {{ color: {ACCENT}; font-weight: bold; font-size: 14px; }}"
+        )
         self._title.setWordWrap(True)
         self._bars = QGridLayout()
         self._bars.setColumnStretch(1, 1)
@@ -27,7 +29,10 @@ class ResultCard(Card):
         self._remarks.setWordWrap(True)
         self._remarks.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}")
         about = QLabel(f'<a href="about" style="color: {ACCENT}">About this classifier</a>')
-        about.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
+        about.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByMouse
+            | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
         about.linkActivated.connect(lambda _: self.about_requested.emit())
         foot = QHBoxLayout()
         foot.addWidget(about)
@@ -39,7 +44,13 @@ class ResultCard(Card):
         self._layout.addWidget(self._facts)
         self._layout.addLayout(foot)
 
-    def show_answer(self, title: str, probabilities: list[tuple[str, float, bool]], facts: str, remarks: list[str]) -> None:
+    def show_answer(
+        self,
+        title: str,
+        probabilities: list[tuple[str, float, bool]],
+        facts: str,
+        remarks: list[str],
+    ) -> None:
         """Show an answer.
 
         Parameters
@@ -72,4 +83,8 @@ class ResultCard(Card):
     @property
     def texts(self) -> list[str]:
         """Every text on the card, in order: what a reader sees."""
-        return [label.text() for label in self.findChildren(QLabel) if label.text() and not label.isHidden()]
+        return [
+            label.text()
+            for label in self.findChildren(QLabel)
+            if label.text() and not label.isHidden()
+        ]

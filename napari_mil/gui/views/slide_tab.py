@@ -38,12 +38,24 @@ class SlideTab(QWidget):
         scale_row.addWidget(self.mpp_button)
 
         self.tissue_button = QPushButton("Detect tissue")
-        self.tissue_button.setToolTip("Adds a layer that can be painted on and erased before classifying.")
+        self.tissue_button.setToolTip(
+            "Adds a layer that can be painted on and erased before classifying."
+        )
         self.tissue_button.clicked.connect(lambda: self.tissue_requested.emit())
         self._tissue = grey_line()
 
         content = QWidget()
-        content.setLayout(column(facts_card, QLabel("Scale of level 0"), scale_row, self._mpp_origin, QLabel("Tissue"), self.tissue_button, self._tissue))
+        content.setLayout(
+            column(
+                facts_card,
+                QLabel("Scale of level 0"),
+                scale_row,
+                self._mpp_origin,
+                QLabel("Tissue"),
+                self.tissue_button,
+                self._tissue,
+            )
+        )
         self.setLayout(column(scrolling(content), stretch=False))
         self.layout().setContentsMargins(0, 0, 0, 0)
         self._shown_mpp = 0.0
@@ -72,7 +84,9 @@ class SlideTab(QWidget):
         plausible = SMALLEST_MPP <= value <= LARGEST_MPP
         self.mpp_button.setEnabled(plausible and abs(value - self._shown_mpp) > 1e-9)
         self.mpp_button.setToolTip(
-            "Use this scale for the slide that is open." if plausible else f"A scale lies between {SMALLEST_MPP} and {LARGEST_MPP:g} µm per pixel."
+            "Use this scale for the slide that is open."
+            if plausible
+            else f"A scale lies between {SMALLEST_MPP} and {LARGEST_MPP:g} µm per pixel."
         )
 
     def _on_apply(self) -> None:

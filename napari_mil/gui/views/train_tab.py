@@ -8,15 +8,59 @@ from typing import Any
 
 from qtpy.QtCore import QElapsedTimer, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
-from qtpy.QtWidgets import QApplication, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QShortcut, QSlider, QSpinBox, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QShortcut,
+    QSlider,
+    QSpinBox,
+    QWidget,
+)
 
 from napari_mil.gui.glyphs import MASK_GLYPHS
-from napari_mil.gui.views.advanced_form import ABOVE_0, AdvancedForm, complaint, number_text, read_number
+from napari_mil.gui.views.advanced_form import (
+    ABOVE_0,
+    AdvancedForm,
+    complaint,
+    number_text,
+    read_number,
+)
 from napari_mil.gui.views.inspect_tab import GroupLegend
-from napari_mil.gui.views.widgets import CAUTION, Card, Fold, PrimaryButton, column, combo, elided, elided_middle, fill, grey_line, scrolling
+from napari_mil.gui.views.widgets import (
+    CAUTION,
+    Card,
+    Fold,
+    PrimaryButton,
+    column,
+    combo,
+    elided,
+    elided_middle,
+    fill,
+    grey_line,
+    scrolling,
+)
 
-IDLE, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = "idle", "running", "paused", "stopping", "interrupted", "done"
-BUTTON_TEXTS = {IDLE: "Start", RUNNING: "Pause", PAUSED: "Go on", STOPPING: "Stopping…", INTERRUPTED: "Resume", DONE: "Set up another run"}
+IDLE, RUNNING, PAUSED, STOPPING, INTERRUPTED, DONE = (
+    "idle",
+    "running",
+    "paused",
+    "stopping",
+    "interrupted",
+    "done",
+)
+BUTTON_TEXTS = {
+    IDLE: "Start",
+    RUNNING: "Pause",
+    PAUSED: "Go on",
+    STOPPING: "Stopping…",
+    INTERRUPTED: "Resume",
+    DONE: "Set up another run",
+}
 EMPTY = (
     "Choose a folder, or drop it here: one folder per class; in each, slides, folders of images, or feature files (.h5, .pt, .safetensors). "
     "Or a table labels.csv: slide,label,patient."
@@ -55,12 +99,22 @@ class TrainTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder_button, self.table_button, self.run_button = QPushButton("Folder…"), QPushButton("Table…"), QPushButton("Open a run…")
+        self.folder_button, self.table_button, self.run_button = (
+            QPushButton("Folder…"),
+            QPushButton("Table…"),
+            QPushButton("Open a run…"),
+        )
         self.facts, self.classes, self.remark = QLabel(), grey_line(EMPTY), grey_line()
         self.facts.setWordWrap(True)
         self.facts.setStyleSheet("QLabel { font-weight: bold; }")
         self.details_button = QPushButton("Details…")
-        self.encoder_box, self.aggregator_box, self.strategy_box, self.start_box, self.positive_box = (combo() for _ in range(5))
+        (
+            self.encoder_box,
+            self.aggregator_box,
+            self.strategy_box,
+            self.start_box,
+            self.positive_box,
+        ) = (combo() for _ in range(5))
         self.epochs_box = QSpinBox()
         self.epochs_box.setRange(1, LONGEST_RUN)
         self.rate_edit, self.scale_edit = QLineEdit(), QLineEdit()
@@ -74,7 +128,11 @@ class TrainTab(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
         self.message.setWordWrap(True)
-        self.watch_box, self.epoch_slider, self.epoch_label = combo(), QSlider(Qt.Orientation.Horizontal), QLabel()
+        self.watch_box, self.epoch_slider, self.epoch_label = (
+            combo(),
+            QSlider(Qt.Orientation.Horizontal),
+            QLabel(),
+        )
         self.watch_facts, self.mask_legend = grey_line(), GroupLegend()
         self.curves_button = QPushButton("Curves")
         self.curves_button.setToolTip("Show or hide the curves of the run below the canvas.")
@@ -113,7 +171,9 @@ class TrainTab(QWidget):
 
     def _lay_out(self) -> None:
         self._found = Card()
-        self._found.setLayout(column(self.facts, self.classes, self.remark, self.details_button, stretch=False))
+        self._found.setLayout(
+            column(self.facts, self.classes, self.remark, self.details_button, stretch=False)
+        )
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -134,7 +194,15 @@ class TrainTab(QWidget):
         self._fold.addWidget(self.advanced)
         self._summary = grey_line()
         self._method = QWidget()
-        self._method.setLayout(column(form, self.recipe, self._fold, _row(QLabel("Run folder"), self.out_label, self.out_button, stretched=1), stretch=False))
+        self._method.setLayout(
+            column(
+                form,
+                self.recipe,
+                self._fold,
+                _row(QLabel("Run folder"), self.out_label, self.out_button, stretched=1),
+                stretch=False,
+            )
+        )
         self._method.layout().setContentsMargins(0, 0, 0, 0)
         self._watch = Card()
         title = QLabel("Watched slide")
@@ -157,8 +225,19 @@ class TrainTab(QWidget):
             )
         )
         self._result = Card()
-        self._result.setLayout(column(self.result_title, self.result_line, _row(self.use_button, self.about_button, stretched=0), stretch=False))
-        self._looking, stop_button, self._looking_text = QWidget(), QPushButton("Cancel"), elided("")
+        self._result.setLayout(
+            column(
+                self.result_title,
+                self.result_line,
+                _row(self.use_button, self.about_button, stretched=0),
+                stretch=False,
+            )
+        )
+        self._looking, stop_button, self._looking_text = (
+            QWidget(),
+            QPushButton("Cancel"),
+            elided(""),
+        )
         stop_button.clicked.connect(lambda: self.cancel_requested.emit())
         stop_button.setAccessibleName("stop looking at the folder")
         self._looking.setLayout(_row(self._looking_text, stop_button, stretched=0))
@@ -182,7 +261,13 @@ class TrainTab(QWidget):
         )
         self._rest.layout().setContentsMargins(0, 0, 0, 0)
         content = QWidget()
-        content.setLayout(column(_row(self.folder_button, self.table_button, self.run_button), self._looking, self._rest))
+        content.setLayout(
+            column(
+                _row(self.folder_button, self.table_button, self.run_button),
+                self._looking,
+                self._rest,
+            )
+        )
         self._area = scrolling(content)
         self.setLayout(column(self._area, stretch=False))
         self.layout().setContentsMargins(0, 0, 0, 0)
@@ -202,7 +287,11 @@ class TrainTab(QWidget):
             edit.textEdited.connect(lambda _: self._after_edit())
         self.rate_edit.textEdited.connect(lambda _: setattr(self, "_own_rate", True))
         self.advanced.changed.connect(self._count_changes)
-        for keys, act in (("Ctrl+Return", self._on_button), ("Alt+Left", lambda: self._step(-1)), ("Alt+Right", lambda: self._step(1))):
+        for keys, act in (
+            ("Ctrl+Return", self._on_button),
+            ("Alt+Left", lambda: self._step(-1)),
+            ("Alt+Right", lambda: self._step(1)),
+        ):
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(act)
@@ -212,7 +301,9 @@ class TrainTab(QWidget):
             box.currentIndexChanged.connect(lambda _: self.method_changed.emit())
         self.epoch_slider.valueChanged.connect(self.epoch_chosen.emit)
         self.watch_box.currentIndexChanged.connect(lambda _: self.watch_changed.emit())
-        self.region_button.clicked.connect(lambda: self.regions_requested.emit(str(self.region_box.currentData() or "")))
+        self.region_button.clicked.connect(
+            lambda: self.regions_requested.emit(str(self.region_box.currentData() or ""))
+        )
         self.use_button.clicked.connect(lambda: self.use_requested.emit())
         self.about_button.clicked.connect(lambda: self.about_requested.emit())
 
@@ -238,20 +329,30 @@ class TrainTab(QWidget):
         given: dict[str, Any] = {
             "aggregator": self.aggregator_box.currentData(),
             "strategy": self.strategy_box.currentData(),
-            "encoder": (self.encoder_box.currentData() or None) if self.encoder_box.isEnabled() else None,
+            "encoder": (self.encoder_box.currentData() or None)
+            if self.encoder_box.isEnabled()
+            else None,
             "start_from": self.start_box.currentData() or None,
-            "positive_class": (self.positive_box.currentData() or None) if self.positive_box.count() else None,
+            "positive_class": (self.positive_box.currentData() or None)
+            if self.positive_box.count()
+            else None,
             "epochs": self.epochs_box.value(),
             "learning_rate": read_number(self.rate_edit.text(), ABOVE_0),
-            "slide_mpp": read_number(self.scale_edit.text(), ABOVE_0) if self._needs_scale else None,
+            "slide_mpp": read_number(self.scale_edit.text(), ABOVE_0)
+            if self._needs_scale
+            else None,
         }
-        return {name: value for name, value in given.items() if value is not None} | self.advanced.fields
+        return {
+            name: value for name, value in given.items() if value is not None
+        } | self.advanced.fields
 
     @property
     def problem(self) -> str:
         """What is wrong with a number, in one sentence, or nothing."""
         fields = self.fields
-        missing = f"{self._needs_scale} slides do not say their scale; enter their µm per pixel above."
+        missing = (
+            f"{self._needs_scale} slides do not say their scale; enter their µm per pixel above."
+        )
         return (
             complaint("Learning rate", fields.get("learning_rate"), ABOVE_0)
             or complaint("Slides' µm/px", fields.get("slide_mpp"), ABOVE_0)
@@ -264,17 +365,29 @@ class TrainTab(QWidget):
         start = fields.get("start_from") or ""
         if start and self.start_box.findData(start) < 0:
             self.start_box.addItem(elided_middle(Path(start).name), start)
-            self.start_box.setItemData(self.start_box.count() - 1, start, Qt.ItemDataRole.ToolTipRole)
+            self.start_box.setItemData(
+                self.start_box.count() - 1, start, Qt.ItemDataRole.ToolTipRole
+            )
         self._own_epochs = self._own_rate = False
-        for name, box in (("start_from", self.start_box), ("encoder", self.encoder_box), ("aggregator", self.aggregator_box), ("strategy", self.strategy_box)):
+        for name, box in (
+            ("start_from", self.start_box),
+            ("encoder", self.encoder_box),
+            ("aggregator", self.aggregator_box),
+            ("strategy", self.strategy_box),
+        ):
             box.setCurrentIndex(max(0, box.findData(fields.get(name) or "")))
-        self.positive_box.setCurrentIndex(max(0, self.positive_box.findData(fields.get("positive_class") or "")))
+        self.positive_box.setCurrentIndex(
+            max(0, self.positive_box.findData(fields.get("positive_class") or ""))
+        )
         self.method_changed.emit()  # its recipe, also where the boxes showed it already
         if fields.get("epochs") is not None:
             self.epochs_box.setValue(int(fields["epochs"]))
         if fields.get("learning_rate") is not None:
             self.rate_edit.setText(number_text(fields["learning_rate"]))
-        self._own_epochs, self._own_rate = fields.get("epochs") is not None, fields.get("learning_rate") is not None
+        self._own_epochs, self._own_rate = (
+            fields.get("epochs") is not None,
+            fields.get("learning_rate") is not None,
+        )
         self.scale_edit.setText(number_text(fields.get("slide_mpp")))
         self.advanced.set_fields(fields)
 
@@ -330,11 +443,36 @@ class TrainTab(QWidget):
     def _hide_the_rest(self) -> None:
         """Leave only what was found."""
         self._state = IDLE
-        several = (self.remark, self.details_button, self._method, self._summary, self.button, self.cancel_button, self.bar, self.progress_text)
-        for part in (*several, self.curves_button, self.message, self._watch, self._regions, self._result):
+        several = (
+            self.remark,
+            self.details_button,
+            self._method,
+            self._summary,
+            self.button,
+            self.cancel_button,
+            self.bar,
+            self.progress_text,
+        )
+        for part in (
+            *several,
+            self.curves_button,
+            self.message,
+            self._watch,
+            self._regions,
+            self._result,
+        ):
             part.hide()
 
-    def set_cohort(self, facts: str, classes: str, remark: str, details: bool, positive: Sequence[str], without_scale: int, slides: bool) -> None:
+    def set_cohort(
+        self,
+        facts: str,
+        classes: str,
+        remark: str,
+        details: bool,
+        positive: Sequence[str],
+        without_scale: int,
+        slides: bool,
+    ) -> None:
         """Show what was found, before anything runs."""
         self._hide_the_rest()
         self.facts.setText(facts)
@@ -343,9 +481,16 @@ class TrainTab(QWidget):
         self.facts.show()
         self.remark.setVisible(bool(remark))
         self.details_button.setVisible(details)
-        fill(self.positive_box, [(name, name) for name in positive], positive[-1] if positive else None)
+        fill(
+            self.positive_box,
+            [(name, name) for name in positive],
+            positive[-1] if positive else None,
+        )
         self._needs_scale, self._slides = without_scale, slides
-        for field, shown in ((self.positive_box, bool(positive)), (self.scale_edit, bool(without_scale))):
+        for field, shown in (
+            (self.positive_box, bool(positive)),
+            (self.scale_edit, bool(without_scale)),
+        ):
             for widget in (field, self._form.labelForField(field)):
                 widget.setVisible(shown)
 
@@ -355,7 +500,9 @@ class TrainTab(QWidget):
         self._watch.setVisible(self._slides)
         self.set_state(IDLE)
 
-    def set_choices(self, box: Any, choices: Sequence[tuple[str, str]], current: str | None) -> None:
+    def set_choices(
+        self, box: Any, choices: Sequence[tuple[str, str]], current: str | None
+    ) -> None:
         """Offer entries (key, text) in one of the boxes."""
         fill(box, choices, current)
 
@@ -383,9 +530,15 @@ class TrainTab(QWidget):
         busy = state in (RUNNING, PAUSED, STOPPING)
         self.button.setText(BUTTON_TEXTS[state])
         self.button.setEnabled(state != STOPPING)
-        self.cancel_button.setText({INTERRUPTED: "Start afresh…", DONE: "Evaluate"}.get(state, "Cancel"))
-        self.cancel_button.setToolTip("Cross-validate the way in which it was trained." if state == DONE else "")
-        self.cancel_button.setVisible(busy or state == INTERRUPTED or (state == DONE and self._can_evaluate))
+        self.cancel_button.setText(
+            {INTERRUPTED: "Start afresh…", DONE: "Evaluate"}.get(state, "Cancel")
+        )
+        self.cancel_button.setToolTip(
+            "Cross-validate the way in which it was trained." if state == DONE else ""
+        )
+        self.cancel_button.setVisible(
+            busy or state == INTERRUPTED or (state == DONE and self._can_evaluate)
+        )
         self.cancel_button.setEnabled(state != STOPPING)
         form = state == IDLE
         self._method.setVisible(form)
@@ -394,7 +547,11 @@ class TrainTab(QWidget):
         self._summary.setText(self._method_in_words())
         for widget in (self.folder_button, self.table_button, self.run_button):
             widget.setEnabled(not busy)
-            widget.setToolTip("Training runs; cancel it to change this. The last checkpoint is kept." if busy else "")
+            widget.setToolTip(
+                "Training runs; cancel it to change this. The last checkpoint is kept."
+                if busy
+                else ""
+            )
         self.watch_box.setEnabled(not busy)
         self.bar.setVisible(busy)
         self.curves_button.setVisible(not form)
@@ -446,9 +603,13 @@ class TrainTab(QWidget):
     def set_watched(self, text: str, masks: Mapping[str, int]) -> None:
         """Say what the model thinks of the watched slide in the epoch that is shown."""
         self.watch_facts.setText(text)
-        self.mask_legend.set_groups([(kind, MASK_GLYPHS[kind], count) for kind, count in masks.items()])
+        self.mask_legend.set_groups(
+            [(kind, MASK_GLYPHS[kind], count) for kind, count in masks.items()]
+        )
 
-    def show_result(self, name: str, line: str, refused: str = "", evaluable: bool = False, another: bool = True) -> None:
+    def show_result(
+        self, name: str, line: str, refused: str = "", evaluable: bool = False, another: bool = True
+    ) -> None:
         """Show the classifier that came out.
 
         Parameters
@@ -476,8 +637,19 @@ class TrainTab(QWidget):
     def _method_in_words(self) -> str:
         """Return what runs, while the form makes room for how it goes."""
         boxes = (self.start_box, self.encoder_box, self.aggregator_box, self.strategy_box)
-        words = [box.currentText() for box in boxes if box.currentIndex() > 0 or box is self.aggregator_box]
-        return " · ".join([*words, f"{self.epochs_box.value()} epochs", f"learning rate {self.rate_edit.text()}", f"in {self.out_label.text()}"])
+        words = [
+            box.currentText()
+            for box in boxes
+            if box.currentIndex() > 0 or box is self.aggregator_box
+        ]
+        return " · ".join(
+            [
+                *words,
+                f"{self.epochs_box.value()} epochs",
+                f"learning rate {self.rate_edit.text()}",
+                f"in {self.out_label.text()}",
+            ]
+        )
 
     def _on_button(self) -> None:
         if not self.button.isVisible() or not self.button.isEnabled():
@@ -489,7 +661,12 @@ class TrainTab(QWidget):
             self.message.hide()
             self.set_state(IDLE)
             return
-        {IDLE: self.start_requested, RUNNING: self.pause_requested, PAUSED: self.go_on_requested, INTERRUPTED: self.resume_requested}[self._state].emit()
+        {
+            IDLE: self.start_requested,
+            RUNNING: self.pause_requested,
+            PAUSED: self.go_on_requested,
+            INTERRUPTED: self.resume_requested,
+        }[self._state].emit()
 
     def _on_second_button(self) -> None:
         if self._state == INTERRUPTED:
@@ -517,7 +694,9 @@ def _dropped(event: QDropEvent) -> str:
     """Return the folder or table that is dropped, or nothing."""
     data = event.mimeData()
     paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
-    usable = len(paths) == 1 and (Path(paths[0]).is_dir() or paths[0].lower().endswith(TABLE_ENDINGS))
+    usable = len(paths) == 1 and (
+        Path(paths[0]).is_dir() or paths[0].lower().endswith(TABLE_ENDINGS)
+    )
     return paths[0] if usable else ""
 
 

@@ -7,7 +7,18 @@ from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPalette, QPixmap
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QCollapsible, QElidingLabel
 
 ACCENT = "#2a9d8f"
@@ -61,7 +72,9 @@ class ProbabilityBar(QWidget):
         painter.drawRoundedRect(area, 4, 4)
         if self._probability > 0:
             painter.setBrush(filled)
-            painter.drawRoundedRect(QRectF(area.x(), area.y(), max(8.0, area.width() * self._probability), 8), 4, 4)
+            painter.drawRoundedRect(
+                QRectF(area.x(), area.y(), max(8.0, area.width() * self._probability), 8), 4, 4
+            )
 
 
 class Fold(QCollapsible):
@@ -70,7 +83,10 @@ class Fold(QCollapsible):
     def changeEvent(self, event: QEvent | None) -> None:
         """Draw the arrow anew with another theme."""
         super().changeEvent(event)
-        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+        if event is not None and event.type() in (
+            QEvent.Type.PaletteChange,
+            QEvent.Type.StyleChange,
+        ):
             self.setExpandedIcon(self._arrow("▾"))
             self.setCollapsedIcon(self._arrow("▸"))
 
@@ -142,7 +158,12 @@ class _WheelKeeper(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Pass a wheel's turn over a box without focus on to what scrolls."""
-        if event is not None and event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+        if (
+            event is not None
+            and event.type() == QEvent.Type.Wheel
+            and isinstance(watched, QWidget)
+            and not watched.hasFocus()
+        ):
             event.ignore()
             return True
         return False
@@ -165,7 +186,11 @@ def column(*rows: Any, stretch: bool = True) -> QVBoxLayout:
 
 def elided_middle(text: str) -> str:
     """Shorten a text to what a box shows, keeping both ends: names of slides differ at the end."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT // 2]}…{text[-LONGEST_TEXT // 2 + 1 :]}"
+    return (
+        text
+        if len(text) <= LONGEST_TEXT
+        else f"{text[: LONGEST_TEXT // 2]}…{text[-LONGEST_TEXT // 2 + 1 :]}"
+    )
 
 
 def fill(box: QComboBox, choices: Sequence[tuple[str, str]], current: str | None) -> None:
