@@ -53,12 +53,13 @@ def main() -> None:
 def measure(kind: str, classifier: str) -> dict[str, float]:
     from napari_mil.gui.samples import SLIDE, sample_path
     from napari_mil.inference.classifier import load_classifier
-    from napari_mil.inference.pipeline import classify, plan_tiles
+    from napari_mil.inference.pipeline import classify
+    from napari_mil.inference.planning import plan_tiles
     from napari_mil.slides import open_slide
 
     path, loaded = sample_path(SLIDE), load_classifier(classifier)
     with open_slide(path) as slide:
-        grid = plan_tiles(slide, loaded.card).grid
+        grid = plan_tiles(slide, loaded.card.tiling).grid
     started, cpu = time.perf_counter(), time.process_time()
     if kind == "ours":
         with open_slide(path) as slide:

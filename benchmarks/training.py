@@ -11,7 +11,7 @@ import torch
 
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.settings import Settings
-from napari_mil.training.cohort import scan_annotated_folder
+from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.config import make_config
 from napari_mil.training.evaluation import fold_tasks
 from napari_mil.training.fold_runs import fit_fold

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+EARLIER = ".earlier"
+"""Ending of a folder that is being replaced."""
 PART = ".part"
 """How the name of a file ends that is still being written."""
 
@@ -30,6 +33,44 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # moved away; or the folder is gone, and the part with it
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder_or_nothing(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it takes the place of `target` once the block has ended.
+
+    Raises
+    ------
+    OSError
+        If it cannot be filled or moved; what was at `target` before is there again then.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}{PART}")
+    earlier = target.with_name(f".{target.name}{EARLIER}")
+    if earlier.exists() and not target.exists():
+        # A process was killed between the two renames below.
+        earlier.rename(target)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        yield part
+        _swap_folders(part, target, earlier)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _swap_folders(part: Path, target: Path, earlier: Path) -> None:
+    """Put `part` at `target`; keep what was there as `earlier` until that has happened."""
+    shutil.rmtree(earlier, ignore_errors=True)
+    replaces = os.path.lexists(target)
+    if replaces:
+        target.rename(earlier)
+    try:
+        part.rename(target)
+    except OSError:
+        if replaces:
+            earlier.rename(target)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def mark_used(path: Path) -> None:

@@ -1,7 +1,7 @@
 """From pixels or files to bags: tissue, tile grid, image folders, feature files, the bag itself (no torch, no Qt)."""
 
 from napari_mil.bags.bag import Bag
-from napari_mil.bags.grid import TileGrid, tile_grid
+from napari_mil.bags.grid import TileGrid, TileSpec, tile_grid
 from napari_mil.bags.images import ImageBag, open_image_bag
 from napari_mil.bags.readers import read_bag
 from napari_mil.bags.tissue import TissueMask, tissue_mask
@@ -11,6 +11,7 @@ __all__ = [
     "Bag",
     "ImageBag",
     "TileGrid",
+    "TileSpec",
     "TissueMask",
     "open_image_bag",
     "read_bag",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_mil.errors import NapariMilError
+from napari_mil.findings import Finding
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +32,8 @@ class Bag:
     """Names of the instances of an image bag."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Fingerprints of slide, grid and encoder."""
-    warnings: tuple[str, ...] = ()
-    """What was odd, one sentence each."""
+    warnings: tuple[Finding, ...] = ()
+    """What was odd about its file."""
 
     def __post_init__(self) -> None:
         if self.features.ndim not in (2, 4) or len(self.features) == 0:

@@ -12,12 +12,30 @@ from itertools import islice
 import numpy as np
 
 from napari_mil.bags.tissue import TissueMask
-from napari_mil.errors import MissingMppError, NapariMilError, ResolutionError
+from napari_mil.errors import MissingMppError, NapariMilError, Remedy, ResolutionError
 from napari_mil.slides import Slide
 from napari_mil.slides.resample import area_average
 
 LARGEST_ENLARGEMENT = 2.0
 """Tiles at a scale more than twice as fine as level 0 would be invented, not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileSpec:
+    """Size and scale of the tiles that are wanted."""
+
+    px: int
+    """Side in pixels."""
+    mpp: float
+    """Micrometres per pixel; does not count where `level` is given."""
+    overlap: float = 0.0
+    """Share of a tile that its neighbour repeats, in [0, 1)."""
+    level: int | None = None
+    """Stored level whose pixels are taken whatever their scale; None goes by `mpp`."""
+
+    def lay(self, slide: Slide, mask: TissueMask | None = None) -> TileGrid:
+        """Lay the grid of these tiles over a slide; see `tile_grid`."""
+        return tile_grid(slide, self.px, self.mpp, self.level, self.overlap, mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,15 +235,7 @@ def tile_scale(
         downsample = slide.level_downsamples[level]
         return slide.mpp * downsample if slide.mpp else None, tile_px * downsample, level
     if slide.mpp is None:
-        implausible = slide.mpp_source.removeprefix("implausible: ").split(" ")[0]
-        problem = (
-            f"an implausible resolution ({implausible} µm per pixel)"
-            if implausible != slide.mpp_source
-            else "no resolution"
-        )
-        raise MissingMppError(
-            f"{slide.path.name} has {problem}; enter µm per pixel (Slide tab, or --slide-mpp), or choose tiles by level (Tiles, or --level)."
-        )
+        raise MissingMppError(_without_scale(slide), Remedy.GIVE_SCALE, Remedy.TAKE_LEVEL)
     if slide.mpp > LARGEST_ENLARGEMENT * mpp:
         raise ResolutionError(
             f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, too coarse for tiles of {mpp:g} µm per pixel; "
@@ -233,6 +243,14 @@ def tile_scale(
         )
     downsample = mpp / slide.mpp
     return mpp, tile_px * downsample, slide.best_level_for_downsample(downsample)
+
+
+def _without_scale(slide: Slide) -> str:
+    implausible = slide.scale.implausible
+    problem = "no resolution"
+    if implausible is not None:
+        problem = f"an implausible resolution ({implausible:.4g} µm per pixel)"
+    return f"{slide.path.name} has {problem}"
 
 
 def _tissue_share(

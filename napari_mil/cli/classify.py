@@ -7,17 +7,21 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from napari_mil.bags.readers import is_bag
+from napari_mil.bags import TileSpec
 from napari_mil.cli.output import say
 from napari_mil.cli.progress import ProgressPrinter
-from napari_mil.cli.results import prepare_output, result_folder
+from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken
-from napari_mil.inference.card import find_card
-from napari_mil.inference.prediction import Prediction
-from napari_mil.slides import open_slide
+from napari_mil.inference.card import TILES, ClassifierCard
+from napari_mil.inference.library import find_card
+from napari_mil.inference.results import ClassifyRequest, Outcome, ResultStore
+from napari_mil.inference.targets import Target, open_target
+
+if TYPE_CHECKING:
+    from napari_mil.inference.classifier import Classifier
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +29,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "classify",
         help="classify slides, write prediction.json and instances.csv",
-        description="Classify slides. Results go to DIR/<name of the slide>/; one already made from the same slide, classifier and grid is kept.",
+        description="Classify slides. Results go to DIR/<name of the slide>/; one already made "
+        "from the same slide, classifier and grid is kept.",
     )
     parser.add_argument(
         "slides", nargs="+", metavar="SLIDE", help="slide file, folder of images, or feature file"
@@ -47,7 +52,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--anonymous",
         action="store_true",
-        help="leave the slide's name out of the results; their folder is called after its fingerprint",
+        help="leave the slide's name out of the results; "
+        "their folder is called after its fingerprint",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object per slide on stdout"
@@ -67,10 +73,7 @@ def add_tiling(parser: argparse.ArgumentParser) -> None:
         "--mpp", type=float, help="µm per pixel of a tile (default: the classifier's)"
     )
     parser.add_argument(
-        "--level",
-        type=int,
-        metavar="K",
-        help="take tiles from this stored level whatever its scale",
+        "--level", type=int, metavar="K", help="take tiles from this stored level at any scale"
     )
     parser.add_argument(
         "--tile-px",
@@ -89,109 +92,76 @@ def add_tiling(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Classify every slide; 0, 2 (the only input failed) or 3 (of several, some or all failed)."""
     card = find_card(arguments.classifier)
-    prepare_output(arguments.out)
-    from napari_mil.inference.classifier import (
-        load_classifier,
-    )  # torch loads only once the arguments are right
+    request = _request(arguments, card)
+    store = ResultStore(arguments.out)
+    store.prepare()
+    paths = [Path(path) for path in arguments.slides]
+    only: Target | None = None
+    if len(paths) == 1:
+        # A typing error is said before two seconds of loading torch.
+        only = open_target(paths[0], arguments.slide_mpp)
+    from napari_mil.inference.classifier import load_classifier
 
-    if len(arguments.slides) == 1:  # a typing error is said before two seconds of loading
-        only = Path(arguments.slides[0])
-        if not is_bag(only):
-            open_slide(only, arguments.slide_mpp).close()
     classifier = load_classifier(card)
     cancel = cancel_on_interrupt()
     failed = 0
-    taken: dict[Path, str] = {}
-    for path in arguments.slides:
+    for path in paths:
         try:
-            _classify_one(path, classifier, arguments, cancel, taken)
+            with only or open_target(path, arguments.slide_mpp) as target:
+                _classify_one(target, classifier, request, arguments, store, cancel)
         except CancelledError:
             raise
         except NapariMilError as error:
-            if len(arguments.slides) == 1:
+            if only is not None:
                 raise
             failed += 1
-            sys.stderr.write(f"napari-mil: {error}\n")
+            sys.stderr.write(f"napari-mil: {error.worded(REMEDIES)}\n")
     if failed:
-        sys.stderr.write(f"napari-mil: {failed} of {len(arguments.slides)} slides failed.\n")
+        sys.stderr.write(f"napari-mil: {failed} of {len(paths)} slides failed.\n")
     return 3 if failed else 0
 
 
-def _classify_one(
-    path: str,
-    classifier: Any,
-    arguments: argparse.Namespace,
-    cancel: CancellationToken,
-    taken: dict[Path, str],
-) -> None:
-    from napari_mil.inference.pipeline import classify, plan_tiles
+def _request(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyRequest:
+    """Turn the options into a request.
 
-    if is_bag(Path(path)):
-        _classify_bag(Path(path), classifier, arguments, cancel, taken)
-        return
-    with open_slide(path, arguments.slide_mpp) as slide:
-        name = f"slide-{slide.fingerprint[:8]}" if arguments.anonymous else slide.name
-        mask: Any = "auto" if arguments.mask == "auto" else None
-        plan = plan_tiles(
-            slide,
-            classifier.card,
-            mask,
-            tile_px=arguments.tile_px,
-            mpp=arguments.mpp,
-            level=arguments.level,
-            cancel=cancel,
+    Raises
+    ------
+    NapariMilError
+        If options contradict each other.
+    """
+    if arguments.level is not None and arguments.mpp is not None:
+        raise NapariMilError(
+            "Tiles have the scale of a level or one of their own: give --level or --mpp, not both."
         )
-        folder, earlier = result_folder(arguments.out, name, slide.fingerprint, taken)
-        taken[folder] = slide.fingerprint
-        if earlier is not None and _same_work(earlier, classifier, plan.grid):
-            _report(earlier, folder, arguments.json, kept=True)
-            return
-        progress = ProgressPrinter(name, quiet=arguments.json)
-        try:
-            prediction = classify(
-                slide,
-                classifier,
-                device=arguments.device,
-                grid=plan.grid,
-                mask=plan.tissue,
-                on_event=progress,
-                cancel=cancel,
-            )
-        finally:
-            progress.close()
-        prediction = prediction.anonymous() if arguments.anonymous else prediction
-        prediction.save(folder)
-        _report(prediction, folder, arguments.json, kept=False)
+    tiles = None
+    if card.instances == TILES:
+        own = card.tiling
+        px = own.px if arguments.tile_px is None else arguments.tile_px
+        mpp = own.mpp if arguments.mpp is None else arguments.mpp
+        tiles = TileSpec(px, mpp, own.overlap, arguments.level)
+    return ClassifyRequest(
+        tiles,
+        "auto" if arguments.mask == "auto" else None,
+        arguments.device,
+        arguments.anonymous,
+    )
 
 
-def _classify_bag(
-    path: Path,
-    classifier: Any,
+def _classify_one(
+    target: Target,
+    classifier: Classifier,
+    request: ClassifyRequest,
     arguments: argparse.Namespace,
+    store: ResultStore,
     cancel: CancellationToken,
-    taken: dict[Path, str],
 ) -> None:
-    """Classify a folder of images or a feature file."""
-    from napari_mil.inference.pipeline import bag_facts, classify, open_target
-
-    target: Any = open_target(path)
-    facts = bag_facts(path, target)
-    name = f"bag-{facts['fingerprint'][:8]}" if arguments.anonymous else facts["name"]
-    folder, earlier = result_folder(arguments.out, name, facts["fingerprint"], taken)
-    taken[folder] = facts["fingerprint"]
-    if earlier is not None and earlier.classifier.get("fingerprint") == classifier.fingerprint:
-        _report(earlier, folder, arguments.json, kept=True)
-        return
+    name = "slide" if request.anonymous else target.path.name
     progress = ProgressPrinter(name, quiet=arguments.json)
     try:
-        prediction = classify(
-            path, classifier, device=arguments.device, on_event=progress, cancel=cancel
-        )
+        outcome = store.classify(target, classifier, request, progress, cancel)
     finally:
         progress.close()
-    prediction = prediction.anonymous() if arguments.anonymous else prediction
-    prediction.save(folder)
-    _report(prediction, folder, arguments.json, kept=False)
+    _report(outcome, as_json=arguments.json)
 
 
 def cancel_on_interrupt() -> CancellationToken:
@@ -206,30 +176,23 @@ def cancel_on_interrupt() -> CancellationToken:
     return token
 
 
-def _same_work(earlier: Prediction, classifier: Any, grid: Any) -> bool:
-    same_classifier = earlier.classifier.get("fingerprint") == classifier.fingerprint
-    return bool(
-        same_classifier
-        and earlier.provenance.get("grid", {}).get("fingerprint") == grid.fingerprint
-    )
-
-
-def _report(prediction: Prediction, folder: Path, as_json: bool, kept: bool) -> None:
+def _report(outcome: Outcome, *, as_json: bool) -> None:
+    prediction = outcome.prediction
     if as_json:
-        say(
-            json.dumps(
-                {"folder": str(folder), "kept": kept, **prediction.as_dict()}, ensure_ascii=False
-            )
-        )
+        facts = {"folder": str(outcome.folder), "kept": outcome.kept, **prediction.as_dict()}
+        say(json.dumps(facts, ensure_ascii=False))
         return
-    probabilities = ", ".join(
-        f"{name} {p:.2f}"
-        for name, p in zip(prediction.classes, prediction.probabilities, strict=True)
-    )
-    label = (
-        prediction.label if prediction.label is not None else ", ".join(prediction.labels) or "none"
-    )
-    state = "kept, already made" if kept else f"{prediction.provenance['seconds']:.1f} s"
+    pairs = zip(prediction.classes, prediction.probabilities, strict=True)
+    probabilities = ", ".join(f"{name} {p:.2f}" for name, p in pairs)
+    label = prediction.label
+    if label is None:
+        label = ", ".join(prediction.labels) or "none"
+    state = f"{prediction.provenance['seconds']:.1f} s"
+    if outcome.kept:
+        state = "kept, already made"
     what = "tile" if prediction.coords is not None else "instance"
-    tiles = f"{prediction.n_instances} {what}{'' if prediction.n_instances == 1 else 's'}"
-    say(f"{folder.name}: {label} ({probabilities}; {tiles}, {state}) → {folder}")
+    plural = "" if prediction.n_instances == 1 else "s"
+    say(
+        f"{outcome.folder.name}: {label} ({probabilities}; "
+        f"{prediction.n_instances} {what}{plural}, {state}) → {outcome.folder}"
+    )

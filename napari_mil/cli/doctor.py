@@ -176,7 +176,7 @@ def _codecs() -> Iterator[Finding]:
 
 
 def _classifiers() -> Iterator[Finding]:
-    from napari_mil.inference.card import list_classifiers
+    from napari_mil.inference.library import list_classifiers
 
     names = list(list_classifiers())
     yield Finding(

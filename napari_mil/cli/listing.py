@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from napari_mil.aggregators import list_aggregators
 from napari_mil.cli.output import say
+from napari_mil.encoders import list_encoders
 from napari_mil.errors import NapariMilError
-from napari_mil.inference.card import list_classifiers
+from napari_mil.inference.library import list_classifiers
 from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 
 
@@ -67,8 +69,6 @@ def _slides(folder: Path) -> list[dict[str, Any]]:
 
 
 def _encoders(_: Path) -> list[dict[str, Any]]:
-    from napari_mil.encoders import list_encoders  # torch
-
     return [
         {
             "name": card.name,
@@ -79,9 +79,10 @@ def _encoders(_: Path) -> list[dict[str, Any]]:
 
 
 def _aggregators(_: Path) -> list[dict[str, Any]]:
-    from napari_mil.aggregators import list_aggregators  # torch
-
-    return [{"name": name, "about": about} for name, about in list_aggregators().items()]
+    return [
+        {"name": card.name, "about": f"{card.title} ({card.source})"}
+        for card in list_aggregators().values()
+    ]
 
 
 def _classifiers(_: Path) -> list[dict[str, Any]]:

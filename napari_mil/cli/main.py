@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from napari_mil.cli import classify, doctor, listing, train
+from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.settings import Settings
 
@@ -71,7 +72,7 @@ def run(arguments: Sequence[str], further_verbs: Sequence[AddVerb] = ()) -> int:
         )
         return CANCELLED
     except NapariMilError as error:
-        sys.stderr.write(f"napari-mil: {error}\n")
+        sys.stderr.write(f"napari-mil: {error.worded(REMEDIES)}\n")
         return INPUT_AT_FAULT
     except Exception:
         where = _write_log(traceback.format_exc())

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from napari_mil.cli.classify import cancel_on_interrupt
 from napari_mil.cli.output import say
 from napari_mil.cli.progress import ProgressPrinter
-from napari_mil.cli.results import prepare_output
 from napari_mil.errors import OptionError
-from napari_mil.training.cohort import Cohort, scan_annotated_folder
+from napari_mil.inference.results import ResultStore
+from napari_mil.training.cohort import Cohort
 from napari_mil.training.layout import CLASSIFIER, is_finished
+from napari_mil.training.patients import suggest_pattern
 from napari_mil.training.recipes import Strategy
+from napari_mil.training.scanning import scan_annotated_folder
 
 if TYPE_CHECKING:
     from napari_mil.training.config import TrainingConfig
@@ -98,6 +100,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         choices=("none", "weights", "sampling"),
         help="let uneven classes count alike",
     )
+    parser.add_argument(
+        "--patient-pattern",
+        metavar="REGEX",
+        help="pattern on names of bags that gives the patient where nothing else does",
+    )
     parser.add_argument("--positive-class", metavar="NAME", help="of two classes, the positive one")
     parser.add_argument(
         "--seed", type=int, metavar="N", help="of everything that is drawn (default 0)"
@@ -129,6 +136,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
+PATIENTS_UNKNOWN = "patients unknown"
 FIELDS = (
     "aggregator",
     "strategy",
@@ -138,6 +146,7 @@ FIELDS = (
     "learning_rate",
     "class_balance",
     "positive_class",
+    "patient_pattern",
     "seed",
     "device",
     "tile_px",
@@ -252,7 +261,7 @@ def table(evaluation: Evaluation) -> list[str]:
 
 def _prepare(arguments: argparse.Namespace) -> tuple[TrainingConfig, Cohort]:
     """Put file and options together, look at the folder, say what was found."""
-    prepare_output(arguments.out)
+    ResultStore(arguments.out).prepare()
     source, base = _source(arguments)
     from napari_mil.training.config import make_config, read_config
 
@@ -274,9 +283,9 @@ def _prepare(arguments: argparse.Namespace) -> tuple[TrainingConfig, Cohort]:
             raise OptionError(f"--set takes FIELD=VALUE, not {assignment!r}.")
         fields[name] = _value(value)
     config = make_config(**{**fields, "cohort": str(source)})
-    cohort = scan_annotated_folder(source)
+    cohort = scan_annotated_folder(source).with_patients(config.patient_pattern)
     if not arguments.json:
-        for line in found(cohort):
+        for line in describe(cohort):
             say(line, sys.stderr)
     cohort.check()
     return config, cohort
@@ -298,21 +307,25 @@ def _value(text: str) -> Any:
         return text
 
 
-def found(cohort: Cohort) -> list[str]:
-    """Return what was found, skipped and odd, as lines."""
+def describe(cohort: Cohort) -> list[str]:
+    """Return the bags, what was skipped and what is odd, as lines."""
     classes = ", ".join(f"{count} {name}" for name, count in cohort.counts.items())
+    patients = f"of {cohort.n_patients} patients" if cohort.patients_known else PATIENTS_UNKNOWN
+    first = f"{cohort.root.name}: {len(cohort)} bags ({classes}), {patients}"
     known = [bag.n for bag in cohort.bags if bag.n is not None]
-    instances = f"; {sum(known)} instances" if known else ""
-    positive = (
-        f"; positive: {cohort.classes[1]}"
-        if len(cohort.classes) == 2 and not cohort.multi_label
-        else ""
-    )
-    lines = [
-        f"{cohort.root.name}: {len(cohort)} bags ({classes}) of {cohort.n_patients} patients{instances}{positive}"
-    ]
-    lines += [f"  skipped {path.name}: {reason}" for path, reason in cohort.skipped]
-    lines += [f"  note on {path.name}: {what}" for path, what in cohort.warnings]
+    if known:
+        first += f"; {sum(known)} instances"
+    if len(cohort.classes) == 2 and not cohort.multi_label:
+        first += f"; positive: {cohort.classes[1]}"
+    lines = [first]
+    pattern = suggest_pattern(cohort)
+    if pattern is not None:
+        n_patients = cohort.with_patients(pattern).n_patients
+        lines.append(
+            f"  names split evenly into {n_patients} patients: --patient-pattern {pattern!r}"
+        )
+    lines += [f"  skipped {finding.path.name}: {finding.text}" for finding in cohort.skipped]
+    lines += [f"  note on {finding.path.name}: {finding.text}" for finding in cohort.warnings]
     return lines
 
 

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from napari_mil.encoders.encoder import Encoder, EncoderCard
+from napari_mil.encoders.cards import EncoderCard
+from napari_mil.encoders.encoder import Encoder
 from napari_mil.networks import BACKBONES, as_input
 
 IMAGES_AT_ONCE = 64
@@ -44,12 +45,14 @@ class BackboneEncoder(Encoder):
         super().__init__(device or torch.device("cpu"), threads)
         self.network = deepcopy(network).to(self.device).eval()
         self.card = EncoderCard(
-            name,
-            cast("int", network.out_dim),
-            tile_px,
-            mpp,
-            BACKBONES[name].source,
-            "that of the classifier it belongs to",
+            name=name,
+            title=BACKBONES[name].title,
+            dim=cast("int", network.out_dim),
+            tile_px=tile_px,
+            mpp=mpp,
+            source=BACKBONES[name].source,
+            licence="that of the classifier it belongs to",
+            implementation=BACKBONES[name].implementation,
         )
 
     @property

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-
-@dataclass(frozen=True, slots=True)
-class EncoderCard:
-    """What a user needs to know before choosing an encoder."""
-
-    name: str
-    dim: int
-    """Length of a feature vector."""
-    tile_px: int
-    """Side of a tile in pixels that it was made for."""
-    mpp: float
-    """Micrometres per pixel that it was made for."""
-    source: str
-    """Where it comes from: a paper, a model card."""
-    licence: str
-    needs: str = ""
-    """What is missing before it can run: a download, a licence, an extra; empty for embedded encoders."""
+from napari_mil.encoders.cards import EncoderCard
 
 
 class Encoder(ABC):
     """Turns tiles into feature vectors on one device."""
 
     card: EncoderCard
-    smallest_tile = 1
-    """Least side of a tile in pixels."""
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.device = device
@@ -59,6 +40,11 @@ class Encoder(ABC):
     def mpp(self) -> float:
         """Micrometres per pixel that it was made for."""
         return self.card.mpp
+
+    @property
+    def smallest_tile(self) -> int:
+        """Least side of a tile in pixels."""
+        return self.card.smallest_tile
 
     @property
     @abstractmethod

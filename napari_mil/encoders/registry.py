@@ -1,21 +1,16 @@
-"""Encoders by name; adding one is a class and a line here."""
+"""Encoders by name: from a card to the class it names."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import cast
 
 import torch
 
-from napari_mil.encoders.encoder import Encoder, EncoderCard
-from napari_mil.encoders.texture import TextureEncoder
+from napari_mil.encoders.cards import ENCODERS
+from napari_mil.encoders.encoder import Encoder
 from napari_mil.errors import UnknownNameError
-
-ENCODERS: dict[str, type[TextureEncoder]] = {TextureEncoder.card.name: TextureEncoder}
-
-
-def list_encoders() -> dict[str, EncoderCard]:
-    """Return the card of every encoder by name; `card.needs` is empty where it can run now."""
-    return {name: encoder.card for name, encoder in ENCODERS.items()}
 
 
 def create_encoder(
@@ -31,7 +26,8 @@ def create_encoder(
     name
         One of `list_encoders()`.
     weights
-        File with the weights of a learned encoder that does not ship them; none of the embedded ones takes any.
+        File with the weights of a learned encoder that does not ship them; none of the embedded
+        ones takes any.
     device
         ``"auto"`` (the GPU where there is one), ``"cpu"``, ``"cuda"``, or a torch device.
     threads
@@ -48,8 +44,10 @@ def create_encoder(
         )
     if weights is not None:
         raise UnknownNameError(
-            f"The encoder {name!r} is computed, not learned; leave out the weights {Path(weights).name}."
+            f"The encoder {name!r} is computed, not learned; "
+            f"leave out the weights {Path(weights).name}."
         )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return ENCODERS[name](torch.device(device), threads)
+    make = resolve_name(ENCODERS[name].implementation)
+    return cast("Encoder", make(torch.device(device), threads))

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from napari_mil.encoders.encoder import Encoder, EncoderCard
+from napari_mil.encoders.cards import TEXTURE
+from napari_mil.encoders.encoder import Encoder
 
 VERSION = "texture/1"
 
@@ -36,7 +37,7 @@ POOLED = (2, 4, 8, 16)
 SCALES = (1, 2, 4)
 PATTERNS = 10
 """LBP^riu2 of 8 neighbours: 0-8 set neighbours in one arc, 9 for the rest."""
-SMALLEST_TILE = 8
+SMALLEST_TILE = TEXTURE.smallest_tile
 BLOCK_PX = 131_072
 """Pixels described at once on the CPU: intermediate planes stay in the cache, twice as fast as a whole batch of large tiles."""
 
@@ -58,15 +59,7 @@ DIMENSIONS: tuple[str, ...] = (
 class TextureEncoder(Encoder):
     """Colour and texture statistics of a tile; deterministic, no weights, any tile of at least 8 pixels a side."""
 
-    card = EncoderCard(
-        name="texture",
-        dim=len(DIMENSIONS),
-        tile_px=224,
-        mpp=0.5,
-        source="computed: colour deconvolution (Ruifrok & Johnston 2001), local binary patterns (Ojala et al. 2002)",
-        licence="BSD-3-Clause",
-    )
-    smallest_tile = SMALLEST_TILE
+    card = TEXTURE
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         super().__init__(device, threads)

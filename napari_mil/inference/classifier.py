@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,19 +15,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from napari_mil.aggregators import Aggregator, create_aggregator
+from napari_mil.aggregators import (
+    Aggregator,
+    create_aggregator,
+    load_published_checkpoint,
+)
+from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.encoders import BackboneEncoder, Encoder, create_encoder
-from napari_mil.errors import ClassifierError, NapariMilError, OutputError
-from napari_mil.files import whole_or_nothing
+from napari_mil.errors import CheckpointError, ClassifierError, NapariMilError, OutputError
+from napari_mil.files import whole_folder_or_nothing, whole_or_nothing
 from napari_mil.inference.card import (
     CARD_FILE,
+    FEATURES,
     NOTES_FILE,
-    TILES,
     WEIGHTS_FILE,
     ClassifierCard,
-    find_card,
 )
-from napari_mil.networks import BACKBONES, create_backbone
+from napari_mil.inference.facts import AggregatorRef
+from napari_mil.inference.library import find_card
+from napari_mil.networks import create_backbone
 from napari_mil.settings import Settings
 
 AGGREGATOR_PREFIX, BACKBONE_PREFIX = "aggregator.", "encoder."
@@ -54,18 +57,18 @@ class Classifier:
     def fingerprint(self) -> str:
         """Stable id of the weights and of what turns logits into an answer."""
         card = self.card
-        facts = [
+        facts = (
             card.classes,
             card.link,
-            card.encoder,
+            card.instances,
+            None if card.encoder is None else asdict(card.encoder),
             card.tile_px,
             card.mpp,
             card.overlap,
-            card.aggregator,
+            asdict(card.aggregator),
             card.temperature,
             card.threshold,
-        ]
-        facts += [card.instances] if card.instances != TILES else []
+        )
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for key, tensor in sorted(self.tensors().items()):
             digest.update(key.encode() + tensor.numpy().tobytes())
@@ -96,21 +99,23 @@ class Classifier:
         card = self.card
         if card.encoder is None:
             raise ClassifierError(
-                f"The classifier {card.name} was trained on bare features without an encoder; give it a feature file, not a slide."
+                f"The classifier {card.name} was trained on bare features without an encoder; "
+                "give it a feature file, not a slide."
             )
         if self.backbone is not None:
             return BackboneEncoder(
-                card.encoder["name"],
+                card.encoder.name,
                 self.backbone,
                 int(card.tile_px or 0),
                 card.mpp or 0.0,
                 device,
                 threads,
             )
-        encoder = create_encoder(card.encoder["name"], device=device, threads=threads)
-        if encoder.fingerprint != card.encoder["fingerprint"]:
+        encoder = create_encoder(card.encoder.name, device=device, threads=threads)
+        if encoder.fingerprint != card.encoder.fingerprint:
             raise ClassifierError(
-                f"The classifier {card.name} was trained on another version of the encoder {encoder.name!r}; train it again."
+                f"The classifier {card.name} was trained on another version of the encoder "
+                f"{encoder.name!r}; train it again."
             )
         return encoder
 
@@ -132,27 +137,29 @@ class Classifier:
         return (values - self.mean.reshape(shape)) / self.scale.reshape(shape)
 
     def save(self, folder: str | os.PathLike[str], notes: str) -> None:
-        """Write the bundle: ``classifier.json``, ``weights.safetensors``, ``card.md`` (the given text); whole or not at all.
+        """Write the bundle, whole or not at all.
+
+        Parameters
+        ----------
+        folder
+            Gets ``classifier.json``, ``weights.safetensors`` and ``card.md``.
+        notes
+            Text of ``card.md``.
 
         Raises
         ------
         OutputError
-            If it cannot be written.
+            If it cannot be written; what was there before stays.
         """
         target = Path(folder)
-        part = target.with_name(f".partial-{target.name}")
         try:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            save_file(self.tensors(), part / WEIGHTS_FILE)
-            write_card(self.card, notes, part)
-            if target.exists():
-                shutil.rmtree(target)
-            part.replace(target)
+            with whole_folder_or_nothing(target) as part:
+                save_file(self.tensors(), part / WEIGHTS_FILE)
+                write_card(self.card, notes, part)
         except (OSError, SafetensorError) as error:
-            shutil.rmtree(part, ignore_errors=True)
             raise OutputError(
-                f"The classifier cannot be written to {target.parent} ({error}); make room or choose another folder."
+                f"The classifier cannot be written to {target.parent} ({error}); "
+                "make room or choose another folder."
             ) from error
 
 
@@ -177,44 +184,17 @@ def load_classifier(
         If nothing is called so.
     ClassifierError
         If the bundle is damaged.
+    CheckpointError
+        If the card is that of another project's checkpoint, which cannot be opened any more.
     """
-    card = (
-        name_or_path
-        if isinstance(name_or_path, ClassifierCard)
-        else find_card(name_or_path, settings)
-    )
+    card = name_or_path
+    if not isinstance(card, ClassifierCard):
+        card = find_card(card, settings)
+    if card.checkpoint is not None:
+        return open_published(card.checkpoint)
     assert card.folder is not None
-    options: Mapping[str, Any] = card.aggregator.get("options", {})
     try:
-        weights = load_file(card.folder / WEIGHTS_FILE)
-        maps = bool(card.encoder and card.encoder.get("maps"))
-        aggregator = create_aggregator(
-            card.aggregator["name"],
-            card.in_dim,
-            card.n_outputs,
-            multi_label=card.multi_label,
-            spatial_dims=2 if maps else 1,
-            **options,
-        )
-        backbone = None
-        if card.encoder and card.encoder["name"] in BACKBONES:
-            backbone = create_backbone(card.encoder["name"], card.tile_px, maps)
-            backbone.load_state_dict(
-                {
-                    key.removeprefix(BACKBONE_PREFIX): weights[key]
-                    for key in weights
-                    if key.startswith(BACKBONE_PREFIX)
-                }
-            )
-            backbone.eval()
-        aggregator.load_state_dict(
-            {
-                key.removeprefix(AGGREGATOR_PREFIX): weights[key]
-                for key in weights
-                if key.startswith(AGGREGATOR_PREFIX)
-            }
-        )
-        return Classifier(card, aggregator.eval(), weights[MEAN], weights[SCALE], backbone)
+        return _load(card, card.folder)
     except (
         OSError,
         SafetensorError,
@@ -229,3 +209,86 @@ def load_classifier(
         raise ClassifierError(
             f"The classifier {card.name} cannot be loaded ({reason}); copy the bundle again."
         ) from error
+
+
+def _load(card: ClassifierCard, folder: Path) -> Classifier:
+    weights = load_file(folder / WEIGHTS_FILE)
+    maps = card.encoder is not None and card.encoder.maps
+    aggregator = create_aggregator(
+        card.aggregator.name,
+        card.in_dim,
+        card.n_outputs,
+        multi_label=card.multi_label,
+        spatial_dims=2 if maps else 1,
+        **card.aggregator.options,
+    )
+    backbone = None
+    if card.encoder is not None and card.encoder.trained:
+        backbone = create_backbone(card.encoder.name, card.tile_px, maps)
+        backbone.load_state_dict(_under(BACKBONE_PREFIX, weights))
+        backbone.eval()
+    aggregator.load_state_dict(_under(AGGREGATOR_PREFIX, weights))
+    return Classifier(card, aggregator.eval(), weights[MEAN], weights[SCALE], backbone)
+
+
+def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in weights.items()
+        if name.startswith(prefix)
+    }
+
+
+def open_published(path: Path) -> Classifier:
+    """Open another project's checkpoint as a classifier of feature bags of its width.
+
+    Its classes have no names in the file: they are numbered, or negative and positive.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be opened safely, or its tensors are of no known project.
+    """
+    try:
+        aggregator = load_published_checkpoint(path).eval()
+    except OSError as error:
+        raise CheckpointError(
+            f"{path.name} cannot be read ({error.strerror or error}); check the path."
+        ) from error
+    n_outputs = aggregator.n_classes
+    classes: tuple[str, ...] = ("negative", "positive")
+    link = "sigmoid"
+    if n_outputs > 1:
+        classes = tuple(f"class {k}" for k in range(n_outputs))
+        link = "multi-label" if aggregator.multi_label else "softmax"
+    project = type(aggregator).__name__
+    card = ClassifierCard(
+        name=path.name,
+        title=f"Published checkpoint ({project})",
+        classes=classes,
+        link=link,
+        encoder=None,
+        in_dim=aggregator.in_dim,
+        tile_px=None,
+        mpp=None,
+        mpp_assumed=False,
+        overlap=0.0,
+        aggregator=AggregatorRef(_name_of(aggregator)),
+        temperature=1.0,
+        threshold=0.5,
+        licence="that of the project it comes from",
+        intended_use="Research use only; not for diagnosis.",
+        instances=FEATURES,
+        checkpoint=path,
+    )
+    return Classifier(
+        card, aggregator, torch.zeros(aggregator.in_dim), torch.ones(aggregator.in_dim)
+    )
+
+
+def _name_of(aggregator: Aggregator) -> str:
+    """Return the name of an aggregator's class in the registry."""
+    path = f"{type(aggregator).__module__}:{type(aggregator).__qualname__}"
+    names = (card.name for card in AGGREGATORS.values() if card.implementation == path)
+    return next(names, type(aggregator).__name__)

@@ -1,16 +1,5 @@
-"""Convolutional backbones: image tiles -> vectors or feature maps (torch only)."""
+"""Convolutional backbones: image tiles -> vectors or feature maps."""
 
-from napari_mil.networks.lenet import LeNet5
-from napari_mil.networks.nucleus import NucleusNet
-from napari_mil.networks.registry import BACKBONES, BackboneSpec, as_input, create_backbone
-from napari_mil.networks.resnet import ResNet18
+import lazy_loader
 
-__all__ = [
-    "BACKBONES",
-    "BackboneSpec",
-    "LeNet5",
-    "NucleusNet",
-    "ResNet18",
-    "as_input",
-    "create_backbone",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,59 +1,40 @@
-"""Networks that are trained together with an aggregator, by name; adding one is a class and a line here."""
+"""Networks by name, and images as they take them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from pkgutil import resolve_name
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_mil.errors import UnknownNameError
+from napari_mil.networks.cards import BACKBONES
 from napari_mil.networks.lenet import LeNet5
 from napari_mil.networks.nucleus import NucleusNet
 from napari_mil.networks.resnet import ResNet18
 
-
-@dataclass(frozen=True)
-class BackboneSpec:
-    """What a network takes and how it is made."""
-
-    build: Callable[[int, bool], nn.Module]
-    """(side of an image in px, whether maps are wanted) -> network with `out_dim`."""
-    channels: int
-    """Channels of an image: 3 for colour, 1 for grey."""
-    tile_px: int
-    """Side that it was published for."""
-    has_maps: bool
-    source: str
+GROUPS_OF_NORM = 32
 
 
-BACKBONES: dict[str, BackboneSpec] = {
-    "lenet5": BackboneSpec(
-        lambda side, maps: LeNet5(side=side),
-        1,
-        28,
-        has_maps=False,
-        source="Ilse et al. 2018, table 8 of the supplement",
-    ),
-    "nucleus-net": BackboneSpec(
-        lambda side, maps: NucleusNet(side=side),
-        3,
-        27,
-        has_maps=False,
-        source="Sirinukunwattana et al. 2016",
-    ),
-    # Group norm: a bag of one image, or of images that shrink to one position, has no batch statistics.
-    "resnet18": BackboneSpec(
-        lambda side, maps: ResNet18(maps, norm=partial(nn.GroupNorm, 32)),
-        3,
-        224,
-        has_maps=True,
-        source="He et al. 2016",
-    ),
-}
+def make_lenet5(side: int, maps: bool) -> nn.Module:
+    """Make LeNet-5 for grey images of a side."""
+    return LeNet5(side=side)
+
+
+def make_nucleus_net(side: int, maps: bool) -> nn.Module:
+    """Make the nucleus network for tiles of a side."""
+    return NucleusNet(side=side)
+
+
+def make_resnet18(side: int, maps: bool) -> nn.Module:
+    """Make ResNet-18 with group norm.
+
+    A bag of one image, or of images that shrink to one position, has no batch statistics.
+    """
+    return ResNet18(maps, norm=partial(nn.GroupNorm, GROUPS_OF_NORM))
 
 
 def create_backbone(name: str, tile_px: int | None = None, maps: bool = False) -> nn.Module:
@@ -77,9 +58,10 @@ def create_backbone(name: str, tile_px: int | None = None, maps: bool = False) -
         raise UnknownNameError(
             f"There is no network named {name!r}; choose one of {', '.join(BACKBONES)}."
         )
-    spec = BACKBONES[name]
+    card = BACKBONES[name]
+    make = resolve_name(card.implementation)
     try:
-        return spec.build(tile_px or spec.tile_px, maps and spec.has_maps)
+        return cast("nn.Module", make(tile_px or card.tile_px, maps and card.has_maps))
     except ValueError as error:
         raise UnknownNameError(
             f"The network {name} does not take these images: {error}."

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_mil.slides.resolution import ScaleSource
+
 
 class SlideBackend(Protocol):
     """What one reader of slides provides; adding a format is one class like this and one line in `slide.BACKENDS`."""
@@ -27,8 +29,8 @@ class SlideBackend(Protocol):
     """Label, macro, thumbnail: uint8 (h, w, 3), read when asked for."""
     mpp: float | None
     """Micrometres per level-0 pixel as the file says, not yet judged."""
-    mpp_source: str
-    """Where `mpp` stands: ``"openslide"`` (vendor's own entry) or ``"tiff"`` (resolution tag)."""
+    mpp_source: ScaleSource
+    """Entry of the file that gives `mpp`."""
     quick_hash: str
     """A content hash that the format computes itself, or an empty string."""
 

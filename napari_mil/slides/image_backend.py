@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from napari_mil.errors import UnreadableSlideError
+from napari_mil.slides.resolution import ScaleSource
 
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 LARGEST_MP = 500
@@ -36,7 +37,7 @@ class ImageBackend:
 
     vendor = "image"
     mpp: float | None = None
-    mpp_source = "image"
+    mpp_source = ScaleSource.UNKNOWN
     quick_hash = ""
 
     def __init__(self, path: Path) -> None:

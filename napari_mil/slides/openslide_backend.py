@@ -10,6 +10,7 @@ import openslide
 
 from napari_mil.errors import UnreadableSlideError
 from napari_mil.slides.handle import SharedHandle
+from napari_mil.slides.resolution import ScaleSource
 
 WHITE = 255
 
@@ -40,7 +41,9 @@ class OpenSlideBackend:
         )
         self.mpp = _mean_mpp(properties)
         # OpenSlide fills mpp of plain TIFF files from the resolution tag, which writers often get wrong.
-        self.mpp_source = "tiff" if self.vendor == "generic-tiff" else "openslide"
+        self.mpp_source = (
+            ScaleSource.TIFF if self.vendor == "generic-tiff" else ScaleSource.OPENSLIDE
+        )
         self.quick_hash = properties.get("openslide.quickhash-1", "")
 
     @classmethod

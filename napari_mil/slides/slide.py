@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ import numpy as np
 
 from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.events import CancellationToken
+from napari_mil.findings import Finding, FindingKind
 from napari_mil.settings import Settings
 from napari_mil.slides.backend import SlideBackend
 from napari_mil.slides.fingerprint import fingerprint_file
@@ -23,7 +25,7 @@ from napari_mil.slides.image_backend import ImageBackend
 from napari_mil.slides.levels import ChunkCache, Level, ReadWindow, chunk_size_for
 from napari_mil.slides.openslide_backend import OpenSlideBackend
 from napari_mil.slides.overview import HalvedWindow, SampledOverview, halved_size, stream_thumbnail
-from napari_mil.slides.resolution import judge_mpp
+from napari_mil.slides.resolution import Scale, given_scale, judge_scale
 from napari_mil.slides.window import read_window, stored_extent
 
 if TYPE_CHECKING:
@@ -58,23 +60,16 @@ class Slide:
     (x, y) are level-0 pixels, sizes are pixels of the level named beside them, pixels are uint8 RGB.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        backend: SlideBackend,
-        mpp: float | None,
-        mpp_source: str,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, path: Path, backend: SlideBackend, scale: Scale, settings: Settings) -> None:
         self.path = path
-        self.mpp = mpp
-        """Micrometres per level-0 pixel, or None where the file says nothing believable."""
-        self.mpp_source = mpp_source
-        """``openslide``, ``tiff``, ``user``, ``unknown`` or ``implausible: <figure> (<source>)``."""
+        self.scale = scale
+        """Micrometres per level-0 pixel with their origin."""
         self._backend = backend
         self._settings = settings
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        self._lease = _Lease(backend.close)
+        self._closed = False
 
     def __enter__(self) -> Slide:
         return self
@@ -89,17 +84,35 @@ class Slide:
 
     def __repr__(self) -> str:
         width, height = self.dimensions
-        return f"<Slide {self.path.name!r} {width} x {height}, {self.level_count} levels, mpp {self.mpp} ({self.mpp_source})>"
+        return (
+            f"<Slide {self.path.name!r} {width} x {height}, {self.level_count} levels, "
+            f"mpp {self.mpp} ({self.mpp_source})>"
+        )
 
     def __deepcopy__(self, memo: object) -> Slide:
         """Return the slide itself: a copy of a layer shows the same open file."""
         return self
 
     def close(self) -> None:
-        """Free the file and the cache; never waits, and reads that run in other threads end well."""
-        self._backend.close()
-        if "levels" in self.__dict__:
+        """Free the file and the cache, once no rescaled twin uses them.
+
+        Never waits; reads that run in other threads end well.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._lease.give_up() and "levels" in self.__dict__:
             self._cache.clear()
+
+    @property
+    def mpp(self) -> float | None:
+        """Micrometres per level-0 pixel, or None where the file says nothing believable."""
+        return self.scale.mpp
+
+    @property
+    def mpp_source(self) -> str:
+        """``openslide``, ``tiff``, ``user``, ``unknown`` or ``implausible: <figure> (<source>)``."""
+        return str(self.scale)
 
     @property
     def name(self) -> str:
@@ -142,6 +155,19 @@ class Slide:
         return self._backend.bounds
 
     @property
+    def origin(self) -> tuple[int, int]:
+        """(x, y) in level-0 pixels from which QuPath counts: the corner of what is stored."""
+        return self.bounds[:2]
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What is odd about the file."""
+        if self.scale.implausible is None:
+            return ()
+        text = f"The file gives {self.scale.implausible:.4g} µm per pixel, which is not plausible."
+        return (Finding(FindingKind.UNCERTAIN_SCALE, self.path, text),)
+
+    @property
     def properties(self) -> Mapping[str, str]:
         """The format's own entries, as OpenSlide names them; they may identify a patient."""
         return self._backend.properties
@@ -164,8 +190,21 @@ class Slide:
         )
 
     def with_mpp(self, mpp: float | None) -> Slide:
-        """Open the same file again with the user's scale (or, with None, the file's own)."""
-        return open_slide(self.path, mpp, settings=self._settings)
+        """Return the same open slide with the user's scale or, with None, the file's own.
+
+        Raises
+        ------
+        NapariMilError
+            If the scale is not plausible.
+        """
+        return self.with_scale(_scale_of(self._backend, mpp))
+
+    def with_scale(self, scale: Scale) -> Slide:
+        """Return the same open slide with another scale; both are closed by themselves."""
+        twin = copy(self)
+        twin.scale = scale
+        self._lease.share()
+        return twin
 
     def best_level_for_downsample(self, downsample: float) -> int:
         """Return the coarsest stored level that is at least as fine as `downsample`."""
@@ -376,11 +415,44 @@ def open_slide(
         )
     backend = backend_type(file)
     try:
-        judged, source = judge_mpp(backend.mpp, backend.mpp_source, mpp)
-    except ValueError as error:
+        scale = _scale_of(backend, mpp)
+    except NapariMilError:
         backend.close()
+        raise
+    return Slide(file, backend, scale, settings or Settings())
+
+
+def _scale_of(backend: SlideBackend, mpp: float | None) -> Scale:
+    """Return the user's scale if there is one, otherwise what is believed of the file's."""
+    if mpp is None:
+        return judge_scale(backend.mpp, backend.mpp_source)
+    try:
+        return given_scale(mpp)
+    except ValueError as error:
         raise NapariMilError(str(error)) from None
-    return Slide(file, backend, judged, source, settings or Settings())
+
+
+class _Lease:
+    """Counts the slides that use one backend; the last one closes it."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close = close
+        self._lock = threading.Lock()
+        self._users = 1
+
+    def share(self) -> None:
+        """Count one more user."""
+        with self._lock:
+            self._users += 1
+
+    def give_up(self) -> bool:
+        """Count one user less; close with the last one and say whether it was."""
+        with self._lock:
+            self._users -= 1
+            last = self._users == 0
+        if last:
+            self._close()
+        return last
 
 
 def _refuse_what_is_no_file(file: Path) -> None:

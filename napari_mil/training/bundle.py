@@ -11,11 +11,18 @@ import torch
 from napari_mil.encoders.backbone import weights_fingerprint
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.classifier import Classifier
+from napari_mil.inference.facts import (
+    AggregatorRef,
+    EncoderRef,
+    SplitCounts,
+    StartFacts,
+    TrainingFacts,
+)
 from napari_mil.training.cohort import Cohort
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Fitting
 from napari_mil.training.metrics import best_threshold, calibration_error, figures, fit_temperature
-from napari_mil.training.network import Plan, kept
+from napari_mil.training.network import Plan, parts_of
 from napari_mil.training.recipes import recipe_of
 
 FEWEST_TO_CALIBRATE = 10
@@ -39,41 +46,36 @@ def make_classifier(
 ) -> Classifier:
     """Make a bundle of the network as it is now."""
     store, cohort = fitting.store, fitting.store.cohort
-    aggregator, own_backbone = kept(fitting.network)
+    aggregator, own_backbone = parts_of(fitting.network)
     network = own_backbone.network if own_backbone is not None else backbone
     instances = store.instances
-    encoder: dict[str, Any] | None = None
+    encoder: EncoderRef | None = None
     if network is not None:
-        encoder = {
-            "name": instances.encoder,
-            "fingerprint": weights_fingerprint(network),
-            "maps": plan.maps,
-        }
+        encoder = EncoderRef(
+            str(instances.encoder), weights_fingerprint(network), trained=True, maps=plan.maps
+        )
     elif instances.encoder is not None:
-        encoder = {"name": instances.encoder, "fingerprint": instances.fingerprint}
+        encoder = EncoderRef(instances.encoder, instances.fingerprint)
     chosen = calibrate(config, fitting)
     card = ClassifierCard(
         name=name,
         title=_title(cohort),
         classes=cohort.classes,
-        link="multi-label"
-        if cohort.multi_label
-        else "sigmoid"
-        if plan.n_outputs == 1
-        else "softmax",
+        link=_link(cohort, plan),
         encoder=encoder,
         in_dim=aggregator.in_dim,
         tile_px=instances.tile_px,
         mpp=instances.mpp,
         mpp_assumed=instances.mpp_assumed,
         overlap=instances.overlap,
-        aggregator={"name": config.aggregator, "options": dict(plan.aggregator_options)},
+        aggregator=AggregatorRef(config.aggregator, dict(plan.aggregator_options)),
         temperature=chosen["temperature"],
         threshold=chosen["threshold"],
         licence=LICENCE if start is None else start.card.licence,
         intended_use=INTENDED_USE,
         instances=instances.kind,
-        training=_provenance(config, plan, fitting, epoch, start),
+        slide_mpp=config.slide_mpp,
+        training=_training_facts(config, plan, fitting, epoch, start),
         evaluation=_on_validation(fitting, chosen),
     )
     mean, scale = torch.from_numpy(fitting.mean), torch.from_numpy(fitting.scale)
@@ -86,6 +88,12 @@ def make_classifier(
         scale,
         None if network is None else network.cpu().eval(),
     )
+
+
+def _link(cohort: Cohort, plan: Plan) -> str:
+    if cohort.multi_label:
+        return "multi-label"
+    return "sigmoid" if plan.n_outputs == 1 else "softmax"
 
 
 def calibrate(config: TrainingConfig, fitting: Fitting) -> dict[str, float]:
@@ -172,86 +180,109 @@ def _title(cohort: Cohort) -> str:
     )
 
 
-def _provenance(
+CHOSEN_BY = {
+    "loss": "least validation loss",
+    "auc": "largest validation AUC",
+    "last": "nothing: the last epoch",
+}
+
+
+def _training_facts(
     config: TrainingConfig, plan: Plan, fitting: Fitting, epoch: int, start: Classifier | None
-) -> dict[str, Any]:
+) -> TrainingFacts:
     """Return counts and settings: no name, no path, no patient."""
-    cohort, split = fitting.store.cohort, fitting.split
-    return {
-        "bags": len(cohort.bags),
-        "cohort fingerprint": cohort.fingerprint,
-        "patients": cohort.n_patients,
-        "bags of each class": cohort.counts,
-        "instances": int(sum(fitting.store.sizes)),
-        "split": {
-            "training": len(split.training),
-            "validation": len(split.validation),
-            "test": len(split.test),
-        },
-        "left out": len(fitting.store.left_out),
-        "epoch kept": epoch,
-        "epochs trained": fitting.epoch,
-        "chosen by": {
-            "loss": "least validation loss",
-            "auc": "largest validation AUC",
-            "last": "nothing: the last epoch",
-        }[fitting.selects],
-        "recipe": recipe_of(config.aggregator, config.strategy).source,
-        "embedding": plan.embedding,
-        "started from": None
-        if start is None
-        else {
-            "name": start.card.name if start.card.shipped else "another classifier",
-            "fingerprint": start.fingerprint,
-        },
-        "settings": {
-            name: value for name, value in config.model_dump().items() if name not in MACHINE_FIELDS
-        },
-        "torch": torch.__version__,
+    cohort = fitting.store.cohort
+    split = fitting.split
+    settings = {
+        name: value for name, value in config.model_dump().items() if name not in MACHINE_FIELDS
     }
+    started_from = None
+    if start is not None:
+        name = start.card.name if start.card.shipped else "another classifier"
+        started_from = StartFacts(name, start.fingerprint)
+    return TrainingFacts(
+        bags=len(cohort.bags),
+        bags_of_each_class=cohort.counts,
+        patients=cohort.n_patients,
+        patients_known=cohort.patients_known,
+        instances=int(sum(fitting.store.sizes)),
+        split=SplitCounts(len(split.training), len(split.validation), len(split.test)),
+        left_out=len(fitting.store.left_out),
+        cohort_fingerprint=cohort.fingerprint,
+        bag_fingerprints=tuple(sorted({bag.content for bag in cohort.bags})),
+        epoch_kept=epoch,
+        epochs_trained=fitting.epoch,
+        chosen_by=CHOSEN_BY[fitting.selects],
+        recipe=recipe_of(config.aggregator, config.strategy).source,
+        embedding=plan.embedding,
+        started_from=started_from,
+        settings=settings,
+        torch=torch.__version__,
+    )
 
 
 def notes(card: ClassifierCard) -> str:
     """Return ``card.md``: the same facts for people."""
-    training, evaluation = card.training, card.evaluation
-    counts = ", ".join(f"{count} {name}" for name, count in training["bags of each class"].items())
-    settings = training["settings"]
-    strategy = (
-        f", with {settings['strategy'].upper()} masked mining"
-        if settings["strategy"] != "plain"
-        else ""
-    )
     lines = [
         f"# {card.name}",
         "",
-        f"{card.title}, by {card.aggregator['name']}{strategy} over {_encoder_words(card)}.",
+        f"{card.title}, by {_method_words(card)}.",
         "",
         f"**{card.intended_use}**",
         "",
-        f"- Takes {card.takes}."
-        + (
-            " **The scale is assumed**: the training slides did not say theirs."
-            if card.mpp_assumed
-            else ""
-        ),
-        f"- Trained on {training['split']['training']} of {training['bags']} bags ({counts}); {training['patients']} patients, "
-        f"{training['instances']} instances.",
-        f"- Epoch {training['epoch kept']} of {training['epochs trained']}; chosen by {training['chosen by']}.",
-        f"- Recipe: {training['recipe']}.",
-        f"- Learning rate {settings['learning_rate']:g}, weight decay {settings['weight_decay']:g}, seed {settings['seed']}.",
-        f"- Temperature {card.temperature:g}{'' if card.calibrated else ' (not calibrated: too few validation bags)'}, threshold {card.threshold:g}.",
+        *_training_lines(card),
+        "",
+        "## How good",
+        "",
+        f"Protocol: {card.evaluation['protocol']}.",
+        "",
     ]
-    if training["started from"] is not None:
-        lines.append(f"- Went on from {training['started from']['name']}; its terms hold too.")
-    if training["bags"] < SMALL:
-        lines.append(
-            f"- Few bags ({training['bags']}): small differences between figures mean nothing."
-        )
-    lines += ["", "## How good", "", f"Protocol: {evaluation['protocol']}.", ""]
-    for key, entry in evaluation.items():
+    for key, entry in card.evaluation.items():
         if isinstance(entry, Mapping):
             lines += [f"### {key[:1].upper()}{key[1:]}", "", *_table(entry), ""]
     return "\n".join([*lines, "## Terms", "", f"Weights: {card.licence}.", ""])
+
+
+def _method_words(card: ClassifierCard) -> str:
+    strategy = card.training.settings["strategy"]
+    mining = f", with {strategy.upper()} masked mining" if strategy != "plain" else ""
+    return f"{card.aggregator.name}{mining} over {_encoder_words(card)}"
+
+
+def _training_lines(card: ClassifierCard) -> list[str]:
+    training = card.training
+    settings = training.settings
+    assert training.split is not None
+    takes = f"- Takes {card.takes}."
+    if card.mpp_assumed:
+        takes += " **The scale is assumed**: the training slides did not say theirs."
+    counts = ", ".join(f"{count} {name}" for name, count in training.bags_of_each_class.items())
+    patients = f"{training.patients} patients"
+    if not training.patients_known:
+        patients = "patients unknown"
+    calibration = "" if card.calibrated else " (not calibrated: too few validation bags)"
+    lines = [
+        takes,
+        f"- Trained on {training.split.training} of {training.bags} bags ({counts}); {patients}, "
+        f"{training.instances} instances.",
+        f"- Epoch {training.epoch_kept} of {training.epochs_trained}; "
+        f"chosen by {training.chosen_by}.",
+        f"- Recipe: {training.recipe}.",
+        f"- Learning rate {settings['learning_rate']:g}, "
+        f"weight decay {settings['weight_decay']:g}, seed {settings['seed']}.",
+        f"- Temperature {card.temperature:g}{calibration}, threshold {card.threshold:g}.",
+    ]
+    if card.slide_mpp is not None:
+        lines.append(
+            f"- Slides that do not say their scale are taken as {card.slide_mpp:g} µm per pixel."
+        )
+    if training.started_from is not None:
+        lines.append(f"- Went on from {training.started_from.name}; its terms hold too.")
+    if (training.bags or 0) < SMALL:
+        lines.append(
+            f"- Few bags ({training.bags}): small differences between figures mean nothing."
+        )
+    return lines
 
 
 def _table(entry: Mapping[str, Any]) -> list[str]:
@@ -280,6 +311,5 @@ def _number(value: Any) -> str:
 def _encoder_words(card: ClassifierCard) -> str:
     if card.encoder is None:
         return f"features of length {card.in_dim} from elsewhere"
-    return f"`{card.encoder['name']}`" + (
-        ", trained with it" if "maps" in card.encoder else " features"
-    )
+    how = ", trained with it" if card.encoder.trained else " features"
+    return f"`{card.encoder.name}`{how}"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from napari_mil.aggregators import list_aggregators
-from napari_mil.aggregators.mining.miner import BASES, STRATEGIES
-from napari_mil.aggregators.registry import AGGREGATORS
-from napari_mil.encoders import list_encoders
+from napari_mil.aggregators.cards import AGGREGATORS, names_that_can_be_mined
+from napari_mil.aggregators.mining.cards import STRATEGIES, check_shares
+from napari_mil.encoders.cards import ENCODERS
 from napari_mil.errors import OptionError
-from napari_mil.networks import BACKBONES
+from napari_mil.networks.cards import BACKBONES
 from napari_mil.training.recipes import Optimiser, Recipe, Schedule, Strategy, recipe_of
 
 MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
@@ -23,7 +24,7 @@ MEMORY_FIELDS = {"backbone", "chunk"}
 """What memory decides where nobody does, with the same result."""
 FEWEST_TO_SELECT = 20
 """Below so many training bags nothing is chosen on validation bags: the last epoch is taken (methods §13)."""
-OURS = {"in_dim", "n_classes", "multi_label", "spatial_dims"}
+SETTLED_BY_COHORT = {"in_dim", "n_classes", "multi_label", "spatial_dims"}
 """Options of an aggregator that follow from the cohort."""
 Positive = Annotated[int, Field(ge=1)]
 
@@ -66,6 +67,11 @@ class TrainingConfig(BaseModel):
     start_from: str | None = Field(
         None,
         description="Classifier (name or folder) whose weights, encoder and tiling are the start; by default fresh weights.",
+    )
+    patient_pattern: str | None = Field(
+        None,
+        description="Regular expression on names of bags whose match, or only group, is the "
+        "patient, where nothing else says it.",
     )
     positive_class: str | None = Field(
         None, description="Of two classes, the one that counts as positive."
@@ -141,7 +147,9 @@ class TrainingConfig(BaseModel):
         description="Probability from which the positive class is predicted: 0.5, or best on validation bags.",
     )
 
-    seed: int = Field(0, ge=0, lt=2**31, description="Of everything that is drawn.")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="Random seed for weights, shuffling and sampling."
+    )
     device: str = Field("auto", description="auto, cpu or cuda.")
     precision: Literal["auto", "float32", "mixed"] = Field(
         "auto",
@@ -160,36 +168,54 @@ class TrainingConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _known(self) -> TrainingConfig:
-        if self.aggregator not in list_aggregators():
+    def _check(self) -> TrainingConfig:
+        _check_name("aggregator", self.aggregator, AGGREGATORS)
+        if self.encoder is not None:
+            _check_name("encoder", self.encoder, (*ENCODERS, *BACKBONES))
+        if settled := sorted(SETTLED_BY_COHORT & set(self.aggregator_options)):
             raise ValueError(
-                f"There is no aggregator named {self.aggregator!r}; choose one of {', '.join(list_aggregators())}."
+                f"{settled[0]} follows from the cohort; leave it out of the aggregator's options."
             )
-        known = [*list_encoders(), *BACKBONES]
-        if self.encoder is not None and self.encoder not in known:
+        self._check_strategy()
+        self._check_streams()
+        self._check_patient_pattern()
+        return self
+
+    def _check_strategy(self) -> None:
+        if not self.mines:
+            return
+        if not AGGREGATORS[self.aggregator].can_be_mined:
             raise ValueError(
-                f"There is no encoder named {self.encoder!r}; choose one of {', '.join(known)}."
+                f"The strategy {self.strategy} needs a method with attention that it can mask "
+                f"({', '.join(names_that_can_be_mined())}), not {self.aggregator}."
             )
-        if self.strategy != "plain" and not issubclass(AGGREGATORS[self.aggregator], BASES):
-            fitting = ", ".join(
-                name for name, kind in AGGREGATORS.items() if issubclass(kind, BASES)
-            )
-            raise ValueError(
-                f"The strategy {self.strategy} needs a method with attention that it can mask ({fitting}), not {self.aggregator}."
-            )
-        if ours := sorted(OURS & set(self.aggregator_options)):
-            raise ValueError(
-                f"{ours[0]} follows from the cohort; leave it out of the aggregator's options."
-            )
-        if self.alternate_streams and not self.aggregator.startswith("dsmil"):
-            raise ValueError(
-                f"Only dsmil and dsmil-released have two streams to alternate, not {self.aggregator}."
-            )
-        if self.alternate_streams and self.strategy != "plain":
+        check_shares(self.strategy, self.strategy_options)
+
+    def _check_streams(self) -> None:
+        if not self.alternate_streams:
+            return
+        if not AGGREGATORS[self.aggregator].two_streams:
+            names = " and ".join(name for name, card in AGGREGATORS.items() if card.two_streams)
+            raise ValueError(f"Only {names} have two streams to alternate, not {self.aggregator}.")
+        if self.mines:
             raise ValueError(
                 "Streams are alternated without a mining strategy; choose one of the two."
             )
-        return self
+
+    def _check_patient_pattern(self) -> None:
+        if self.patient_pattern is None:
+            return
+        try:
+            groups = re.compile(self.patient_pattern).groups
+        except re.error as error:
+            raise ValueError(
+                f"The pattern {self.patient_pattern!r} cannot be understood ({error})."
+            ) from None
+        if groups > 1:
+            raise ValueError(
+                f"The pattern {self.patient_pattern!r} has {groups} groups; "
+                "one group marks the patient."
+            )
 
     @property
     def mines(self) -> bool:
@@ -235,6 +261,11 @@ class TrainingConfig(BaseModel):
     def as_json(self) -> str:
         """Return the text of a configuration file."""
         return json.dumps(self.model_dump(), indent=2) + "\n"
+
+
+def _check_name(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ValueError(f"There is no {what} named {name!r}; choose one of {', '.join(known)}.")
 
 
 def make_config(**fields: Any) -> TrainingConfig:

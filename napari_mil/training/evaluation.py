@@ -98,6 +98,8 @@ class Evaluation:
     """Epoch that each repeat and fold kept."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    unit: str = "patient"
+    """What stays together in a fold, in words; see `Cohort.unit`."""
     from_trained: bool = False
     """Whether folds start from a classifier, which may have seen these bags."""
     out_of_fold: tuple[Mapping[str, Any], ...] = ()
@@ -114,14 +116,12 @@ class Evaluation:
     def label(self) -> str:
         """Protocol and folds, in a few words."""
         times = f"{self.repeats} × {self.folds}" if self.repeats > 1 else str(self.folds)
-        chosen = (
-            "; chosen on the test fold, optimistic"
-            if self.protocol == "published" and not self.selection.startswith(LAST_EPOCH)
-            else ""
-        )
-        return f"{self.protocol} protocol, {times} folds by patient{chosen}" + (
-            "; from weights trained before" if self.from_trained else ""
-        )
+        label = f"{self.protocol} protocol, {times} folds by {self.unit}"
+        if self.protocol == "published" and not self.selection.startswith(LAST_EPOCH):
+            label += "; chosen on the test fold, optimistic"
+        if self.from_trained:
+            label += "; from weights trained before"
+        return label
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``evaluation.json`` holds."""
@@ -149,7 +149,8 @@ class Evaluation:
         """Return what a bundle says of it: no name of a bag."""
         entries: dict[str, Any] = {
             "headline": self.headline,
-            "protocol": f"{self.label}; {self.selection}; 95 % intervals by bootstrap over patients",
+            "protocol": f"{self.label}; {self.selection}; "
+            f"95 % intervals by bootstrap over {'patients' if self.unit == 'patient' else 'bags'}",
             "cross-validation": self._labelled(self.metrics),
         }
         if self.at_validation_threshold:
@@ -230,9 +231,9 @@ def cross_validate(
         on_event or ignore,
         cancel or CancellationToken(),
     )
-    cohort = (
-        cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
-    )
+    cohort = cohort.with_patients(config.patient_pattern)
+    if config.positive_class is not None:
+        cohort = cohort.with_positive(config.positive_class)
     cohort.check()
     folder = None if out is None else RunFolder(Path(out))
     with nullcontext() if folder is None else folder.held():
@@ -310,7 +311,7 @@ def _evaluate(
             EVALUATION, json.dumps(evaluation.as_dict(), indent=1, ensure_ascii=False) + "\n"
         )
         runner.forget()
-        if folder.finished and not tell_card(evaluation, folder, config, cohort, start):
+        if folder.finished and not write_figures_to_card(evaluation, folder, config, cohort, start):
             on_event(
                 Fallback(
                     "The classifier in this folder was trained otherwise, or on other bags: its card is left as it is."
@@ -439,25 +440,27 @@ def summarise(
         calibration = {
             name: None if value is None else round(value, 4) for name, value in calibration.items()
         }
+    selection = _honest_selection(config, tasks)
+    if protocol == "published":
+        selection = _published_selection(rule, source, n_outputs)
     return Evaluation(
-        protocol,
-        _published_selection(rule, source, n_outputs)
-        if protocol == "published"
-        else _honest_selection(config, tasks),
-        cohort.classes,
-        folds,
-        repeats,
-        len(targets),
-        len(set(groups)),
-        metrics,
-        at_threshold,
-        calibration,
-        _overlay([result.tile_auc for result in results]),
-        tuple(epochs),
-        config.model_dump(exclude={"cohort"}),
-        remarks,
-        config.start_from is not None,
-        _out_of_fold(cohort, logits, drawn),
+        protocol=protocol,
+        selection=selection,
+        classes=cohort.classes,
+        folds=folds,
+        repeats=repeats,
+        n_bags=len(targets),
+        n_patients=len(set(groups)),
+        metrics=metrics,
+        at_validation_threshold=at_threshold,
+        calibration=calibration,
+        overlay=_overlay([result.tile_auc for result in results]),
+        epochs=tuple(epochs),
+        settings=config.model_dump(exclude={"cohort"}),
+        remarks=remarks,
+        unit=cohort.unit,
+        from_trained=config.start_from is not None,
+        out_of_fold=_out_of_fold(cohort, logits, drawn),
     )
 
 
@@ -553,33 +556,35 @@ def _out_of_fold(
     return tuple(rows)
 
 
-def tell_card(
+def write_figures_to_card(
     evaluation: Evaluation,
     folder: RunFolder,
     config: TrainingConfig,
     cohort: Cohort,
     start: Classifier | None,
 ) -> bool:
-    """Write figures into the card of the classifier in a run folder, if it was trained in this way on these bags; say whether it was."""
+    """Write figures into the card of the classifier in a run folder, if they are about it.
+
+    Returns
+    -------
+    bool
+        Whether the classifier was trained in this way, on these bags, from this start.
+    """
     card = read_card(folder.classifier)
-    ours = json.loads(json.dumps(config.model_dump(exclude=MACHINE_FIELDS | MEMORY_FIELDS)))
-    theirs = {
-        name: value for name, value in card.training.get("settings", {}).items() if name in ours
-    }
-    begun = card.training.get("started from")
-    same_start = (begun or {}).get("fingerprint") == (None if start is None else start.fingerprint)
-    if (
-        theirs != ours
-        or not same_start
-        or card.training.get("cohort fingerprint") != cohort.fingerprint
-    ):
-        return False
-    renewed = replace(
-        card,
-        evaluation={
-            **evaluation.for_card(),
-            **{k: v for k, v in card.evaluation.items() if k in (VALIDATION, TEST_SPLIT)},
-        },
+    training = card.training
+    settings = json.loads(json.dumps(config.model_dump(exclude=MACHINE_FIELDS | MEMORY_FIELDS)))
+    same_settings = all(
+        name in training.settings and training.settings[name] == value
+        for name, value in settings.items()
     )
+    begun_from = None if training.started_from is None else training.started_from.fingerprint
+    same_start = begun_from == (None if start is None else start.fingerprint)
+    same_cohort = training.cohort_fingerprint == cohort.fingerprint
+    if not (same_settings and same_start and same_cohort):
+        return False
+    earlier = {
+        name: entry for name, entry in card.evaluation.items() if name in (VALIDATION, TEST_SPLIT)
+    }
+    renewed = replace(card, evaluation={**evaluation.for_card(), **earlier})
     write_card(renewed, notes(renewed), folder.classifier)
     return True

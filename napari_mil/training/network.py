@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_mil.aggregators import Aggregator, create_aggregator, create_miner
+from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.end_to_end import EndToEnd
 from napari_mil.aggregators.mining.miner import Miner
-from napari_mil.aggregators.registry import AGGREGATORS
 from napari_mil.errors import OptionError
 from napari_mil.events import Fallback, OnEvent
 from napari_mil.inference.classifier import Classifier
@@ -56,7 +56,7 @@ def make_plan(
     n_outputs = 1 if len(cohort.classes) == 2 and not cohort.multi_label else len(cohort.classes)
     options = dict(config.aggregator_options)
     if start is not None:
-        options = {**start.card.aggregator.get("options", {}), **options}
+        options = {**start.card.aggregator.options, **options}
     if config.alternate_streams and config.aggregator == "dsmil":
         options["stream_losses"] = True
     name = store.instances.encoder
@@ -65,9 +65,8 @@ def make_plan(
     maps = BACKBONES[name].has_maps and AGGREGATORS[config.aggregator].works_on_maps
     backbone = create_backbone(name, store.instances.tile_px, maps)
     embedding, chunk, size = _embedding(config, backbone, store, on_event)
-    return Plan(
-        n_outputs, cohort.multi_label, int(backbone.out_dim), maps, embedding, chunk, options, size
-    )  # type: ignore[arg-type]
+    dim = cast("int", backbone.out_dim)
+    return Plan(n_outputs, cohort.multi_label, dim, maps, embedding, chunk, options, size)
 
 
 def _embedding(
@@ -194,8 +193,8 @@ def scaling_of(start: Classifier | None, plan: Plan) -> tuple[np.ndarray, np.nda
     return start.mean.numpy(), start.scale.numpy()
 
 
-def kept(network: Aggregator) -> tuple[Aggregator, Standardised | None]:
-    """Return what a classifier keeps of a trained network: its aggregator, and its backbone where it has one."""
+def parts_of(network: Aggregator) -> tuple[Aggregator, Standardised | None]:
+    """Return the aggregator of a trained network, and its backbone where it has one."""
     answering = network.student if isinstance(network, Miner) else network
     if not isinstance(answering, EndToEnd):
         return answering, None
@@ -230,7 +229,7 @@ def _layers_of_classes(config: TrainingConfig, plan: Plan, aggregator: Aggregato
 
 
 def _check_start(config: TrainingConfig, store: BagStore, start: Classifier) -> None:
-    name = start.card.aggregator["name"]
+    name = start.card.aggregator.name
     if config.aggregator != name:
         raise OptionError(
             f"The classifier {start.card.name} is {name}, not {config.aggregator}; leave the aggregator out, or start fresh."

@@ -27,11 +27,12 @@ from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import choose_device
 from napari_mil.settings import Settings
 from napari_mil.training.bundle import make_classifier, notes
-from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag, patient_of
+from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.fitting import Fitting, Row, Split, deterministic
 from napari_mil.training.layout import COHORT, CONFIG
 from napari_mil.training.network import Plan, build, frozen_backbone, make_plan, scaling_of
+from napari_mil.training.patients import own_name
 from napari_mil.training.run_folder import RunFolder
 from napari_mil.training.splits import split_of, why_none
 from napari_mil.training.store import BagStore
@@ -114,9 +115,9 @@ def train(
         config = folder.begin(complete(config, cohort, settings, start), asked, resume)
         if start is None and config.start_from is not None:
             start = load_classifier(config.start_from, settings)
-        cohort = (
-            cohort if config.positive_class is None else cohort.with_positive(config.positive_class)
-        )
+        cohort = cohort.with_patients(config.patient_pattern)
+        if config.positive_class is not None:
+            cohort = cohort.with_positive(config.positive_class)
         device = choose_device(config.device, on_event)
         with deterministic(config, device):
             return _Run(
@@ -136,7 +137,7 @@ def complete(
 ) -> TrainingConfig:
     """Fill in what the recipe, the start and the machine decide, so that the run's file says all of it."""
     if start is not None and "aggregator" not in config.model_fields_set:
-        config = config.changed(aggregator=start.card.aggregator["name"])
+        config = config.changed(aggregator=start.card.aggregator.name)
     config = config.with_recipe()
     given: dict[str, Any] = {
         "cohort": str(cohort.source or cohort.root),
@@ -278,17 +279,32 @@ class _Run:
             )
 
     def _remarks(self, store: BagStore, split: Split) -> list[str]:
-        """Say what somebody who looks at the figures should know."""
+        """Say what a reader of the figures should know."""
         remarks = []
         counts = [count for count in store.cohort.counts.values() if count]
+        if not store.cohort.patients_known:
+            remarks.append(
+                "Patients are unknown: each bag counts as one. Name them in a column 'patient', "
+                "or by a pattern on the names."
+            )
         if not split.validation:
             remarks.append(
-                f"No bags are put aside ({why_none(split, self.config)}): nothing is chosen, and the last epoch is kept."
+                f"No bags are put aside ({why_none(split, self.config)}): "
+                "nothing is chosen, and the last epoch is kept."
             )
         if max(counts) >= 3 * min(counts) and self.config.class_balance == "none":
             remarks.append(
-                f"The classes are uneven ({min(counts)} to {max(counts)} bags); class balance 'weights' lets them count alike."
+                f"The classes are uneven ({min(counts)} to {max(counts)} bags); "
+                "class balance 'weights' lets them count alike."
             )
+        singles = sum(size == 1 for size in store.sizes)
+        if singles:
+            remarks.append(
+                f"{singles} of {len(store.sizes)} bags have a single instance: "
+                "there is nothing to attend to in them."
+            )
+        if self.start is not None:
+            remarks += _trained_before(self.start, store.cohort)
         return remarks
 
     def _watched(self, store: BagStore, split: Split) -> np.ndarray | None:
@@ -306,6 +322,18 @@ class _Run:
             raise OptionError(
                 f"{self.watch.name} cannot be watched: the cohort is made of {store.kind}."
             )
-        source = store.source_of(CohortBag(self.watch, "", patient_of(self.watch), None, kind))
+        source = store.source_of(CohortBag(self.watch, "", own_name(self.watch), None, kind))
         self.on_event(Watching(source.grid, "not in the cohort"))
         return source.read()
+
+
+def _trained_before(start: Classifier, cohort: Cohort) -> list[str]:
+    """Say how many bags the classifier to start from was trained on already."""
+    seen = set(start.card.training.bag_fingerprints)
+    again = sum(bag.content in seen for bag in cohort.bags)
+    if not again:
+        return []
+    return [
+        f"{again} of {len(cohort)} bags are those that {start.card.name} was trained on: "
+        "figures on them say little about new ones."
+    ]

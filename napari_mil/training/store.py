@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 
 from napari_mil.annotations import read_annotations
-from napari_mil.bags import Bag, TileGrid, open_image_bag, read_bag, write_bag
+from napari_mil.bags import Bag, TileGrid, TileSpec, open_image_bag, read_bag, write_bag
 from napari_mil.bags.images import ImageBag
 from napari_mil.encoders import Encoder, create_encoder
 from napari_mil.encoders.backbone import resized
@@ -31,15 +31,22 @@ from napari_mil.inference import card as cards
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
 from napari_mil.inference.embedding import Progress, embed_images, embed_tiles
-from napari_mil.inference.pipeline import plan_tiles
-from napari_mil.networks import BACKBONES
+from napari_mil.inference.planning import Mask, plan_tiles
+from napari_mil.networks.cards import BACKBONES
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
 from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.instance_labels import instance_targets
+from napari_mil.training.tile_size import (
+    FEWEST_TILES,
+    SMALLEST_DEFAULT_TILE,
+    fitting_tile_px,
+)
 
 DEFAULT_ENCODER = "texture"
+DEFAULT_MPP = 0.5
+"""Micrometres per pixel of tiles for a network that is trained together with the aggregator."""
 SHARE_OF_FREE_MEMORY = 0.5
 KEPT_FOR_S = 7 * 86_400
 """Of the cache, since its last use: another run may be at it."""
@@ -61,18 +68,6 @@ class Instances:
     overlap: float = 0.0
     trained: bool = False
     """Whether the encoder is a network trained together with the aggregator: instances are images then."""
-
-
-@dataclass(frozen=True)
-class _Tiling:
-    """What `plan_tiles` asks of a card."""
-
-    name: str
-    tile_px: int
-    mpp: float
-    overlap: float
-    instances: str = cards.TILES
-    takes: str = ""
 
 
 class BagStore:
@@ -223,8 +218,8 @@ class BagStore:
                 card = start.card  # features of the encoder whose classifier goes on learning
                 return Instances(
                     card.instances,
-                    known["name"],
-                    known["fingerprint"],
+                    known.name,
+                    known.fingerprint,
                     card.tile_px,
                     card.mpp,
                     card.mpp_assumed,
@@ -244,18 +239,21 @@ class BagStore:
             raise OptionError(
                 f"The classifier {given.name} takes {given.takes}; leave tile size and scale out, or start fresh."
             )
-        name = (
-            (given.encoder or {}).get("name", DEFAULT_ENCODER)
-            if given is not None
-            else config.encoder or DEFAULT_ENCODER
-        )
+        name = config.encoder or DEFAULT_ENCODER
+        if given is not None and given.encoder is not None:
+            name = given.encoder.name
         if given is not None and config.encoder not in (None, name):
             raise OptionError(
                 f"The classifier {given.name} was trained on the encoder {name}, not {config.encoder}; leave the encoder out, or start fresh."
             )
         if name in BACKBONES:
-            px = given.tile_px if given is not None else config.tile_px or BACKBONES[name].tile_px
-            mpp = (given.mpp if given is not None else config.mpp or 0.5) if tiles else None
+            px: int | None = config.tile_px or BACKBONES[name].tile_px
+            mpp = (config.mpp or DEFAULT_MPP) if tiles else None
+            if given is not None:
+                px = given.tile_px
+                mpp = given.mpp
+            elif tiles and mpp is not None and config.tile_px is None:
+                px = self._fitting_tile(cohort, BACKBONES[name].tile_px, mpp, SMALLEST_DEFAULT_TILE)
             overlap = given.overlap if given is not None else config.overlap
             return Instances(
                 kind, name, "", px, mpp, self._assumed(given), overlap, trained=True
@@ -279,14 +277,32 @@ class BagStore:
                 given.mpp_assumed or self._assumed(None),
                 given.overlap,
             ), encoder
-        px, mpp = config.tile_px or encoder.tile_px, config.mpp or encoder.mpp
-        if px < encoder.smallest_tile:
+        mpp = config.mpp or encoder.mpp
+        side = config.tile_px or self._fitting_tile(
+            cohort, encoder.tile_px, mpp, encoder.smallest_tile
+        )
+        if side < encoder.smallest_tile:
             raise OptionError(
-                f"Tiles of {px} px are too small for the encoder {name}; it needs {encoder.smallest_tile}."
+                f"Tiles of {side} px are too small for the encoder {name}; "
+                f"it needs {encoder.smallest_tile}."
             )
         return Instances(
-            kind, name, encoder.fingerprint, px, mpp, self._assumed(None), config.overlap
+            kind, name, encoder.fingerprint, side, mpp, self._assumed(None), config.overlap
         ), encoder
+
+    def _fitting_tile(self, cohort: Cohort, px: int, mpp: float, smallest: int) -> int:
+        """Return the largest tile of which the median slide holds enough; say if it is smaller."""
+        fitting = fitting_tile_px(
+            [bag.path for bag in cohort.bags], px, mpp, smallest, self._config.slide_mpp
+        )
+        if fitting != px:
+            self._on_event(
+                Fallback(
+                    f"Tiles of {fitting} px instead of {px}: "
+                    f"of those the median slide has fewer than {FEWEST_TILES}."
+                )
+            )
+        return fitting
 
     def _assumed(self, given: Any) -> bool:
         return self._config.slide_mpp is not None or bool(given is not None and given.mpp_assumed)
@@ -367,16 +383,13 @@ class BagStore:
         key = self._key(slide.fingerprint, repr(slide.mpp))
         assert instances.tile_px is not None
         assert instances.mpp is not None
-        tiling: Any = _Tiling("", instances.tile_px, instances.mpp, instances.overlap)
-        left, top = (float(slide.properties.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
-        origin = (left, top)
-        grid = plan_tiles(
-            slide, tiling, "auto" if self._config.mask == "auto" else None, cancel=self._cancel
-        ).grid
+        mask: Mask = "auto" if self._config.mask == "auto" else None
+        tiles = TileSpec(instances.tile_px, instances.mpp, instances.overlap)
+        grid = plan_tiles(slide, tiles, mask, cancel=self._cancel).grid
         place: dict[str, Any] = {
             "coords": grid.coords,
             "size0": grid.tile_size0,
-            "origin": origin,
+            "origin": slide.origin,
             "grid": grid,
         }
         if instances.trained:

@@ -21,7 +21,7 @@ from napari_mil.aggregators.dsmil import DSMIL, DSMILReleased
 from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Attended, Bags, RowFunction
 from napari_mil.aggregators.pooling import EmbeddingMax, EmbeddingMean, InstanceMax, InstanceMean
-from napari_mil.aggregators.registry import AGGREGATORS
+from napari_mil.aggregators.registry import aggregator_class
 from napari_mil.errors import TrainingError
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.inference.classifier import Classifier
@@ -129,7 +129,7 @@ def is_worth_it(store: BagStore, config: TrainingConfig, plan: Plan, device: tor
         and not config.instance_dropout
         and config.class_balance != "sampling"
         and device.type == "cpu"
-        and issubclass(AGGREGATORS[config.aggregator], KINDS)
+        and issubclass(aggregator_class(config.aggregator), KINDS)
         and not store.annotated
         and longest <= LONGEST_BAG
         and longest <= MOST_PADDING * float(np.mean(store.sizes))

@@ -142,7 +142,7 @@ def test_an_installed_wheel_finds_its_sample_data_and_classifiers(wheel, tmp_pat
     (site / "others.pth").write_text(f"import sys; sys.path.append({str(here)!r})")
     code = (
         "import napari_mil; from napari_mil.gui.samples import SLIDE, BAG, sample_path;"
-        "from napari_mil.inference.card import list_classifiers;"
+        "from napari_mil.inference.library import list_classifiers;"
         "print(napari_mil.__file__); print(sample_path(SLIDE).is_file(), len(list(sample_path(BAG).glob('*.tif'))), len(list_classifiers()))"
     )
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}

@@ -161,8 +161,8 @@ def test_a_hamil_classifier_brings_its_own_tree_and_similarity(bench, slide_path
     import torch
 
     from napari_mil.aggregators import create_aggregator
-    from napari_mil.inference.card import find_card
     from napari_mil.inference.classifier import Classifier, load_classifier
+    from napari_mil.inference.library import find_card
 
     torch.manual_seed(0)
     shipped = load_classifier("breast-malignancy")

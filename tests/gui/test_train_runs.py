@@ -9,7 +9,7 @@ import pytest
 
 from napari_mil import classify, load_classifier
 from napari_mil.gui.views.train_tab import DONE, IDLE, INTERRUPTED, PAUSED, RUNNING
-from napari_mil.inference.card import list_classifiers
+from napari_mil.inference.library import list_classifiers
 from tests.gui.training import TILES, child_of_this_window, features, wait_for_epochs
 
 
@@ -277,7 +277,7 @@ def test_fine_tuning_takes_method_and_tiles_from_its_start(bench, look, regions,
     bench.wait_for_jobs()
     assert tab.state == DONE, tab.message.text()
     assert (
-        load_classifier(tmp_path / "run" / "classifier").card.training["started from"]["name"]
+        load_classifier(tmp_path / "run" / "classifier").card.training.started_from.name
         == "breast-malignancy"
     )
 

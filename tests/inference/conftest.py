@@ -6,6 +6,7 @@ from napari_mil.aggregators import create_aggregator
 from napari_mil.encoders import create_encoder
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.classifier import Classifier
+from napari_mil.inference.facts import AggregatorRef, EncoderRef
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +27,7 @@ def make_classifier():
             "title": "Nothing it has learned",
             "classes": classes,
             "link": link,
-            "encoder": {
-                "name": "texture",
-                "fingerprint": texture.fingerprint if encoder is True else encoder,
-            }
+            "encoder": EncoderRef("texture", texture.fingerprint if encoder is True else encoder)
             if encoder
             else None,
             "in_dim": texture.dim,
@@ -37,10 +35,9 @@ def make_classifier():
             "mpp": 0.6,
             "mpp_assumed": True,
             "overlap": 0.0,
-            "aggregator": {
-                "name": aggregator,
-                "options": {"hidden": 16} if "abmil" in aggregator else {},
-            },
+            "aggregator": AggregatorRef(
+                aggregator, {"hidden": 16} if "abmil" in aggregator else {}
+            ),
             "temperature": 1.7,
             "threshold": 0.5,
             "licence": "BSD-3-Clause",
@@ -53,7 +50,7 @@ def make_classifier():
             built.in_dim,
             built.n_outputs,
             multi_label=built.multi_label,
-            **built.aggregator["options"],
+            **built.aggregator.options,
         ).eval()
         return Classifier(
             built, network, torch.full((texture.dim,), 0.3), torch.full((texture.dim,), 0.5)

@@ -5,16 +5,10 @@ import numpy as np
 import pytest
 
 from napari_mil.errors import ClassifierError, UnknownNameError
-from napari_mil.inference.card import (
-    CARD_FILE,
-    SHIPPED,
-    WEIGHTS_FILE,
-    find_card,
-    install,
-    list_classifiers,
-    read_card,
-)
+from napari_mil.inference.card import CARD_FILE, SHIPPED, WEIGHTS_FILE, read_card
 from napari_mil.inference.classifier import load_classifier
+from napari_mil.inference.facts import AggregatorRef
+from napari_mil.inference.library import find_card, install_bundle, list_classifiers
 from napari_mil.inference.pipeline import classify
 from napari_mil.settings import Settings
 
@@ -40,7 +34,7 @@ def test_the_fingerprint_follows_weights_and_calibration(make_classifier):
 
 def test_the_fingerprint_follows_options_that_change_the_answer_alone(make_classifier):
     plain, weighted = make_classifier("dsmil"), make_classifier("dsmil")
-    card = replace(weighted.card, aggregator={"name": "dsmil", "options": {"lambda_": 0.0}})
+    card = replace(weighted.card, aggregator=AggregatorRef("dsmil", {"lambda_": 0.0}))
     assert replace(weighted, card=card).fingerprint != plain.fingerprint
 
 
@@ -95,12 +89,12 @@ def test_installing_copies_a_bundle_once_and_hides_no_other(make_classifier, tmp
     ):
         (tmp_path / folder).parent.mkdir()
         classifier.save(tmp_path / folder, "")
-    assert install(tmp_path / "run1" / "liver", settings) == "liver"
-    assert install(tmp_path / "run2" / "liver", settings) == "liver-2", "other weights"
-    assert install(tmp_path / "run1" / "liver", settings) == "liver", "the same weights"
+    assert install_bundle(tmp_path / "run1" / "liver", settings).name == "liver"
+    assert install_bundle(tmp_path / "run2" / "liver", settings).name == "liver-2", "other weights"
+    assert install_bundle(tmp_path / "run1" / "liver", settings).name == "liver", "the same weights"
     shipped = next(iter(SHIPPED.iterdir())).name
     make_classifier().save(tmp_path / shipped, "")
-    assert install(tmp_path / shipped, settings) == f"{shipped}-2"
+    assert install_bundle(tmp_path / shipped, settings).name == f"{shipped}-2"
     assert {"liver", "liver-2", f"{shipped}-2"} <= set(list_classifiers(settings))
     assert sorted(path.name for path in (tmp_path / "user" / "classifiers").iterdir()) == sorted(
         ["liver", "liver-2", f"{shipped}-2"]

@@ -17,7 +17,8 @@ from napari_mil.errors import (
 from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, Partial, Started
 from napari_mil.inference import embedding, pipeline
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
-from napari_mil.inference.pipeline import classify, plan_tiles, visiting_order
+from napari_mil.inference.pipeline import classify, visiting_order
+from napari_mil.inference.planning import plan_tiles
 
 
 def test_an_answer_holds_everything_about_its_instances(slide, classifier):

@@ -11,7 +11,6 @@ from PIL import Image
 
 from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.slides import open_slide
-from napari_mil.slides.resolution import judge_mpp
 
 
 def on_white(image):
@@ -125,23 +124,6 @@ def test_the_scale_comes_from_the_file_or_the_user(slide, slide_path):
         assert (corrected.mpp, corrected.mpp_source) == (0.25, "user")
     with pytest.raises(NapariMilError, match="not plausible"):
         open_slide(slide_path, mpp=352.8)
-
-
-@pytest.mark.parametrize(
-    ("mpp", "source", "expected"),
-    [
-        (0.25, "openslide", (0.25, "openslide")),
-        (0.5, "tiff", (0.5, "tiff")),
-        (0.00499, "tiff", (None, "implausible: 0.00499 (tiff)")),
-        (352.78, "tiff", (None, "implausible: 352.8 (tiff)")),
-        (None, "openslide", (None, "unknown")),
-        (0.0, "tiff", (None, "unknown")),
-        (float("nan"), "tiff", (None, "unknown")),
-        (float("inf"), "tiff", (None, "unknown")),
-    ],
-)
-def test_only_plausible_scales_are_believed(mpp, source, expected):
-    assert judge_mpp(mpp, source, None) == expected
 
 
 def test_a_tiff_without_resolution_has_no_scale(paint, noise):

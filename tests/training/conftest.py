@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from napari_mil.settings import Settings
-from napari_mil.training.cohort import scan_annotated_folder
 from napari_mil.training.config import make_config
+from napari_mil.training.scanning import scan_annotated_folder
 
 DIM = 8
 

@@ -6,15 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_mil.bags.names import bag_name
 from napari_mil.errors import TrainingError
-from napari_mil.training.cohort import (
-    FEATURES,
-    IMAGES,
-    SLIDES,
-    patient_of,
-    scan_annotated_folder,
-    stem,
-)
+from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES
+from napari_mil.training.patients import barcode_of
+from napari_mil.training.scanning import scan_annotated_folder
 
 
 def reasons(cohort):
@@ -156,10 +152,10 @@ def test_a_table_may_be_separated_by_semicolons(tmp_path):
 
 
 def test_barcodes_give_the_patient():
-    assert patient_of(Path("TCGA-CR-7395-01A-01-TS1.a1b2.svs")) == "TCGA-CR-7395"
-    assert patient_of(Path("tcga-cr-7395.h5")) == "TCGA-CR-7395"
-    assert patient_of(Path("one/TCGA-like.slide.h5")) == "one/TCGA-like.slide"
-    assert stem(Path("a.b.ome.tiff")) == "a.b"
+    assert barcode_of(Path("TCGA-CR-7395-01A-01-TS1.a1b2.svs")) == "TCGA-CR-7395"
+    assert barcode_of(Path("tcga-cr-7395.h5")) == "TCGA-CR-7395"
+    assert barcode_of(Path("one/TCGA-like.slide.h5")) == "one/TCGA-like.slide"
+    assert bag_name(Path("a.b.ome.tiff")) == "a.b"
 
 
 def test_a_table_names_labels_patients_and_splits(tmp_path):

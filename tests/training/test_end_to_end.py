@@ -9,9 +9,9 @@ from napari_mil import classify, load_classifier
 from napari_mil.errors import ClassifierError
 from napari_mil.events import Fallback
 from napari_mil.networks import BACKBONES, create_backbone
-from napari_mil.training.cohort import scan_annotated_folder
 from napari_mil.training.memory import measure_bytes_per_image
 from napari_mil.training.run import train
+from napari_mil.training.scanning import scan_annotated_folder
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_chunks_come_to_the_same_weights_as_the_whole_bag(
     )
     for key, tensor in joint.tensors().items():
         assert torch.allclose(tensor, chunks.tensors()[key], atol=atol), key
-    assert chunks.card.training["embedding"] == "chunks"
+    assert chunks.card.training.embedding == "chunks"
 
 
 def test_memory_is_measured_and_the_choice_is_said(image_cohort, quick, settings, tmp_path):
@@ -149,7 +149,7 @@ def test_memory_is_measured_and_the_choice_is_said(image_cohort, quick, settings
             for event in events
             if isinstance(event, Fallback) and "activations" in event.message
         )
-        assert load_classifier(result.classifier).card.training["embedding"] == name
+        assert load_classifier(result.classifier).card.training.embedding == name
     assert "trained together" in said["joint"]
     assert "in chunks of" in said["chunks"]
     assert "stays as it is" in said["frozen"]

@@ -9,11 +9,11 @@ from napari_mil.errors import CancelledError, OptionError, TrainingError
 from napari_mil.events import Advanced, CancellationToken, Started, ignore
 from napari_mil.training import evaluation as module
 from napari_mil.training import fold_runs, vectorised
-from napari_mil.training.cohort import scan_annotated_folder
 from napari_mil.training.evaluation import choose_on_test, cross_validate, fold_tasks
 from napari_mil.training.fold_runs import fit_fold
 from napari_mil.training.network import make_plan
 from napari_mil.training.run import train
+from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.store import BagStore
 
 CPU = torch.device("cpu")

@@ -4,10 +4,10 @@ import torch
 
 from napari_mil.errors import TrainingError
 from napari_mil.events import CancellationToken, ignore
-from napari_mil.training.cohort import scan_annotated_folder
 from napari_mil.training.fitting import Fitting, Split, epoch_order, relevance
 from napari_mil.training.network import build, make_plan
 from napari_mil.training.recipes import RECIPES
+from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.store import BagStore, standardisation
 
 CPU = torch.device("cpu")

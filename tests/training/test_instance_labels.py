@@ -4,8 +4,8 @@ import shapely
 
 from napari_mil.annotations import Region, write_geojson
 from napari_mil.events import CancellationToken, ignore
-from napari_mil.training.cohort import scan_annotated_folder
 from napari_mil.training.instance_labels import instance_targets
+from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.store import BagStore
 
 COORDS = np.array([[0, 0], [100, 0], [200, 0]])

@@ -18,10 +18,11 @@ from napari_mil.errors import (
     TrainingError,
 )
 from napari_mil.events import CancellationToken, EpochEnded, Fallback, Started, Watching
-from napari_mil.inference.card import list_classifiers
-from napari_mil.training.cohort import scan_annotated_folder
+from napari_mil.inference.facts import SplitCounts
+from napari_mil.inference.library import list_classifiers
 from napari_mil.training.run import train
 from napari_mil.training.run_folder import RunFolder
+from napari_mil.training.scanning import scan_annotated_folder
 
 SCRAMBLED = {
     "strategy": "lr-ham",
@@ -235,7 +236,7 @@ def test_a_run_goes_on_from_the_same_classifier_or_not_at_all(cohort, quick, set
         resume=True,
     )
     assert (
-        load_classifier(result.classifier).card.training["started from"]["fingerprint"]
+        load_classifier(result.classifier).card.training.started_from.fingerprint
         == load_classifier(starts[0]).fingerprint
     )
 
@@ -397,7 +398,7 @@ def test_fine_tuning_starts_from_a_classifier(slide_cohort, quick, settings, tmp
         shipped.card.encoder,
     )
     assert np.array_equal(ours.mean.numpy(), shipped.mean.numpy())
-    assert ours.card.training["started from"]["name"] == "breast-malignancy"
+    assert ours.card.training.started_from.name == "breast-malignancy"
     assert ours.card.licence == shipped.card.licence
     with pytest.raises(OptionError, match="leave the aggregator out"):
         train(
@@ -459,7 +460,7 @@ def test_a_split_in_the_table_is_kept_and_its_test_part_looked_at_once(
     )
     result = train(scan_annotated_folder(root), quick(), out=tmp_path / "run", settings=settings)
     card = load_classifier(result.classifier).card
-    assert card.training["split"] == {"training": 12, "validation": 6, "test": 6}
+    assert card.training.split == SplitCounts(12, 6, 6)
     assert "held-out" in card.evaluation["headline"]
 
 
@@ -547,7 +548,7 @@ def test_what_memory_decided_holds_when_memory_changes(image_folder, quick, sett
         cohort, config.changed(memory_gb=1e-6), out=tmp_path / "cut", resume=True, settings=settings
     )
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
-    assert load_classifier(whole.classifier).card.training["embedding"] == "joint"
+    assert load_classifier(whole.classifier).card.training.embedding == "joint"
 
 
 def test_resume_keeps_every_setting_nobody_named(cohort, quick, settings, tmp_path):

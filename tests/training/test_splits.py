@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_mil.training.cohort import scan_annotated_folder
+from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.splits import split_of, why_none
 
 

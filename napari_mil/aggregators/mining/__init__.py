@@ -1,6 +1,5 @@
-"""Masked hard-instance mining: a strategy around an aggregator (Tang et al. 2023, MHIM-MIL, ICCV)."""
+"""Masked hard-instance mining: a strategy around an aggregator (Tang et al. 2023, MHIM-MIL)."""
 
-from napari_mil.aggregators.mining.masks import MaskRatios, mask_instances
-from napari_mil.aggregators.mining.miner import STRATEGIES, Miner, create_miner
+import lazy_loader
 
-__all__ = ["STRATEGIES", "MaskRatios", "Miner", "create_miner", "mask_instances"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

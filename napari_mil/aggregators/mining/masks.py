@@ -17,38 +17,14 @@ random ones, low ones from the highest, high ones from the lowest), and scores t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from napari_mil.aggregators.mining.cards import MaskRatios
+
 Fusion = Literal["vote", "mean"]
-
-
-@dataclass(frozen=True)
-class MaskRatios:
-    """Shares of all instances, each in [0, 1)."""
-
-    high: float = 0.0
-    """b_h: of the highest scores."""
-    low: float = 0.0
-    """b_l: of the lowest scores."""
-    random: float = 0.0
-    """b_r: of all instances."""
-    drawn: float = 1.0
-    """b_in, in (0, 1]: share of the candidates for the high part that is drawn from them; 1 takes the highest themselves."""
-
-    def __post_init__(self) -> None:
-        for name in ("high", "low", "random"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"the share of {name} instances to mask lies in [0, 1), not {getattr(self, name):g}"
-                )
-        if not 0 < self.drawn <= 1:
-            raise ValueError(
-                f"the share drawn of the high candidates lies in (0, 1], not {self.drawn:g}"
-            )
 
 
 def mask_instances(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import torch
@@ -26,56 +26,21 @@ from napari_mil.aggregators.abmil import ABMIL
 from napari_mil.aggregators.aggregator import Aggregator
 from napari_mil.aggregators.dsmil import DSMIL, DSMILReleased
 from napari_mil.aggregators.end_to_end import EndToEnd
-from napari_mil.aggregators.mining.masks import Fusion, MaskRatios, mask_instances
+from napari_mil.aggregators.mining.cards import (
+    KINDS,
+    STRATEGIES,
+    MaskRatios,
+    check_shares,
+    published_settings,
+)
+from napari_mil.aggregators.mining.masks import Fusion, mask_instances
 from napari_mil.aggregators.mining.schedules import cosine
 from napari_mil.aggregators.options import check_options
 from napari_mil.aggregators.output import BagOutput, PackedOutput, link
 from napari_mil.aggregators.transmil import TransMIL
 from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
 
-STRATEGIES = {
-    "ham": ("high",),
-    "l-ham": ("high", "low"),
-    "r-ham": ("high", "random"),
-    "lr-ham": ("high", "low", "random"),
-}
-"""Kinds of masks by strategy."""
 BASES = (ABMIL, DSMIL, DSMILReleased, TransMIL)
-
-# The published settings: CAMELYON16 (small tumours) for one or two kinds, TCGA-NSCLC for all three; TransMIL has its own.
-# Not published, and ours: what L-HAM hides of the lowest with ABMIL and DSMIL (as for TCGA), what R-HAM hides at random with TransMIL (as for TCGA).
-_SMALL: dict[str, Any] = {
-    "high": 0.01,
-    "random": 0.5,
-    "low": 0.2,
-    "drawn": 0.5,
-    "consistency": 0.1,
-    "momentum_rises": False,
-}
-_LARGE: dict[str, Any] = {
-    "high": 0.02,
-    "random": 0.7,
-    "low": 0.2,
-    "drawn": 1.0,
-    "consistency": 0.5,
-    "momentum_rises": True,
-}
-_TRANSMIL_SMALL: dict[str, Any] = {
-    "high": 0.03,
-    "random": 0.6,
-    "low": 0.8,
-    "drawn": 0.5,
-    "consistency": 0.1,
-    "momentum_rises": True,
-}
-_TRANSMIL_LARGE: dict[str, Any] = {
-    "high": 0.02,
-    "random": 0.6,
-    "low": 0.2,
-    "drawn": 1.0,
-    "consistency": 0.5,
-    "momentum_rises": False,
-}
 
 
 class Miner(Aggregator):
@@ -333,21 +298,15 @@ def create_miner(strategy: str, base: Aggregator, **options: Any) -> Miner:
         raise UnknownNameError(
             f"Mining needs abmil, gated-abmil, dsmil, dsmil-released or transmil as its base, not {type(core).__name__}."
         )
-    kinds = STRATEGIES[strategy]
-    if foreign := sorted({"high", "low", "random"} & set(options) - set(kinds)):
-        raise OptionError(
-            f"The strategy {strategy} masks {' and '.join(kinds)} instances only; leave out {', '.join(foreign)}."
-        )
-    small, large = (
-        (_TRANSMIL_SMALL, _TRANSMIL_LARGE) if isinstance(core, TransMIL) else (_SMALL, _LARGE)
-    )
-    settings = {**(large if strategy == "lr-ham" else small), **options}
+    kinds = STRATEGIES[strategy].kinds
+    try:
+        check_shares(strategy, options)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
+    published = asdict(published_settings(strategy, transmil=isinstance(core, TransMIL)))
+    settings = {**published, **options}
     shares = {kind: settings[kind] for kind in kinds}
-    rest = {
-        key: value
-        for key, value in settings.items()
-        if key not in ("high", "low", "random", "drawn")
-    }
+    rest = {name: value for name, value in settings.items() if name not in (*KINDS, "drawn")}
     check_options(f"The strategy {strategy}", Miner, rest)
     try:
         return Miner(base, MaskRatios(**shares, drawn=settings["drawn"]), **rest)

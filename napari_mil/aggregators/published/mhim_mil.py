@@ -16,7 +16,7 @@ from napari_mil.aggregators.abmil import ABMIL, GatedABMIL
 from napari_mil.aggregators.aggregator import Aggregator
 from napari_mil.aggregators.dsmil import DSMILReleased
 from napari_mil.aggregators.mining import Miner
-from napari_mil.aggregators.mining.masks import MaskRatios
+from napari_mil.aggregators.mining.cards import MaskRatios
 from napari_mil.aggregators.published.dsmil_wsi import STREAMS, query_options
 from napari_mil.aggregators.published.layout import Hint, Rules, State, fill, part_of
 from napari_mil.aggregators.published.transmil import TOKENS

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_mil.bags.bag import Bag
 from napari_mil.errors import BagError
+from napari_mil.findings import Finding, FindingKind
 
 FEATURES = ("features", "feats", "feat", "embeddings", "x")
 COORDS = ("coords", "coordinates", "xy")
@@ -58,7 +60,7 @@ def bag_of(
         raise BagError(
             f"{name} holds features that are no numbers in {len(wrong)} of {len(matrix)} rows, the first in row {wrong[0]}; extract them again."
         )
-    warnings: list[str] = []
+    warnings: list[Finding] = []
     corners = None if coords is None else as_corners(name, coords, len(matrix), warnings)
     return Bag(
         matrix,
@@ -69,7 +71,7 @@ def bag_of(
     )
 
 
-def as_corners(name: str, coords: Any, n: int, warnings: list[str]) -> np.ndarray:
+def as_corners(name: str, coords: Any, n: int, warnings: list[Finding]) -> np.ndarray:
     """Return int64 (N, 2); what is not whole is rounded and said.
 
     Raises
@@ -92,5 +94,11 @@ def as_corners(name: str, coords: Any, n: int, warnings: list[str]) -> np.ndarra
         raise BagError(f"{name} holds coordinates that are no numbers; extract them again.")
     rounded = np.rint(pairs).astype(np.int64)
     if pairs.dtype.kind == "f" and (rounded != pairs).any():
-        warnings.append(f"{name}: coordinates are not whole pixels and were rounded.")
+        warnings.append(
+            Finding(
+                FindingKind.ROUNDED,
+                Path(name),
+                "Coordinates are not whole pixels and were rounded.",
+            )
+        )
     return rounded

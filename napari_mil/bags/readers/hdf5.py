@@ -13,6 +13,7 @@ import numpy as np
 from napari_mil.bags.bag import Bag
 from napari_mil.bags.readers.contents import COORDS, FEATURES, bag_of, first_of
 from napari_mil.errors import BagError
+from napari_mil.findings import Finding, FindingKind
 
 if TYPE_CHECKING:
     from napari_mil.slides import Slide
@@ -31,8 +32,8 @@ def read(path: Path, slide: Slide | None) -> Bag:
             values = None if coords is None else coords[...]
             if values is not None and _in_micrometres(file):
                 return _in_pixels(path, file, features[...], values, slide)
-            size0, slide_warning = _tile_size0(path, {} if coords is None else coords.attrs)
-            size0 = float(file.attrs.get("napari_mil:tile_size0", 0)) or size0
+            said_size0 = _tile_size0(path, {} if coords is None else coords.attrs)
+            size0 = float(file.attrs.get("napari_mil:tile_size0", 0)) or said_size0
             names = (
                 tuple(name.decode() for name in file["names"][...])
                 if "names" in file and "napari_mil:schema" in file.attrs
@@ -46,7 +47,10 @@ def read(path: Path, slide: Slide | None) -> Bag:
         raise BagError(
             f"{path.name} is a damaged HDF5 file ({' '.join(str(error).split())[:100]}); copy it again."
         ) from error
-    return bag if not slide_warning or bag.coords is None else _with_warning(bag, slide_warning)
+    if bag.coords is None or said_size0 is not None:
+        return bag
+    unsized = Finding(FindingKind.UNCERTAIN_PLACE, path, "It does not say how large its tiles are.")
+    return _with_finding(bag, unsized)
 
 
 def count(path: Path) -> int:
@@ -87,20 +91,23 @@ def _in_pixels(
     if "unit" not in attributes and "tile_size_um" not in attributes:
         coords = coords / 224 * STAMP_V1_UM
     if slide is None or slide.mpp is None:
-        warning = f"{path.name} counts in micrometres and the slide's scale is unknown here: it has no place on the slide."
-        return _with_warning(
-            bag_of(path.name, features, provenance=_provenance(file, None)), warning
+        finding = Finding(
+            FindingKind.UNCERTAIN_PLACE,
+            path,
+            "It counts in micrometres and the slide's scale is unknown: it has no place on a slide.",
         )
+        bag = bag_of(path.name, features, provenance=_provenance(file, None))
+        return _with_finding(bag, finding)
     return bag_of(
         path.name, features, coords / slide.mpp, size_um / slide.mpp, _provenance(file, None)
     )
 
 
-def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> tuple[float | None, str]:
+def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> float | None:
     if "patch_size_level0" in attributes:
-        return float(attributes["patch_size_level0"]), ""
+        return float(attributes["patch_size_level0"])
     if "patch_size" in attributes and "downsample" in attributes:
-        return float(attributes["patch_size"]) * float(np.ravel(attributes["downsample"])[0]), ""
+        return float(attributes["patch_size"]) * float(np.ravel(attributes["downsample"])[0])
     for folder in (
         path.parent.parent / "patches",
         path.parent.parent.parent / "patches",
@@ -110,11 +117,11 @@ def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> tuple[float | None
             with h5py.File(beside) as patches:
                 if "coords" in patches and "downsample" in patches["coords"].attrs:
                     return _tile_size0(beside, patches["coords"].attrs)
-    return None, f"{path.name} does not say how large its tiles are."
+    return None
 
 
-def _with_warning(bag: Bag, warning: str) -> Bag:
-    return replace(bag, warnings=(*bag.warnings, warning))
+def _with_finding(bag: Bag, finding: Finding) -> Bag:
+    return replace(bag, warnings=(*bag.warnings, finding))
 
 
 def _provenance(file: h5py.File, features: h5py.Dataset | None) -> dict[str, Any]:

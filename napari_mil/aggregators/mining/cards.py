@@ -1,0 +1,116 @@
+"""Cards of the mining strategies and their published settings, importable without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyCard:
+    """What a user needs to know before choosing a mining strategy."""
+
+    name: str
+    title: str
+    """What it masks, in a few words."""
+    kinds: tuple[str, ...]
+    """Kinds of instances it masks, of ``high``, ``low`` and ``random``."""
+
+
+STRATEGIES: dict[str, StrategyCard] = {
+    card.name: card
+    for card in (
+        StrategyCard("ham", "HAM: high", ("high",)),
+        StrategyCard("l-ham", "L-HAM: high and low", ("high", "low")),
+        StrategyCard("r-ham", "R-HAM: high and random", ("high", "random")),
+        StrategyCard("lr-ham", "LR-HAM: all three", ("high", "low", "random")),
+    )
+}
+"""Strategies by name (Tang et al. 2023, section 3.3)."""
+
+KINDS = ("high", "low", "random")
+"""Kinds of masked instances."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRatios:
+    """Shares of all instances that are masked, each in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        If a share is out of range.
+    """
+
+    high: float = 0.0
+    """b_h: of the highest scores."""
+    low: float = 0.0
+    """b_l: of the lowest scores."""
+    random: float = 0.0
+    """b_r: of all instances."""
+    drawn: float = 1.0
+    """b_in, in (0, 1]: share of the candidates for the high part that is drawn from them.
+
+    1 takes the highest themselves.
+    """
+
+    def __post_init__(self) -> None:
+        for name in KINDS:
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"the share of {name} instances to mask lies in [0, 1), "
+                    f"not {getattr(self, name):g}"
+                )
+        if not 0 < self.drawn <= 1:
+            raise ValueError(
+                f"the share drawn of the high candidates lies in (0, 1], not {self.drawn:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class MiningSettings:
+    """One published setting of masked mining."""
+
+    high: float
+    low: float
+    random: float
+    drawn: float
+    consistency: float
+    """alpha, weight of the consistency loss."""
+    momentum_rises: bool
+    """Whether the teacher's momentum rises to 1 by a cosine."""
+
+
+# CAMELYON16 (small tumours) for one or two kinds, TCGA-NSCLC for all three; TransMIL has its own.
+# Two shares are not published and taken from TCGA: what L-HAM hides of the lowest with ABMIL and
+# DSMIL, and what R-HAM hides at random with TransMIL.
+_SMALL = MiningSettings(0.01, 0.2, 0.5, 0.5, 0.1, momentum_rises=False)
+_LARGE = MiningSettings(0.02, 0.2, 0.7, 1.0, 0.5, momentum_rises=True)
+_TRANSMIL_SMALL = MiningSettings(0.03, 0.8, 0.6, 0.5, 0.1, momentum_rises=True)
+_TRANSMIL_LARGE = MiningSettings(0.02, 0.2, 0.6, 1.0, 0.5, momentum_rises=False)
+
+
+def published_settings(strategy: str, *, transmil: bool) -> MiningSettings:
+    """Return the published setting of a strategy for a base."""
+    large = strategy == "lr-ham"
+    if transmil:
+        return _TRANSMIL_LARGE if large else _TRANSMIL_SMALL
+    return _LARGE if large else _SMALL
+
+
+def check_shares(strategy: str, options: Mapping[str, Any]) -> None:
+    """Refuse shares of kinds that a strategy does not mask, and shares out of range.
+
+    Raises
+    ------
+    ValueError
+        Naming the first such share.
+    """
+    kinds = STRATEGIES[strategy].kinds
+    if foreign := sorted(set(KINDS) & set(options) - set(kinds)):
+        raise ValueError(
+            f"The strategy {strategy} masks {' and '.join(kinds)} instances only; "
+            f"leave out {', '.join(foreign)}."
+        )
+    MaskRatios(**{name: options[name] for name in (*kinds, "drawn") if name in options})

@@ -1,0 +1,23 @@
+"""Names of bags: files without their endings, folders as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_mil.bags.images import IMAGE_ENDINGS
+from napari_mil.bags.readers import FEATURE_ENDINGS
+from napari_mil.slides import SLIDE_EXTENSIONS
+
+SEVERAL_DOTS = (".ome.tif", ".ome.tiff", ".tar.gz")
+"""Endings of two parts."""
+
+
+def bag_name(path: Path) -> str:
+    """Return the name of a bag; names hold dots, so only known endings of files are taken off."""
+    name = path.name
+    if path.is_dir():
+        return name
+    for ending in (*SEVERAL_DOTS, *SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name

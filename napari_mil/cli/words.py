@@ -1,0 +1,13 @@
+"""Words of the command line for what a user can do about a fault."""
+
+from __future__ import annotations
+
+from napari_mil.errors import Remedy
+
+REMEDIES = {
+    Remedy.GIVE_SCALE: "give its µm per pixel by --slide-mpp",
+    Remedy.TAKE_LEVEL: "take tiles of a level by --level",
+    Remedy.SMALLER_TILES: "use smaller tiles (--tile-px)",
+    Remedy.WHOLE_IMAGE: "use the whole image (--mask none)",
+    Remedy.DRAW_TISSUE: "draw its tissue in the window",
+}

@@ -1,0 +1,83 @@
+"""From the features of a bag to the answer of a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from napari_mil.aggregators import MergeTree
+from napari_mil.aggregators.cards import AGGREGATORS
+from napari_mil.aggregators.output import link
+from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class BagAnswer:
+    """An aggregator's output as arrays, one column per class."""
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    attention: np.ndarray | None
+    instance_scores: np.ndarray | None
+    critical: np.ndarray | None
+    similarity: np.ndarray | None
+    tree: MergeTree | None
+
+
+def answer_bag(classifier: Classifier, features: np.ndarray) -> BagAnswer:
+    """Aggregate on the classifier's device, or on the CPU where the bag does not fit there."""
+    try:
+        return _aggregate(classifier, features)
+    except torch.OutOfMemoryError:
+        if classifier.mean.device.type == "cpu":
+            raise
+    # Outside the except block, so that the traceback no longer holds the tensors.
+    torch.cuda.empty_cache()
+    return _aggregate(classifier.to(torch.device("cpu")), features)
+
+
+def predicted_classes(card: ClassifierCard, probabilities: np.ndarray) -> tuple[str, ...]:
+    """Return the classes that probabilities (C,) predict: one, or any number if multi-label."""
+    if card.multi_label:
+        pairs = zip(card.classes, probabilities, strict=True)
+        return tuple(name for name, p in pairs if p >= card.threshold)
+    if len(card.classes) == 2:
+        return (card.classes[int(probabilities[1] >= card.threshold)],)
+    return (card.classes[int(np.argmax(probabilities))],)
+
+
+@torch.inference_mode()
+def _aggregate(classifier: Classifier, features: np.ndarray) -> BagAnswer:
+    card = classifier.card
+    output = classifier.aggregator(classifier.standardise(features))
+    probabilities = link(output.logits / card.temperature, card.multi_label).cpu().numpy()
+    scores = None
+    if output.instance_logits is not None:
+        tempered = output.instance_logits / card.temperature
+        scores = _per_class(link(tempered, card.multi_label).cpu().numpy(), card)
+    aggregator = AGGREGATORS.get(card.aggregator.name)
+    # Merges in random order say nothing of the tiles.
+    keeps_tree = aggregator is not None and aggregator.merges_instances
+    return BagAnswer(
+        logits=output.logits.cpu().numpy(),
+        probabilities=_per_class(probabilities, card),
+        attention=_array(output.attention),
+        instance_scores=scores,
+        critical=_array(output.critical),
+        similarity=_array(output.similarity),
+        tree=output.tree if keeps_tree else None,
+    )
+
+
+def _array(values: torch.Tensor | None) -> np.ndarray | None:
+    return None if values is None else values.cpu().numpy()
+
+
+def _per_class(probabilities: np.ndarray, card: ClassifierCard) -> np.ndarray:
+    """Turn (..., 1) of one sigmoid unit into (..., 2): (1 - p, p)."""
+    if card.link != "sigmoid":
+        return probabilities
+    return np.concatenate([1 - probabilities, probabilities], -1)

@@ -1,0 +1,110 @@
+"""Which tiles of a slide are classified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from napari_mil.bags import TileGrid, TileSpec, TissueMask, tissue_mask
+from napari_mil.errors import NapariMilError, NoTissueError, Remedy
+from napari_mil.events import CancellationToken
+from napari_mil.inference.card import ClassifierCard
+from napari_mil.slides import Slide
+from napari_mil.slides.resolution import ScaleSource, given_scale
+
+Mask = TissueMask | Literal["auto"] | None
+"""``"auto"`` detects tissue, None takes the whole slide."""
+OTHER_SCALE = 0.2
+"""Relative difference from the classifier's scale that is worth a remark."""
+ENLARGED = 1.05
+"""Enlargement of tiles that is worth a remark."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Tiles of a slide that are classified."""
+
+    grid: TileGrid
+    tissue: TissueMask | None
+    """Tissue that the tiles lie on; None where the whole slide is taken."""
+
+
+def plan_tiles(
+    slide: Slide,
+    tiles: TileSpec,
+    mask: Mask = "auto",
+    *,
+    cancel: CancellationToken | None = None,
+) -> Plan:
+    """Lay a grid over the tissue of a slide.
+
+    The scale is judged before tissue is looked for, which takes longer.
+
+    Raises
+    ------
+    NoTissueError
+        If no tile lies on tissue.
+    MissingMppError, ResolutionError
+        See `tile_grid`.
+    """
+    whole = tiles.lay(slide)
+    tissue = _tissue(slide, mask, cancel)
+    if tissue is None:
+        return Plan(whole, None)
+    grid = tiles.lay(slide, tissue)
+    if len(grid) > 0:
+        return Plan(grid, tissue)
+    name = slide.path.name
+    if tissue.mask.any():
+        raise NoTissueError(
+            f"{name} has tissue, but no tile of {tiles.px} px is half covered by it",
+            Remedy.SMALLER_TILES,
+            Remedy.WHOLE_IMAGE,
+        )
+    raise NoTissueError(f"{name} shows no tissue", Remedy.DRAW_TISSUE, Remedy.WHOLE_IMAGE)
+
+
+def _tissue(slide: Slide, mask: Mask, cancel: CancellationToken | None) -> TissueMask | None:
+    if not isinstance(mask, str):
+        return mask
+    if mask != "auto":
+        raise NapariMilError(f"mask is 'auto', None or a TissueMask, not {mask!r}.")
+    return tissue_mask(slide, cancel)
+
+
+def with_assumed_scale(slide: Slide, card: ClassifierCard) -> Slide:
+    """Return a slide at the scale that a classifier assumes where the slide says none.
+
+    The result is the slide itself, or a twin of it to be closed by the caller.
+    """
+    if slide.mpp is not None or card.slide_mpp is None:
+        return slide
+    return slide.with_scale(given_scale(card.slide_mpp, ScaleSource.CLASSIFIER))
+
+
+def scale_remarks(slide: Slide, card: ClassifierCard, grid: TileGrid) -> list[str]:
+    """Say where the scale of the tiles is less certain, or another, than the classifier expects."""
+    expected = card.mpp
+    if expected is None:
+        return []
+    if grid.mpp is None:
+        return [
+            f"The slide's scale is unknown: tiles are pixels of level {grid.level}, "
+            f"the classifier expects {expected:g} µm per pixel."
+        ]
+    remarks = []
+    if slide.scale.source is ScaleSource.CLASSIFIER:
+        remarks.append(
+            f"The slide does not say its scale: {slide.mpp:.3g} µm per pixel are assumed, "
+            "as for the slides the classifier was trained on."
+        )
+    if abs(grid.mpp / expected - 1) > OTHER_SCALE:
+        remarks.append(
+            f"Tiles have {grid.mpp:.3g} µm per pixel; the classifier was trained at {expected:g}."
+        )
+    if slide.mpp is not None and slide.mpp > ENLARGED * grid.mpp:
+        remarks.append(
+            f"Tiles are enlarged {slide.mpp / grid.mpp:.2f} times: "
+            f"the slide has {slide.mpp:.3g} µm per pixel at its finest."
+        )
+    return remarks

@@ -1,0 +1,192 @@
+"""Where results go, whether they are there already, and classifying one target into its folder.
+
+Window, command line and cluster share this.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mil.errors import OutputError
+from napari_mil.events import CancellationToken, OnEvent
+from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, Prediction
+from napari_mil.slides import Slide
+
+if TYPE_CHECKING:
+    from napari_mil.bags import TileSpec
+    from napari_mil.inference.classifier import Classifier
+    from napari_mil.inference.planning import Mask, Plan
+    from napari_mil.inference.targets import Identity, Target
+
+
+@dataclass(frozen=True)
+class ClassifyRequest:
+    """How one target is classified into its folder."""
+
+    tiles: TileSpec | None = None
+    """Tiles of slides; None takes those of the classifier."""
+    mask: Mask = "auto"
+    device: str = "auto"
+    anonymous: bool = False
+    """Leave the name of the slide out, also of the folder."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What classifying one target came to."""
+
+    prediction: Prediction
+    folder: Path
+    kept: bool
+    """Whether it was there already, from the same content, classifier and grid."""
+
+
+@dataclass
+class ResultStore:
+    """Folders of results below one output folder, one a slide or bag."""
+
+    out: Path
+    _taken: dict[Path, str] = field(default_factory=dict)
+    """Folders given out, with the fingerprint they are for."""
+
+    def prepare(self) -> None:
+        """Check that the output folder can be written before any work is done.
+
+        A missing one is made only when there is a result.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        nearest = self.out.absolute()
+        try:
+            while not os.path.lexists(nearest):
+                nearest = nearest.parent
+            if not nearest.is_dir():
+                raise OutputError(
+                    f"{nearest.name} is no folder, so results cannot be written to {self.out}; "
+                    "choose another folder."
+                )
+            # Writing is the one way to know on every file system.
+            with tempfile.TemporaryDirectory(prefix=".partial-", dir=nearest):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"Results cannot be written to {self.out} ({error.strerror or error}); "
+                "choose another folder."
+            ) from error
+
+    def place(self, name: str, fingerprint: str) -> tuple[Path, Prediction | None]:
+        """Return the folder for a slide or bag and what it already holds from it.
+
+        A folder of that name that belongs to another one, of this run or an earlier one, is left
+        alone: the next is ``<name>-2``.
+        """
+        for folder in _candidates(self.out, name):
+            if self._taken.get(folder, fingerprint) != fingerprint:
+                continue
+            earlier = _earlier(folder)
+            is_same = earlier is not None and earlier.slide.get("fingerprint") == fingerprint
+            if is_same or (earlier is None and _is_free(folder)):
+                self._taken[folder] = fingerprint
+                return folder, earlier
+        raise AssertionError("unreachable: there is always a next name")
+
+    def classify(
+        self,
+        target: Target,
+        classifier: Classifier,
+        request: ClassifyRequest,
+        on_event: OnEvent,
+        cancel: CancellationToken,
+    ) -> Outcome:
+        """Classify a target into its folder, unless its answer is there already.
+
+        Raises
+        ------
+        NapariMilError
+            If the target, the classifier or the output folder is at fault.
+        """
+        from napari_mil.inference.pipeline import classify
+
+        identity = target.identity
+        plan = _plan(target, classifier, request, cancel)
+        folder, earlier = self.place(_folder_name(target, identity, request), identity.fingerprint)
+        if earlier is not None and _is_same_work(earlier, classifier, plan):
+            return Outcome(earlier, folder, kept=True)
+        prediction = classify(
+            target,
+            classifier,
+            device=request.device,
+            grid=None if plan is None else plan.grid,
+            mask=request.mask if plan is None else plan.tissue,
+            on_event=on_event,
+            cancel=cancel,
+        )
+        if request.anonymous:
+            prediction = prediction.anonymous()
+        prediction.save(folder)
+        return Outcome(prediction, folder, kept=False)
+
+
+def _plan(
+    target: Target, classifier: Classifier, request: ClassifyRequest, cancel: CancellationToken
+) -> Plan | None:
+    """Lay the grid of a slide; None for bags."""
+    from napari_mil.inference.planning import plan_tiles, with_assumed_scale
+
+    if not isinstance(target.content, Slide):
+        return None
+    tiles = request.tiles or classifier.card.tiling
+    slide = with_assumed_scale(target.content, classifier.card)
+    try:
+        return plan_tiles(slide, tiles, request.mask, cancel=cancel)
+    finally:
+        if slide is not target.content:
+            slide.close()
+
+
+def _folder_name(target: Target, identity: Identity, request: ClassifyRequest) -> str:
+    if not request.anonymous:
+        return identity.name
+    kind = "slide" if isinstance(target.content, Slide) else "bag"
+    return f"{kind}-{identity.fingerprint[:8]}"
+
+
+def _is_same_work(earlier: Prediction, classifier: Classifier, plan: Plan | None) -> bool:
+    if earlier.classifier.get("fingerprint") != classifier.fingerprint:
+        return False
+    grid = earlier.provenance.get("grid", {})
+    return plan is None or grid.get("fingerprint") == plan.grid.fingerprint
+
+
+def _candidates(out: Path, name: str) -> Iterator[Path]:
+    yield out / name
+    yield from (out / f"{name}-{k}" for k in count(2))
+
+
+def _earlier(folder: Path) -> Prediction | None:
+    """Return the complete prediction that a folder holds, if it does."""
+    if not (folder / PREDICTION_FILE).is_file():
+        return None
+    try:
+        return Prediction.load(folder)
+    except OutputError:
+        return None
+
+
+def _is_free(folder: Path) -> bool:
+    """Say whether a folder is missing or holds only what an interrupted run left."""
+    if not os.path.lexists(folder):
+        return True
+    return folder.is_dir() and all(
+        entry.name == INSTANCES_FILE or entry.name.startswith(".partial-")
+        for entry in folder.iterdir()
+    )

@@ -1,0 +1,105 @@
+"""What is classified: a slide, a folder of images or a feature file, opened and hashed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from napari_mil.bags import Bag, ImageBag, open_image_bag, read_bag
+from napari_mil.bags.names import bag_name
+from napari_mil.bags.readers import is_bag
+from napari_mil.settings import Settings
+from napari_mil.slides import Slide, open_slide
+from napari_mil.slides.fingerprint import fingerprint_file
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a prediction keeps of its slide or bag; nothing else of a slide is kept."""
+
+    name: str = ""
+    fingerprint: str = ""
+    dimensions: tuple[int, int] | None = None
+    """(width, height) of level 0 of a slide."""
+    mpp: float | None = None
+    vendor: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what ``prediction.json`` holds of it."""
+        if not self.fingerprint:
+            return {}
+        facts: dict[str, object] = {"name": self.name, "fingerprint": self.fingerprint}
+        if self.dimensions is not None:
+            facts |= {
+                "dimensions": list(self.dimensions),
+                "mpp": self.mpp,
+                "vendor": self.vendor,
+            }
+        return facts
+
+
+def identity_of_slide(slide: Slide) -> Identity:
+    """Return what a prediction keeps of a slide."""
+    return Identity(slide.name, slide.fingerprint, slide.dimensions, slide.mpp, slide.vendor)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One thing to classify.
+
+    A context manager: a slide is closed at its end.
+    """
+
+    path: Path
+    content: Slide | ImageBag | Bag
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the slide, if it is one."""
+        if isinstance(self.content, Slide):
+            self.content.close()
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Name and fingerprint; hashes the content, once."""
+        if isinstance(self.content, Slide):
+            return identity_of_slide(self.content)
+        if isinstance(self.content, ImageBag):
+            return Identity(bag_name(self.path), self.content.fingerprint)
+        return Identity(bag_name(self.path), fingerprint_file(self.path))
+
+
+def open_target(
+    path: Path, slide_mpp: float | None = None, settings: Settings | None = None
+) -> Target:
+    """Open what can be classified.
+
+    Parameters
+    ----------
+    path
+        A slide, a folder of images, or a feature file.
+    slide_mpp
+        Micrometres per level-0 pixel of a slide that says none or a wrong one.
+    settings
+        Cache sizes and thread counts.
+
+    Raises
+    ------
+    NapariMilError
+        If it is none of them.
+    """
+    if not is_bag(path):
+        return Target(path, open_slide(path, slide_mpp, settings=settings))
+    return Target(path, open_image_bag(path) if path.is_dir() else read_bag(path))

@@ -1,0 +1,231 @@
+"""Looking at annotated folders: bags, labels, patients, and what is left out and why.
+
+root/<class>/<slide>                     a slide a bag
+root/<class>/<folder>/*.png              a folder of images a bag
+root/<class>/<bag>.h5|pt|safetensors     features that were extracted already
+root/labels.csv                          slide,label[,patient][,split]; several labels of one bag
+                                         separated by ";"
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from napari_mil.annotations import find_annotations
+from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
+from napari_mil.annotations.reading import FOLDER as ANNOTATION_FOLDER
+from napari_mil.bags.images import image_files, open_image_bag
+from napari_mil.bags.readers import FEATURE_ENDINGS, count_instances
+from napari_mil.errors import NapariMilError, TrainingError
+from napari_mil.findings import Finding, FindingKind
+from napari_mil.slides import open_slide
+from napari_mil.slides.fingerprint import fingerprint_file
+from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
+from napari_mil.training.patients import barcode_of, own_name
+from napari_mil.training.tables import BAG_ENDINGS, Entry, read_table
+
+NEGATIVE = re.compile(
+    r"^(0|neg(ative)?|normal|benign|control|healthy|wild[ -]?type|wt"
+    r"|no[-_ ].*|non[-_ ].*|without[-_ ].*)$",
+    re.IGNORECASE,
+)
+"""Names that by themselves say which of two classes is the negative one."""
+SIDE_FILES = (".csv", ".md", ".txt")
+"""Endings of files that lie beside bags without being any."""
+
+
+def scan_annotated_folder(
+    root: str | os.PathLike[str], on_bag: Callable[[int, int], None] = lambda done, total: None
+) -> Cohort:
+    """Look at a folder with one folder per class, one with ``labels.csv``, or such a table.
+
+    Slides are opened and feature files looked into, but neither is read whole. TCGA barcodes give
+    the patient where a table does not.
+
+    Parameters
+    ----------
+    root
+        The folder or the table.
+    on_bag
+        Told (done, total) on the way.
+
+    Returns
+    -------
+    Cohort
+        Whatever was found; `Cohort.check` says whether it can be trained on.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such folder, or the table cannot be understood.
+    """
+    source = Path(root).expanduser().absolute()
+    table = source if source.is_file() else source / TABLE
+    folder = table.parent
+    if not folder.is_dir() or not source.exists():
+        raise TrainingError(f"{source} is no folder with annotated bags; check the path.")
+    skipped: list[Finding] = []
+    warnings: list[Finding] = []
+    try:
+        if table.is_file():
+            entries = list(read_table(table, skipped, warnings))
+        else:
+            entries = list(_entries_of_folders(folder, skipped))
+    except OSError as error:
+        raise TrainingError(
+            f"{source} cannot be read ({error.strerror or error}); check the path."
+        ) from error
+    multi_label = any(len(entry.labels) != 1 for entry in entries)
+    bags: list[CohortBag] = []
+    for k, entry in enumerate(entries):
+        on_bag(k, len(entries))
+        try:
+            bags.append(_inspect(entry, multi_label))
+        except (NapariMilError, OSError) as error:
+            skipped.append(Finding(FindingKind.SKIPPED, entry.path, str(error)))
+    on_bag(len(entries), len(entries))
+    warnings += _copies(bags)
+    if not multi_label:
+        warnings += _conflicts(bags)
+    return Cohort(
+        root=folder,
+        classes=_ordered({label for bag in bags for label in bag.labels}, multi_label),
+        bags=tuple(bags),
+        skipped=tuple(skipped),
+        warnings=tuple(warnings),
+        multi_label=multi_label,
+        source=source,
+    )
+
+
+def _ordered(names: set[str], multi_label: bool) -> tuple[str, ...]:
+    """Sort classes by name; of two, the negative one stands first where its name says so."""
+    ordered = sorted(names)
+    if len(ordered) == 2 and not multi_label:
+        first, second = ordered
+        if NEGATIVE.match(second) and not NEGATIVE.match(first):
+            return second, first
+    return tuple(ordered)
+
+
+def _entries_of_folders(root: Path, skipped: list[Finding]) -> Iterator[Entry]:
+    """Yield the bags in the folders of the classes."""
+    for folder in sorted(root.iterdir()):
+        if folder.name.startswith(".") or folder.name == ANNOTATION_FOLDER:
+            continue
+        if folder.is_dir():
+            yield from _entries_of_class(folder, skipped)
+        elif folder.suffix.lower() in BAG_ENDINGS:
+            text = (
+                "It lies beside the folders of the classes; move it into one, "
+                f"or list it in a {TABLE}."
+            )
+            skipped.append(Finding(FindingKind.SKIPPED, folder, text))
+
+
+def _entries_of_class(folder: Path, skipped: list[Finding]) -> Iterator[Entry]:
+    has_bags = False
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name.endswith(".part") or _is_companion(path):
+            continue
+        if path.is_file() and path.suffix.lower() not in BAG_ENDINGS:
+            text = "It is neither a slide, nor a picture, nor a feature file."
+            skipped.append(Finding(FindingKind.SKIPPED, path, text))
+        else:
+            has_bags = True
+            yield Entry(path, (folder.name,))
+    if not has_bags:
+        text = "The folder of this class holds no bag."
+        skipped.append(Finding(FindingKind.SKIPPED, folder, text))
+
+
+def _is_companion(path: Path) -> bool:
+    """Say whether something belongs to another bag: annotations, or the folder of a MIRAX slide."""
+    if path.is_dir():
+        return path.name == ANNOTATION_FOLDER or path.with_suffix(".mrxs").is_file()
+    name = path.name.lower()
+    return name.endswith((*ANNOTATION_ENDINGS, *SIDE_FILES))
+
+
+def _inspect(entry: Entry, multi_label: bool) -> CohortBag:
+    """Open a bag far enough to know that it can be used."""
+    path = entry.path
+    patient = entry.patient or barcode_of(path)
+    bag = CohortBag(
+        path=path,
+        label=entry.labels if multi_label else entry.labels[0],
+        patient=patient or own_name(path),
+        n=None,
+        kind=SLIDES,
+        split=entry.split,
+        patient_known=patient is not None,
+    )
+    if path.is_dir():
+        if not image_files(path):
+            raise TrainingError("It is a folder without images.")
+        images = open_image_bag(path)
+        return bag.with_content(IMAGES, len(images), images.fingerprint)
+    if path.suffix.lower() in FEATURE_ENDINGS:
+        return bag.with_content(FEATURES, count_instances(path), fingerprint_file(path))
+    with open_slide(path) as slide:
+        return bag.with_content(
+            SLIDES,
+            None,
+            slide.fingerprint,
+            mpp=slide.mpp,
+            annotations=find_annotations(path),
+        )
+
+
+def _copies(bags: Sequence[CohortBag]) -> list[Finding]:
+    """Name bags with the same content as another one."""
+    by_content: dict[str, list[CohortBag]] = defaultdict(list)
+    for bag in bags:
+        by_content[bag.content].append(bag)
+    return [_copy(copies[0], copy) for copies in by_content.values() for copy in copies[1:]]
+
+
+def _copy(first: CohortBag, copy: CohortBag) -> Finding:
+    contradiction = ""
+    if first.labels != copy.labels:
+        contradiction = (
+            f", and is labelled {_label_words(copy)}, the other {_label_words(first)}: "
+            "one of them is wrong"
+        )
+    consequence = "both are used and stay in one fold"
+    if first.split != copy.split:
+        consequence = "they stand in several splits: figures will be too good"
+    text = (
+        f"It has the same content as {first.path.name} ({_label_words(first)})"
+        f"{contradiction}; {consequence}."
+    )
+    return Finding(FindingKind.COPY, copy.path, text)
+
+
+def _conflicts(bags: Sequence[CohortBag]) -> list[Finding]:
+    """Name patients whose bags have several labels or stand in several splits."""
+    by_patient: dict[str, list[CohortBag]] = defaultdict(list)
+    for bag in bags:
+        by_patient[bag.patient].append(bag)
+    conflicts = []
+    for patient, of_patient in by_patient.items():
+        path = of_patient[0].path
+        labels = sorted({str(bag.label) for bag in of_patient})
+        if len(labels) > 1:
+            text = (
+                f"Patient {patient} has bags labelled {' and '.join(labels)}; check the labels. "
+                "All are used and stay in one fold."
+            )
+            conflicts.append(Finding(FindingKind.PATIENT_CONFLICT, path, text))
+        if len({bag.split for bag in of_patient}) > 1:
+            text = f"Patient {patient} stands in several splits; figures will be too good."
+            conflicts.append(Finding(FindingKind.PATIENT_CONFLICT, path, text))
+    return conflicts
+
+
+def _label_words(bag: CohortBag) -> str:
+    return ", ".join(bag.labels) or "nothing"

@@ -1,0 +1,69 @@
+"""Default size of training tiles: small enough that a bag is a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from napari_mil.errors import NapariMilError
+from napari_mil.slides import open_slide
+
+FEWEST_TILES = 16
+"""Tiles of the median slide, below which multiple-instance learning has little to choose from."""
+SMALLEST_DEFAULT_TILE = 32
+"""Side in pixels below which a tile shows single nuclei at most."""
+MOST_SLIDES_ASKED = 50
+
+
+def fitting_tile_px(
+    slides: Sequence[Path],
+    px: int,
+    mpp: float,
+    smallest: int,
+    slide_mpp: float | None = None,
+) -> int:
+    """Halve the side of tiles until the median slide holds `FEWEST_TILES` of them.
+
+    Parameters
+    ----------
+    slides
+        Paths of slides; at most `MOST_SLIDES_ASKED` of them, spread over all, are looked at.
+    px
+        Wanted side in pixels.
+    mpp
+        Micrometres per pixel of a tile.
+    smallest
+        Side in pixels that the encoder needs at least.
+    slide_mpp
+        Micrometres per level-0 pixel of slides that do not say theirs.
+
+    Returns
+    -------
+    int
+        Side in pixels; `px` itself where no slide says its scale.
+    """
+    areas = _areas_um2(slides, slide_mpp)
+    if not areas:
+        return px
+    typical = median(areas)
+    least = max(smallest, SMALLEST_DEFAULT_TILE)
+    while px // 2 >= least and typical / (px * mpp) ** 2 < FEWEST_TILES:
+        px //= 2
+    return px
+
+
+def _areas_um2(slides: Sequence[Path], slide_mpp: float | None) -> list[float]:
+    """Return the areas of some slides in square micrometres."""
+    step = max(1, len(slides) // MOST_SLIDES_ASKED)
+    areas = []
+    for path in slides[::step]:
+        try:
+            with open_slide(path) as slide:
+                mpp = slide.mpp or slide_mpp
+                width, height = slide.dimensions
+        except NapariMilError:
+            continue
+        if mpp is not None:
+            areas.append(width * height * mpp**2)
+    return areas
