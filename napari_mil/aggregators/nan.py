@@ -2,8 +2,8 @@
 
 Yang et al. 2017, "Neural aggregation network for video face recognition", CVPR.
 
-    e_k = q^T f_k,  a_k = softmax_k(e_k),  r = sum_k a_k f_k      (eq. 2, 3, 1)  an attention block
-    q1  = tanh(W r0 + b)                                          (eq. 4)        the query of the second block
+    e_k = q^T f_k,  a_k = softmax_k(e_k),  r = sum_k a_k f_k      (eq. 2, 3, 1) an attention block
+    q1  = tanh(W r0 + b)                                          (eq. 4)       the query of block 2
 
 q0 is learned, r1 is the aggregate. On feature maps the scores are those of their spatial means and
 the weighted sum is of maps.
