@@ -162,7 +162,7 @@ def compare_bag(case, aggregator, bag):
         losses = aggregator(bag, torch.tensor(case.hyper["label"])).losses
         case.agrees("instance_loss", losses["instances"] / (1 - aggregator.bag_weight))
         chosen = [
-            aggregator.evidence(output.attention, label, label == case.hyper["label"])
+            aggregator.select_evidence(output.attention, label, label == case.hyper["label"])
             for label in range(case.hyper["n_classes"])
         ]
         case.agrees("instance_labels", torch.cat([wanted for _, wanted in chosen]))
@@ -190,7 +190,7 @@ def check_self_attention(case):
 
 def check_ramil(case):
     aggregator = case.rebuild()
-    aggregator.merges = lambda bag: aggregator.fold(case.tensors["input/order"])
+    aggregator.merges = lambda bag: aggregator.chain(case.tensors["input/order"])
     compare_bag(case, aggregator, case.tensors["input"])
 
 
@@ -234,13 +234,13 @@ def check_distillation(case):
 def check_gnn(case):
     check_bag(case)
     aggregator, bag = case.rebuild(), case.tensors["input"]
-    threshold = aggregator.reach(bag)
+    threshold = aggregator.neighbour_distance(bag)
     case.agrees("adjacency", torch.cat([near for _, near in aggregator.edges(bag, threshold)]))
     h = aggregator.embed(bag, threshold)
     s = aggregator.assign(bag, h, threshold)
     case.agrees("embeddings", h)
     case.agrees("assignment", s)
-    case.agrees("coarse_adjacency", aggregator.coarse(bag, s, threshold))
+    case.agrees("coarse_adjacency", aggregator.coarse_adjacency(bag, s, threshold))
     case.agrees("coarse_features", s.T @ h)
 
 

@@ -65,9 +65,9 @@ def test_gradients_flow_through_the_merges_into_the_backbone():
 
 def test_a_batch_norm_in_training_sees_one_merge_at_a_time_unless_it_is_frozen():
     bag, frozen, moving = maps(), hamil(frozen_norm=True).train(), hamil().train()
-    assert frozen.unit.pairs_are_alike
-    assert not moving.unit.pairs_are_alike
-    assert moving.eval().unit.pairs_are_alike
+    assert frozen.unit.can_batch_pairs
+    assert not moving.unit.can_batch_pairs
+    assert moving.eval().unit.can_batch_pairs
     frozen(bag)
     assert frozen.unit.bn1.num_batches_tracked == 0
     moving.train()(bag)
