@@ -229,5 +229,5 @@ def _concatenate(parts: list[Tensor | None]) -> Tensor | None:
 
 
 def spatial_mean(features: Tensor) -> Tensor:
-    """Average maps over space: (N, D) or (N, D, H, W) -> (N, D)."""
+    """Average maps over space: (N, D[, H, W]) -> (N, D)."""
     return features.mean((2, 3)) if features.ndim == 4 else features

@@ -1,4 +1,4 @@
-"""Merge trees of single linkage over the instances of a bag (HAMIL, algorithm 1).
+"""Merge trees of single linkage over instances (HAMIL, algorithm 1).
 
 As printed, the two clusters of smallest distance merge until one is left; of equal distances, the
 first pair in ascending order of cluster indices wins, and a merged cluster gets the next index.
@@ -303,7 +303,10 @@ def _connected_sets(pairs: list[tuple[int, int]]) -> list[list[int]]:
 
 
 class _AllPairs:
-    """Pairs of clusters that are all equally close: copies of one instance, or two clusters."""
+    """Pairs of clusters that are all equally close.
+
+    They are copies of one instance, or just two clusters.
+    """
 
     def __init__(self, clusters: list[int]) -> None:
         self.clusters = clusters

@@ -25,7 +25,10 @@ Measured: 1 024 to 4 096 are alike, one pass over all rows is 1.4 times slower.
 SIXTEEN_BITS = (torch.bfloat16, torch.float16)
 """Dtypes of bags kept in 16 bits."""
 RowFunction = Callable[..., tuple[Tensor, ...]]
-"""A function from rows of features to values, scores and further tensors of these rows."""
+"""A function of rows of features.
+
+It returns values, scores and further tensors of these rows.
+"""
 
 
 class Attended(NamedTuple):

@@ -47,7 +47,7 @@ KERNELS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "laplace": lambda q, k, g: -torch.cdist(q, k, p=1),
     "module": lambda q, k, g: torch.cdist(q, k, p=1) - q.abs().sum(1)[:, None] - k.abs().sum(1),
 }
-"""Kernels of queries (n, Q) and keys (N, Q) by name -> (n, N)."""
+"""Kernels by name, of queries (n, Q) and keys (N, Q) -> (n, N)."""
 
 
 class SelfAttention(nn.Module):

@@ -61,7 +61,10 @@ def distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _find_duplicates(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first of equal points (n,), and edges (N - n, 2) from them to the others."""
+    """Find equal points.
+
+    Returns the first of each (n,), and edges (N - n, 2) from these to the others.
+    """
     first_of: dict[bytes, int] = {}
     duplicates = []
     for i, row in enumerate(points):
@@ -96,7 +99,10 @@ class _Boruvka:
         self.products = _SquaredDistances(points, chosen, torch.float32)
 
     def run(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the edges of the tree, as positions among the chosen points, and their lengths."""
+        """Return the edges of the tree and their lengths.
+
+        Edges are positions among the chosen points.
+        """
         self.list_neighbours(np.arange(len(self.chosen)), self.products, outside=False)
         edges: list[np.ndarray] = []
         lengths: list[float] = []

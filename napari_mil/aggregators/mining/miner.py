@@ -256,7 +256,10 @@ class Miner(Aggregator):
         return cosine(self.momentum, 1.0, self.step, self.steps)
 
     def advance(self, step: int, steps: int) -> None:
-        """Set the next step of the optimiser, counted from 0, and the number of steps."""
+        """Set the next step of the optimiser, of how many.
+
+        Steps are counted from 0.
+        """
         self.step = step
         self.steps = steps
 

@@ -88,7 +88,7 @@ def fill(module: Module, state: State, rules: Rules, ignored: Iterable[str] = ()
 def _rename(
     state: State, rules: Rules, ignored: Iterable[str]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Return the tensors under their names here, and the names that no rule matches."""
+    """Rename tensors by rules; return them and the unknown names."""
     renamed: dict[str, Tensor] = {}
     unknown = []
     for published_name, tensor in state.items():
