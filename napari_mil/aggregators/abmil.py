@@ -1,13 +1,16 @@
-"""Attention-based MIL: Ilse, Tomczak & Welling 2018, "Attention-based deep multiple instance learning", ICML.
+"""Attention-based MIL (ABMIL).
+
+Ilse, Tomczak & Welling 2018, "Attention-based deep multiple instance learning", ICML.
 
     z   = sum_k a_k h_k                                            (eq. 7)
     a_k = softmax_k( w^T tanh(V h_k) )                             (eq. 8)
     a_k = softmax_k( w^T ( tanh(V h_k) * sigm(U h_k) ) )           (eq. 9, gated)
     P(Y = 1) = sigm(classifier(z))
 
-Departs from the paper: V, U and w have biases, as its authors' code has (`attention_bias=False` for the printed form);
-with several heads, which the authors' code cannot run, the head embeddings are concatenated for the classifier.
-As slide-level implementations do, features are projected to `hidden` units with ReLU first; `hidden=None` is the bare form.
+Departs from the paper: V, U and w have biases, as its authors' code has (`attention_bias=False` for
+the printed form); with several heads, which the authors' code cannot run, the head embeddings are
+concatenated for the classifier. As slide-level implementations do, features are projected to
+`hidden` units with ReLU first; `hidden=None` is the bare form.
 """
 
 from __future__ import annotations
@@ -23,10 +26,13 @@ from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import ROWS, Bags
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+"""Activations after V by name."""
 
 
 class Attention(nn.Module):
-    """Scores before the softmax: w^T tanh(V h_k) (eq. 8), or gated w^T ( tanh(V h_k) * sigm(U h_k) ) (eq. 9).
+    """Attention scores before the softmax.
+
+    w^T tanh(V h_k) (eq. 8), or gated w^T ( tanh(V h_k) * sigm(U h_k) ) (eq. 9).
 
     Parameters
     ----------
@@ -63,27 +69,31 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor) -> Tensor:
-        """(N, M) -> (N, K)."""
+        """Score instances: (N, M) -> (N, K)."""
         if self.U is None:
             signal = self.dropout(self.activation(self.V(h)))
         else:
-            signal, gate = self.both(h) if len(h) >= ROWS else (self.V(h), self.U(h))
+            signal, gate = (
+                self.apply_signal_and_gate(h) if len(h) >= ROWS else (self.V(h), self.U(h))
+            )
             signal = self.dropout(self.activation(signal)) * self.dropout(gate.sigmoid())
         scores: Tensor = self.w(signal)
         return scores
 
-    def both(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """V h and U h as one matrix product, a seventh faster where joining the weights does not cost more: (N, M) -> (N, L) twice."""
+    def apply_signal_and_gate(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return V h and U h, computed as one matrix product: (N, M) -> (N, L) twice.
+
+        A seventh faster where joining the weights does not cost more.
+        """
         assert self.U is not None
         bias = None if self.V.bias is None else torch.cat([self.V.bias, self.U.bias])
-        signal, gate = functional.linear(h, torch.cat([self.V.weight, self.U.weight]), bias).chunk(
-            2, 1
-        )
+        weight = torch.cat([self.V.weight, self.U.weight])
+        signal, gate = functional.linear(h, weight, bias).chunk(2, 1)
         return signal, gate
 
 
 class ABMIL(PackedAggregator):
-    """Attention MIL (Ilse et al. 2018, eq. 7 and 8).
+    """Attention-based MIL (Ilse et al. 2018, eq. 7 and 8).
 
     Parameters
     ----------
@@ -133,8 +143,11 @@ class ABMIL(PackedAggregator):
         self.classifier = nn.Linear(heads * width, n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; attention (N, K), scores (N, K), embedding (B, K * M)."""
-        attended = bags.attend(self.rows, features)  # eq. 8, 9 and 7
+        """Answer with attention (N, K) and scores (N, K), see `PackedAggregator`.
+
+        The embedding is (B, K * M).
+        """
+        attended = bags.attend(self.embed_and_score, features)  # eq. 8, 9 and 7
         embedding = attended.embedding.flatten(1)  # (B, K, M) -> (B, K * M)
         return PackedOutput(
             self.classifier(embedding),
@@ -144,14 +157,14 @@ class ABMIL(PackedAggregator):
             embedding=embedding,
         )
 
-    def rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, D) -> h (n, M), scores (n, K)."""
+    def embed_and_score(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Project and score instances: (n, D) -> h (n, M), scores (n, K)."""
         h = self.projection(features)
         return h, self.attention(h)
 
 
 class GatedABMIL(ABMIL):
-    """Gated attention MIL (Ilse et al. 2018, eq. 7 and 9).
+    """Gated attention-based MIL (Ilse et al. 2018, eq. 7 and 9).
 
     Parameters as `ABMIL`.
     """

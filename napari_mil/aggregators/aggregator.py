@@ -1,4 +1,4 @@
-"""The contract of every aggregator."""
+"""Base classes of all aggregators."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from napari_mil.errors import BagError
 
 
 class Task(TypedDict, total=False):
-    """What every aggregator is asked, besides its dimensions; see `Aggregator`."""
+    """Keyword options that all aggregators share.
+
+    See `Aggregator` for their meaning.
+    """
 
     multi_label: bool
     spatial_dims: int
 
 
 class Aggregator(nn.Module, ABC):
-    """A network from one bag to one answer.
+    """A network that answers for one bag at a time.
 
     Parameters
     ----------
@@ -34,12 +37,17 @@ class Aggregator(nn.Module, ABC):
     multi_label
         Whether C >= 2 classes are independent (sigmoids).
     spatial_dims
-        1 for bags of vectors (N, D); 2 for bags of maps (N, C, H, W), which are averaged over space unless the method works on maps.
+        1 for bags of vectors (N, D); 2 for bags of maps (N, C, H, W), which are averaged over
+        space unless the method works on maps.
     """
 
     works_on_maps: ClassVar[bool] = False
+    """Whether feature maps reach the method without being averaged over space."""
     reads_16_bits: bool = False
-    """Whether a bag kept in 16 bits is multiplied as it is; other methods turn it into float32 first."""
+    """Whether bags kept in 16 bits are multiplied as they are.
+
+    Other methods turn them into float32 first.
+    """
 
     def __init__(
         self, in_dim: int, n_classes: int, *, multi_label: bool = False, spatial_dims: int = 1
@@ -47,18 +55,18 @@ class Aggregator(nn.Module, ABC):
         super().__init__()
         if in_dim < 1 or n_classes < 1:
             raise ValueError(
-                f"an aggregator needs at least one feature and one class, not {in_dim} and {n_classes}"
+                "an aggregator needs at least one feature and one class, "
+                f"not {in_dim} and {n_classes}"
             )
         if spatial_dims not in (1, 2):
             raise ValueError(
-                f"bags are of vectors (spatial_dims=1) or of maps (spatial_dims=2), not {spatial_dims}"
+                "bags are of vectors (spatial_dims=1) or of maps (spatial_dims=2), "
+                f"not {spatial_dims}"
             )
-        self.in_dim, self.n_classes, self.multi_label, self.spatial_dims = (
-            in_dim,
-            n_classes,
-            multi_label,
-            spatial_dims,
-        )
+        self.in_dim = in_dim
+        self.n_classes = n_classes
+        self.multi_label = multi_label
+        self.spatial_dims = spatial_dims
 
     def forward(
         self, bag: Tensor, target: Tensor | None = None, instance_target: Tensor | None = None
@@ -72,7 +80,8 @@ class Aggregator(nn.Module, ABC):
         target
             Class index () for softmax, float (C,) for sigmoids; then `losses` is filled.
         instance_target
-            The same per instance, (N,) or (N, C), for aggregators with an instance head; NaN, or -1 for softmax, where it is unknown.
+            The same per instance, (N,) or (N, C), for aggregators with an instance head; NaN, or
+            -1 for softmax, where it is unknown.
 
         Raises
         ------
@@ -85,7 +94,10 @@ class Aggregator(nn.Module, ABC):
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """Answer for a bag that `instances` has checked; see `forward`."""
+        """Answer for a bag that `instances` has checked.
+
+        Parameters as `forward`.
+        """
 
     def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
         """Answer for many bags at once.
@@ -102,41 +114,45 @@ class Aggregator(nn.Module, ABC):
         BagError
             If the offsets do not cut the features into bags of at least one instance.
         """
-        bags, rows = (
-            PackedBags(offsets.to(features.device), len(features)),
-            self.instances(features),
-        )
+        bags = PackedBags(offsets.to(features.device), len(features))
+        rows = self.instances(features)
         outputs = [self.aggregate(rows[start:end], None, None) for start, end in bags.bounds()]
         return PackedOutput(
             torch.stack([output.logits for output in outputs]),
             self.multi_label,
-            attention=_joined([output.attention for output in outputs]),
-            scores=_joined([output.scores for output in outputs]),
-            instance_logits=_joined([output.instance_logits for output in outputs]),
+            attention=_concatenate([output.attention for output in outputs]),
+            scores=_concatenate([output.scores for output in outputs]),
+            instance_logits=_concatenate([output.instance_logits for output in outputs]),
         )
 
     def instances(self, bag: Tensor) -> Tensor:
-        """Return the bag as the method takes it: checked, maps averaged unless it works on them, 16 bits unless it reads them."""
+        """Return the bag as the method takes it.
+
+        The shape is checked; maps are averaged over space unless the method works on them; 16 bits
+        become the dtype of the weights unless the method reads them.
+        """
         shape = "(N, C, H, W)" if self.spatial_dims == 2 else "(N, D)"
         if bag.ndim != 2 * self.spatial_dims or len(bag) == 0 or bag.shape[1] != self.in_dim:
             raise BagError(
-                f"The bag has the shape {tuple(bag.shape)}; this aggregator takes {shape} with N of at least 1 and {self.in_dim} features."
+                f"The bag has the shape {tuple(bag.shape)}; this aggregator takes {shape} "
+                f"with N of at least 1 and {self.in_dim} features."
             )
         if self.spatial_dims == 2 and not self.works_on_maps:
             bag = bag.mean((2, 3))
-        return (
-            bag
-            if bag.dtype in SIXTEEN_BITS and self.reads_16_bits
-            else bag.to(next(self.parameters()).dtype)
-        )
+        if bag.dtype in SIXTEEN_BITS and self.reads_16_bits:
+            return bag
+        return bag.to(next(self.parameters()).dtype)
 
     @property
     def sigmoids(self) -> bool:
-        """Whether each logit stands for itself, rather than one of exclusive classes."""
+        """Whether each logit has its own sigmoid.
+
+        Otherwise the classes exclude each other and share one softmax.
+        """
         return self.n_classes == 1 or self.multi_label
 
     def bag_loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Negative log-likelihood () of a target under logits (C,)."""
+        """Return the negative log-likelihood () of a target under logits (C,)."""
         target = target.to(logits.device)
         if self.sigmoids:
             return functional.binary_cross_entropy_with_logits(
@@ -145,13 +161,17 @@ class Aggregator(nn.Module, ABC):
         return functional.cross_entropy(logits, target.reshape(()).long())
 
     def instance_loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean negative log-likelihood () of the known among instance targets (N,) or (N, C) under logits (N, C); 0 where none is known."""
+        """Return the mean negative log-likelihood () of instance targets.
+
+        Targets (N,) or (N, C) are compared with logits (N, C) where they are known; 0 where none
+        is known.
+        """
         target = target.to(logits.device)
         if self.sigmoids:
-            wanted = target.to(logits.dtype).reshape(logits.shape)
-            known = ~wanted.isnan()
+            labels = target.to(logits.dtype).reshape(logits.shape)
+            known = ~labels.isnan()
             total = functional.binary_cross_entropy_with_logits(
-                logits[known], wanted[known], reduction="sum"
+                logits[known], labels[known], reduction="sum"
             )
         else:
             known = target >= 0
@@ -160,7 +180,10 @@ class Aggregator(nn.Module, ABC):
 
 
 class PackedAggregator(Aggregator):
-    """A method whose equations are written once for any number of bags; one bag is the special case."""
+    """A method whose equations hold for any number of packed bags.
+
+    They are written once over `Bags`; one bag is the special case.
+    """
 
     @abstractmethod
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
@@ -169,7 +192,7 @@ class PackedAggregator(Aggregator):
     def losses(
         self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
     ) -> Mapping[str, Tensor]:
-        """Return every weighted term for the only bag of an output."""
+        """Return all weighted loss terms of an output of one bag."""
         losses = {} if target is None else {"bag": self.bag_loss(output.logits[0], target)}
         if instance_target is not None and output.instance_logits is not None:
             losses["instances"] = self.instance_loss(output.instance_logits, instance_target)
@@ -178,30 +201,33 @@ class PackedAggregator(Aggregator):
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """See `Aggregator`."""
+        """Answer for a checked bag, see `Aggregator.forward`."""
         output = self.answer(bag, OneBag())
         return output.only(self.losses(output, target, instance_target))
 
     def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
-        """See `Aggregator.forward_packed`."""
+        """Answer for many bags at once, see `Aggregator.forward_packed`."""
         bags = PackedBags(offsets.to(features.device), len(features))
         return self.answer(self.instances(features), bags)
 
 
 def projection(in_dim: int, hidden: int | None, dropout: float) -> nn.Module:
-    """Linear, ReLU, dropout to `hidden` units, as slide-level implementations put before an aggregator; None leaves features as they are."""
-    return (
-        nn.Identity()
-        if hidden is None
-        else nn.Sequential(nn.Linear(in_dim, hidden), nn.ReLU(), nn.Dropout(dropout))
-    )
+    """Make the projection in front of an aggregator.
+
+    Linear, ReLU and dropout to `hidden` units, as slide-level implementations have it; None leaves
+    features as they are.
+    """
+    if hidden is None:
+        return nn.Identity()
+    return nn.Sequential(nn.Linear(in_dim, hidden), nn.ReLU(), nn.Dropout(dropout))
 
 
-def _joined(parts: list[Tensor | None]) -> Tensor | None:
-    there = [part for part in parts if part is not None]
-    return torch.cat(there) if there else None
+def _concatenate(parts: list[Tensor | None]) -> Tensor | None:
+    """Concatenate the tensors among the parts, or return None where there is none."""
+    tensors = [part for part in parts if part is not None]
+    return torch.cat(tensors) if tensors else None
 
 
 def spatial_mean(features: Tensor) -> Tensor:
-    """Return (N, D) of (N, D) or (N, D, H, W)."""
+    """Average maps over space: (N, D[, H, W]) -> (N, D)."""
     return features.mean((2, 3)) if features.ndim == 4 else features

@@ -1,16 +1,24 @@
 """Clustering-constrained attention MIL (CLAM).
 
-Lu et al. 2021, "Data-efficient and weakly supervised computational pathology on whole-slide images", Nature Biomedical Engineering.
+Lu et al. 2021, "Data-efficient and weakly supervised computational pathology on whole-slide
+images", Nature Biomedical Engineering.
 
     h_k = relu(W1 z_k)
-    a_k = softmax_k( W_a ( tanh(V_a h_k) * sigm(U_a h_k) ) )      (eq. 1)  one branch (SB), or one per class (MB)
+    a_k = softmax_k( W_a ( tanh(V_a h_k) * sigm(U_a h_k) ) )      (eq. 1)
     s_c = W_c sum_k a_k h_k                                       (eq. 2)
 
-Instance loss: with the label c, the k instances of highest attention are positive and the k of lowest negative for the
-instance classifier of c; with `subtyping` the k highest of every other branch are negative for theirs.
-L = 0.7 bag + 0.3 instances. As its authors' code: cross entropy for instances (the paper prints a smooth SVM loss), the mean over
-2k instances, summed over classes and divided by their number only with `subtyping`. k is at most N, and a bag of one has no instance loss.
-The chosen instances pass the projection once more, so that those of a whole bag need not be kept; in training with a dropout of their own.
+Eq. 1 has one attention branch (SB), or one per class (MB).
+
+Instance loss: with the label c, the k instances of highest attention are positive and the k of
+lowest negative for the instance classifier of c; with `subtyping` the k highest of every other
+branch are negative for theirs.
+
+    L = 0.7 bag + 0.3 instances
+
+As its authors' code: cross entropy for instances (the paper prints a smooth SVM loss), the mean
+over 2k instances, summed over classes and divided by their number only with `subtyping`. k is at
+most N, and a bag of one has no instance loss. The chosen instances pass the projection once more,
+so that those of a whole bag need not be kept; in training with a dropout of their own.
 """
 
 from __future__ import annotations
@@ -40,11 +48,12 @@ class CLAMSingleBranch(PackedAggregator):
     attention_dim
         Units of V_a and U_a: 256 in the small network, 384 in the big one.
     gated
-        Whether the gate U_a is there.
+        Whether there is a gate U_a.
     k_sample
         k, instances taken from each end of the ranking.
     subtyping
-        Whether classes exclude each other, so that what supports one is evidence against the others.
+        Whether classes exclude each other, so that evidence for one is evidence against the
+        others.
     bag_weight
         Share of the bag in the loss.
     dropout
@@ -68,11 +77,13 @@ class CLAMSingleBranch(PackedAggregator):
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
-        self.k_sample, self.subtyping, self.bag_weight = k_sample, subtyping, bag_weight
+        self.k_sample = k_sample
+        self.subtyping = subtyping
+        self.bag_weight = bag_weight
         width = hidden or in_dim
         self.projection = projection(in_dim, hidden, dropout)
         self.attention = Attention(
-            width, attention_dim, self.branches(n_classes), gated=gated, dropout=dropout
+            width, attention_dim, self.count_branches(n_classes), gated=gated, dropout=dropout
         )
         self.classifier = nn.Linear(width, n_classes)
         # One sigmoid unit still has two labels, each with its instance classifier.
@@ -81,13 +92,16 @@ class CLAMSingleBranch(PackedAggregator):
         )
 
     @staticmethod
-    def branches(n_classes: int) -> int:
-        """K, attention distributions."""
+    def count_branches(n_classes: int) -> int:
+        """Return K, the number of attention distributions."""
         return 1
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; attention (N, K), scores (N, K), embedding (B, M), or (B, C, M) with a branch per class."""
-        attended = bags.attend(self.rows, features)  # eq. 1
+        """Answer with attention (N, K) and scores (N, K), see `PackedAggregator`.
+
+        The embedding is (B, M), or (B, C, M) with a branch per class.
+        """
+        attended = bags.attend(self.embed_and_score, features)  # eq. 1
         embedding = attended.embedding  # (B, K, M)
         logits = (embedding * self.classifier.weight).sum(2) + self.classifier.bias  # eq. 2: (B, C)
         if embedding.shape[1] == 1:
@@ -96,15 +110,15 @@ class CLAMSingleBranch(PackedAggregator):
             logits, self.multi_label, attended.attention, attended.scores, embedding=embedding
         )
 
-    def rows(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, D) -> h (n, M), scores (n, K)."""
+    def embed_and_score(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Project and score instances: (n, D) -> h (n, M), scores (n, K)."""
         h = self.projection(features)
         return h, self.attention(h)
 
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """See `Aggregator`."""
+        """Answer for a checked bag, see `Aggregator.forward`."""
         output = super().aggregate(bag, target, None)
         if target is None:
             return output
@@ -117,32 +131,38 @@ class CLAMSingleBranch(PackedAggregator):
         return replace(output, losses=losses)
 
     def clustering_loss(self, bag: Tensor, attention: Tensor, target: Tensor) -> Tensor:
-        """Instance loss () of a bag (N, D) under its attention (N, K)."""
+        """Return the instance loss () of a bag (N, D) under attention (N, K)."""
         terms = []
         for label, classifier in enumerate(self.instance_classifiers):
-            picked, wanted = self.evidence(attention, label, self.holds(target, label))
-            if len(picked):
-                h = self.projection(bag[picked].to(self.classifier.weight.dtype))
-                terms.append(functional.cross_entropy(classifier(h), wanted))
-        if not terms:  # labels without a positive one, where classes do not exclude each other
+            rows, targets = self.select_evidence(attention, label, self.has_label(target, label))
+            if len(rows):
+                h = self.projection(bag[rows].to(self.classifier.weight.dtype))
+                terms.append(functional.cross_entropy(classifier(h), targets))
+        # Where classes do not exclude each other, a bag may have none of the labels.
+        if not terms:
             return attention.sum() * 0
         total = torch.stack(terms).sum()
         return total / len(self.instance_classifiers) if self.subtyping else total
 
-    def evidence(self, attention: Tensor, label: int, holds: bool) -> tuple[Tensor, Tensor]:
-        """Return rows and targets (1 supports the label) for its instance classifier."""
+    def select_evidence(
+        self, attention: Tensor, label: int, has_label: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Select rows and their targets for the instance classifier of a label.
+
+        The target is 1 where the instance supports the label, else 0.
+        """
         branch = attention[:, label if attention.shape[1] > 1 else 0].detach()
         k = min(self.k_sample, len(branch))
         top = branch.topk(k).indices
-        if holds:
-            return torch.cat([top, (-branch).topk(k).indices]), torch.arange(
-                2 * k, device=top.device
-            ).less(k).long()
+        if has_label:
+            bottom = (-branch).topk(k).indices
+            targets = torch.arange(2 * k, device=top.device).less(k).long()
+            return torch.cat([top, bottom]), targets
         top = top if self.subtyping else top[:0]
         return top, torch.zeros_like(top)
 
-    def holds(self, target: Tensor, label: int) -> bool:
-        """Whether the bag has the label."""
+    def has_label(self, target: Tensor, label: int) -> bool:
+        """Whether the target of the bag has the label."""
         if self.n_classes == 1:
             return bool(target.reshape(()) >= 0.5) == bool(label)
         return bool(target[label] >= 0.5) if self.multi_label else int(target) == label
@@ -155,6 +175,6 @@ class CLAMMultiBranch(CLAMSingleBranch):
     """
 
     @staticmethod
-    def branches(n_classes: int) -> int:
-        """K, attention distributions."""
+    def count_branches(n_classes: int) -> int:
+        """Return K, the number of attention distributions."""
         return n_classes

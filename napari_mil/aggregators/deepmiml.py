@@ -1,4 +1,4 @@
-"""Sub-concepts: Feng & Zhou 2017, "Deep MIML network", AAAI.
+"""Deep MIML network: Feng & Zhou 2017, "Deep MIML network", AAAI.
 
 s[n, l, k] = w[l, k]^T h_n + b[l, k]        K sub-concepts of each of L labels
 instance score = max over k,  bag score = max over n
@@ -16,7 +16,7 @@ from napari_mil.aggregators.packing import Bags
 
 
 class DeepMIML(PackedAggregator):
-    """The best sub-concept of the best instance, for each label (Feng & Zhou 2017).
+    """Best sub-concept of the best instance per label (Feng & Zhou 2017).
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class DeepMIML(PackedAggregator):
         self.subconcept = nn.Linear(in_dim, n_classes * sub_concepts)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; instance_logits (N, C)."""
+        """Answer with instance_logits (N, C), see `PackedAggregator`."""
         scores = self.subconcept(features).unflatten(1, (self.n_classes, -1))  # (N, D) -> (N, C, K)
         instance_logits = scores.amax(2)
         return PackedOutput(

@@ -1,19 +1,23 @@
-"""Dual-stream MIL, as the seed paper prints it and as Li, Li & Eliceiri 2021 (dsmil-wsi, CVPR) released it.
+"""Dual-stream MIL (DSMIL), as printed and as released.
+
+Printed in the seed paper, released by Li, Li & Eliceiri 2021 (dsmil-wsi, CVPR).
 
 Printed (dual-stream maximum self-attention MIL, eq. 3-8):
 
-    c_m = max_i W0 h_i                          first stream: the critical instance m          (eq. 3)
-    q_i = Wq h_i,  v_i = Wv h_i                 query and information                          (eq. 4, 5)
-    U(h_i, h_m) = exp<q_i, q_m> / sum_k exp<q_k, q_m>    unscaled inner products               (eq. 6)
-    b   = sum_i U(h_i, h_m) v_i,  c_b = W1 b    second stream: the bag                         (eq. 7)
-    c   = (1 - lambda) c_m + lambda c_b                                                        (eq. 8)
+    c_m = max_i W0 h_i                          first stream: the critical instance m     (eq. 3)
+    q_i = Wq h_i,  v_i = Wv h_i                 query and information                     (eq. 4, 5)
+    U(h_i, h_m) = exp<q_i, q_m> / sum_k exp<q_k, q_m>    unscaled inner products          (eq. 6)
+    b   = sum_i U(h_i, h_m) v_i,  c_b = W1 b    second stream: the bag                    (eq. 7)
+    c   = (1 - lambda) c_m + lambda c_b                                                   (eq. 8)
 
-Choices the paper leaves open: lambda is 0.5 (its value is never given; the released loss weighs the streams equally); for
-C > 1 classes each class has its own critical instance and c_b[j] = <W1[j], b_j>; the loss is that of c, or, with
-`stream_losses`, the mean of the losses of both streams as the released code has it. No map has a bias.
+Choices the paper leaves open: lambda is 0.5 (its value is never given; the released loss weighs the
+streams equally); for C > 1 classes each class has its own critical instance and
+c_b[j] = <W1[j], b_j>; the loss is that of c, or, with `stream_losses`, the mean of the losses of
+both streams as the released code has it. No map has a bias.
 
-Released: biases; a query of two layers, 128 units, tanh; products divided by sqrt(128); information is the features themselves,
-or with `passing_v` a layer of its own; the bag stream alone answers, every class seeing the embedding of every class.
+Released: biases; a query of two layers, 128 units, tanh; products divided by sqrt(128); information
+is the features themselves, or with `passing_v` a layer of its own; the bag stream alone answers,
+every class seeing the embedding of every class.
 """
 
 from __future__ import annotations
@@ -29,11 +33,12 @@ from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Bags, OneBag, blockwise
 from napari_mil.aggregators.pooling import pool_probabilities
 
-INSTANCE_STREAM, BAG_STREAM = "instance stream", "bag stream"
+INSTANCE_STREAM = "instance stream"
+BAG_STREAM = "bag stream"
 
 
 class DSMIL(PackedAggregator):
-    """Dual-stream MIL as printed (seed paper, eq. 3-8).
+    """Dual-stream MIL as printed in its seed paper (eq. 3-8).
 
     Parameters
     ----------
@@ -59,27 +64,30 @@ class DSMIL(PackedAggregator):
         super().__init__(in_dim, n_classes, **task)
         if not 0 <= lambda_ <= 1:
             raise ValueError(f"lambda_ weighs two streams and lies in [0, 1], not {lambda_:g}")
-        self.lambda_, self.stream_losses = lambda_, stream_losses
+        self.lambda_ = lambda_
+        self.stream_losses = stream_losses
         self.W0 = nn.Linear(in_dim, n_classes, bias=False)
         self.Wq = nn.Linear(in_dim, in_dim, bias=False)
         self.Wv = nn.Linear(in_dim, in_dim, bias=False)
         self.W1 = nn.Linear(in_dim, n_classes, bias=False)
-        # <q_i, q_m> is not scaled: queries start small enough that a bag of standardised features does not saturate the softmax.
+        # <q_i, q_m> is not scaled: queries start small enough that a bag of standardised features
+        # does not saturate the softmax.
         nn.init.xavier_uniform_(self.Wq.weight, gain=in_dim**-0.25)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; attention (N, C), scores (N, C), instance_logits (N, C), critical (B, C), embedding (B, C, D)."""
+        """Answer with attention, scores and instance_logits (N, C), see `PackedAggregator`.
+
+        critical is (B, C), the embedding (B, C, D).
+        """
         instance_logits = blockwise(self.W0, features)  # (N, D) -> (N, C)
         critical = bags.argmax(instance_logits)  # eq. 3: (B, C), the first of equals
         maximum = instance_logits.gather(0, critical)  # c_m: (B, C)
         q_m = self.Wq(features[critical].to(self.Wq.weight.dtype))  # eq. 4: (B, C, D)
-        scores = bags.products(
-            features, q_m @ self.Wq.weight
-        )  # eq. 6: <Wq h_i, q_m> = <h_i, Wq^T q_m>, (N, C)
+        # eq. 6: <Wq h_i, q_m> = <h_i, Wq^T q_m>, so no query but the critical ones is computed.
+        scores = bags.products(features, q_m @ self.Wq.weight)  # (N, C)
         attention = bags.softmax(scores)
-        embedding = self.Wv(
-            bags.weighted_sum(attention, features)
-        )  # eq. 5, 7: Wv is linear, so it may follow the sum; (B, C, D)
+        # eq. 5, 7: Wv is linear, so it may follow the sum.
+        embedding = self.Wv(bags.weighted_sum(attention, features))  # (B, C, D)
         bag_logits = (self.W1.weight * embedding).sum(2)  # c_b[j] = <W1[j], b_j>: (B, C)
         logits = (1 - self.lambda_) * maximum + self.lambda_ * bag_logits  # eq. 8
         streams = {INSTANCE_STREAM: maximum, BAG_STREAM: bag_logits}
@@ -97,13 +105,13 @@ class DSMIL(PackedAggregator):
     def losses(
         self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
     ) -> Mapping[str, Tensor]:
-        """See `PackedAggregator`."""
+        """Return the weighted loss terms, see `PackedAggregator`."""
         losses = super().losses(output, target, instance_target)
-        return _per_stream(self, losses, output, target) if self.stream_losses else losses
+        return _split_by_stream(self, losses, output, target) if self.stream_losses else losses
 
 
 class DSMILReleased(PackedAggregator):
-    """Dual-stream MIL as its authors' code computes it (dsmil-wsi).
+    """Dual-stream MIL as its authors released it (dsmil-wsi).
 
     Parameters
     ----------
@@ -120,7 +128,8 @@ class DSMILReleased(PackedAggregator):
     v_relu
         Whether that layer ends in ReLU; the first release had none.
     average_streams
-        Answer with the mean of both streams' probabilities, as MHIM-MIL does, instead of the bag stream alone.
+        Answer with the mean of both streams' probabilities, as MHIM-MIL does, instead of the bag
+        stream alone.
     dropout
         Rate before the information layer and after the projection, in training.
     """
@@ -157,12 +166,13 @@ class DSMILReleased(PackedAggregator):
         self.bag_classifier = nn.Conv1d(n_classes, n_classes, width)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; attention (N, C), scores (N, C), instance_logits (N, C), critical (B, C), embedding (B, C, M)."""
-        h = (
-            features
-            if isinstance(self.projection, nn.Identity)
-            else blockwise(self.projection, features)
-        )  # (N, M)
+        """Answer with attention, scores and instance_logits (N, C), see `PackedAggregator`.
+
+        critical is (B, C), the embedding (B, C, M).
+        """
+        h = features
+        if not isinstance(self.projection, nn.Identity):
+            h = blockwise(self.projection, features)  # (N, M)
         instance_logits = blockwise(self.instance_classifier, h)  # (N, C)
         critical = bags.argmax(instance_logits)  # (B, C)
         q_m = self.query(h[critical].to(self.q.weight.dtype))  # (B, C, Q)
@@ -170,9 +180,8 @@ class DSMILReleased(PackedAggregator):
         attention = bags.softmax(scores)
         values = h if isinstance(self.v, nn.Identity) else blockwise(self.v, h)
         embedding = bags.weighted_sum(attention, values)  # (B, C, M)
-        logits = self.bag_classifier(embedding)[
-            ..., 0
-        ]  # every class sees the embedding of every class: (B, C)
+        # Every class sees the embedding of every class.
+        logits = self.bag_classifier(embedding)[..., 0]  # (B, C)
         streams = {INSTANCE_STREAM: instance_logits.gather(0, critical), BAG_STREAM: logits}
         if self.average_streams:
             logits = pool_probabilities(
@@ -190,41 +199,39 @@ class DSMILReleased(PackedAggregator):
         )
 
     def query(self, h: Tensor) -> Tensor:
-        """q(h): (..., M) -> (..., Q)."""
+        """Return the queries q(h): (..., M) -> (..., Q)."""
         q: Tensor = self.q(h) if self.q2 is None else self.q2(self.q(h).relu()).tanh()
         return q
 
     def products(self, h: Tensor, q_m: Tensor, bags: Bags) -> Tensor:
-        """<q(h_i), q_m> of each class: (N, M), (B, C, Q) -> (N, C)."""
-        if (
-            self.q2 is None
-        ):  # <A h + b, q_m> = <h, A^T q_m> + <b, q_m>: no query but the critical ones is computed
+        """Multiply queries with critical queries: (N, M), (B, C, Q) -> (N, C).
+
+        <q(h_i), q_m> of each class.
+        """
+        if self.q2 is None:
+            # <A h + b, q_m> = <h, A^T q_m> + <b, q_m>: only the critical queries are computed.
             return bags.products(h, q_m @ self.q.weight) + bags.spread(q_m @ self.q.bias)
         return bags.products(blockwise(self.query, h), q_m)
 
     def losses(
         self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
     ) -> Mapping[str, Tensor]:
-        """Half of each stream's loss."""
-        return _per_stream(self, super().losses(output, target, instance_target), output, target)
+        """Return half of each stream's loss."""
+        losses = super().losses(output, target, instance_target)
+        return _split_by_stream(self, losses, output, target)
 
 
-def _per_stream(
+def _split_by_stream(
     aggregator: PackedAggregator,
     losses: Mapping[str, Tensor],
     output: PackedOutput,
     target: Tensor | None,
 ) -> Mapping[str, Tensor]:
-    """Put half of each stream's loss in the place of the loss of the answer."""
-    rest = {name: loss for name, loss in losses.items() if name != "bag"}
-    return (
-        rest
-        if target is None
-        else {
-            **{
-                name: aggregator.bag_loss(logits[0], target) / 2
-                for name, logits in output.streams.items()
-            },
-            **rest,
-        }
-    )
+    """Replace the loss of the answer by half of each stream's loss."""
+    other_losses = {name: loss for name, loss in losses.items() if name != "bag"}
+    if target is None:
+        return other_losses
+    stream_losses = {
+        name: aggregator.bag_loss(logits[0], target) / 2 for name, logits in output.streams.items()
+    }
+    return {**stream_losses, **other_losses}

@@ -1,16 +1,20 @@
 """Double-tier feature distillation (DTFD-MIL).
 
-Zhang et al. 2022, "DTFD-MIL: double-tier feature distillation multiple instance learning for histopathology whole slide image
-classification", CVPR.
+Zhang et al. 2022, "DTFD-MIL: double-tier feature distillation multiple instance learning for
+histopathology whole slide image classification", CVPR.
 
-    tier 1   instances are dealt into G pseudo-bags; gated attention inside each, z_g = sum a_n h_n, y_g = W z_g    (eq. 6, 7)
-             instance probability p_n = softmax_c( W_c a_n h_n ), the last class, without bias                       (eq. 5)
-    distil   from each pseudo-bag: its embedding (AFS), its most probable instances (MaxS), and its least probable
-             (MaxMinS), or its instance of highest attention (MAS)                                                   (section 3.3)
-    tier 2   gated attention and a classifier over what was distilled                                                (eq. 8)
+    tier 1   instances are dealt into G pseudo-bags; gated attention inside each,
+             z_g = sum a_n h_n, y_g = W z_g                                        (eq. 6, 7)
+             instance probability p_n = softmax_c( W_c a_n h_n ), the last class,
+             without bias                                                          (eq. 5)
+    distil   from each pseudo-bag: its embedding (AFS), its most probable
+             instances (MaxS), and its least probable (MaxMinS), or its instance
+             of highest attention (MAS)                                            (section 3.3)
+    tier 2   gated attention and a classifier over what was distilled              (eq. 8)
 
-Both tiers learn the label of the bag; what is distilled is detached, which is what the published code amounts to (methods: its AFS branch
-fails on current torch, and gradients of tier 2 that reach tier 1 are dropped before they are used).
+Both tiers learn the label of the bag; what is distilled is detached, which is what the published
+code amounts to (its AFS branch fails on current torch, and gradients of tier 2 that reach tier 1
+are dropped before they are used).
 Pseudo-bags are sums under masks of one attention pass, so that no instance is copied.
 """
 
@@ -32,7 +36,10 @@ Distillation = Literal["afs", "maxs", "maxmins", "mas"]
 
 
 class ResidualBlock(nn.Module):
-    """relu(x) + relu(B relu(A x)), between layers of the projection."""
+    """Residual block after the projection: relu(x) + relu(B relu(A x)).
+
+    x is not negative here, so relu(x) is x.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -44,13 +51,13 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, M) -> (N, M)."""
+        """Apply the block: (N, M) -> (N, M)."""
         y: Tensor = x + self.block(x)
         return y
 
 
 class DTFD(Aggregator):
-    """Attention within pseudo-bags, then over what each of them distils (Zhang et al. 2022).
+    """Double-tier feature distillation over pseudo-bags (Zhang et al. 2022).
 
     Parameters
     ----------
@@ -69,7 +76,8 @@ class DTFD(Aggregator):
     residual_blocks
         Blocks after the projection.
     shuffle
-        Deal instances at random: anew in training, always alike in evaluation. False keeps their order.
+        Deal instances at random: anew in training, always alike in evaluation. False keeps their
+        order.
     mean_inference
         Shuffles whose answers are averaged in evaluation.
     """
@@ -94,12 +102,11 @@ class DTFD(Aggregator):
             raise ValueError(
                 f"there is no distillation {distillation!r}; choose afs, maxs, maxmins or mas"
             )
-        self.groups, self.distillation, self.instances_per_group = (
-            groups,
-            distillation,
-            instances_per_group,
-        )
-        self.shuffle, self.mean_inference = shuffle, mean_inference
+        self.groups = groups
+        self.distillation = distillation
+        self.instances_per_group = instances_per_group
+        self.shuffle = shuffle
+        self.mean_inference = mean_inference
         width = hidden or in_dim
         self.projection: nn.Module = nn.Identity()
         if hidden:
@@ -116,7 +123,10 @@ class DTFD(Aggregator):
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """See `Aggregator`; attention (N, 1): each pseudo-bag's, times 1 / G; scores (N, 1)."""
+        """Answer with attention (N, 1) and scores (N, 1), see `Aggregator.forward`.
+
+        The attention of each pseudo-bag is multiplied by 1 / G.
+        """
         passes = [
             self.one_pass(bag, self.deal(bag, k), target)
             for k in range(1 if self.training else self.mean_inference)
@@ -143,25 +153,27 @@ class DTFD(Aggregator):
         )
 
     def deal(self, bag: Tensor, attempt: int) -> Tensor:
-        """Return the pseudo-bag of every instance, int64 (N,): sizes differ by at most 1."""
-        n, groups = len(bag), min(self.groups, len(bag))
+        """Deal instances into pseudo-bags: int64 (N,), the pseudo-bag of each.
+
+        Sizes differ by at most 1.
+        """
+        n = len(bag)
+        groups = min(self.groups, n)
         sizes = torch.full((groups,), n // groups) + (torch.arange(groups) < n % groups)
         owner = torch.repeat_interleave(torch.arange(groups), sizes).to(bag.device)
         if self.training and self.shuffle:
             return owner[torch.randperm(n, device=bag.device)]
         if self.shuffle or attempt:
-            return owner[
-                torch.randperm(n, generator=torch.Generator().manual_seed(attempt)).to(bag.device)
-            ]
+            generator = torch.Generator().manual_seed(attempt)
+            return owner[torch.randperm(n, generator=generator).to(bag.device)]
         return owner
 
     def one_pass(self, bag: Tensor, owner: Tensor, target: Tensor | None) -> BagOutput:
-        """Both tiers for one dealing of the instances."""
+        """Run both tiers for one dealing of the instances."""
         groups = min(self.groups, len(bag))
         tier1 = self.attend_within_groups(bag, owner, groups)
-        attention = tier1.attention.sum(
-            1, keepdim=True
-        )  # (N, 1): the softmax of its own pseudo-bag
+        # Outside its own pseudo-bag the attention of an instance is 0.
+        attention = tier1.attention.sum(1, keepdim=True)  # (N, 1)
         pseudo_logits = self.classifier1(tier1.embedding[0])  # eq. 7: (G, C)
         distilled = self.distil(bag, owner, attention, tier1).detach()
         tier2 = self.attention2(distilled).softmax(0)  # (S, 1)
@@ -177,35 +189,34 @@ class DTFD(Aggregator):
         )
 
     def attend_within_groups(self, bag: Tensor, owner: Tensor, groups: int) -> Attended:
-        """Attention of each pseudo-bag as one head: scores (N, G), lowest outside; and W h without bias (N, C)."""
+        """Attend within each pseudo-bag, each as one head.
+
+        Scores (N, G) are lowest outside the pseudo-bag; `more` holds W h without bias, (N, C).
+        """
 
         def rows(features: Tensor, owners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             h = self.projection(features)
             others = owners[:, None] != torch.arange(groups, device=owners.device)
             scores = self.attention1(h).expand(-1, groups)
-            return (
-                h,
-                scores.masked_fill(others, torch.finfo(scores.dtype).min / 2),
-                h @ self.classifier1.weight.T,
-            )
+            scores = scores.masked_fill(others, torch.finfo(scores.dtype).min / 2)
+            return h, scores, h @ self.classifier1.weight.T
 
         return OneBag().attend(rows, bag, owner)
 
     def distil(self, bag: Tensor, owner: Tensor, attention: Tensor, tier1: Attended) -> Tensor:
-        """Return what tier 2 sees, pseudo-bag by pseudo-bag: (S, M)."""
+        """Distil the instances of tier 2 from the pseudo-bags: (S, M)."""
         if self.distillation == "afs":
             return tier1.embedding[0]
-        rank = (
-            attention[:, 0]
-            if self.distillation == "mas"
-            else link(attention * tier1.more[0], self.multi_label)[:, -1]
-        )  # eq. 5
-        picked = []
+        if self.distillation == "mas":
+            rank = attention[:, 0]
+        else:
+            rank = link(attention * tier1.more[0], self.multi_label)[:, -1]  # eq. 5
+        selected = []
         for group in range(tier1.embedding.shape[1]):
             members = (owner == group).nonzero()[:, 0]
             k = 1 if self.distillation == "mas" else min(self.instances_per_group, len(members))
             order = rank[members].argsort(descending=True, stable=True)
-            picked.append(members[order[:k]])
+            selected.append(members[order[:k]])
             if self.distillation == "maxmins":
-                picked.append(members[order[-k:]])
-        return self.projection(bag[torch.cat(picked)])
+                selected.append(members[order[-k:]])
+        return self.projection(bag[torch.cat(selected)])

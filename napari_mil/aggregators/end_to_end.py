@@ -1,4 +1,4 @@
-"""A backbone and an aggregator as one: from images to the answer, with gradients all the way."""
+"""End-to-end networks: a backbone and an aggregator with gradients through both."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from napari_mil.aggregators.output import BagOutput, PackedOutput
 
 
 class EndToEnd(Aggregator):
-    """An aggregator whose instances are images.
+    """A backbone in front of an aggregator; instances are images.
 
     Parameters
     ----------
     backbone
         Images (n, C, H, W) to vectors or maps, as the aggregator takes them.
     aggregator
-        What the instances meet next.
+        Takes the features that the backbone makes.
     channels
         C of the images.
     chunk
-        Images that pass the backbone at a time; their activations are computed again for the gradient. None keeps all of them.
+        Images that pass the backbone at a time; their activations are computed again for the
+        gradient. None keeps all of them.
     """
 
     works_on_maps = True
@@ -40,16 +41,18 @@ class EndToEnd(Aggregator):
         super().__init__(
             channels, aggregator.n_classes, multi_label=aggregator.multi_label, spatial_dims=2
         )
-        self.backbone, self.aggregator, self.chunk = backbone, aggregator, chunk
+        self.backbone = backbone
+        self.aggregator = aggregator
+        self.chunk = chunk
 
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """See `Aggregator`."""
+        """Answer for a checked bag of images, see `Aggregator.forward`."""
         return self.aggregator(self.embed(bag), target, instance_target)
 
     def embed(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, D) or (N, D, h, w)."""
+        """Embed images: (N, C, H, W) -> (N, D) or (N, D, h, w)."""
         if self.chunk is None:
             return self.backbone(images)
         blocks = images.split(self.chunk)
@@ -57,21 +60,26 @@ class EndToEnd(Aggregator):
             return torch.cat([self.backbone(block) for block in blocks])
         return torch.cat(
             [
-                checkpoint(self.backbone, block, use_reentrant=False, context_fn=self._contexts)
+                checkpoint(
+                    self.backbone, block, use_reentrant=False, context_fn=self._checkpoint_contexts
+                )
                 for block in blocks
             ]
         )
 
     def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
-        """See `Aggregator.forward_packed`."""
+        """Answer for many bags of images, see `Aggregator.forward_packed`."""
         return self.aggregator.forward_packed(self.embed(self.instances(features)), offsets)
 
-    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), self._statistics_kept()
+    def _checkpoint_contexts(
+        self,
+    ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Return contexts of the forward pass and of its recomputation."""
+        return nullcontext(), self._frozen_statistics()
 
     @contextmanager
-    def _statistics_kept(self) -> Iterator[None]:
-        """While activations are computed again, batch norms do not count the images again."""
+    def _frozen_statistics(self) -> Iterator[None]:
+        """Keep batch norms from counting images again in the recomputation."""
         before = [(statistic, statistic.clone()) for statistic in self.backbone.buffers()]
         try:
             yield

@@ -1,14 +1,21 @@
-"""Bags as graphs: Tu, Huang, He & Zhou 2019, "Multiple instance learning with graph neural networks".
+"""Graph neural network MIL (GNN-MIL).
+
+Tu, Huang, He & Zhou 2019, "Multiple instance learning with graph neural networks".
 
     A[i, j] = 1 if ||x_i - x_j|| < threshold, i != j
-    H = relu-like(SAGE(A, X)),   S = softmax(W SAGE(A, H))        instances, and their soft assignment to K clusters
-    X' = S^T H,  A' = S^T A S,   H' = relu-like(SAGE(A', X'))     the coarse graph (differentiable pooling)
+    H = relu-like(SAGE(A, X)),   S = softmax(W SAGE(A, H))        instances, and their soft
+                                                                  assignment to K clusters
+    X' = S^T H,  A' = S^T A S,   H' = relu-like(SAGE(A', X'))     the coarse graph
+                                                                  (differentiable pooling)
     logits = MLP(concatenated rows of H')
 
-SAGE(A, X)_i = W_rel mean of neighbours + W_root x_i. The paper's text was not at hand: layers follow a public re-implementation
-(georg-wolflein/das-mil). The threshold of the paper is unknown; by default it is the root mean square distance of the pairs of the bag,
-which takes linear time and needs no training set.
-Losses: bag; link prediction ||A - S S^T||_F / N^2; entropy of the assignment. A is visited in blocks of rows and never held.
+SAGE(A, X)_i = W_rel mean of neighbours + W_root x_i. The paper's text was not at hand: layers
+follow a public re-implementation (georg-wolflein/das-mil). The threshold of the paper is unknown;
+by default it is the root mean square distance of the pairs of the bag, which takes linear time and
+needs no training set.
+
+Losses: bag; link prediction ||A - S S^T||_F / N^2; entropy of the assignment. A is visited in
+blocks of rows and never held.
 """
 
 from __future__ import annotations
@@ -26,6 +33,7 @@ from napari_mil.aggregators.output import BagOutput
 PAIRS = 4_000_000
 """Entries of A held at a time."""
 SLOPE = 0.01
+"""Negative slope of the leaky ReLU."""
 
 
 class SAGE(nn.Module):
@@ -37,7 +45,7 @@ class SAGE(nn.Module):
         self.lin_root = nn.Linear(in_dim, out_dim)
 
     def forward(self, neighbours: Tensor, x: Tensor) -> Tensor:
-        """Means of neighbours (N, D) and the nodes themselves (N, D) -> (N, out_dim)."""
+        """Apply the layer: means of neighbours and nodes (N, D) -> (N, out_dim)."""
         out: Tensor = self.lin_rel(neighbours) + self.lin_root(x)
         return out
 
@@ -54,7 +62,8 @@ class GNNMIL(Aggregator):
     clusters
         K of the soft assignment.
     threshold
-        Distance below which instances are neighbours; None is the root mean square distance of the pairs of the bag.
+        Distance below which instances are neighbours; None is the root mean square distance of the
+        pairs of the bag.
     auxiliary_weight
         Weight of link prediction and entropy in the loss.
     """
@@ -71,7 +80,8 @@ class GNNMIL(Aggregator):
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
-        self.threshold, self.auxiliary_weight = threshold, auxiliary_weight
+        self.threshold = threshold
+        self.auxiliary_weight = auxiliary_weight
         self.gnn_embd = SAGE(in_dim, hidden)
         self.gnn_pool = SAGE(hidden, clusters)
         self.mlp = nn.Linear(clusters, clusters)
@@ -82,41 +92,46 @@ class GNNMIL(Aggregator):
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """See `Aggregator`; embedding (K * hidden,)."""
-        with torch.autocast(bag.device.type, enabled=False):  # sums over all pairs overflow 16 bits
-            return self.pass_graph(bag, target)
+        """Answer with embedding (K * hidden,), see `Aggregator.forward`."""
+        # Sums over all pairs overflow 16 bits.
+        with torch.autocast(bag.device.type, enabled=False):
+            return self.apply_graph_network(bag, target)
 
-    def pass_graph(self, bag: Tensor, target: Tensor | None) -> BagOutput:
-        """From instances (N, D) to the answer."""
-        threshold = self.reach(bag)
+    def apply_graph_network(self, bag: Tensor, target: Tensor | None) -> BagOutput:
+        """Answer for instances (N, D) in full precision."""
+        threshold = self.neighbour_distance(bag)
         h = self.embed(bag, threshold)
         s = self.assign(bag, h, threshold)
-        coarse = self.coarse(bag, s, threshold)  # S^T A S: (K, K)
+        coarse = self.coarse_adjacency(bag, s, threshold)  # (K, K)
         x = s.T @ h  # (K, hidden)
         means = coarse @ x / coarse.sum(1, keepdim=True).clamp(min=1)
         embedding = functional.leaky_relu(self.gnn_embd2(means, x), SLOPE).flatten()
         logits = self.lin2(functional.leaky_relu(self.lin1(embedding), SLOPE))
         losses = {}
         if target is not None:
-            losses = {"bag": self.bag_loss(logits, target)}
-            losses |= {
-                name: self.auxiliary_weight * loss
-                for name, loss in self.auxiliary_losses(bag, s, coarse, threshold).items()
-            }
+            losses["bag"] = self.bag_loss(logits, target)
+            for name, loss in self.auxiliary_losses(bag, s, coarse, threshold).items():
+                losses[name] = self.auxiliary_weight * loss
         return BagOutput(logits, self.multi_label, embedding=embedding, losses=losses)
 
     def embed(self, bag: Tensor, threshold: Tensor) -> Tensor:
-        """H = SAGE(A, X): (N, D) -> (N, hidden)."""
+        """Embed instances: (N, D) -> (N, hidden).
+
+        H = relu-like(SAGE(A, X)).
+        """
         return functional.leaky_relu(
             self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag), SLOPE
         )
 
     def assign(self, bag: Tensor, h: Tensor, threshold: Tensor) -> Tensor:
-        """S = softmax(W SAGE(A, H)): (N, hidden) -> (N, K)."""
+        """Assign instances to clusters: (N, hidden) -> (N, K).
+
+        S = softmax(W SAGE(A, H)).
+        """
         s = functional.leaky_relu(self.gnn_pool(self.neighbour_means(bag, h, threshold), h), SLOPE)
         return functional.leaky_relu(self.mlp(s), SLOPE).softmax(1)
 
-    def reach(self, bag: Tensor) -> Tensor:
+    def neighbour_distance(self, bag: Tensor) -> Tensor:
         """Return the distance () below which instances are neighbours."""
         if self.threshold is not None:
             return bag.new_tensor(self.threshold)
@@ -125,7 +140,7 @@ class GNNMIL(Aggregator):
         return (2 * len(bag) / max(1, len(bag) - 1) * spread).sqrt().detach()
 
     def edges(self, bag: Tensor, threshold: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield rows of A: where, (n, N)."""
+        """Yield blocks of rows of A: their slice, and (n, N)."""
         points = bag.detach()
         rows = max(1, PAIRS // len(bag))
         for start in range(0, len(bag), rows):
@@ -136,7 +151,10 @@ class GNNMIL(Aggregator):
             yield slice(start, start + len(block)), near
 
     def neighbour_means(self, bag: Tensor, values: Tensor, threshold: Tensor) -> Tensor:
-        """Mean of the neighbours of each instance, zero where there is none: (N, M) -> (N, M)."""
+        """Average the neighbours of each instance: (N, M) -> (N, M).
+
+        0 where there is none.
+        """
         return torch.cat(
             [
                 near @ values / near.sum(1, keepdim=True).clamp(min=1)
@@ -144,8 +162,8 @@ class GNNMIL(Aggregator):
             ]
         )
 
-    def coarse(self, bag: Tensor, s: Tensor, threshold: Tensor) -> Tensor:
-        """S^T A S: (K, K)."""
+    def coarse_adjacency(self, bag: Tensor, s: Tensor, threshold: Tensor) -> Tensor:
+        """Return the coarse adjacency S^T A S, (K, K)."""
         return torch.stack(
             [s[where].T @ (near @ s) for where, near in self.edges(bag, threshold)]
         ).sum(0)
@@ -153,7 +171,11 @@ class GNNMIL(Aggregator):
     def auxiliary_losses(
         self, bag: Tensor, s: Tensor, coarse: Tensor, threshold: Tensor
     ) -> dict[str, Tensor]:
-        """Return ||A - S S^T||_F / N^2, written out as |A|^2 - 2 tr(S^T A S) + |S^T S|^2; and the mean entropy of the assignment."""
+        """Return the losses of link prediction and assignment entropy.
+
+        ||A - S S^T||_F / N^2, written out as |A|^2 - 2 tr(S^T A S) + |S^T S|^2; and the mean
+        entropy of the assignment.
+        """
         edges = torch.stack([near.sum() for _, near in self.edges(bag, threshold)]).sum()
         squared = edges - 2 * coarse.trace() + (s.T @ s).square().sum()
         entropy = -(s * s.clamp(min=1e-12).log()).sum(1).mean()

@@ -1,22 +1,29 @@
 """HAMIL: hierarchical aggregation for multi-instance learning.
 
-Tu et al. 2021, "HAMIL: high-resolution image classification by hierarchical aggregation of microscopy images": algorithm 1, eq. 1-3.
+Tu et al. 2021, "HAMIL: high-resolution image classification by hierarchical aggregation of
+microscopy images": algorithm 1, eq. 1-3.
 
-    T = queue of merges (C1, C2, C) of single linkage on the features of the instances         (algorithm 1)
-    x_C = Agg(x_C1, x_C2), replayed along T, for every channel with the same unit:             (eq. 1)
-    L1   O = W * [x1, x2] + b                                                                  (eq. 2)
-    L2   O = W' * relu(BN(W * [x1, x2] + b)) + b';   L3 with one layer more                     (eq. 3)
+    T = queue of merges (C1, C2, C) of single linkage on the features of instances  (algorithm 1)
+    x_C = Agg(x_C1, x_C2), replayed along T, for every channel with the same unit:  (eq. 1)
+    L1   O = W * [x1, x2] + b                                                       (eq. 2)
+    L2   O = W' * relu(BN(W * [x1, x2] + b)) + b';   L3 with one layer more         (eq. 3)
 
-The tree carries no gradient; the merges do, into the features and whatever made them. Choices the paper leaves open: maps are flattened
-for clustering (`distance="mean"` averages them over space); hidden layers have 2 channels; the text puts a batch norm behind the single
-convolution that eq. 2 does not print, so L1 has one and L2 and L3 have none at the end; the result is averaged over space and classified.
-As printed, the operands of a merge follow the order of the bag and the unit is not symmetric in them, so the answer depends on that order:
-`order="canonical"` (see `single_linkage`) removes this and is the default, `order="index"` is as printed.
+The tree carries no gradient; the merges do, into the features and the network that made them.
+
+Choices the paper leaves open: maps are flattened for clustering (`distance="mean"` averages them
+over space); hidden layers have 2 channels; the text puts a batch norm behind the single convolution
+that eq. 2 does not print, so L1 has one and L2 and L3 have none at the end; the result is averaged
+over space and classified.
+
+As printed, the operands of a merge follow the order of the bag and the unit is not symmetric in
+them, so the answer depends on that order: `order="canonical"` (see `single_linkage`) removes this
+and is the default, `order="index"` is as printed.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar, Literal, Unpack
 
 import numpy as np
@@ -30,7 +37,7 @@ from napari_mil.aggregators.output import BagOutput
 
 
 class ConvolutionUnit(nn.Module):
-    """Agg of eq. 2 and 3: one, two or three convolutions over the pair of planes of each channel.
+    """Convolutions over the pair of planes of each channel (eq. 2, 3).
 
     Parameters
     ----------
@@ -45,7 +52,8 @@ class ConvolutionUnit(nn.Module):
     spatial_dims
         1 convolves along vectors, 2 over maps.
     channels
-        None shares one filter among all channels; otherwise each of so many has its own.
+        None shares one filter among all channels; otherwise each of these many channels has its
+        own.
     frozen_norm
         Whether batch norms use their running statistics in training too.
     """
@@ -63,31 +71,30 @@ class ConvolutionUnit(nn.Module):
         super().__init__()
         if layers not in (1, 2, 3) or kernel % 2 == 0:
             raise ValueError(
-                f"a unit has 1, 2 or 3 layers with odd kernels, not {layers} layers with kernels of {kernel}"
+                "a unit has 1, 2 or 3 layers with odd kernels, "
+                f"not {layers} layers with kernels of {kernel}"
             )
-        convolution, norm = (
-            (nn.Conv1d, nn.BatchNorm1d) if spatial_dims == 1 else (nn.Conv2d, nn.BatchNorm2d)
-        )
+        convolution = nn.Conv1d if spatial_dims == 1 else nn.Conv2d
+        norm = nn.BatchNorm1d if spatial_dims == 1 else nn.BatchNorm2d
         groups = channels or 1
         widths = [2, *[hidden] * (layers - 1), 1]
-        self.layers, self.channels, self.frozen_norm = layers, channels, frozen_norm
+        self.layers = layers
+        self.channels = channels
+        self.frozen_norm = frozen_norm
         for k in range(layers):
-            self.add_module(
-                f"conv{k + 1}",
-                convolution(
-                    groups * widths[k],
-                    groups * widths[k + 1],
-                    kernel,
-                    padding=kernel // 2,
-                    groups=groups,
-                ),
-            )
+            width_in = groups * widths[k]
+            width_out = groups * widths[k + 1]
+            layer = convolution(width_in, width_out, kernel, padding=kernel // 2, groups=groups)
+            self.add_module(f"conv{k + 1}", layer)
             if k < layers - 1 or final_norm:
-                self.add_module(f"bn{k + 1}", norm(groups * widths[k + 1]))
+                self.add_module(f"bn{k + 1}", norm(width_out))
 
     @property
-    def pairs_are_alike(self) -> bool:
-        """Whether many pairs can be merged in one call: no norm takes its statistics from the pair itself."""
+    def can_batch_pairs(self) -> bool:
+        """Whether many pairs can be merged in one call.
+
+        They can where no norm takes its statistics from the pair itself.
+        """
         norms = [
             module
             for module in self.modules()
@@ -105,32 +112,35 @@ class ConvolutionUnit(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Merge pairs: (P, D) or (P, C, H, W) twice -> the same."""
-        planes = (
-            left.shape if left.ndim == 4 else (len(left), 1, left.shape[1])
-        )  # vectors are one plane
+        # Vectors are one plane.
+        planes = left.shape if left.ndim == 4 else (len(left), 1, left.shape[1])
         x = torch.stack([left.reshape(planes), right.reshape(planes)], 2)  # (P, C, 2, ...)
         x = x.flatten(1, 2) if self.channels else x.flatten(0, 1)
         for k in range(1, self.layers + 1):
             x = getattr(self, f"conv{k}")(x)
             if hasattr(self, f"bn{k}"):
-                x = _normalised(getattr(self, f"bn{k}"), x)
+                x = _apply_norm(getattr(self, f"bn{k}"), x)
             if k < self.layers:
                 x = x.relu()
         return x.reshape(left.shape)
 
 
 class MeanUnit(nn.Module):
-    """The plain average of two operands, whatever their sizes (HAMIL-A)."""
+    """Plain average of two operands (HAMIL-A).
 
-    pairs_are_alike = True
+    Clusters of any two sizes weigh the same.
+    """
+
+    can_batch_pairs = True
+    """Whether many pairs can be merged in one call."""
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        """(P, ...) twice -> (P, ...)."""
+        """Average pairs: (P, ...) twice -> (P, ...)."""
         return (left + right) / 2
 
 
 class MergingAggregator(Aggregator):
-    """Merges of instances, two by two, until one is left.
+    """Base of methods that merge instances two by two until one is left.
 
     Parameters
     ----------
@@ -151,12 +161,15 @@ class MergingAggregator(Aggregator):
 
     @abstractmethod
     def merges(self, bag: Tensor) -> MergeTree:
-        """Return which instances merge, and when."""
+        """Return the tree of merges of a bag."""
 
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """See `Aggregator`; embedding (D,) or (D, H, W), similarity (N,), tree."""
+        """Answer with similarity (N,) and tree, see `Aggregator.forward`.
+
+        The embedding is (D,) or (D, H, W).
+        """
         tree = self.merges(bag)
         embedding = self.replay(bag, tree)
         logits = self.classifier(spatial_mean(embedding[None])[0])
@@ -172,16 +185,19 @@ class MergingAggregator(Aggregator):
         )
 
     def replay(self, bag: Tensor, tree: MergeTree) -> Tensor:
-        """Eq. 1 along the queue, merges that do not wait for each other at once: (N, ...) -> (...)."""
+        """Merge instances along the tree (eq. 1): (N, ...) -> (...).
+
+        Merges that do not depend on each other are made at once where the unit allows it.
+        """
         nodes: list[Tensor | None] = [*bag.unbind(), *[None] * len(tree.triplets)]
-        levels = (
-            tree.levels()
-            if self.unit.pairs_are_alike
-            else (np.array([k]) for k in range(len(tree.triplets)))
-        )
+        levels: Iterable[np.ndarray]
+        if self.unit.can_batch_pairs:
+            levels = tree.levels()
+        else:
+            levels = (np.array([k]) for k in range(len(tree.triplets)))
         for level in levels:
             left, right, new = tree.triplets[level].T.tolist()
-            merged = self.unit(_taken(nodes, left), _taken(nodes, right))
+            merged = self.unit(_take_nodes(nodes, left), _take_nodes(nodes, right))
             for node, value in zip(new, merged.unbind(), strict=True):
                 nodes[node] = value
         assert nodes[-1] is not None
@@ -189,7 +205,7 @@ class MergingAggregator(Aggregator):
 
 
 class TreeAggregator(MergingAggregator):
-    """Merges in the order of single linkage (algorithm 1).
+    """Base of methods that merge in the order of single linkage (algorithm 1).
 
     Parameters
     ----------
@@ -212,10 +228,11 @@ class TreeAggregator(MergingAggregator):
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, unit, **task)
-        self.distance, self.order = distance, order
+        self.distance = distance
+        self.order = order
 
     def merges(self, bag: Tensor) -> MergeTree:
-        """Algorithm 1 on detached features."""
+        """Cluster the detached features (algorithm 1)."""
         features = (spatial_mean(bag) if self.distance == "mean" else bag).detach()
         return single_linkage(features.flatten(1).cpu().numpy(), self.order)
 
@@ -234,10 +251,10 @@ class HAMIL(TreeAggregator):
     hidden
         Channels between the layers of a unit.
     final_norm
-        Whether a batch norm ends a unit; None: for one layer.
+        Whether a batch norm ends a unit; None is only for units of one layer.
     frozen_norm
-        Whether batch norms use running statistics in training too. Otherwise the planes of one merge are their batch, and merges are
-        computed one by one.
+        Whether batch norms use running statistics in training too. Otherwise the planes of one
+        merge are their batch, and merges are computed one by one.
     depthwise
         Whether each channel of a map has its own unit.
     """
@@ -264,7 +281,7 @@ class HAMIL(TreeAggregator):
 
 
 class HAMILMean(TreeAggregator):
-    """HAMIL-A: plain averages along the tree of the bag.
+    """Plain averages along the tree of the bag (HAMIL-A).
 
     Parameters
     ----------
@@ -285,7 +302,9 @@ class HAMILMean(TreeAggregator):
 
 
 class RAMIL(MergingAggregator):
-    """Merges in random order instead of the tree's: (((i1, i2), i3), ...), anew in training, always alike in evaluation.
+    """Convolutional merges in random order (RAMIL).
+
+    (((i1, i2), i3), ...), shuffled anew in training, always alike in evaluation.
 
     Parameters
     ----------
@@ -318,13 +337,16 @@ class RAMIL(MergingAggregator):
         )
 
     def merges(self, bag: Tensor) -> MergeTree:
-        """Left fold in random order."""
+        """Return the merges in random order, one instance after another."""
         generator = None if self.training else torch.Generator().manual_seed(0)
-        return self.fold(torch.randperm(len(bag), generator=generator))
+        return self.chain(torch.randperm(len(bag), generator=generator))
 
     @staticmethod
-    def fold(order: Tensor) -> MergeTree:
-        """Return the left fold of instances int64 (N,) as a tree; heights count the merges."""
+    def chain(order: Tensor) -> MergeTree:
+        """Return the tree that merges instances one after another.
+
+        `order` is int64 (N,); heights count the merges.
+        """
         n = len(order)
         new = np.arange(n, 2 * n - 1)
         instances = order.numpy()
@@ -342,6 +364,7 @@ def _convolution_unit(
     frozen_norm: bool,
     depthwise: bool,
 ) -> ConvolutionUnit:
+    """Make the unit of HAMIL or RAMIL from their options."""
     spatial_dims = task.get("spatial_dims", 1)
     if depthwise and spatial_dims == 1:
         raise ValueError("units of their own for each channel need maps (spatial_dims=2)")
@@ -351,19 +374,22 @@ def _convolution_unit(
     )
 
 
-def _taken(nodes: list[Tensor | None], indices: list[int]) -> Tensor:
-    """Stack nodes and let go of them: each is an operand once."""
-    taken = [nodes[i] for i in indices]
+def _take_nodes(nodes: list[Tensor | None], indices: list[int]) -> Tensor:
+    """Stack nodes and release them, since each is an operand once."""
+    operands = [nodes[i] for i in indices]
     for i in indices:
         nodes[i] = None
-    return torch.stack([node for node in taken if node is not None])
+    return torch.stack([node for node in operands if node is not None])
 
 
-def _normalised(norm: nn.Module, x: Tensor) -> Tensor:
-    """Apply a batch norm; one value per channel has no statistics of its own, and the running ones are taken."""
+def _apply_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Apply a batch norm.
+
+    One value per channel has no statistics of its own, so the running ones are taken.
+    """
     if norm.training and x.numel() == x.shape[1]:
         return functional.batch_norm(
             x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-        )  # type: ignore[arg-type]
+        )
     normalised: Tensor = norm(x)
     return normalised

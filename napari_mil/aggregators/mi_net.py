@@ -1,14 +1,20 @@
-"""Multiple-instance networks: Wang, Yan, Tang, Bai & Liu 2018, "Revisiting multiple instance neural networks", Pattern Recognition.
+"""Multiple-instance networks (mi-Net, MI-Net).
 
-Three fully connected layers with ReLU; what is pooled, and where, tells them apart:
+Wang, Yan, Tang, Bai & Liu 2018, "Revisiting multiple instance neural networks", Pattern
+Recognition.
 
-    mi-Net       instance probabilities, pooled                                     (section 3.1)
-    MI-Net       features of the third layer, pooled, then classified               (section 3.2)
-    MI-Net + DS  pooled and classified at each level; probabilities averaged        (section 3.3, deep supervision)
-    MI-Net + RC  pooled features of the levels added up, then classified            (section 3.4, residual connections)
+Three fully connected layers with ReLU; the networks differ in what is pooled, and where:
 
-As its authors' code has it: dropout of 0.5 before each pooling or instance classifier, log-sum-exp with a mean inside;
-the three losses of deep supervision have weight 1 each and their average is only read out.
+    mi-Net       instance probabilities, pooled                                 (section 3.1)
+    MI-Net       features of the third layer, pooled, then classified           (section 3.2)
+    MI-Net + DS  pooled and classified at each level; probabilities averaged    (section 3.3)
+    MI-Net + RC  pooled features of the levels added up, then classified        (section 3.4)
+
+DS is deep supervision, RC residual connections.
+
+As its authors' code has it: dropout of 0.5 before each pooling or instance classifier, log-sum-exp
+with a mean inside; the three losses of deep supervision have weight 1 each and their average is
+only read out.
 """
 
 from __future__ import annotations
@@ -26,7 +32,7 @@ from napari_mil.aggregators.pooling import POOLINGS, Pooling, pool_probabilities
 
 
 class ThreeLayers(PackedAggregator):
-    """The layers that the four networks share.
+    """Base of the four networks: three fully connected layers.
 
     Parameters
     ----------
@@ -41,6 +47,7 @@ class ThreeLayers(PackedAggregator):
     """
 
     published_dims: ClassVar[tuple[int, int, int]] = (256, 128, 64)
+    """Units of the three layers unless `dims` says otherwise."""
 
     def __init__(
         self,
@@ -53,13 +60,12 @@ class ThreeLayers(PackedAggregator):
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
-        first, second, third = self.dims = tuple(dims or self.published_dims)
+        self.dims = tuple(dims or self.published_dims)
+        first, second, third = self.dims
         self.pooling = pooling
-        self.fc1, self.fc2, self.fc3 = (
-            nn.Linear(in_dim, first),
-            nn.Linear(first, second),
-            nn.Linear(second, third),
-        )
+        self.fc1 = nn.Linear(in_dim, first)
+        self.fc2 = nn.Linear(first, second)
+        self.fc3 = nn.Linear(second, third)
         self.dropout = nn.Dropout(dropout)
 
     def levels(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -69,7 +75,7 @@ class ThreeLayers(PackedAggregator):
         return h1, h2, self.fc3(h2).relu()
 
     def pool(self, h: Tensor, bags: Bags) -> Tensor:
-        """Dropout, then pooling: (N, M) -> (B, M)."""
+        """Apply dropout, then pooling: (N, M) -> (B, M)."""
         return POOLINGS[self.pooling](self.dropout(h), bags)
 
 
@@ -84,7 +90,7 @@ class MiNetInstance(ThreeLayers):
         self.score = nn.Linear(self.dims[2], n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; instance_logits (N, C)."""
+        """Answer with instance_logits (N, C), see `PackedAggregator`."""
         instance_logits = self.score(self.dropout(self.levels(features)[2]))
         logits = pool_probabilities(instance_logits, self.sigmoids, bags, self.pooling)
         return PackedOutput(logits, self.multi_label, instance_logits=instance_logits)
@@ -101,13 +107,13 @@ class MINet(ThreeLayers):
         self.score = nn.Linear(self.dims[2], n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; embedding (B, dims[2])."""
+        """Answer with embedding (B, dims[2]), see `PackedAggregator`."""
         embedding = self.pool(self.levels(features)[2], bags)
         return PackedOutput(self.score(embedding), self.multi_label, embedding=embedding)
 
 
 class MINetDS(ThreeLayers):
-    """MI-Net with deep supervision: an answer at each level (Wang et al. 2018, section 3.3).
+    """MI-Net with deep supervision at each level (Wang et al. 2018, section 3.3).
 
     Parameters as `ThreeLayers`.
     """
@@ -117,31 +123,28 @@ class MINetDS(ThreeLayers):
         self.score1, self.score2, self.score3 = (nn.Linear(units, n_classes) for units in self.dims)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; streams are the logits of the levels."""
+        """Answer with the logits of the levels as streams, see `PackedAggregator`."""
         heads = (self.score1, self.score2, self.score3)
         pooled = [self.pool(h, bags) for h in self.levels(features)]
-        answers = [
-            head(embedding) for head, embedding in zip(heads, pooled, strict=True)
-        ]  # (B, C) each
-        logits = pool_probabilities(torch.stack(answers), self.sigmoids, OneBag(), "mean")[
-            0
-        ]  # averaged over levels
-        streams = {f"level {k}": logits for k, logits in enumerate(answers, 1)}
+        # Logits (B, C) of each level, and those of the probabilities averaged over levels.
+        per_level = [head(embedding) for head, embedding in zip(heads, pooled, strict=True)]
+        logits = pool_probabilities(torch.stack(per_level), self.sigmoids, OneBag(), "mean")[0]
+        streams = {f"level {k}": level_logits for k, level_logits in enumerate(per_level, 1)}
         return PackedOutput(logits, self.multi_label, embedding=pooled[2], streams=streams)
 
     def losses(
         self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
     ) -> Mapping[str, Tensor]:
-        """One term for each level; their average is only read out."""
-        return (
-            {}
-            if target is None
-            else {name: self.bag_loss(logits[0], target) for name, logits in output.streams.items()}
-        )
+        """Return one loss term for each level."""
+        if target is None:
+            return {}
+        return {name: self.bag_loss(logits[0], target) for name, logits in output.streams.items()}
 
 
 class MINetRC(ThreeLayers):
-    """MI-Net with residual connections: pooled levels are added up (Wang et al. 2018, section 3.4).
+    """MI-Net with residual connections (Wang et al. 2018, section 3.4).
+
+    The pooled levels are added up.
 
     Parameters as `ThreeLayers`.
     """
@@ -155,7 +158,7 @@ class MINetRC(ThreeLayers):
         self.score = nn.Linear(self.dims[2], n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; embedding (B, dims[2])."""
+        """Answer with embedding (B, dims[2]), see `PackedAggregator`."""
         first, second, third = (self.pool(h, bags) for h in self.levels(features))
         embedding = first + second + third
         return PackedOutput(self.score(embedding), self.multi_label, embedding=embedding)

@@ -1,6 +1,10 @@
-"""Multi-view CNN: Su, Maji, Kalogerakis & Learned-Miller 2015, "Multi-view convolutional neural networks for 3D shape recognition", ICCV.
+"""Multi-view CNN (MVCNN).
 
-The element-wise maximum over instances of their feature maps ("view pooling"), then space is averaged and classified.
+Su, Maji, Kalogerakis & Learned-Miller 2015, "Multi-view convolutional neural networks for 3D shape
+recognition", ICCV.
+
+The element-wise maximum over instances of their feature maps ("view pooling"), then space is
+averaged and classified.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from napari_mil.aggregators.packing import Bags
 
 
 class MVCNN(PackedAggregator):
-    """View pooling (Su et al. 2015).
+    """View pooling: element-wise maximum of feature maps (Su et al. 2015).
 
     Parameters
     ----------
@@ -30,7 +34,7 @@ class MVCNN(PackedAggregator):
         self.classifier = nn.Linear(in_dim, n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; embedding (B, D) or (B, D, H, W)."""
+        """Answer with embedding (B, D) or (B, D, H, W), see `PackedAggregator`."""
         embedding = bags.max(features)
         return PackedOutput(
             self.classifier(spatial_mean(embedding)), self.multi_label, embedding=embedding

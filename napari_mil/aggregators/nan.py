@@ -1,9 +1,12 @@
-"""Neural aggregation network: Yang et al. 2017, "Neural aggregation network for video face recognition", CVPR.
+"""Neural aggregation network (NAN).
 
-    e_k = q^T f_k,  a_k = softmax_k(e_k),  r = sum_k a_k f_k      (eq. 2, 3, 1)  an attention block
-    q1  = tanh(W r0 + b)                                          (eq. 4)        the query of the second block
+Yang et al. 2017, "Neural aggregation network for video face recognition", CVPR.
 
-q0 is learned, r1 is the aggregate. On feature maps the scores are those of their spatial means and the weighted sum is of maps.
+    e_k = q^T f_k,  a_k = softmax_k(e_k),  r = sum_k a_k f_k      (eq. 2, 3, 1) an attention block
+    q1  = tanh(W r0 + b)                                          (eq. 4)       the query of block 2
+
+q0 is learned, r1 is the aggregate. On feature maps the scores are those of their spatial means and
+the weighted sum is of maps.
 """
 
 from __future__ import annotations
@@ -36,7 +39,10 @@ class NAN(PackedAggregator):
         self.classifier = nn.Linear(in_dim, n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; attention (N, 1), scores (N, 1), embedding (B, D) or (B, D, H, W)."""
+        """Answer with attention (N, 1) and scores (N, 1), see `PackedAggregator`.
+
+        The embedding is (B, D) or (B, D, H, W).
+        """
         f = spatial_mean(features)  # (N, D)
         first = bags.softmax(f @ self.q0[:, None])  # eq. 2, 3: (N, 1)
         r0 = bags.weighted_sum(first, f)[:, 0]  # eq. 1: (B, D)

@@ -1,14 +1,19 @@
-"""Nyström attention: Xiong et al. 2021, "Nyströmformer: a Nyström-based algorithm for approximating self-attention", AAAI.
+"""Nyström attention.
 
-    q_l, k_l = means of l consecutive queries and keys, m of them: the landmarks            (eq. 8, 9)
-    softmax(q k^T) v  ~  softmax(q k_l^T)  pinv(softmax(q_l k_l^T))  softmax(q_l k^T) v     (eq. 13)
-    pinv: z <- z (13 I - a z (15 I - a z (7 I - a z))) / 4                                  (eq. 11)
+Xiong et al. 2021, "Nyströmformer: a Nyström-based algorithm for approximating self-attention",
+AAAI.
 
-Arithmetic as the nystrom-attention package, which published models were trained with: tokens are padded with zeros on the left to a
-multiple of m, and the zeros count in the means and in the softmax; a depthwise convolution of the values over tokens is added.
+    q_l, k_l = means of l consecutive queries and keys, m of them: the landmarks         (eq. 8, 9)
+    softmax(q k^T) v  ~  softmax(q k_l^T)  pinv(softmax(q_l k_l^T))  softmax(q_l k^T) v  (eq. 13)
+    pinv: z <- z (13 I - a z (15 I - a z (7 I - a z))) / 4                               (eq. 11)
 
-The factors over all tokens, (heads, N, m) twice, are never held: products are taken from the right, tokens pass in blocks, and what a
-block needs again for its gradient is computed again. Means of queries are queries of means, so landmarks cost next to nothing.
+Arithmetic as the nystrom-attention package, which published models were trained with: tokens are
+padded with zeros on the left to a multiple of m, and the zeros count in the means and in the
+softmax; a depthwise convolution of the values over tokens is added.
+
+The factors over all tokens, (heads, N, m) twice, are never held: products are taken from the right,
+tokens pass in blocks, and what a block needs again for its gradient is computed again. Means of
+queries are queries of means, so landmarks cost next to nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +26,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 BLOCK = 2048
-"""Tokens whose attention is held at a time: (8 heads, 256 landmarks, 2 048) are 16 MB."""
+"""Tokens whose attention is held at a time.
+
+(8 heads, 256 landmarks, 2 048 tokens) are 16 MB.
+"""
 
 
 class NystromAttention(nn.Module):
@@ -58,14 +66,13 @@ class NystromAttention(nn.Module):
         super().__init__()
         if kernel % 2 == 0 or kernel > 2 * BLOCK:
             raise ValueError(
-                f"the residual convolution sees an odd number of tokens, at most {2 * BLOCK - 1}, not {kernel}"
+                "the residual convolution sees an odd number of tokens, "
+                f"at most {2 * BLOCK - 1}, not {kernel}"
             )
-        self.heads, self.head_dim, self.landmarks, self.pinv_iterations = (
-            heads,
-            head_dim,
-            landmarks,
-            pinv_iterations,
-        )
+        self.heads = heads
+        self.head_dim = head_dim
+        self.landmarks = landmarks
+        self.pinv_iterations = pinv_iterations
         self.to_qkv = nn.Linear(dim, 3 * heads * head_dim, bias=False)
         self.to_out = nn.Sequential(nn.Linear(heads * head_dim, dim), nn.Dropout(dropout))
         self.res_conv = nn.Conv2d(
@@ -79,7 +86,7 @@ class NystromAttention(nn.Module):
         only_first: bool = False,
         read_out: bool = False,
     ) -> tuple[list[Tensor], Tensor | None]:
-        """Attend.
+        """Attend among tokens.
 
         Parameters
         ----------
@@ -95,52 +102,52 @@ class NystromAttention(nn.Module):
         Returns
         -------
         tuple
-            Blocks of (n, dim) that together answer for N tokens, or for 1; and (H, N), row of the first token in
-            softmax(q k_l^T) pinv(...) softmax(q_l k^T), or None.
+            Blocks of (n, dim) that together answer for N tokens, or for 1; and (H, N), row of the
+            first token in softmax(q k_l^T) pinv(...) softmax(q_l k^T), or None.
         """
-        n = len(tokens)
-        padding = -n % self.landmarks
+        padding = -len(tokens) % self.landmarks
         means = self.landmark_means(tokens, prepare, padding)  # (m, dim)
         weight_q, weight_k, weight_v = self.to_qkv.weight.chunk(3)
-        q_l = self.split(means @ weight_q.T) * self.head_dim**-0.5  # eq. 8: (H, m, d)
-        k_l = self.split(means @ weight_k.T)  # eq. 9
+        q_l = self.split_heads(means @ weight_q.T) * self.head_dim**-0.5  # eq. 8: (H, m, d)
+        k_l = self.split_heads(means @ weight_k.T)  # eq. 9
         inverse = self.pinv((q_l @ k_l.mT).softmax(-1))  # (H, m, m)
 
-        top, total, mixed, values = q_l.new_zeros(()) if padding else None, padding, 0.0, []
+        # The running softmax over all tokens; padding zeros have similarity 0 and count in it.
+        top = q_l.new_zeros(()) if padding else None
+        total = padding
+        mixed = 0.0
+        values = []
         for block in tokens.split(BLOCK):
-            highest, mass, mix, v = again(
-                self.landmarks_see, block, q_l, weight_k, weight_v, prepare
+            block_top, block_total, block_mixed, v = recompute_in_backward(
+                self.attend_from_landmarks, block, q_l, weight_k, weight_v, prepare
             )
             values.append(v)
-            previous, top = top, highest if top is None else torch.maximum(top, highest)
-            fade, grow = 0.0 if previous is None else (previous - top).exp(), (highest - top).exp()
-            total, mixed = total * fade + mass * grow, mixed * fade + mix * grow
+            previous = top
+            top = block_top if previous is None else torch.maximum(previous, block_top)
+            fade = 0.0 if previous is None else (previous - top).exp()
+            grow = (block_top - top).exp()
+            total = total * fade + block_total * grow
+            mixed = mixed * fade + block_mixed * grow
         core = inverse @ (mixed / total)  # eq. 13 from the right: (H, m, d)
 
         out = []
         for k, block in enumerate(tokens[:1] if only_first else tokens.split(BLOCK)):
-            around, skip = self.neighbourhood(values, k)
+            around, skip = self.values_around(values, k)
+            rows = block.reshape(-1, tokens.shape[1])
             out.append(
-                again(
-                    self.tokens_see,
-                    block.reshape(-1, tokens.shape[1]),
-                    around,
-                    skip,
-                    k_l,
-                    core,
-                    weight_q,
-                    prepare,
+                recompute_in_backward(
+                    self.attend_from_tokens, rows, around, skip, k_l, core, weight_q, prepare
                 )
             )
-        scores = (
-            self.first_token_sees(tokens, prepare, q_l, k_l, inverse, top, total)
-            if read_out
-            else None
-        )
-        return out, scores
+        if not read_out:
+            return out, None
+        return out, self.attention_of_first_token(tokens, prepare, q_l, k_l, inverse, top, total)
 
-    def neighbourhood(self, values: list[Tensor], k: int) -> tuple[Tensor, int]:
-        """Return the values of block k with those that the convolution reaches before and after, and how many are before."""
+    def values_around(self, values: list[Tensor], k: int) -> tuple[Tensor, int]:
+        """Return the values that the convolution of block k reaches.
+
+        Those of the block with those before and after it, and how many are before.
+        """
         reach = self.res_conv.kernel_size[0] // 2
         before = values[k - 1][-reach:] if k else values[k][:0]
         after = values[k + 1][:reach] if k + 1 < len(values) else values[k][:0]
@@ -149,7 +156,10 @@ class NystromAttention(nn.Module):
     def landmark_means(
         self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], padding: int
     ) -> Tensor:
-        """Means of l consecutive tokens, of which the first `padding` are zeros: (N, dim) -> (m, dim)."""
+        """Average consecutive tokens into landmarks: (N, dim) -> (m, dim).
+
+        Means of l tokens, of which the first `padding` are zeros.
+        """
         size = (len(tokens) + padding) // self.landmarks
         empty, missing = divmod(padding, size)
         partial = (size - missing) % size
@@ -158,13 +168,13 @@ class NystromAttention(nn.Module):
             sums.append(prepare(tokens[:partial]).sum(0, keepdim=True))
         whole = max(1, BLOCK // size) * size
         sums += [
-            again(_sums_of, block, size, prepare)
+            recompute_in_backward(_sum_consecutive, block, size, prepare)
             for block in tokens[partial:].split(whole)
             if len(block)
         ]
         return torch.cat(sums) / size
 
-    def landmarks_see(
+    def attend_from_landmarks(
         self,
         block: Tensor,
         q_l: Tensor,
@@ -172,15 +182,19 @@ class NystromAttention(nn.Module):
         weight_v: Tensor,
         prepare: Callable[[Tensor], Tensor],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One block of softmax(q_l k^T) v: maxima (H, m, 1), sums (H, m, 1), weighted values (H, m, d); and the values (n, H * d)."""
+        """Attend from the landmarks to one block of tokens.
+
+        softmax(q_l k^T) v in parts: maxima (H, m, 1), sums (H, m, 1), weighted values (H, m, d);
+        and the values (n, H * d).
+        """
         x = prepare(block)
         v = x @ weight_v.T
-        similarity = q_l @ self.split(x @ weight_k.T).mT  # (H, m, n)
+        similarity = q_l @ self.split_heads(x @ weight_k.T).mT  # (H, m, n)
         highest = similarity.detach().amax(-1, keepdim=True)
         weights = (similarity - highest).exp()
-        return highest, weights.sum(-1, keepdim=True), weights @ self.split(v), v
+        return highest, weights.sum(-1, keepdim=True), weights @ self.split_heads(v), v
 
-    def tokens_see(
+    def attend_from_tokens(
         self,
         block: Tensor,
         v: Tensor,
@@ -190,15 +204,18 @@ class NystromAttention(nn.Module):
         weight_q: Tensor,
         prepare: Callable[[Tensor], Tensor],
     ) -> Tensor:
-        """softmax(q k_l^T) core + conv(v), projected: (n, dim) and the values around them -> (n, dim)."""
-        q = self.split(prepare(block) @ weight_q.T) * self.head_dim**-0.5
+        """Attend from one block of tokens to the landmarks.
+
+        softmax(q k_l^T) core + conv(v), projected: (n, dim) and the values around them -> (n, dim).
+        """
+        q = self.split_heads(prepare(block) @ weight_q.T) * self.head_dim**-0.5
         seen = (q @ k_l.mT).softmax(-1) @ core  # (H, n, d)
-        local = self.res_conv(self.split(v)[None])[0, :, skip : skip + len(block)]
+        local = self.res_conv(self.split_heads(v)[None])[0, :, skip : skip + len(block)]
         out: Tensor = self.to_out((seen + local).transpose(0, 1).flatten(1))
         return out
 
     @torch.no_grad()
-    def first_token_sees(
+    def attention_of_first_token(
         self,
         tokens: Tensor,
         prepare: Callable[[Tensor], Tensor],
@@ -208,42 +225,46 @@ class NystromAttention(nn.Module):
         top: Any,
         total: Any,
     ) -> Tensor:
-        """Row of the first token in the approximated attention matrix: (H, N)."""
+        """Return row (H, N) of the first token in the approximated attention."""
         weight_q, weight_k, _ = self.to_qkv.weight.chunk(3)
-        q = self.split(prepare(tokens[:1]) @ weight_q.T) * self.head_dim**-0.5
+        q = self.split_heads(prepare(tokens[:1]) @ weight_q.T) * self.head_dim**-0.5
         row = (q @ k_l.mT).softmax(-1) @ inverse / total.mT  # (H, 1, m)
         blocks = [
-            row @ (q_l @ self.split(prepare(block) @ weight_k.T).mT - top).exp()
+            row @ (q_l @ self.split_heads(prepare(block) @ weight_k.T).mT - top).exp()
             for block in tokens.split(BLOCK)
         ]
         return torch.cat(blocks, -1)[:, 0]
 
     def pinv(self, a: Tensor) -> Tensor:
-        """Return the iterative pseudo-inverse, in float32 or more (eq. 11): (H, m, m) -> (H, m, m)."""
+        """Approximate the pseudo-inverse (eq. 11): (H, m, m) -> (H, m, m).
+
+        Computed in float32 or more.
+        """
         with torch.autocast(a.device.type, enabled=False):
             a = a.to(torch.promote_types(a.dtype, torch.float32))
             eye = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
-            z = a.mT / (
-                a.abs().sum(-1).max() * a.abs().sum(-2).max()
-            )  # maxima over all heads, as coded
+            # Maxima over all heads, as coded.
+            z = a.mT / (a.abs().sum(-1).max() * a.abs().sum(-2).max())
             for _ in range(self.pinv_iterations):
                 az = a @ z
                 z = 0.25 * z @ (13 * eye - az @ (15 * eye - az @ (7 * eye - az)))
             return z
 
-    def split(self, x: Tensor) -> Tensor:
-        """(n, H * d) -> (H, n, d)."""
+    def split_heads(self, x: Tensor) -> Tensor:
+        """Split the columns into heads: (n, H * d) -> (H, n, d)."""
         return x.unflatten(1, (self.heads, self.head_dim)).transpose(0, 1)
 
 
-def _sums_of(block: Tensor, size: int, prepare: Callable[[Tensor], Tensor]) -> Tensor:
+def _sum_consecutive(block: Tensor, size: int, prepare: Callable[[Tensor], Tensor]) -> Tensor:
+    """Sum every `size` consecutive tokens: (n, dim) -> (n / size, dim)."""
     return prepare(block).unflatten(0, (-1, size)).sum(1)
 
 
-def again(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function whose intermediate results are not kept for the gradient but computed again."""
-    return (
-        checkpoint(function, *arguments, use_reentrant=False)
-        if torch.is_grad_enabled()
-        else function(*arguments)
-    )
+def recompute_in_backward(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function whose intermediate results are recomputed for the gradient.
+
+    They are not kept in memory between the forward and the backward pass.
+    """
+    if not torch.is_grad_enabled():
+        return function(*arguments)
+    return checkpoint(function, *arguments, use_reentrant=False)

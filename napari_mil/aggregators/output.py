@@ -1,4 +1,4 @@
-"""What an aggregator says about a bag, or about many."""
+"""Outputs of aggregators, for one bag or many."""
 
 from __future__ import annotations
 
@@ -13,40 +13,52 @@ from napari_mil.aggregators.merge_tree import MergeTree
 
 @dataclass(frozen=True, eq=False)
 class BagOutput:
-    """The answer for one bag of N instances and C classes; what a method lacks is None."""
+    """The answer for one bag of N instances and C classes.
+
+    What a method lacks is None.
+    """
 
     logits: Tensor
-    """(C,): before the link function."""
+    """Logits (C,), before the link function."""
     multi_label: bool = False
-    """Whether C >= 2 classes are linked by sigmoids, each on its own, instead of one softmax."""
+    """Whether C >= 2 classes have a sigmoid each instead of one softmax."""
     attention: Tensor | None = None
-    """(N, K): normalised, each column sums to 1; K heads or classes."""
+    """Attention (N, K) of K heads or classes; each column sums to 1."""
     scores: Tensor | None = None
-    """(N, H): raw relevance before normalisation."""
+    """Relevance (N, H) before normalisation."""
     instance_logits: Tensor | None = None
-    """(N, C)."""
+    """Logits (N, C) of each instance."""
     embedding: Tensor | None = None
-    """The bag as the classifier sees it: (D,), (D, H, W), or (C, D) where each class has its own."""
+    """Embedding of the bag that the classifier takes.
+
+    (D,), (D, H, W), or (C, D) where each class has its own.
+    """
     critical: Tensor | None = None
-    """int64 (C,): DSMIL's top instance of each class."""
+    """Rows of DSMIL's critical instances, int64 (C,), one per class."""
     streams: Mapping[str, Tensor] = field(default_factory=dict)
-    """(C,) by name: logits of parts that the method weighs into one answer."""
+    """Logits (C,), by name, of parts that are weighed into one answer."""
     similarity: Tensor | None = None
-    """(N,): cosine of each instance to the aggregate, where the method has it."""
+    """Cosine (N,) of each instance to the aggregate."""
     tree: MergeTree | None = None
     """The merges of a hierarchical method."""
     masks: Mapping[str, Tensor] = field(default_factory=dict)
-    """bool (N,) by kind, where instances were masked."""
+    """Masks of the instances by kind, bool (N,)."""
     losses: Mapping[str, Tensor] = field(default_factory=dict)
-    """With a target: every weighted term; their sum is the training loss."""
+    """Weighted loss terms by name, where there was a target.
+
+    Their sum is the training loss.
+    """
 
     def probabilities(self) -> Tensor:
-        """Return (C,): sigmoid of one unit or of each label, softmax over exclusive classes."""
+        """Return probabilities (C,).
+
+        Sigmoid of one unit or of each label, softmax over exclusive classes.
+        """
         return link(self.logits, self.multi_label)
 
     @property
     def loss(self) -> Tensor:
-        """Sum of all terms.
+        """Training loss: the sum of all terms.
 
         Raises
         ------
@@ -60,30 +72,34 @@ class BagOutput:
 
 @dataclass(frozen=True, eq=False)
 class PackedOutput:
-    """The answers for B bags whose N instances lie one after another; what a method lacks is None."""
+    """The answers for B packed bags of N instances together.
+
+    Instances lie one bag after another; what a method lacks is None.
+    """
 
     logits: Tensor
-    """(B, C)."""
+    """Logits (B, C), before the link function."""
     multi_label: bool = False
+    """Whether C >= 2 classes have a sigmoid each instead of one softmax."""
     attention: Tensor | None = None
-    """(N, K): each column sums to 1 within each bag."""
+    """Attention (N, K); each column sums to 1 within each bag."""
     scores: Tensor | None = None
-    """(N, H)."""
+    """Relevance (N, H) before normalisation."""
     instance_logits: Tensor | None = None
-    """(N, C)."""
+    """Logits (N, C) of each instance."""
     embedding: Tensor | None = None
-    """(B, ...): each bag as the classifier sees it."""
+    """Embeddings (B, ...) of the bags that the classifier takes."""
     critical: Tensor | None = None
-    """int64 (B, C): rows of the N instances."""
+    """Rows of the critical instances among all N, int64 (B, C)."""
     streams: Mapping[str, Tensor] = field(default_factory=dict)
-    """(B, C) by name."""
+    """Logits (B, C), by name, of parts that are weighed into one answer."""
 
     def probabilities(self) -> Tensor:
-        """Return (B, C), as `BagOutput.probabilities`."""
+        """Return probabilities (B, C), as `BagOutput.probabilities`."""
         return link(self.logits, self.multi_label)
 
     def only(self, losses: Mapping[str, Tensor]) -> BagOutput:
-        """Return the answer of the only bag."""
+        """Return the output of the only bag, with its losses."""
         return BagOutput(
             self.logits[0],
             self.multi_label,
@@ -98,5 +114,8 @@ class PackedOutput:
 
 
 def link(logits: Tensor, multi_label: bool) -> Tensor:
-    """Turn logits (..., C) into probabilities: sigmoid for one unit or several labels, softmax for exclusive classes."""
+    """Turn logits (..., C) into probabilities.
+
+    Sigmoid for one unit or several labels, softmax for exclusive classes.
+    """
     return logits.sigmoid() if logits.shape[-1] == 1 or multi_label else logits.softmax(-1)

@@ -1,8 +1,11 @@
-"""Operators that turn the instances of a bag into one value: of features, and of instance probabilities.
+"""Pooling of instance features and instance probabilities.
 
-Features: max; mean; sum; log-sum-exp with the mean inside, (1/r) log mean exp(r x), as Wang et al. 2018 compute it.
-Probabilities: the same, and noisy-or 1 - prod(1 - p); ISR s / (1 + s) with s = sum p / (1 - p); the generalised mean (mean p^r)^(1/r);
-noisy-and (sigm(a (m - b)) - sigm(-a b)) / (sigm(a (1 - b)) - sigm(-a b)) with m = mean p (Kraus, Ba & Frey 2016).
+Features: max; mean; sum; log-sum-exp with the mean inside, (1/r) log mean exp(r x), as Wang et al.
+2018 compute it.
+Probabilities: the same, and noisy-or 1 - prod(1 - p); ISR s / (1 + s) with s = sum p / (1 - p);
+the generalised mean (mean p^r)^(1/r);
+noisy-and (sigm(a (m - b)) - sigm(-a b)) / (sigm(a (1 - b)) - sigm(-a b)) with m = mean p (Kraus, Ba
+& Frey 2016).
 """
 
 from __future__ import annotations
@@ -22,28 +25,44 @@ Pooling = Literal["max", "mean", "lse"]
 
 
 def lse(values: Tensor, bags: Bags, r: float = 1.0) -> Tensor:
-    """(1/r) log mean exp(r x): (N, ...) -> (B, ...)."""
+    """Pool by log-sum-exp.
+
+    (1/r) log mean exp(r x): (N, ...) -> (B, ...).
+    """
     return bags.logmeanexp(r * values) / r
 
 
 def noisy_or(p: Tensor, bags: Bags) -> Tensor:
-    """1 - prod(1 - p), in logarithms: (N, ...) -> (B, ...)."""
+    """Pool probabilities by noisy-or.
+
+    1 - prod(1 - p), computed in logarithms: (N, ...) -> (B, ...).
+    """
     return -torch.expm1(bags.sum(torch.log1p(-p)))
 
 
 def isr(p: Tensor, bags: Bags) -> Tensor:
-    """Integrated segmentation and recognition, s / (1 + s) with s = sum p / (1 - p): (N, ...) -> (B, ...)."""
+    """Pool probabilities by integrated segmentation and recognition.
+
+    s / (1 + s) with s = sum p / (1 - p): (N, ...) -> (B, ...).
+    """
     odds = bags.sum(p / (1 - p))
     return odds / (1 + odds)
 
 
 def generalised_mean(p: Tensor, bags: Bags, r: float = 2.5) -> Tensor:
-    """(mean p^r)^(1/r): (N, ...) -> (B, ...)."""
+    """Pool probabilities by their generalised mean.
+
+    (mean p^r)^(1/r): (N, ...) -> (B, ...).
+    """
     return bags.mean(p**r) ** (1 / r)
 
 
 def noisy_and(p: Tensor, bags: Bags, b: Tensor | float, a: float = 7.5) -> Tensor:
-    """Sigmoid of the mean probability around the threshold b with slope a, rescaled to [0, 1]: (N, ...) -> (B, ...)."""
+    """Pool probabilities by noisy-and.
+
+    Sigmoid of the mean probability around the threshold b with slope a, rescaled to [0, 1]:
+    (N, ...) -> (B, ...).
+    """
     b = torch.as_tensor(b, dtype=p.dtype)
     low = (-a * b).sigmoid()
     return ((a * (bags.mean(p) - b)).sigmoid() - low) / ((a * (1 - b)).sigmoid() - low)
@@ -54,33 +73,37 @@ POOLINGS: dict[str, Callable[[Tensor, Bags], Tensor]] = {
     "mean": lambda x, bags: bags.mean(x),
     "lse": lse,
 }
+"""Pooling of features by name: (N, ...) -> (B, ...)."""
 
 
 def pool_probabilities(instance_logits: Tensor, sigmoids: bool, bags: Bags, pooling: str) -> Tensor:
-    """Pool instance probabilities: logits (N, C) -> logits of the pooled probabilities (B, C).
+    """Pool instance probabilities: logits (N, C) -> logits (B, C).
 
-    Computed in logarithms, so that a probability next to 0 or 1 is not lost: log p - log (1 - p) for sigmoids,
-    log p (which softmax renormalises) for exclusive classes.
+    Computed in logarithms, so that a probability next to 0 or 1 is not lost: log p - log (1 - p)
+    for sigmoids, log p (which softmax renormalises) for exclusive classes.
     """
     if pooling == "max" and sigmoids:
         return bags.max(instance_logits)
     log_p = functional.logsigmoid(instance_logits) if sigmoids else instance_logits.log_softmax(-1)
-    if pooling == "lse":  # P = log mean exp(p), and 1 - P = -log mean exp(-(1 - p))
-        yes = _log_lse(log_p, bags, 1)
-        return (
-            yes - _log_lse(functional.logsigmoid(-instance_logits), bags, -1) if sigmoids else yes
-        )
+    if pooling == "lse":
+        # P = log mean exp(p), and 1 - P = -log mean exp(-(1 - p))
+        log_pooled = _log_lse(log_p, bags, 1)
+        if not sigmoids:
+            return log_pooled
+        return log_pooled - _log_lse(functional.logsigmoid(-instance_logits), bags, -1)
     if pooling == "max":
         return bags.max(log_p)
-    return (
-        bags.logmeanexp(log_p) - bags.logmeanexp(functional.logsigmoid(-instance_logits))
-        if sigmoids
-        else bags.logmeanexp(log_p)
-    )
+    log_mean = bags.logmeanexp(log_p)
+    if not sigmoids:
+        return log_mean
+    return log_mean - bags.logmeanexp(functional.logsigmoid(-instance_logits))
 
 
 def _log_lse(log_p: Tensor, bags: Bags, sign: int) -> Tensor:
-    """log( sign log mean exp(sign p) ); where the mean of p is next to nothing, that is log mean p."""
+    """Return log( sign log mean exp(sign p) ).
+
+    Where the mean of p is close to 0, that is log mean p.
+    """
     mean = bags.mean(torch.expm1(sign * log_p.exp()))
     tiny = mean.abs() < 1e-5
     return torch.where(
@@ -91,7 +114,9 @@ def _log_lse(log_p: Tensor, bags: Bags, sign: int) -> Tensor:
 
 
 class PoolingBaseline(PackedAggregator):
-    """Projection, pooling and a linear classifier, in the order that a child says.
+    """Base of pooling methods: projection, pooling, linear classifier.
+
+    Subclasses pool before or after the classifier.
 
     Parameters
     ----------
@@ -104,6 +129,7 @@ class PoolingBaseline(PackedAggregator):
     """
 
     pooling: ClassVar[str]
+    """Name of the pooling."""
 
     def __init__(
         self,
@@ -120,7 +146,7 @@ class PoolingBaseline(PackedAggregator):
 
 
 class InstanceMax(PoolingBaseline):
-    """A classifier per instance, the largest of its probabilities ("instance + max" of Ilse et al. 2018).
+    """Instance classifier, maximum of probabilities ("instance + max", Ilse et al. 2018).
 
     Parameters as `PoolingBaseline`.
     """
@@ -128,14 +154,14 @@ class InstanceMax(PoolingBaseline):
     pooling = "max"
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; instance_logits (N, C)."""
+        """Answer with instance_logits (N, C), see `PackedAggregator`."""
         instance_logits = self.classifier(self.projection(features))
         logits = pool_probabilities(instance_logits, self.sigmoids, bags, self.pooling)
         return PackedOutput(logits, self.multi_label, instance_logits=instance_logits)
 
 
 class InstanceMean(InstanceMax):
-    """A classifier per instance, the mean of its probabilities ("instance + mean").
+    """Instance classifier, mean of probabilities ("instance + mean").
 
     Parameters as `PoolingBaseline`.
     """
@@ -144,7 +170,7 @@ class InstanceMean(InstanceMax):
 
 
 class EmbeddingMax(PoolingBaseline):
-    """The element-wise maximum of the embeddings, then a classifier ("embedding + max").
+    """Element-wise maximum of embeddings, then a classifier ("embedding + max").
 
     Parameters as `PoolingBaseline`.
     """
@@ -152,13 +178,13 @@ class EmbeddingMax(PoolingBaseline):
     pooling = "max"
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; embedding (B, M)."""
+        """Answer with embedding (B, M), see `PackedAggregator`."""
         embedding = POOLINGS[self.pooling](self.projection(features), bags)
         return PackedOutput(self.classifier(embedding), self.multi_label, embedding=embedding)
 
 
 class EmbeddingMean(EmbeddingMax):
-    """The mean of the embeddings, then a classifier ("embedding + mean").
+    """Mean of embeddings, then a classifier ("embedding + mean").
 
     Parameters as `PoolingBaseline`.
     """

@@ -1,6 +1,7 @@
-"""No bags at all: every instance learns the label of its bag, and the mean of their probabilities answers for the bag.
+"""Single-instance baseline: every instance learns the label of its bag.
 
-The baseline "SI" of the HAMIL paper; how it combines instances is not stated there, the mean is our choice.
+The mean of the instance probabilities answers for the bag. This is the baseline "SI" of the HAMIL
+paper; how it combines instances is not stated there, the mean is chosen here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from napari_mil.aggregators.pooling import InstanceMean
 
 
 class SingleInstance(InstanceMean):
-    """A classifier of instances that is trained on the label of the bag.
+    """Instance classifier trained on the label of the bag.
 
     Parameters as `PoolingBaseline`.
     """
@@ -22,7 +23,10 @@ class SingleInstance(InstanceMean):
     def losses(
         self, output: PackedOutput, target: Tensor | None, instance_target: Tensor | None
     ) -> Mapping[str, Tensor]:
-        """One term: the mean loss of the instances on their own targets, or else on the target of the bag."""
+        """Return the mean loss of the instances.
+
+        It is taken on their own targets where there are any, or else on the target of the bag.
+        """
         assert output.instance_logits is not None
         if instance_target is not None:
             return {"instances": self.instance_loss(output.instance_logits, instance_target)}

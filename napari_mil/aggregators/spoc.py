@@ -1,10 +1,14 @@
-"""Sum-pooled convolutional features: Babenko & Lempitsky 2015, "Aggregating deep convolutional features for image retrieval", ICCV.
+"""Sum-pooled convolutional features (SPoC).
 
-    psi = sum_y sum_x w(y, x) f(y, x),   w = exp(-((y - y0)^2 + (x - x0)^2) / (2 sigma^2))      (eq. 1, 4; centring prior)
+Babenko & Lempitsky 2015, "Aggregating deep convolutional features for image retrieval", ICCV.
 
-sigma is a third of the distance from the centre to the closest border; the centre is ((H - 1) / 2, (W - 1) / 2), so that the prior is
-symmetric. A bag is the sum of its instances, of length 1 for the classifier (`normalise`), or its logits would grow with the bag and the
-map. Whitening, which the paper adds for retrieval, is left out: training follows.
+    psi = sum_y sum_x w(y, x) f(y, x)                             (eq. 1)
+    w = exp(-((y - y0)^2 + (x - x0)^2) / (2 sigma^2))             (eq. 4; centring prior)
+
+sigma is a third of the distance from the centre to the closest border; the centre is
+((H - 1) / 2, (W - 1) / 2), so that the prior is symmetric. A bag is the sum of its instances, of
+length 1 for the classifier (`normalise`), or its logits would grow with the bag and the map.
+Whitening, which the paper adds for retrieval, is left out: training follows.
 """
 
 from __future__ import annotations
@@ -45,22 +49,22 @@ class SPoC(PackedAggregator):
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
-        self.centring, self.normalise = centring, normalise
+        self.centring = centring
+        self.normalise = normalise
         self.classifier = nn.Linear(in_dim, n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
-        """See `PackedAggregator`; embedding (B, D)."""
+        """Answer with embedding (B, D), see `PackedAggregator`."""
         if features.ndim == 4:
-            features = torch.einsum(
-                "ncyx,yx->nc", features, self.prior(*features.shape[2:]).to(features)
-            )
+            weights = self.prior(*features.shape[2:]).to(features)
+            features = torch.einsum("ncyx,yx->nc", features, weights)  # eq. 1
         embedding = bags.sum(features)
         if self.normalise:
             embedding = functional.normalize(embedding)
         return PackedOutput(self.classifier(embedding), self.multi_label, embedding=embedding)
 
     def prior(self, height: int, width: int) -> Tensor:
-        """Return w: float64 (H, W)."""
+        """Return the centring prior w of eq. 4, float64 (H, W)."""
         if not self.centring:
             return torch.ones(height, width)
         y, x = (

@@ -1,15 +1,21 @@
-"""TransMIL: Shao et al. 2021, "TransMIL: transformer based correlated multiple instance learning for whole slide image classification", NeurIPS.
+"""TransMIL.
 
-    h = relu(W h);  tokens are padded to S x S, S = ceil(sqrt N), with the first ones; a class token goes in front    (algorithm 2)
-    x = x + Nystrom(LN(x))                                                                                           (eq. 9)
-    PPEG: x + conv7(x) + conv5(x) + conv3(x), depthwise, over the S x S grid of tokens, class token untouched        (algorithm 3)
+Shao et al. 2021, "TransMIL: transformer based correlated multiple instance learning for whole slide
+image classification", NeurIPS.
+
+    h = relu(W h);  tokens are padded to S x S, S = ceil(sqrt N), with the first ones;
+        a class token goes in front                                             (algorithm 2)
+    x = x + Nystrom(LN(x))                                                      (eq. 9)
+    PPEG: x + conv7(x) + conv5(x) + conv3(x), depthwise, over the S x S grid of
+        tokens, class token untouched                                           (algorithm 3)
     x = x + Nystrom(LN(x));  logits = W LN(x)[class token]
 
-The grid is the order of the file, not the place on the slide: the answer depends on the order of the instances.
-MHIM-MIL's variant (`padding="inside"`) pads only for PPEG, to at least 7 x 7 with zeros, and drops the padding after it.
+The grid is the order of the file, not the place on the slide: the answer depends on the order of
+the instances. MHIM-MIL's variant (`padding="inside"`) pads only for PPEG, to at least 7 x 7 with
+zeros, and drops the padding after it.
 
-The three convolutions and the identity are one 7 x 7 convolution; of the second layer only the class token is computed, since
-nothing else reaches the answer.
+The three convolutions and the identity are one 7 x 7 convolution; of the second layer only the
+class token is computed, since nothing else reaches the answer.
 """
 
 from __future__ import annotations
@@ -22,15 +28,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_mil.aggregators.aggregator import Aggregator, Task, projection
-from napari_mil.aggregators.nystrom import BLOCK, NystromAttention, again
+from napari_mil.aggregators.nystrom import BLOCK, NystromAttention, recompute_in_backward
 from napari_mil.aggregators.output import BagOutput
 
 SMALLEST_GRID = 7
-"""Side that MHIM-MIL's variant fills at least."""
+"""Smallest side of the token grid in MHIM-MIL's variant."""
 
 
 class TransLayer(nn.Module):
-    """x + Nystrom(LN(x)).
+    """Transformer layer: x + Nystrom(LN(x)), eq. 9.
 
     Parameters as `NystromAttention`.
     """
@@ -54,16 +60,21 @@ class TransLayer(nn.Module):
     def forward(
         self, tokens: Tensor, only_first: bool = False, read_out: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """(N, dim) -> (N, dim) or (1, dim), and the read-out (H, N) or None."""
-        out, scores = self.attn(tokens, self.norm, only_first, read_out)
-        before = [tokens[:1]] if only_first else tokens.split(BLOCK)
-        return torch.cat(
-            [block + attended for block, attended in zip(before, out, strict=True)]
-        ), scores
+        """Apply the layer: (N, dim) -> (N, dim) or (1, dim).
+
+        Parameters and the second result, (H, N) or None, as `NystromAttention.forward`.
+        """
+        attended, scores = self.attn(tokens, self.norm, only_first, read_out)
+        blocks = [tokens[:1]] if only_first else tokens.split(BLOCK)
+        out = [block + change for block, change in zip(blocks, attended, strict=True)]
+        return torch.cat(out), scores
 
 
 class PPEG(nn.Module):
-    """Pyramid position encoding generator: three depthwise convolutions over the grid of tokens."""
+    """Pyramid position encoding generator (PPEG).
+
+    Three depthwise convolutions over the grid of tokens.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -72,7 +83,7 @@ class PPEG(nn.Module):
         self.proj2 = nn.Conv2d(dim, dim, 3, 1, 1, groups=dim)
 
     def forward(self, tokens: Tensor, width: int) -> Tensor:
-        """(H * width, dim) -> (H * width, dim)."""
+        """Encode positions on a grid: (H * width, dim) -> (H * width, dim)."""
         identity = functional.pad(tokens.new_ones(1, 1, 1, 1), (3, 3, 3, 3))
         kernel = (
             self.proj.weight
@@ -81,10 +92,10 @@ class PPEG(nn.Module):
             + identity
         )
         bias = self.proj.bias + self.proj1.bias + self.proj2.bias  # type: ignore[operator]
-        grid = tokens.T.unflatten(1, (-1, width))[
-            None
-        ]  # (1, dim, H, width), channels last in memory
-        return functional.conv2d(grid, kernel, bias, padding=3, groups=len(kernel))[0].flatten(1).T
+        # (1, dim, H, width), channels last in memory
+        grid = tokens.T.unflatten(1, (-1, width))[None]
+        encoded = functional.conv2d(grid, kernel, bias, padding=3, groups=len(kernel))
+        return encoded[0].flatten(1).T
 
 
 class TransMIL(Aggregator):
@@ -149,17 +160,20 @@ class TransMIL(Aggregator):
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """See `Aggregator`; embedding (hidden,); scores (N, H), unless a gradient is wanted: the class token's row of layer 1, no distribution."""
+        """Answer with embedding (hidden,), see `Aggregator.forward`.
+
+        Unless a gradient is wanted, the scores (N, H) are the class token's row of layer 1, which
+        is no distribution.
+        """
         n = len(bag)
-        blocks = [again(self.projection, block) for block in bag.split(BLOCK)]
+        blocks = [recompute_in_backward(self.projection, block) for block in bag.split(BLOCK)]
         side = math.ceil(math.sqrt(n))
         missing = side * side - n if self.padding == "before" else 0
         first = [torch.cat(blocks[: missing // BLOCK + 1])[:missing]] if missing else []
         tokens = torch.cat([self.cls_token[0], *blocks, *first])
         del blocks, first
-        tokens, read_out = self.layer1(
-            tokens, read_out=not (self.training and torch.is_grad_enabled())
-        )
+        wants_scores = not (self.training and torch.is_grad_enabled())
+        tokens, read_out = self.layer1(tokens, read_out=wants_scores)
         tokens = torch.cat([tokens[:1], self.encode_positions(tokens[1:], side)])
         tokens, _ = self.layer2(tokens, only_first=True)
         embedding = self.norm(tokens)[0]
@@ -171,7 +185,7 @@ class TransMIL(Aggregator):
         )
 
     def encode_positions(self, h: Tensor, side: int) -> Tensor:
-        """PPEG over the grid: (N, hidden) -> (N, hidden)."""
+        """Apply PPEG over the grid of tokens: (N, hidden) -> (N, hidden)."""
         if self.padding == "before":
             return self.pos_layer(h, side)
         grid = torch.cat([h, h[: side * side - len(h)]])

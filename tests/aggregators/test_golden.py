@@ -1,6 +1,8 @@
-"""Every case of the golden format in NAPARI_MIL_GOLDEN (default: beside the checkout): `pytest -k golden`.
+"""Golden cases of published code and formulas: `pytest -k golden`.
 
-A case is rebuilt as a user would rebuild it, by `load_published_state` with its hyperparameters as the hint; a case that cannot be run fails.
+Every case of the golden format in NAPARI_MIL_GOLDEN (default: beside the checkout) is rebuilt as a
+user would rebuild it, by `load_published_state` with its hyperparameters as the hint; a case that
+cannot be run fails.
 """
 
 import json
@@ -30,7 +32,7 @@ CASES = sorted(FOLDER.glob("*.json"))
 
 
 class Case:
-    """A case's description and tensors, and how closely to compare."""
+    """Description and tensors of a case, and how closely to compare."""
 
     def __init__(self, path):
         self.description = json.loads(path.read_text())
@@ -38,7 +40,7 @@ class Case:
         self.hyper = self.description["hyperparameters"]
         self.configs = self.hyper.get("configs", [])
         self.compared = set()
-        self.doubly = False
+        self.in_float64 = False
 
     def state(self):
         return {
@@ -55,23 +57,27 @@ class Case:
     def outputs(self):
         return {key.removeprefix("output/") for key in self.tensors if key.startswith("output/")}
 
-    def agrees(self, name, ours, exactly=False):
+    def agrees(self, name, actual, exactly=False):
         """Compare with an output, where the case has it, whatever its orientation."""
         reference = self.tensors.get(f"output/{name}")
-        if reference is None or ours is None:
+        if reference is None or actual is None:
             return
         self.compared.add(name)
-        ours = ours.detach()
-        if ours.ndim == 2 and ours.shape != reference.shape and ours.T.shape == reference.shape:
-            ours = ours.T
+        actual = actual.detach()
+        if (
+            actual.ndim == 2
+            and actual.shape != reference.shape
+            and actual.T.shape == reference.shape
+        ):
+            actual = actual.T
         if exactly or not reference.is_floating_point():
-            assert torch.equal(ours.reshape(reference.shape).to(reference.dtype), reference), name
+            assert torch.equal(actual.reshape(reference.shape).to(reference.dtype), reference), name
         else:
             tolerance = self.description[
-                "tolerance_abs_float64" if self.doubly else "tolerance_abs"
+                "tolerance_abs_float64" if self.in_float64 else "tolerance_abs"
             ]
             difference = (
-                (ours.reshape(reference.shape).double() - reference.double()).abs().max()
+                (actual.reshape(reference.shape).double() - reference.double()).abs().max()
                 if reference.numel()
                 else 0
             )
@@ -82,9 +88,9 @@ class Case:
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """As the cases were made: convolutions add up in another order with more.
+    """Run on one thread without oneDNN, as the cases were made.
 
-    oneDNN adds up in another order on each processor, which the tightest cases notice.
+    Convolutions add up in another order on more threads, and oneDNN's on each processor.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -99,9 +105,8 @@ def test_golden(path):
     case = Case(path)
     CHECKS.get(case.description["aggregator"], check_bag)(case)
     assert case.compared, "nothing of this case was compared"
-    if (
-        case.description["aggregator"] != "mhim_mask"
-    ):  # sets and relations, which their checks account for
+    # The checks of masks account for their sets and relations themselves.
+    if case.description["aggregator"] != "mhim_mask":
         assert case.outputs() <= case.compared | {"label"}, (
             f"not compared: {sorted(case.outputs() - case.compared)}"
         )
@@ -111,9 +116,9 @@ def check_bag(case):
     """One bag through one aggregator."""
     compare_bag(case, case.rebuild(), case.tensors["input"])
     if case.description.get("tolerance_abs_float64"):
-        case.doubly = True
+        case.in_float64 = True
         compare_bag(case, case.rebuild().double(), case.tensors["input"].double())
-        case.doubly = False
+        case.in_float64 = False
 
 
 def compare_bag(case, aggregator, bag):
@@ -167,10 +172,10 @@ def compare_bag(case, aggregator, bag):
         losses = aggregator(bag, torch.tensor(case.hyper["label"])).losses
         case.agrees("instance_loss", losses["instances"] / (1 - aggregator.bag_weight))
         chosen = [
-            aggregator.evidence(output.attention, label, label == case.hyper["label"])
+            aggregator.select_evidence(output.attention, label, label == case.hyper["label"])
             for label in range(case.hyper["n_classes"])
         ]
-        case.agrees("instance_labels", torch.cat([wanted for _, wanted in chosen]))
+        case.agrees("instance_labels", torch.cat([targets for _, targets in chosen]))
         judged = [
             one(aggregator.projection(bag[rows])).argmax(1)
             for one, (rows, _) in zip(aggregator.instance_classifiers, chosen, strict=True)
@@ -182,7 +187,8 @@ def compare_bag(case, aggregator, bag):
 
 def check_self_attention(case):
     check_bag(case)
-    aggregator, bag = case.rebuild(), case.tensors["input"]
+    aggregator = case.rebuild()
+    bag = case.tensors["input"]
     attention = aggregator.self_attention
     case.agrees("embeddings", attention(bag))
     case.agrees(
@@ -195,7 +201,7 @@ def check_self_attention(case):
 
 def check_ramil(case):
     aggregator = case.rebuild()
-    aggregator.merges = lambda bag: aggregator.fold(case.tensors["input/order"])
+    aggregator.merges = lambda bag: aggregator.chain(case.tensors["input/order"])
     compare_bag(case, aggregator, case.tensors["input"])
 
 
@@ -203,7 +209,8 @@ def check_dtfd(case):
     if "input/mid_features" in case.tensors:
         check_distillation(case)
         return
-    aggregator, bag = case.rebuild(), case.tensors["input"]
+    aggregator = case.rebuild()
+    bag = case.tensors["input"]
     output = aggregator(bag)
     case.agrees("logits", output.logits)
     case.agrees("probability", output.probabilities())
@@ -219,7 +226,8 @@ def check_dtfd(case):
 
 def check_distillation(case):
     """From raw attention and features alone: no network to rebuild."""
-    features, raw = case.tensors["input/mid_features"], case.tensors["input/attention_raw"]
+    features = case.tensors["input/mid_features"]
+    raw = case.tensors["input/attention_raw"]
     aggregator = create_aggregator(
         "dtfd",
         features.shape[1],
@@ -238,19 +246,21 @@ def check_distillation(case):
 
 def check_gnn(case):
     check_bag(case)
-    aggregator, bag = case.rebuild(), case.tensors["input"]
-    threshold = aggregator.reach(bag)
+    aggregator = case.rebuild()
+    bag = case.tensors["input"]
+    threshold = aggregator.neighbour_distance(bag)
     case.agrees("adjacency", torch.cat([near for _, near in aggregator.edges(bag, threshold)]))
     h = aggregator.embed(bag, threshold)
     s = aggregator.assign(bag, h, threshold)
     case.agrees("embeddings", h)
     case.agrees("assignment", s)
-    case.agrees("coarse_adjacency", aggregator.coarse(bag, s, threshold))
+    case.agrees("coarse_adjacency", aggregator.coarse_adjacency(bag, s, threshold))
     case.agrees("coarse_features", s.T @ h)
 
 
 def check_nan(case):
-    aggregator, bag = case.rebuild(), case.tensors["input"]
+    aggregator = case.rebuild()
+    bag = case.tensors["input"]
     aggregator.transfer.register_forward_hook(
         lambda module, given, made: inside.extend([given[0], made.tanh()])
     )
@@ -265,7 +275,8 @@ def check_nan(case):
 
 def check_transmil(case):
     """Layer by layer; of the second only the class token is ever computed."""
-    aggregator, inside = case.rebuild(), {}
+    aggregator = case.rebuild()
+    inside = {}
     for name in ("layer1", "pos_layer", "layer2"):
         getattr(aggregator, name).register_forward_hook(
             lambda module, given, made, name=name: inside.__setitem__(name, made)
@@ -305,13 +316,11 @@ def check_spoc(case):
 
 
 def check_pooling(case):
-    x, p, hyper, bag = (
-        case.tensors["input"].double(),
-        case.tensors["input/instance_probability"].double(),
-        case.hyper,
-        OneBag(),
-    )
-    for name, ours in {
+    x = case.tensors["input"].double()
+    p = case.tensors["input/instance_probability"].double()
+    hyper = case.hyper
+    bag = OneBag()
+    for name, actual in {
         "max": bag.max(x),
         "mean": bag.mean(x),
         "sum": bag.sum(x),
@@ -323,13 +332,14 @@ def check_pooling(case):
         "prob_noisy_and": noisy_and(p, bag, hyper["noisy_and_b"], hyper["noisy_and_a"]),
         f"prob_gm_r{hyper['gm_r']:g}": generalised_mean(p, bag, hyper["gm_r"]),
     }.items():
-        case.agrees(name, ours)
+        case.agrees(name, actual)
     assert case.outputs() <= case.compared
 
 
 def check_miner(case):
     """Teacher, mask, student and consistency loss with the case's networks."""
-    miner, bag = case.rebuild(), case.tensors["input"].clone().requires_grad_()
+    miner = case.rebuild()
+    bag = case.tensors["input"].clone().requires_grad_()
     output = miner(bag)
     case.agrees("logits", output.logits)
     case.agrees("test_bag_logits", output.streams.get("bag stream"))
@@ -381,21 +391,21 @@ def check_loss_and_ema(case):
 def check_schedules(case):
     for config in case.configs:
         steps = config["epochs"] * config["iterations_per_epoch"]
-        ours = torch.tensor(
+        actual = torch.tensor(
             [cosine(config["base"], config["final"], t, steps) for t in range(steps)],
             dtype=torch.float64,
         )
-        case.agrees(f"schedule_{config['index']}", ours)
+        case.agrees(f"schedule_{config['index']}", actual)
 
 
 def check_class_aware_scores(case):
-    ours = class_aware_scores(
+    actual = class_aware_scores(
         case.tensors["input/features"],
         case.tensors["input/attention"].T,
         case.tensors["state/predictor.weight"],
         False,
     )
-    case.agrees("score", ours)
+    case.agrees("score", actual)
 
 
 def check_masks(case):
@@ -410,7 +420,8 @@ def check_masks(case):
 
 
 def check_exact_mask(case, config):
-    n, scores = config["N"], case.tensors[f"input/attention_n{config['N']}"].T
+    n = config["N"]
+    scores = case.tensors[f"input/attention_n{config['N']}"].T
     ratios = MaskRatios(
         high=config.get("h", 0),
         low=config.get("l", 0),
@@ -420,9 +431,8 @@ def check_exact_mask(case, config):
     masks = mask_instances(scores, ratios)
     masked = torch.stack([*masks.values(), torch.zeros(n, dtype=torch.bool)]).any(0)
     case.compared.add(config["key"])
-    if (
-        "published_code" in config or config["kept"] == 0 or n == 1
-    ):  # the published code fails or keeps nothing: a guard of ours
+    # Where the published code fails or keeps nothing, a guard chosen here holds.
+    if "published_code" in config or config["kept"] == 0 or n == 1:
         assert (~masked).sum() >= 1, config["key"]
         assert (n == 1) <= (not masked.any())
     else:
@@ -431,7 +441,8 @@ def check_exact_mask(case, config):
 
 
 def check_random_mask(case, config):
-    n, k = config["N"], config["index"]
+    n = config["N"]
+    k = config["index"]
     scores = case.tensors[f"input/attention_{k}"].T
     low, pool = (case.tensors[f"output/{part}_{k}"] for part in ("low_set", "high_pool"))
     for seed in range(50):
@@ -455,7 +466,8 @@ def check_random_mask(case, config):
 
 
 def check_vote(case, config):
-    k, n = config["index"], config["N"]
+    k = config["index"]
+    n = config["N"]
     scores = case.tensors[f"input/attention_{k}"][0].T
     rows = ranked(scores, config["ratio"], largest=config["largest"])
     must, tied = (

@@ -19,7 +19,8 @@ def hamil(**options):
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_merges_of_one_depth_at_once_equal_one_by_one(layers, depthwise):
-    aggregator, bag = hamil(layers=layers, kernel=3, depthwise=depthwise).eval(), maps()
+    aggregator = hamil(layers=layers, kernel=3, depthwise=depthwise).eval()
+    bag = maps()
     tree = aggregator.merges(bag)
     nodes = list(bag)
     for left, right, _ in tree.triplets.tolist():
@@ -29,13 +30,15 @@ def test_merges_of_one_depth_at_once_equal_one_by_one(layers, depthwise):
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_the_canonical_order_makes_the_answer_independent_of_the_order_of_the_bag(layers):
-    aggregator, bag = hamil(layers=layers).eval(), maps(20)
+    aggregator = hamil(layers=layers).eval()
+    bag = maps(20)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(aggregator(bag).logits, aggregator(bag[order]).logits, atol=1e-5)
 
 
 def test_as_printed_the_answer_depends_on_the_order_of_the_bag():
-    bag, order = maps(20), torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    bag = maps(20)
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
     as_printed = hamil(order="index").eval()
     assert not torch.allclose(
         as_printed(bag).embedding, as_printed(bag[order]).embedding, atol=1e-3
@@ -43,7 +46,8 @@ def test_as_printed_the_answer_depends_on_the_order_of_the_bag():
 
 
 def test_twins_do_not_disturb_the_canonical_order():
-    aggregator, bag = hamil(kernel=3).eval(), maps(12)
+    aggregator = hamil(kernel=3).eval()
+    bag = maps(12)
     bag[5] = bag[9] = bag[1]
     order = torch.randperm(12, generator=torch.Generator().manual_seed(2))
     assert torch.allclose(aggregator(bag).logits, aggregator(bag[order]).logits, atol=1e-5)
@@ -51,10 +55,8 @@ def test_twins_do_not_disturb_the_canonical_order():
 
 def test_gradients_flow_through_the_merges_into_the_backbone():
     torch.manual_seed(0)
-    backbone, aggregator = (
-        ResNet18(maps=True).eval(),
-        create_aggregator("hamil", 512, 2, spatial_dims=2, kernel=3),
-    )
+    backbone = ResNet18(maps=True).eval()
+    aggregator = create_aggregator("hamil", 512, 2, spatial_dims=2, kernel=3)
     features = backbone(torch.rand(3, 3, 64, 64))
     output = aggregator(features, torch.tensor(1))
     output.loss.backward()
@@ -64,10 +66,12 @@ def test_gradients_flow_through_the_merges_into_the_backbone():
 
 
 def test_a_batch_norm_in_training_sees_one_merge_at_a_time_unless_it_is_frozen():
-    bag, frozen, moving = maps(), hamil(frozen_norm=True).train(), hamil().train()
-    assert frozen.unit.pairs_are_alike
-    assert not moving.unit.pairs_are_alike
-    assert moving.eval().unit.pairs_are_alike
+    bag = maps()
+    frozen = hamil(frozen_norm=True).train()
+    moving = hamil().train()
+    assert frozen.unit.can_batch_pairs
+    assert not moving.unit.can_batch_pairs
+    assert moving.eval().unit.can_batch_pairs
     frozen(bag)
     assert frozen.unit.bn1.num_batches_tracked == 0
     moving.train()(bag)
@@ -90,7 +94,8 @@ def test_hamil_a_is_plain_averages_along_the_tree():
 
 def test_ramil_shuffles_anew_in_training_and_always_alike_in_evaluation():
     torch.manual_seed(0)
-    aggregator, bag = create_aggregator("ramil", 6, 2, spatial_dims=2, frozen_norm=True), maps(12)
+    aggregator = create_aggregator("ramil", 6, 2, spatial_dims=2, frozen_norm=True)
+    bag = maps(12)
     assert torch.equal(aggregator.eval()(bag).logits, aggregator(bag).logits)
     trees = {tuple(aggregator.train()(bag).tree.triplets[:, 1]) for _ in range(5)}
     assert len(trees) > 1
@@ -104,3 +109,8 @@ def test_a_unit_that_does_not_exist_is_refused():
             hamil(**wrong)
     with pytest.raises(OptionError, match="maps"):
         create_aggregator("hamil", 6, 2, depthwise=True)
+
+
+def test_one_value_per_channel_has_no_statistics_and_takes_the_running_ones():
+    aggregator = create_aggregator("hamil", 6, 2, spatial_dims=2, depthwise=True, kernel=1).train()
+    assert torch.isfinite(aggregator(torch.randn(4, 6, 1, 1), torch.tensor(1)).loss)

@@ -1,17 +1,21 @@
-"""Which instances the student does not see.
+"""Masks of the instances that the student does not see.
 
-Tang et al. 2023, "Multiple instance learning framework with masked hard instance mining for whole slide image classification", ICCV,
-section 3.3:
+Tang et al. 2023, "Multiple instance learning framework with masked hard instance mining for whole
+slide image classification", ICCV, section 3.3:
 
-    HAM      the ceil(b_h N) instances of highest attention                    L-HAM   and the ceil(b_l N) of lowest
-    R-HAM    and ceil(b_r N) random ones of all N                              LR-HAM  all three
+    HAM      the ceil(b_h N) instances of highest attention
+    L-HAM    HAM and the ceil(b_l N) of lowest
+    R-HAM    HAM and ceil(b_r N) random ones of all N
+    LR-HAM   all three
 
-Each part is a share of all N and the parts are united. With several heads each marks its own k, and the k with most votes are masked;
-ties go to the higher (for the low part the lower) mean, then to the lower index. As in the published code, and not in the paper,
-the high part may be drawn: ceil(b_h N) of the ceil(b_h N / b_in) highest, b_in being the share that is drawn.
+Each part is a share of all N and the parts are united. With several heads each marks its own k, and
+the k with most votes are masked; ties go to the higher (for the low part the lower) mean, then to
+the lower index. As in the published code, and not in the paper, the high part may be drawn:
+ceil(b_h N) of the ceil(b_h N / b_in) highest, b_in being the share that is drawn.
 
-Guards of ours, where the published code fails: a bag of one is not masked, at least `min_keep` instances stay (released in this order:
-random ones, low ones from the highest, high ones from the lowest), and scores that are no numbers mask nothing.
+Guards chosen here, where the published code fails: a bag of one is not masked, at least `min_keep`
+instances stay (released in this order: random ones, low ones from the highest, high ones from the
+lowest), and scores that are no numbers mask nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from torch import Tensor
 from napari_mil.aggregators.mining.cards import MaskRatios
 
 Fusion = Literal["vote", "mean"]
+"""How the rankings of several heads are fused."""
 
 
 def mask_instances(
@@ -35,7 +40,7 @@ def mask_instances(
     min_keep: int = 1,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
-    """Choose what is masked.
+    """Choose the instances to mask.
 
     Parameters
     ----------
@@ -48,30 +53,33 @@ def mask_instances(
     min_keep
         Instances that stay at least.
     generator
-        Source of chance; None is torch's.
+        Random number generator; None is torch's default.
 
     Returns
     -------
     dict
-        bool (N,) by kind: ``high``, ``low``, ``random``. An instance can be masked for several reasons.
+        bool (N,) by kind: ``high``, ``low``, ``random``. An instance can be masked for several
+        reasons.
     """
     n = len(scores)
     masks: dict[str, Tensor] = {}
     if ratios.random:
-        masks["random"] = _members(_draw(n, math.ceil(n * ratios.random), generator), n).to(
-            scores.device
-        )
+        rows = _draw_rows(n, math.ceil(n * ratios.random), generator)
+        masks["random"] = _as_mask(rows, n).to(scores.device)
     if ratios.low:
-        masks["low"] = _members(ranked(scores, ratios.low, largest=False, fusion=fusion), n)
+        masks["low"] = _as_mask(ranked(scores, ratios.low, largest=False, fusion=fusion), n)
     if ratios.high:
-        masks["high"] = _members(_high(scores, ratios, fusion, generator), n)
+        masks["high"] = _as_mask(_choose_high(scores, ratios, fusion, generator), n)
     if n == 1 or not torch.isfinite(scores).all():
         return {kind: torch.zeros_like(mask) for kind, mask in masks.items()}
-    return _keep_some(masks, scores.mean(1), min_keep) if masks else {}
+    return _release_to_minimum(masks, scores.mean(1), min_keep) if masks else {}
 
 
 def ranked(scores: Tensor, ratio: float, *, largest: bool, fusion: Fusion = "vote") -> Tensor:
-    """Return the rows that the heads agree on, int64 (k,) with k = ceil(N ratio), or up to k with ``"mean"``."""
+    """Return the rows that the heads agree on, int64 (k,).
+
+    k = ceil(N ratio), or up to k with ``"mean"``.
+    """
     n, heads = scores.shape
     k = min(n, math.ceil(n * ratio))
     signed = scores if largest else -scores
@@ -83,37 +91,42 @@ def ranked(scores: Tensor, ratio: float, *, largest: bool, fusion: Fusion = "vot
     return order[votes[order].argsort(descending=True, stable=True)][:k]
 
 
-def _high(
+def _choose_high(
     scores: Tensor, ratios: MaskRatios, fusion: Fusion, generator: torch.Generator | None
 ) -> Tensor:
+    """Return the rows of the high part, drawn from the candidates where asked."""
     if ratios.drawn == 1:
         return ranked(scores, ratios.high, largest=True, fusion=fusion)
-    pool = ranked(scores, min(1.0, ratios.high / ratios.drawn), largest=True, fusion=fusion)
-    count = (
-        math.ceil(len(scores) * ratios.high)
-        if ratios.high > ratios.drawn
-        else math.ceil(len(pool) * ratios.drawn)
-    )
-    return pool[_draw(len(pool), count, generator).to(pool.device)]
+    highest = ranked(scores, min(1.0, ratios.high / ratios.drawn), largest=True, fusion=fusion)
+    if ratios.high > ratios.drawn:
+        count = math.ceil(len(scores) * ratios.high)
+    else:
+        count = math.ceil(len(highest) * ratios.drawn)
+    return highest[_draw_rows(len(highest), count, generator).to(highest.device)]
 
 
-def _draw(n: int, count: int, generator: torch.Generator | None) -> Tensor:
+def _draw_rows(n: int, count: int, generator: torch.Generator | None) -> Tensor:
+    """Draw rows without replacement, int64 (count,)."""
     return torch.randperm(n, generator=generator)[:count]
 
 
-def _members(rows: Tensor, n: int) -> Tensor:
+def _as_mask(rows: Tensor, n: int) -> Tensor:
+    """Turn rows into a mask, bool (n,)."""
     mask = torch.zeros(n, dtype=torch.bool, device=rows.device)
     mask[rows] = True
     return mask
 
 
-def _keep_some(masks: dict[str, Tensor], relevance: Tensor, min_keep: int) -> dict[str, Tensor]:
+def _release_to_minimum(
+    masks: dict[str, Tensor], relevance: Tensor, min_keep: int
+) -> dict[str, Tensor]:
+    """Unmask instances until at least `min_keep` stay, random ones first."""
     union = torch.stack(list(masks.values())).any(0)
     missing = min(min_keep, len(union)) - int((~union).sum())
     if missing <= 0:
         return masks
     by_relevance = relevance.argsort(descending=True, stable=True)
-    # Of several reasons to mask an instance, the one that holds it longest counts.
+    # Of several reasons to mask an instance, the one that is released last counts.
     reason = torch.zeros(len(union), dtype=torch.int64, device=union.device)
     for rank, kind in enumerate(("random", "low", "high")):
         if kind in masks:

@@ -1,14 +1,17 @@
-"""The masked hard-instance miner: a momentum teacher hides what is easy, the student learns from the rest (MHIM-MIL, ICCV 2023).
+"""Masked hard-instance mining with a momentum teacher (MHIM-MIL, ICCV 2023).
+
+The teacher hides easy instances, the student learns from the rest:
 
     teacher sees all N instances -> attention, bag embedding F_t        no gradient
     student sees what is not masked -> logits, bag embedding F_s
-    L = L_cls + alpha L_con                                                                        (eq. 10)
-    L_con = -sum_d softmax(F_t / tau)_d log softmax(F_s)_d                                         (eq. 9, as coded)
-    teacher <- m teacher + (1 - m) student, after every step of the optimiser                      (eq. 11)
+    L = L_cls + alpha L_con                                                   (eq. 10)
+    L_con = -sum_d softmax(F_t / tau)_d log softmax(F_s)_d                    (eq. 9, as coded)
+    teacher <- m teacher + (1 - m) student, after every step of the optimiser (eq. 11)
 
-Eq. 9 prints log F_s, which need not be positive; eq. 8 lacks a minus sign; both as coded here. The teacher runs in evaluation mode
-(the published code leaves its dropout on; `teacher_dropout`). The share of high instances falls to 0 by a cosine, momentum may rise to 1.
-momentum=0 makes the teacher the student of the step before, momentum=1 keeps it as it was initialised.
+Eq. 9 prints log F_s, which need not be positive; eq. 8 lacks a minus sign; both as coded here. The
+teacher runs in evaluation mode (the published code leaves its dropout on; `teacher_dropout`). The
+share of high instances falls to 0 by a cosine, momentum may rise to 1. momentum=0 makes the teacher
+the student of the step before, momentum=1 keeps it as it was initialised.
 """
 
 from __future__ import annotations
@@ -44,7 +47,9 @@ BASES = (ABMIL, DSMIL, DSMILReleased, TransMIL)
 
 
 class Miner(Aggregator):
-    """A student that is trained on what a momentum teacher leaves it; in evaluation, the student.
+    """A student that learns from the instances its momentum teacher does not mask.
+
+    In evaluation, a miner is its student.
 
     Parameters
     ----------
@@ -65,7 +70,8 @@ class Miner(Aggregator):
     fusion
         How heads agree, see `mask_instances`.
     rank_by
-        ``"attention"``, or ``"class"``: the class-aware score of the second version, max_c softmax_c(W_c a_n h_n); attention bases only.
+        ``"attention"``, or ``"class"``: the class-aware score of the second version,
+        max_c softmax_c(W_c a_n h_n); attention bases only.
     min_keep
         Instances the student sees at least.
     teacher_dropout
@@ -101,19 +107,24 @@ class Miner(Aggregator):
             raise ValueError("class-aware scores need an attention aggregator with one head")
         if not tau > 0 or not 0 <= momentum <= 1:
             raise ValueError(
-                f"the temperature is above 0 and the momentum in [0, 1], not {tau:g} and {momentum:g}"
+                "the temperature is above 0 and the momentum in [0, 1], "
+                f"not {tau:g} and {momentum:g}"
             )
         self.reads_16_bits = base.reads_16_bits
-        self.student, self.teacher = base, deepcopy(base).requires_grad_(False)
-        self.ratios, self.consistency, self.tau = ratios, consistency, tau
-        self.momentum, self.momentum_rises, self.high_decays = momentum, momentum_rises, high_decays
-        self.fusion, self.rank_by, self.min_keep, self.teacher_dropout = (
-            fusion,
-            rank_by,
-            min_keep,
-            teacher_dropout,
-        )
-        self.step, self.steps = 0, 1
+        self.student = base
+        self.teacher = deepcopy(base).requires_grad_(False)
+        self.ratios = ratios
+        self.consistency = consistency
+        self.tau = tau
+        self.momentum = momentum
+        self.momentum_rises = momentum_rises
+        self.high_decays = high_decays
+        self.fusion = fusion
+        self.rank_by = rank_by
+        self.min_keep = min_keep
+        self.teacher_dropout = teacher_dropout
+        self.step = 0
+        self.steps = 1
 
     def train(self, mode: bool = True) -> Miner:
         """Set training mode; the teacher stays in evaluation unless its dropout is wanted."""
@@ -124,19 +135,20 @@ class Miner(Aggregator):
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None
     ) -> BagOutput:
-        """In training: `masks` by kind, masked rows 0 in `attention` and NaN in `instance_logits`, `scores` are what the teacher ranks by."""
+        """Answer for a checked bag, see `Aggregator.forward`.
+
+        In training there are `masks` by kind, masked rows are 0 in `attention` and NaN in
+        `instance_logits`, and `scores` are those that the teacher ranks by.
+        """
         if not self.training:
             return self.student(bag, target, instance_target)
         scores, teacher = self.rank(bag)
-        masks = self.masks_of(scores)
-        seen = (
-            ~torch.stack(list(masks.values())).any(0)
-            if masks
-            else torch.ones(len(bag), dtype=torch.bool, device=bag.device)
-        )
-        output: BagOutput = self.student(
-            bag[seen], target, None if instance_target is None else instance_target[seen]
-        )
+        masks = self.masks_from_scores(scores)
+        seen = torch.ones(len(bag), dtype=torch.bool, device=bag.device)
+        if masks:
+            seen = ~torch.stack(list(masks.values())).any(0)
+        seen_target = None if instance_target is None else instance_target[seen]
+        output: BagOutput = self.student(bag[seen], target, seen_target)
         losses = dict(output.losses)
         if target is not None:
             assert output.embedding is not None
@@ -146,8 +158,8 @@ class Miner(Aggregator):
             )
         return replace(
             output,
-            attention=_spread(output.attention, seen, 0.0),
-            instance_logits=_spread(output.instance_logits, seen, torch.nan),
+            attention=_scatter_rows(output.attention, seen, 0.0),
+            instance_logits=_scatter_rows(output.instance_logits, seen, torch.nan),
             critical=None if output.critical is None else seen.nonzero()[:, 0][output.critical],
             scores=scores,
             masks=masks,
@@ -156,11 +168,15 @@ class Miner(Aggregator):
 
     @torch.no_grad()
     def masks(self, bag: Tensor) -> dict[str, Tensor]:
-        """Return what the teacher would mask of a bag: bool (N,) by kind."""
-        return self.masks_of(self.rank(self.instances(bag))[0])
+        """Return the masks of the teacher for a bag: bool (N,) by kind."""
+        scores, _ = self.rank(self.instances(bag))
+        return self.masks_from_scores(scores)
 
-    def masks_of(self, scores: Tensor) -> dict[str, Tensor]:
-        """Return the masks that scores (N, H) come to: bool (N,) for every kind of the strategy, whether or not it still masks any."""
+    def masks_from_scores(self, scores: Tensor) -> dict[str, Tensor]:
+        """Return the masks under scores (N, H): bool (N,) by kind.
+
+        Every kind of the strategy has a mask, whether or not it still masks any instance.
+        """
         masks = mask_instances(
             scores, self.current_ratios(), fusion=self.fusion, min_keep=self.min_keep
         )
@@ -173,7 +189,10 @@ class Miner(Aggregator):
 
     @torch.no_grad()
     def rank(self, bag: Tensor) -> tuple[Tensor, BagOutput]:
-        """Return (N, H) that masks go by, and the teacher's output: attention; DSMIL's instance logits of the best class; TransMIL's read-out."""
+        """Return the scores (N, H) that masks follow, and the teacher's output.
+
+        Scores are attention; DSMIL's instance logits of the best class; TransMIL's read-out.
+        """
         teacher: BagOutput = self.teacher(bag)
         if teacher.instance_logits is not None:
             return teacher.instance_logits.amax(1, keepdim=True), teacher
@@ -190,40 +209,46 @@ class Miner(Aggregator):
 
     def current_ratios(self) -> MaskRatios:
         """Return the ratios of this step."""
-        return (
-            replace(self.ratios, high=cosine(self.ratios.high, 0.0, self.step, self.steps))
-            if self.high_decays
-            else self.ratios
-        )
+        if not self.high_decays:
+            return self.ratios
+        high = cosine(self.ratios.high, 0.0, self.step, self.steps)
+        return replace(self.ratios, high=high)
 
     def current_momentum(self) -> float:
-        """Return m of this step."""
-        return (
-            cosine(self.momentum, 1.0, self.step, self.steps)
-            if self.momentum_rises
-            else self.momentum
-        )
+        """Return the momentum m of this step."""
+        if not self.momentum_rises:
+            return self.momentum
+        return cosine(self.momentum, 1.0, self.step, self.steps)
 
     def advance(self, step: int, steps: int) -> None:
-        """Say which step of the optimiser comes next, of how many (counted from 0)."""
-        self.step, self.steps = step, steps
+        """Set the next step of the optimiser, of how many.
+
+        Steps are counted from 0.
+        """
+        self.step = step
+        self.steps = steps
 
     @torch.no_grad()
     def update_teacher(self) -> None:
-        """Eq. 11, after a step of the optimiser; running statistics are copied."""
+        """Update the teacher after a step of the optimiser (eq. 11).
+
+        Running statistics are copied.
+        """
         m = self.current_momentum()
-        for ours, theirs in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
-            ours.mul_(m).add_(theirs, alpha=1 - m)
+        weights = zip(self.teacher.parameters(), self.student.parameters(), strict=True)
+        for teacher_weight, student_weight in weights:
+            teacher_weight.mul_(m).add_(student_weight, alpha=1 - m)
         for statistic, current in zip(self.teacher.buffers(), self.student.buffers(), strict=True):
             statistic.copy_(current)
 
     def forward_packed(self, features: Tensor, offsets: Tensor) -> PackedOutput:
-        """See `Aggregator.forward_packed`; in evaluation, the student's."""
-        return (
-            super().forward_packed(features, offsets)
-            if self.training
-            else self.student.forward_packed(features, offsets)
-        )
+        """Answer for many bags at once, see `Aggregator.forward_packed`.
+
+        In evaluation, the student answers.
+        """
+        if self.training:
+            return super().forward_packed(features, offsets)
+        return self.student.forward_packed(features, offsets)
 
     def initialise(
         self,
@@ -237,7 +262,8 @@ class Miner(Aggregator):
         state
             Its state dict; the teacher takes all of it.
         student
-            What the student takes: its projection, as published (with the backbone, where there is one), all or nothing.
+            What the student takes: its projection, as published (with the backbone, where there is
+            one), all or nothing.
 
         Raises
         ------
@@ -246,22 +272,24 @@ class Miner(Aggregator):
         OptionError
             If the base has no projection.
         """
-        first = ("projection.", "backbone.", "aggregator.projection.")
-        taken = {
+        projection = ("projection.", "backbone.", "aggregator.projection.")
+        student_weights = {
             key: state[key]
             for key in state
-            if student == "all" or (student == "projection" and key.startswith(first))
+            if student == "all" or (student == "projection" and key.startswith(projection))
         }
-        if student == "projection" and not taken:
+        if student == "projection" and not student_weights:
             raise OptionError(
-                "The student has no projection to start from; let it take all of the trained model, or nothing."
+                "The student has no projection to start from; "
+                "let it take all of the trained model, or nothing."
             )
         try:
             self.teacher.load_state_dict(dict(state))
-            self.student.load_state_dict({**self.student.state_dict(), **taken})
+            self.student.load_state_dict({**self.student.state_dict(), **student_weights})
         except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
             raise CheckpointError(
-                f"The trained model does not fit the base of the miner ({' '.join(str(error).split())[:200]})."
+                f"The trained model does not fit the base of the miner ({reason})."
             ) from error
 
 
@@ -317,21 +345,25 @@ def create_miner(strategy: str, base: Aggregator, **options: Any) -> Miner:
 
 
 def consistency_loss(student: Tensor, teacher: Tensor, tau: float) -> Tensor:
-    """-sum_d softmax(F_t / tau)_d log softmax(F_s)_d (eq. 9), the mean over rows: (D,) or (C, D) twice -> ()."""
-    return (
-        -(functional.softmax(teacher.detach() / tau, -1) * functional.log_softmax(student, -1))
-        .sum(-1)
-        .mean()
-    )
+    """Return the consistency loss L_con (eq. 9): (D,) or (C, D) twice -> ().
+
+    -sum_d softmax(F_t / tau)_d log softmax(F_s)_d, the mean over rows.
+    """
+    target = functional.softmax(teacher.detach() / tau, -1)
+    return -(target * functional.log_softmax(student, -1)).sum(-1).mean()
 
 
 def class_aware_scores(h: Tensor, attention: Tensor, weight: Tensor, multi_label: bool) -> Tensor:
-    """max_c softmax_c(W_c a_n h_n), second version of MHIM-MIL; a bias common to all classes would cancel: (N, M), (N, 1), (C, M) -> (N, 1)."""
+    """Return class-aware scores: (N, M), (N, 1), (C, M) -> (N, 1).
+
+    max_c softmax_c(W_c a_n h_n), second version of MHIM-MIL; a bias common to all classes would
+    cancel.
+    """
     return link(attention * (h @ weight.T), multi_label).amax(1, keepdim=True)
 
 
-def _spread(rows: Tensor | None, seen: Tensor, filling: float) -> Tensor | None:
-    """Put rows back in their places among all instances."""
+def _scatter_rows(rows: Tensor | None, seen: Tensor, filling: float) -> Tensor | None:
+    """Put rows of seen instances back in their places among all."""
     if rows is None:
         return None
     whole = rows.new_full((len(seen), rows.shape[1]), filling)

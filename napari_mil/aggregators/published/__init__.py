@@ -1,4 +1,7 @@
-"""Opening the checkpoints of other projects: one file per project says how its tensors are recognised, and what they are called here."""
+"""Checkpoints of other projects: one file per project.
+
+Each file says how the tensors of its project are recognised, and what they are called here.
+"""
 
 from napari_mil.aggregators.published.loading import load_published_checkpoint, load_published_state
 

@@ -1,6 +1,7 @@
-"""AttentionDeepMIL (Ilse et al.) and its relatives.
+"""Layouts of AttentionDeepMIL checkpoints (Ilse et al.) and related projects.
 
-Its kernel self-attention descendant (Kernel_SA-AbMILP), and attention MIL on features as MHIM-MIL's baselines and xMIL name it.
+Kernel self-attention (Kernel_SA-AbMILP), and attention MIL on features as MHIM-MIL's baselines and
+xMIL name it.
 
     feature_extractor_part1.{0,3}  feature_extractor_part2.0      LeNet-5 on images
     feature_extractor.{0,3}  fc.{0,3}                             the nucleus network on images
@@ -37,38 +38,40 @@ EXTRACTORS = ("feature_extractor", "fc.")
 
 
 def recognises(state: State) -> bool:
-    """Attention weights and a classifier at the top."""
+    """Whether there are attention weights and a classifier at the top."""
     return any(
         name.startswith(("attention.0.", "attention_V.0.", "attention_a.0.")) for name in state
     ) and any(name.startswith("classifier.") for name in state)
 
 
 def build(state: State, hint: Hint) -> Aggregator:
-    """Rebuild ABMIL, plain, gated or after self-attention; on images where there is an extractor."""
+    """Rebuild ABMIL, plain, gated or after self-attention.
+
+    It takes images where the checkpoint has a feature extractor.
+    """
     extractor = {name: tensor for name, tensor in state.items() if name.startswith(EXTRACTORS)}
     rest = {name: tensor for name, tensor in state.items() if name not in extractor}
-    aggregator = (
-        _self_attention(rest, hint)
-        if "self_att.query_conv.weight" in rest
-        else _attention(rest, hint)
-    )
+    if "self_att.query_conv.weight" in rest:
+        aggregator = _build_self_attention(rest, hint)
+    else:
+        aggregator = _build_attention(rest, hint)
     if not extractor:
         return aggregator
-    backbone, channels = _backbone(extractor)
+    backbone, channels = _build_backbone(extractor)
     return EndToEnd(backbone, aggregator, channels).eval()
 
 
-def _attention(state: State, hint: Hint) -> Aggregator:
-    v, w, classifier = (
-        _find(state, "attention.0", "attention_V.0", "attention_a.0"),
-        _find(state, "attention.2", "attention.3", "attention_w", "attention_c"),
-        _find(state, "classifier.0", "classifier"),
-    )
+def _build_attention(state: State, hint: Hint) -> Aggregator:
+    """Rebuild ABMIL on features, gated or not."""
+    v = _find_weight(state, "attention.0", "attention_V.0", "attention_a.0")
+    w = _find_weight(state, "attention.2", "attention.3", "attention_w", "attention_c")
+    classifier = _find_weight(state, "classifier.0", "classifier")
     bias = any(
         name in state for name in ("attention.0.bias", "attention_V.0.bias", "attention_a.0.bias")
     )
-    before = "feature.0.weight" if "feature.0.weight" in state else "linear_layers.0.0.weight"
-    projection = state.get(before)
+    projection = state.get(
+        "feature.0.weight" if "feature.0.weight" in state else "linear_layers.0.0.weight"
+    )
     gated = any(name.startswith(("attention_U", "attention_b")) for name in state)
     aggregator = (GatedABMIL if gated else ABMIL)(
         v.shape[1] if projection is None else projection.shape[1],
@@ -76,7 +79,8 @@ def _attention(state: State, hint: Hint) -> Aggregator:
         hidden=None if projection is None else projection.shape[0],
         attention_dim=v.shape[0],
         heads=w.shape[0],
-        # MHIM-MIL's attention without biases has ReLU where the paper has tanh; tensors cannot tell.
+        # MHIM-MIL's attention without biases has ReLU where the paper has tanh; tensors cannot
+        # tell.
         activation=hint.get("act", "tanh" if bias else "relu"),
         attention_bias=bias,
     )
@@ -90,28 +94,27 @@ def _attention(state: State, hint: Hint) -> Aggregator:
     return fill(aggregator, state, rules)
 
 
-def _self_attention(state: State, hint: Hint) -> Aggregator:
+def _build_self_attention(state: State, hint: Hint) -> Aggregator:
+    """Rebuild ABMIL after kernel self-attention."""
     if "kernel" not in hint:
         raise CheckpointError(
-            "This is a checkpoint of Kernel_SA-AbMILP, whose tensors do not say which kernel it has; give hint={'kernel': ...} with dot, gaussian, "
-            "inverse_quadratic, laplace or module."
+            "This is a checkpoint of Kernel_SA-AbMILP, whose tensors do not say which kernel it "
+            "has; give hint={'kernel': ...} with dot, gaussian, inverse_quadratic, laplace or "
+            "module."
         )
     flat = {
         name: tensor[..., 0] if name.endswith("_conv.weight") else tensor
         for name, tensor in state.items()
     }
-    width, query_dim = (
-        flat["self_att.value_conv.weight"].shape[0],
-        flat["self_att.query_conv.weight"].shape[0],
-    )
-    v, w = flat["attention.0.weight"], flat["attention.2.weight"]
+    width = flat["self_att.value_conv.weight"].shape[0]
+    query_dim = flat["self_att.query_conv.weight"].shape[0]
     aggregator = SelfAttentionABMIL(
         width,
         len(flat["classifier.0.weight"]),
         kernel=hint["kernel"],
         hidden=None,
-        attention_dim=len(v),
-        heads=len(w),
+        attention_dim=len(flat["attention.0.weight"]),
+        heads=len(flat["attention.2.weight"]),
         query_dim=query_dim,
     )
     rules: Rules = [
@@ -125,20 +128,24 @@ def _self_attention(state: State, hint: Hint) -> Aggregator:
     return fill(aggregator, flat, rules, ignored=(r"self_att\.gamma_in", r"self_att\.alfa"))
 
 
-def _backbone(state: State) -> tuple[nn.Module, int]:
+def _build_backbone(state: State) -> tuple[nn.Module, int]:
+    """Rebuild the image network; return it and the channels of its images."""
     if "feature_extractor_part2.0.weight" in state:
         out_dim, flat = state["feature_extractor_part2.0.weight"].shape
-        rest = round((flat / 50) ** 0.5)
-        return fill(LeNet5(out_dim, side=4 * rest + 12), state, LENET), 1
+        map_side = round((flat / 50) ** 0.5)
+        return fill(LeNet5(out_dim, side=4 * map_side + 12), state, LENET), 1
     if "fc.3.weight" in state and state["feature_extractor.0.weight"].shape == (36, 3, 4, 4):
-        rest = round((state["fc.0.weight"].shape[1] / 48) ** 0.5)
-        return fill(NucleusNet(len(state["fc.3.weight"]), side=4 * rest + 7), state, NUCLEUS), 3
+        map_side = round((state["fc.0.weight"].shape[1] / 48) ** 0.5)
+        nucleus_net = NucleusNet(len(state["fc.3.weight"]), side=4 * map_side + 7)
+        return fill(nucleus_net, state, NUCLEUS), 3
     raise CheckpointError(
-        "The checkpoint has an image network that is neither the LeNet-5 nor the nucleus network of the papers."
+        "The checkpoint has an image network that is neither the LeNet-5 "
+        "nor the nucleus network of the papers."
     )
 
 
-def _find(state: State, *stems: str) -> Tensor:
+def _find_weight(state: State, *stems: str) -> Tensor:
+    """Return the weight under the first of several names that there is."""
     for stem in stems:
         if f"{stem}.weight" in state:
             return state[f"{stem}.weight"]

@@ -1,9 +1,11 @@
-"""CLAM (Lu et al.).
+"""Layout of CLAM checkpoints (Lu et al.).
 
-attention_net.0                                     projection; attention_net.module.* where DataParallel was left in
-attention_net.{2,3}.attention_{a,b}.0, attention_c  gated attention, at 2 in releases without dropout
-attention_net.{2,3}.module.{0,2|3}                  plain attention, its second layer at 3 with dropout
-classifiers | classifiers.{c}                       one branch | one per class
+attention_net.0                          projection; attention_net.module.* where DataParallel was
+                                         left in
+attention_net.{2,3}.attention_{a,b}.0    gated attention, at 2 in releases without dropout
+attention_net.{2,3}.attention_c
+attention_net.{2,3}.module.{0,2|3}       plain attention, its second layer at 3 with dropout
+classifiers | classifiers.{c}            one branch | one per class
 instance_classifiers.{c}
 """
 
@@ -28,14 +30,14 @@ RULES: Rules = [
 
 
 def recognises(state: State) -> bool:
-    """Its attention network and instance classifiers."""
+    """Whether there is an attention network with classifiers."""
     return any(name.startswith("attention_net.") for name in state) and any(
         name.startswith("classifiers.") for name in state
     )
 
 
 def build(state: State, hint: Hint) -> Aggregator:
-    """Rebuild SB or MB of any size, gated or not."""
+    """Rebuild CLAM-SB or CLAM-MB of any size, gated or not."""
     if "attention_net.module.0.weight" in state:
         state = {
             name.replace("attention_net.module.", "attention_net.", 1): tensor

@@ -1,8 +1,9 @@
-"""dsmil-wsi (Li, Li & Eliceiri).
+"""Layout of dsmil-wsi checkpoints (Li, Li & Eliceiri).
 
 i_classifier.fc[.0]           instance classifier
 b_classifier.q.{0,2} | q      query of two layers, or of one in older releases
-b_classifier.v.1              information layer, where `passing_v` was on (always, without ReLU, in the first release)
+b_classifier.v.1              information layer, where `passing_v` was on (always, without ReLU, in
+                              the first release)
 b_classifier.fcc              bag classifier
 """
 
@@ -27,26 +28,31 @@ STREAMS: Rules = [
 
 
 def recognises(state: State) -> bool:
-    """Its two classifiers at the top."""
+    """Whether there is a bag classifier at the top."""
     return "b_classifier.fcc.weight" in state
 
 
 def build(state: State, hint: Hint) -> Aggregator:
-    """Rebuild the aggregator; several outputs are labels of their own, as trained."""
+    """Rebuild DSMIL from the shapes of its tensors.
+
+    Several outputs are independent labels, as trained.
+    """
     if any("feature_extractor" in name for name in state):
         raise CheckpointError(
-            "This dsmil-wsi checkpoint holds the embedder's network too (i_classifier.feature_extractor), which is not opened here; "
+            "This dsmil-wsi checkpoint holds the embedder's network too "
+            "(i_classifier.feature_extractor), which is not opened here; "
             "save the aggregator without it."
         )
     classes, _, width = state["b_classifier.fcc.weight"].shape
     options = query_options(state)
-    # The first release had a linear query and no ReLU behind its information; what came later has it, which tensors cannot tell.
+    # The first release had a linear query and no ReLU behind its information; later releases have
+    # the ReLU, which tensors cannot tell.
     options["v_relu"] = hint.get("v_relu", options["nonlinear_q"] or "passing_v" in hint)
     return fill(DSMILReleased(width, classes, multi_label=classes > 1, **options), state, STREAMS)
 
 
 def query_options(state: State) -> dict[str, Any]:
-    """Read from the tensors which query and information layers there are."""
+    """Return the options of the query and information layers in the tensors."""
     nonlinear = "b_classifier.q.0.weight" in state
     query = state["b_classifier.q.0.weight" if nonlinear else "b_classifier.q.weight"]
     return {

@@ -1,4 +1,4 @@
-"""DTFD-MIL (Zhang et al.): four state dicts in one file.
+"""Layout of DTFD-MIL checkpoints (Zhang et al.): four state dicts in one file.
 
 dim_reduction/fc1, resBlocks.{i}.block.{0,2}     projection
 attention/attention_{V,U}.0, attention_weights   tier 1
@@ -14,6 +14,7 @@ from napari_mil.aggregators.published.layout import Hint, Rules, State, fill
 
 project = "DTFD-MIL"
 GROUPS = frozenset({"dim_reduction", "attention", "classifier", "att_classifier"})
+"""Names of the four state dicts."""
 
 ATTENTION = (
     (r"attention_V\.0\.", "V."),
@@ -22,25 +23,27 @@ ATTENTION = (
 )
 RULES: Rules = [
     (r"dim_reduction/fc1\.", "projection.0."),
-    *((rf"attention/{published}", rf"attention1.{ours}") for published, ours in ATTENTION),
+    *((rf"attention/{published}", rf"attention1.{name}") for published, name in ATTENTION),
     (r"classifier/fc\.", "classifier1."),
     *(
-        (rf"att_classifier/attention\.{published}", rf"attention2.{ours}")
-        for published, ours in ATTENTION
+        (rf"att_classifier/attention\.{published}", rf"attention2.{name}")
+        for published, name in ATTENTION
     ),
     (r"att_classifier/classifier\.fc\.", "classifier2."),
 ]
 
 
 def recognises(state: State) -> bool:
-    """Its projection and second tier, as groups."""
+    """Whether there are groups of the projection and of the second tier."""
     return "dim_reduction/fc1.weight" in state and "att_classifier/classifier.fc.weight" in state
 
 
 def build(state: State, hint: Hint) -> Aggregator:
-    """Rebuild it; pseudo-bags and distillation, which tensors cannot tell, are the published defaults unless the hint says otherwise.
+    """Rebuild DTFD from the shapes of its tensors.
 
-    A hint describes pseudo-bags as consecutive pieces; without one, instances are dealt at random as published.
+    Pseudo-bags and distillation, which tensors cannot tell, are the published defaults unless the
+    hint says otherwise. A hint describes pseudo-bags as consecutive pieces; without one, instances
+    are dealt at random as published.
     """
     hidden, in_dim = state["dim_reduction/fc1.weight"].shape
     blocks = len(

@@ -1,4 +1,7 @@
-"""What the files of this room share: a layout is one project's way of naming tensors."""
+"""Layouts of published checkpoints, and loading by renaming rules.
+
+A layout is one project's way of naming tensors.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +14,41 @@ from torch import Tensor, nn
 from napari_mil.errors import CheckpointError
 
 State = Mapping[str, Tensor]
+"""Tensors by name."""
 Hint = Mapping[str, Any]
+"""Hyperparameters by the name that the project gives them."""
 Rules = Sequence[tuple[str, str]]
+"""Regular expressions of published names, and the names that replace them."""
 Module = TypeVar("Module", bound=nn.Module)
 
 
 class Layout(Protocol):
-    """One project's checkpoints."""
+    """Layout of one project's checkpoints."""
 
     project: str
+    """Name of the project, for messages."""
 
     def recognises(self, state: State) -> bool:
-        """Whether the names are this project's."""
+        """Whether the tensors have this project's names."""
 
     def build(self, state: State, hint: Hint) -> nn.Module:
         """Rebuild the network from the shapes of its tensors, and load them."""
 
 
 def fill(module: Module, state: State, rules: Rules, ignored: Iterable[str] = ()) -> Module:
-    """Load tensors under the names that rules give them, all of them and nothing else.
+    """Load all tensors into a module under the names that rules give.
+
+    Every tensor must fit a weight, and every weight must have a tensor.
 
     Parameters
     ----------
     module
-        Where they go.
+        The network that takes the weights.
     state
         Tensors under their published names.
     rules
-        (pattern, replacement): the first whose pattern matches a name from its start says how that part is called here.
+        (pattern, replacement): the first pattern that matches a name from its start is replaced,
+        which gives the name here.
     ignored
         Patterns of names that carry no weights of the network.
 
@@ -47,47 +57,66 @@ def fill(module: Module, state: State, rules: Rules, ignored: Iterable[str] = ()
     CheckpointError
         If names are left over or missing, or shapes differ.
     """
-    renamed: dict[str, Tensor] = {}
-    unknown = []
-    for name, tensor in state.items():
-        if any(re.fullmatch(pattern, name) for pattern in ignored):
-            continue
-        for pattern, replacement in rules:
-            if match := re.match(pattern, name):
-                ours = match.expand(replacement) + name[match.end() :]
-                if ours in renamed:
-                    raise CheckpointError(
-                        f"Two of the tensors would be {ours} here, of which {name} is one; the checkpoint mixes two releases."
-                    )
-                renamed[ours] = tensor
-                break
-        else:
-            unknown.append(name)
-    own = module.state_dict()
-    unknown += sorted(set(renamed) - set(own))
+    renamed, unknown = _rename(state, rules, ignored)
+    weights = module.state_dict()
+    unknown += sorted(set(renamed) - set(weights))
     missing = sorted(
-        name for name in set(own) - set(renamed) if not name.endswith("num_batches_tracked")
+        name for name in set(weights) - set(renamed) if not name.endswith("num_batches_tracked")
     )
-    if unknown or missing:
-        parts = [f"it has {listed(unknown)}, which this network has not"] * bool(unknown) + [
-            f"it lacks {listed(missing)}"
-        ] * bool(missing)
+    differences = []
+    if unknown:
+        differences.append(f"it has {listed(unknown)}, which this network has not")
+    if missing:
+        differences.append(f"it lacks {listed(missing)}")
+    if differences:
         raise CheckpointError(
-            f"The tensors do not fit the network that their shapes describe: {' and '.join(parts)}."
+            "The tensors do not fit the network that their shapes describe: "
+            f"{' and '.join(differences)}."
         )
     for name, tensor in renamed.items():
-        if own[name].is_floating_point() and not tensor.is_floating_point():
+        if weights[name].is_floating_point() and not tensor.is_floating_point():
             raise CheckpointError(f"The tensor {name} holds {tensor.dtype}, no real numbers.")
-        if own[name].shape != tensor.shape:
+        if weights[name].shape != tensor.shape:
             raise CheckpointError(
-                f"The tensor {name} has the shape {tuple(tensor.shape)}; the network has {tuple(own[name].shape)} there."
+                f"The tensor {name} has the shape {tuple(tensor.shape)}; "
+                f"the network has {tuple(weights[name].shape)} there."
             )
-    module.load_state_dict({**own, **renamed})
+    module.load_state_dict({**weights, **renamed})
     return module.eval()
 
 
+def _rename(
+    state: State, rules: Rules, ignored: Iterable[str]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Rename tensors by rules; return them and the unknown names."""
+    renamed: dict[str, Tensor] = {}
+    unknown = []
+    for published_name, tensor in state.items():
+        if any(re.fullmatch(pattern, published_name) for pattern in ignored):
+            continue
+        name = _first_replacement(published_name, rules)
+        if name is None:
+            unknown.append(published_name)
+        elif name in renamed:
+            raise CheckpointError(
+                f"Two of the tensors would be {name} here, of which {published_name} is one; "
+                "the checkpoint mixes two releases."
+            )
+        else:
+            renamed[name] = tensor
+    return renamed, unknown
+
+
+def _first_replacement(name: str, rules: Rules) -> str | None:
+    """Return the name under the first rule that matches, or None."""
+    for pattern, replacement in rules:
+        if match := re.match(pattern, name):
+            return match.expand(replacement) + name[match.end() :]
+    return None
+
+
 def part_of(state: State, prefix: str) -> dict[str, Tensor]:
-    """Return the tensors under a prefix, without it."""
+    """Return the tensors whose names have a prefix, without the prefix."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in state.items()
@@ -96,5 +125,8 @@ def part_of(state: State, prefix: str) -> dict[str, Tensor]:
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
-    """Name a few."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    """List the first names in one phrase, and count the rest."""
+    phrase = ", ".join(names[:most])
+    if len(names) <= most:
+        return phrase
+    return f"{phrase} and {len(names) - most} more"

@@ -1,4 +1,4 @@
-"""From a file, or a state dict, to an aggregator."""
+"""Loading of published checkpoints, from a file or a state dict."""
 
 from __future__ import annotations
 
@@ -27,22 +27,24 @@ from napari_mil.errors import CheckpointError, NapariMilError
 from napari_mil.pickles import load_pickle
 
 LAYOUTS: tuple[Layout, ...] = (mhim_mil, clam, transmil, dtfd_mil, dsmil_wsi, attention_deep_mil)
-"""The first that recognises the names rebuilds the network."""
+"""Known layouts; the first that recognises the names is used."""
 WRAPPERS = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and Lightning put before every name."""
+"""Prefixes that DataParallel, torch.compile and Lightning put before every name."""
 CONTAINERS = ("state_dict", "model_state_dict", "model")
+"""Keys of training dumps that hold a state dict."""
 STUDENTS = ("student", "model")
+"""Keys of training dumps that hold the student beside a teacher."""
 DEEPEST = 4
-"""Containers within containers that are looked into."""
+"""Number of nested containers that are opened."""
 
 
 def load_published_checkpoint(path: str | os.PathLike[str], hint: Hint | None = None) -> Aggregator:
-    """Open another project's checkpoint.
+    """Load the checkpoint of another project.
 
     Parameters
     ----------
     path
-        What `torch.save` wrote, or a safetensors file: a state dict, alone or in a training dump.
+        A file of `torch.save` or a safetensors file: a state dict, alone or in a training dump.
     hint
         See `load_published_state`.
 
@@ -78,9 +80,11 @@ def load_published_state(state_dict: Mapping[str, Any], hint: Hint | None = None
     Parameters
     ----------
     state_dict
-        Tensors by name; in named groups (nested, or ``group/name``) where the project saves several networks; or a training dump.
+        Tensors by name; in named groups (nested, or ``group/name``) where the project saves several
+        networks; or a training dump.
     hint
-        What tensors cannot tell: ``{"aggregator": name, **hyperparameters}`` as the project calls them.
+        What tensors cannot tell: ``{"aggregator": name, **hyperparameters}`` as the project calls
+        them.
 
     Raises
     ------
@@ -89,7 +93,8 @@ def load_published_state(state_dict: Mapping[str, Any], hint: Hint | None = None
     """
     if not isinstance(state_dict, Mapping):
         raise CheckpointError(
-            f"There is no state dict in it, but a whole {type(state_dict).__name__}; save model.state_dict() instead."
+            f"There is no state dict in it, but a whole {type(state_dict).__name__}; "
+            "save model.state_dict() instead."
         )
     try:
         return _rebuild(tensors_of(state_dict), dict(hint or {}))
@@ -107,62 +112,72 @@ def load_published_state(state_dict: Mapping[str, Any], hint: Hint | None = None
     ) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise CheckpointError(
-            f"The tensors are incomplete or of unexpected shapes, so the network cannot be rebuilt ({reason})."
+            "The tensors are incomplete or of unexpected shapes, "
+            f"so the network cannot be rebuilt ({reason})."
         ) from error
 
 
 def _rebuild(state: State, hint: Hint) -> Aggregator:
+    """Rebuild the network with the first layout that recognises the tensors."""
     if not state:
         raise CheckpointError("There are no tensors by name in it; save model.state_dict().")
     if hint.get("aggregator") in formulas.READERS:
         return formulas.build(state, hint)
-    # A training dump may hold more than the network: then its part under a wrapper's prefix is looked at alone.
+    # A training dump may hold more than the network: then its part under a wrapper's prefix is
+    # tried alone.
     for candidate in (state, *(part_of(state, prefix) for prefix in WRAPPERS)):
         for layout in LAYOUTS:
             if layout.recognises(candidate):
                 module = layout.build(candidate, hint)
                 assert isinstance(module, Aggregator)
                 return module
+    projects = "; ".join(layout.project for layout in LAYOUTS)
     raise CheckpointError(
-        f"Its tensors ({listed(list(state))}) are named as in none of the projects that can be opened: {'; '.join(layout.project for layout in LAYOUTS)}."
+        f"Its tensors ({listed(list(state))}) are named as in none of the projects "
+        f"that can be opened: {projects}."
     )
 
 
 def tensors_of(content: Mapping[str, Any], depth: int = 0) -> State:
-    """Find the tensors of the network: flat, with ``group/`` before the names of several networks, without what wrappers put before names."""
+    """Find the tensors of the network in a state dict or training dump.
+
+    Prefixes of wrappers are removed; where a project saves several networks, their names begin with
+    ``group/``.
+    """
     if set(content) >= dtfd_mil.GROUPS:
-        return _flat({group: content[group] for group in dtfd_mil.GROUPS})
+        return _flatten_groups({group: content[group] for group in dtfd_mil.GROUPS})
     student = next((name for name in STUDENTS if isinstance(content.get(name), Mapping)), None)
     if (
         student is not None
         and isinstance(content.get("teacher"), Mapping)
-        and mhim_mil.recognises(_unwrapped(content[student]))
+        and mhim_mil.recognises(_remove_wrappers(content[student]))
     ):
-        return _flat({"student": content[student], "teacher": content["teacher"]})
+        return _flatten_groups({"student": content[student], "teacher": content["teacher"]})
     for name in (*CONTAINERS, *STUDENTS):
         if isinstance(content.get(name), Mapping) and depth < DEEPEST:
             return tensors_of(content[name], depth + 1)
-    return _unwrapped(content)
+    return _remove_wrappers(content)
 
 
-def _flat(groups: Mapping[str, Any]) -> State:
+def _flatten_groups(groups: Mapping[str, Any]) -> State:
+    """Return the tensors of all groups under ``group/name``."""
     for group, state in groups.items():
         if not isinstance(state, Mapping):
             raise CheckpointError(f"The group {group} holds no tensors by name.")
     return {
         f"{group}/{name}": tensor
         for group, state in groups.items()
-        for name, tensor in _unwrapped(state).items()
+        for name, tensor in _remove_wrappers(state).items()
     }
 
 
-def _unwrapped(content: Mapping[Any, Any]) -> dict[str, Tensor]:
+def _remove_wrappers(content: Mapping[Any, Any]) -> dict[str, Tensor]:
     """Return the tensors by name, without prefixes that all names share.
 
     Raises
     ------
     CheckpointError
-        If a tensor is not what it says: few bytes that stretch to many numbers, or no plain numbers.
+        If a tensor claims more numbers than the file holds, or does not hold plain numbers.
     """
     state = {
         name: tensor
@@ -178,10 +193,18 @@ def _unwrapped(content: Mapping[Any, Any]) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"The tensor {name} claims {tensor.numel()} numbers, more than the file holds."
             )
-    while state and (
-        prefix := next(
-            (prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in state)), None
-        )
-    ):
+    prefix = _shared_prefix(state)
+    while prefix is not None:
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+        prefix = _shared_prefix(state)
     return state
+
+
+def _shared_prefix(state: State) -> str | None:
+    """Return the first wrapper's prefix that all names share, or None."""
+    if not state:
+        return None
+    for prefix in WRAPPERS:
+        if all(name.startswith(prefix) for name in state):
+            return prefix
+    return None

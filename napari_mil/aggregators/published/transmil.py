@@ -1,6 +1,7 @@
-"""TransMIL (Shao et al.).
+"""Layout of TransMIL checkpoints (Shao et al.).
 
-_fc1.0  cls_token  layer{1,2}.norm  layer{1,2}.attn.{to_qkv,to_out.0,res_conv}  pos_layer.proj{,1,2}  norm  _fc2
+_fc1.0  cls_token  layer{1,2}.norm  layer{1,2}.attn.{to_qkv,to_out.0,res_conv}
+pos_layer.proj{,1,2}  norm  _fc2
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ TOKENS: Rules = [(r"(?=cls_token|layer[12]\.|norm\.)", "")]
 
 
 def recognises(state: State) -> bool:
-    """Its class token and first layer at the top."""
+    """Whether there are a class token and a first layer at the top."""
     return "cls_token" in state and "_fc1.0.weight" in state
 
 
 def build(state: State, hint: Hint) -> Aggregator:
-    """Rebuild it; landmarks are half of the width unless the hint says otherwise."""
+    """Rebuild TransMIL from the shapes of its tensors.
+
+    Landmarks are half of the width unless the hint says otherwise.
+    """
     hidden, in_dim = state["_fc1.0.weight"].shape
     heads, _, kernel, _ = state["layer1.attn.res_conv.weight"].shape
     aggregator = TransMIL(

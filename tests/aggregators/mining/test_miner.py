@@ -1,15 +1,13 @@
-"""Masked hard-instance mining: counts, guards, teacher and student."""
-
-import math
+"""Miners: a teacher that masks and a student that learns."""
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from napari_mil.aggregators import create_aggregator, create_miner
-from napari_mil.aggregators.mining import STRATEGIES, MaskRatios, mask_instances
+from napari_mil.aggregators.end_to_end import EndToEnd
+from napari_mil.aggregators.mining import STRATEGIES
 from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
+from napari_mil.networks import ResNet18
 
 BASES = ["abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil"]
 OPTIONS = {
@@ -28,83 +26,12 @@ def bag_of(n, seed=0):
     return torch.randn(n, 12, generator=torch.Generator().manual_seed(seed))
 
 
-shares = st.sampled_from([0.0, 0.01, 0.07, 0.2, 0.5, 0.8])
-
-
-@settings(max_examples=150)
-@given(
-    n=st.integers(2, 120),
-    heads=st.integers(1, 4),
-    high=shares,
-    low=shares,
-    random=shares,
-    drawn=st.sampled_from([0.5, 1.0]),
-    seed=st.integers(0, 99),
-)
-def test_each_part_has_its_count_of_all_instances_and_something_stays(
-    n, heads, high, low, random, drawn, seed
-):
-    scores = torch.randn(n, heads, generator=torch.Generator().manual_seed(seed)).softmax(0)
-    masks = mask_instances(
-        scores, MaskRatios(high, low, random, drawn), generator=torch.Generator().manual_seed(seed)
-    )
-    assert set(masks) == {
-        kind for kind, share in {"high": high, "low": low, "random": random}.items() if share
-    }
-    if not masks:
-        return
-    kept = ~torch.stack(list(masks.values())).any(0)
-    assert kept.sum() >= 1
-    if kept.sum() > 1:  # no guard was needed
-        for kind, share in {"low": low, "random": random}.items():
-            assert not share or masks[kind].sum() == math.ceil(n * share)
-        if high:
-            pool = math.ceil(n * min(1.0, high / drawn))
-            assert masks["high"].sum() == (
-                math.ceil(n * high) if drawn == 1 or high > drawn else math.ceil(pool * drawn)
-            )
-
-
-@settings(max_examples=60)
-@given(n=st.integers(3, 60), min_keep=st.integers(1, 5), seed=st.integers(0, 99))
-def test_what_stays_at_least_is_released_random_first_then_low_then_high(n, min_keep, seed):
-    scores = torch.randn(n, 1, generator=torch.Generator().manual_seed(seed))
-    masks = mask_instances(
-        scores,
-        MaskRatios(0.5, 0.6, 0.3),
-        min_keep=min_keep,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    kept = ~torch.stack(list(masks.values())).any(0)
-    assert kept.sum() >= min(min_keep, n)
-    # The highest is masked as long as there is anything else to release.
-    assert masks["high"][scores.argmax()] == (min_keep < n)
-
-
-def test_bags_of_one_and_scores_that_are_no_numbers_mask_nothing():
-    everything = MaskRatios(0.5, 0.5, 0.5)
-    assert not any(mask.any() for mask in mask_instances(torch.ones(1, 1), everything).values())
-    assert not any(
-        mask.any() for mask in mask_instances(torch.full((9, 2), torch.nan), everything).values()
-    )
-    assert mask_instances(torch.ones(9, 1), MaskRatios()) == {}
-
-
-def test_ties_in_the_vote_go_to_the_higher_mean_then_to_the_lower_index():
-    scores = torch.tensor([[0.9, 0.0], [0.0, 0.8], [0.5, 0.5], [0.5, 0.5]])
-    masks = mask_instances(
-        scores, MaskRatios(high=0.25)
-    )  # each head marks its best one; two instances with a vote each
-    assert masks["high"].tolist() == [True, False, False, False]
-    equal = mask_instances(torch.full((4, 1), 0.25), MaskRatios(high=0.5))
-    assert equal["high"].tolist() == [True, True, False, False]
-
-
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
 @pytest.mark.parametrize("name", BASES)
 @pytest.mark.parametrize("n", [1, 2, 3, 50])
 def test_the_student_learns_from_what_is_not_masked(strategy, name, n):
-    miner, bag = create_miner(strategy, base(name)).train(), bag_of(n)
+    miner = create_miner(strategy, base(name)).train()
+    bag = bag_of(n)
     output = miner(bag, torch.tensor(1))
     assert set(output.masks) == set(STRATEGIES[strategy].kinds)
     hidden = torch.stack(list(output.masks.values())).any(0)
@@ -128,7 +55,8 @@ def test_the_student_learns_from_what_is_not_masked(strategy, name, n):
 
 @pytest.mark.parametrize("name", BASES)
 def test_in_evaluation_it_is_its_student_on_the_whole_bag(name):
-    miner, bag = create_miner("lr-ham", base(name)).eval(), bag_of(40)
+    miner = create_miner("lr-ham", base(name)).eval()
+    bag = bag_of(40)
     output = miner(bag)
     assert torch.equal(output.logits, miner.student(bag).logits)
     assert output.masks == {}
@@ -167,12 +95,13 @@ def test_the_teacher_follows_the_student_slowly_and_copies_its_running_statistic
             weight.add_(1.0)
     before = [weight.clone() for weight in miner.teacher.parameters()]
     miner.update_teacher()
-    for ours, theirs in zip(miner.teacher.parameters(), before, strict=True):
-        assert torch.allclose(ours, theirs + 0.1, atol=1e-6)
+    for weight, old in zip(miner.teacher.parameters(), before, strict=True):
+        assert torch.allclose(weight, old + 0.1, atol=1e-6)
 
 
 def test_a_trained_base_initialises_the_teacher_and_the_students_projection():
-    trained, miner = base(), create_miner("ham", base())
+    trained = base()
+    miner = create_miner("ham", base())
     with torch.no_grad():
         for weight in trained.parameters():
             weight.fill_(0.5)
@@ -211,3 +140,55 @@ def test_wrong_strategies_bases_and_ratios_are_named():
     for wrong in ({"high": 1.0}, {"high": -0.1}, {"drawn": 0.0}, {"colour": 1}):
         with pytest.raises(OptionError):
             create_miner("ham", base(), **wrong)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"fusion": "foo"}, {"rank_by": "foo"}, {"tau": 0.0}, {"min_keep": 0}, {"momentum": 2.0}],
+)
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(OptionError):
+        create_miner("ham", create_aggregator("abmil", 8, 2), **options)
+
+
+@pytest.mark.parametrize("name", ["abmil", "gated-abmil", "dsmil", "dsmil-released", "transmil"])
+def test_a_teacher_with_its_dropout_on_can_rank(name):
+    small = {"hidden": 32, "landmarks": 8} if name == "transmil" else {}
+    miner = create_miner(
+        "ham", create_aggregator(name, 12, 2, **small), teacher_dropout=True
+    ).train()
+    assert miner(torch.randn(30, 12), torch.tensor(1)).masks["high"].any()
+
+
+def test_after_the_last_step_nothing_is_masked_any_more_but_the_kind_is_still_told():
+    miner = create_miner("ham", create_aggregator("abmil", 8, 2), high=0.2).train()
+    for step in (10, 20):
+        miner.advance(step, 10)
+        assert miner.current_ratios().high == 0
+        masks = miner(torch.randn(30, 8), torch.tensor(0)).masks
+        assert list(masks) == ["high"]
+        assert not masks["high"].any()
+
+
+def test_in_evaluation_a_miner_packs_and_reads_16_bits_as_its_student():
+    student = create_aggregator("dsmil-released", 12, 2).eval()
+    miner = create_miner("r-ham", student).eval()
+    bag = torch.randn(9, 12)
+    offsets = torch.tensor([0, 4, 9])
+    assert torch.equal(
+        miner.forward_packed(bag, offsets).critical, student.forward_packed(bag, offsets).critical
+    )
+    assert torch.equal(miner(bag.bfloat16()).logits, student(bag.bfloat16()).logits)
+
+
+def test_the_teacher_copies_running_statistics():
+    base = EndToEnd(ResNet18(), create_aggregator("abmil", 512, 2, hidden=None))
+    miner = create_miner("ham", base).train()
+    miner(torch.rand(4, 3, 32, 32), torch.tensor(1))
+    assert not torch.equal(
+        miner.teacher.backbone.bn1.running_mean, miner.student.backbone.bn1.running_mean
+    )
+    miner.update_teacher()
+    assert torch.equal(
+        miner.teacher.backbone.bn1.running_mean, miner.student.backbone.bn1.running_mean
+    )
