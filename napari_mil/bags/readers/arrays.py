@@ -15,8 +15,8 @@ from napari_mil.bags.readers.contents import (
     COORDS,
     FEATURES,
     bag_of,
-    instance_count,
     first_of,
+    instance_count,
     short_cause,
 )
 from napari_mil.errors import BagError
