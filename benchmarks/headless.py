@@ -65,7 +65,7 @@ def measure_in_process(kind: str, classifier: str) -> dict[str, float]:
 
 
 def measure(kind: str, classifier: str) -> dict[str, float]:
-    """Measure rates and peak memory of one way to classify the sample slide."""
+    """Measure one way to classify the sample slide."""
     from napari_mil.gui.samples import SLIDE, sample_path
     from napari_mil.inference.classifier import load_classifier
     from napari_mil.inference.pipeline import classify, plan_tiles

@@ -101,7 +101,7 @@ def regions(data: Path, out: Path, some: int = 1) -> Path:
 
 
 def _tissue_regions(slide: Slide) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """Yield corner and pixels of the regions of a slide that are not glass."""
+    """Yield corner and pixels of regions that are not glass."""
     width, height = slide.dimensions
     for y in range(0, height - REGION_PX + 1, REGION_PX):
         for x in range(0, width - REGION_PX + 1, REGION_PX):
@@ -154,7 +154,8 @@ def _write_labels(out: Path, rows: list[dict[str, str]]) -> Path:
 
 
 if __name__ == "__main__":
-    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    source = Path(sys.argv[1])
+    target = Path(sys.argv[2])
     for path in (
         breast(source / "breast", target / "breast"),
         colon(source / "colon", target / "colon"),

@@ -176,7 +176,7 @@ def _run_outer_fold(
     inner_folds: int,
     job: tuple[int, int],
 ) -> tuple[str, list[float], list[np.ndarray | None]]:
-    """Return the candidate chosen for one outer fold and its logits on the test bags."""
+    """Choose a candidate for one outer fold and predict its test bags."""
     repeat, fold = job
     training = np.flatnonzero(fold_of_bag[repeat] != fold)
     test = np.flatnonzero(fold_of_bag[repeat] == fold)

@@ -57,7 +57,7 @@ class PictureBag:
 
 
 def picture_bag(path: Path, image_mpp: float, tiling: Tiling) -> PictureBag:
-    """Cut a picture as the product cuts a slide, and encode its tiles.
+    """Cut a picture into tiles as the product does; encode them.
 
     Tiles of mean saturation below 0.05 are left out, as in the papers, unless all are.
     """
@@ -115,7 +115,7 @@ def colour_baseline(
     strengths = (0.01, 0.1, 1.0, 10.0)
 
     def fit_and_predict(strength: float, training: np.ndarray, test: np.ndarray) -> np.ndarray:
-        """Return the logits of test bags by a model of the training bags."""
+        """Fit on training bags and return logits of test bags."""
         model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=5000))
         model.fit(matrix[training], labels[training])
         return np.asarray(model.decision_function(matrix[test]))

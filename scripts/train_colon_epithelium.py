@@ -144,7 +144,7 @@ def read_cohort(folder: Path) -> Cohort:
 
 
 def tile_labels(bag: PictureBag, nuclei: list[Nucleus]) -> np.ndarray:
-    """Label the tiles of an image by the nuclei they hold: int (N,).
+    """Label tiles by the nuclei they hold, int (N,).
 
     1 where a tile holds an epithelial nucleus, 0 where it holds other nuclei only, -1 where none is
     marked. 7 312 nuclei of the set are marked without a class, so a tile without marks is not one

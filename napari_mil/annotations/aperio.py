@@ -56,7 +56,10 @@ def read_aperio(path: Path) -> Annotations:
 
 
 def _regions_of(layer: ElementTree.Element, left_out: Counter[str]) -> list[Region]:
-    """Return the regions of a layer without its holes; count what has no area."""
+    """Return the regions of a layer, with its holes cut out.
+
+    Shapes without area are counted in `left_out`.
+    """
     layer_name = layer.get("Name") or None
     drawn: list[Region] = []
     holes: list[shapely.Geometry] = []
@@ -76,7 +79,7 @@ def _regions_of(layer: ElementTree.Element, left_out: Counter[str]) -> list[Regi
 
 
 def _area_of(region: ElementTree.Element) -> shapely.Geometry | None:
-    """Return the shape of a region, or None where it has no area."""
+    """Return the shape of a region, or None without area."""
     vertices = [
         (float(vertex.get("X", "nan")), float(vertex.get("Y", "nan")))
         for vertex in region.iter("Vertex")

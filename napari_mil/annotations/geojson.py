@@ -128,7 +128,7 @@ def _features_in(document: Any) -> list[dict[str, Any]]:
 
 
 def _area_of(feature: dict[str, Any]) -> shapely.Geometry | None:
-    """Return the shape of a feature, or None where it has no area."""
+    """Return the shape of a feature, or None without area."""
     geometry = feature.get("geometry") or {}
     try:
         drawn = shape(geometry)
@@ -155,7 +155,10 @@ def ellipse(left: float, top: float, right: float, bottom: float) -> shapely.Pol
 
 
 def _class_of(properties: dict[str, Any]) -> str | None:
-    """Return the name of a feature's class; several names are joined as QuPath does."""
+    """Return the name of a feature's class.
+
+    Several names are joined as QuPath joins them.
+    """
     name = properties.get("classification")
     if isinstance(name, dict):
         name = name.get("name") or ": ".join(map(str, name.get("names") or ()))

@@ -305,7 +305,7 @@ def _pooled(plane: torch.Tensor, k: int) -> torch.Tensor:
 
 
 def _scale_sds(plane: torch.Tensor) -> torch.Tensor:
-    """Return standard deviations (B, 4) of a plane (B, H, W) after pooling.
+    """Return standard deviations (B, 4) of a pooled plane (B, H, W).
 
     A deviation is 0 where a tile is smaller than the pooled square.
     """

@@ -105,7 +105,7 @@ class Level:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the level if it were held whole, which it never is."""
+        """Bytes of the whole level, which is never held whole."""
         return self.size
 
     @property
@@ -163,7 +163,7 @@ class Level:
         return out
 
     def _stored_chunks(self, top: int, bottom: int, left: int, right: int) -> list[Chunk]:
-        """Return the chunks that cover the stored part of a window, row by row."""
+        """List the chunks of a window's stored part, row by row."""
         column0, row0, column1, row1 = self.extent
         y0 = max(top, row0)
         y1 = min(bottom, row1)

@@ -76,7 +76,10 @@ class SampledOverview:
         self._lock = threading.Lock()
 
     def window_of(self, size: tuple[int, int]) -> SampledWindow:
-        """Return a reader of this overview as a level of `size` (width, height)."""
+        """Return a reader that shows this as a level of `size`.
+
+        `size` is (width, height) in pixels.
+        """
         return SampledWindow(self, size)
 
     def picture(self) -> np.ndarray:

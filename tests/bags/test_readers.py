@@ -40,7 +40,7 @@ def test_files_of_other_tools_say_what_they_should(shared, name):
 
 
 def write_cut_short(path, length):
-    """Write a feature file of the kind of its ending and cut it to a length in bytes."""
+    """Write a feature file and cut it to a length in bytes."""
     if path.suffix == ".h5":
         write_bag(Bag(FEATURES), path)
     elif path.suffix == ".npy":

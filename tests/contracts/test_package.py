@@ -25,7 +25,7 @@ def python(code, **options):
 
 
 def modules_loaded_by(module, names):
-    """Return those of some modules that an import loads, as a printed list."""
+    """Return which of some modules an import loads, as printed."""
     return python(f"import sys, {module}; print([m for m in {names} if m in sys.modules])")
 
 

@@ -7,7 +7,7 @@ from napari_mil.slides.overview import SampledOverview
 
 
 class FlatBackend:
-    """Giant of one level, red on the left, blue on the right, that counts decoded pixels."""
+    """Giant of one level, half red and half blue, that counts decoded pixels."""
 
     level_dimensions = ((60_000, 40_000),)
     level_downsamples = (1.0,)

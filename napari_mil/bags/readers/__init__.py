@@ -57,7 +57,10 @@ def read_bag(path: str | os.PathLike[str], slide: Slide | None = None) -> Bag:
 
 
 def is_bag(path: Path) -> bool:
-    """Say whether a path is a folder of images or a feature file rather than a slide."""
+    """Say whether a path is a bag rather than a slide.
+
+    A bag is a folder of images or a feature file.
+    """
     return (path.is_dir() and bool(image_files(path))) or (
         path.suffix.lower() in FEATURE_ENDINGS and path.is_file()
     )

@@ -37,7 +37,7 @@ def instance_count(name: str, shape: tuple[int, ...] | list[int]) -> int:
 
 
 def short_cause(error: BaseException) -> str:
-    """Return the text of an error on one line, cut to 100 characters."""
+    """Return an error's text on one line, at most 100 characters."""
     return " ".join(str(error).split())[:100]
 
 

@@ -105,7 +105,7 @@ def _bag_in_pixels(
 
 
 def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> tuple[float | None, str]:
-    """Return the side of a tile in level-0 pixels, or a warning that it is unknown."""
+    """Return a tile's side in level-0 pixels, or a warning."""
     if "patch_size_level0" in attributes:
         return float(attributes["patch_size_level0"]), ""
     if "patch_size" in attributes and "downsample" in attributes:
@@ -125,7 +125,7 @@ def _with_warning(bag: Bag, warning: str) -> Bag:
 
 
 def _provenance(file: h5py.File, features: h5py.Dataset | None) -> dict[str, Any]:
-    """Return the name of the encoder and its fingerprint, where the file has them."""
+    """Return name and fingerprint of the encoder, where known."""
     name = file.attrs.get("extractor") if features is None else features.attrs.get("encoder")
     fingerprint = file.attrs.get("napari_mil:encoder")
     provenance = {}
