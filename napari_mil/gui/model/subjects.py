@@ -125,9 +125,7 @@ class Subject:
         if self.tissue is None and choice is not TissueChoice.WHOLE:
             # Detecting again would throw away what is painted later.
             choice = TissueChoice.LAYER
-        return replace(
-            self, tissue=Tissue(mask, version, painted=painted), tissue_choice=choice
-        )
+        return replace(self, tissue=Tissue(mask, version, painted=painted), tissue_choice=choice)
 
 
 @dataclass(frozen=True, slots=True)
