@@ -170,3 +170,20 @@ def _bytes(file: Path) -> bytes:
         raise BagError(
             f"{file.name} cannot be read ({error.strerror or error}); check the folder {file.parent.name}."
         ) from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a picture, from its header where that says it.
+
+    Raises
+    ------
+    BagError
+        If it is damaged or no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            return int(width), int(height)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        height, width = read_image(path).shape[:2]
+        return width, height

@@ -7,25 +7,39 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
-from superqt.utils import FunctionWorker, create_worker
 
 from napari_mil.errors import CancelledError, NapariMilError
-from napari_mil.events import Advanced, CancellationToken, Event, OnEvent, Partial, Started
+from napari_mil.events import Advanced, CancellationToken, Partial
+from napari_mil.gui.model.words import REMEDIES
 
 DRAIN_EVERY_MS = 50
 """Events reach the window at most twenty times a second."""
-CLOSING_WAIT_S = 2.0
-LAYERS_WAIT_S = 1.0
-"""Longest time a thread waits for the window to make layers of what it told."""
+CLOSING_WAIT_S = 1.5
+"""Longest time that closing a window waits for its jobs."""
 
-Work = Callable[[OnEvent, CancellationToken], Any]
+Tell = Callable[[Any], None]
+Work = Callable[[Tell, CancellationToken], Any]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """How a job ended."""
+
+    kind: str
+    """``succeeded``, ``failed`` or ``cancelled``."""
+    value: Any = None
+    details: str = ""
 
 
 class Job(QObject):
-    """One running piece of work. `ended` comes exactly once, after `succeeded`, `failed` or `cancelled`."""
+    """One running piece of work.
+
+    `ended` comes exactly once, after `succeeded`, `failed` or `cancelled`.
+    """
 
     event_happened = Signal(object)
     succeeded = Signal(object)
@@ -34,103 +48,72 @@ class Job(QObject):
     cancelled = Signal()
     ended = Signal()
 
-    def __init__(self, work: Work, parent: QObject | None = None) -> None:
+    def __init__(self, kind: str, work: Work, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.kind = kind
         self.token = CancellationToken()
         self._work = work
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._layers_made: set[type[Event]] = set()
-        self._drained, self._over, self._begun = threading.Event(), threading.Event(), False
+        self._heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._timer = QTimer(self)
         self._timer.setInterval(DRAIN_EVERY_MS)
         self._timer.timeout.connect(self._drain)
-        self._worker: FunctionWorker = create_worker(self._run, _start_thread=False)
-        self._worker.returned.connect(self._on_returned)
+        # A daemon: work that does not end does not keep the program from ending.
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"job-{kind}")
 
     def start(self) -> None:
-        """Begin in a thread of Qt's pool."""
-        if self.token.cancelled:  # before its turn came
-            self._over.set()
-            self._on_returned(("cancelled", None, ""))
+        """Begin in a thread of its own."""
+        if self.token.cancelled:
+            self._end(_Outcome("cancelled"))
             return
-        self._begun = True
         self._timer.start()
-        self._worker.start()
+        self._thread.start()
 
     def cancel(self) -> None:
         """Ask the work to stop at its next batch."""
         self.token.cancel()
-        self._drained.set()
 
     def wait(self, seconds: float) -> bool:
-        """Block until the thread has ended its work, or for so long; say whether it has."""
-        return not self._begun or self._over.wait(max(0.0, seconds))
+        """Block until the thread has ended, or for so long; say whether it has."""
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, seconds))
+        return not self._thread.is_alive()
 
-    def _run(self) -> tuple[str, Any, str]:
-        """Do the work in the thread; what it came to is returned, never raised."""
-        try:
-            return self._outcome()
-        finally:
-            self._over.set()
+    def _run(self) -> None:
+        """Do the work in the thread; what it came to is told, never raised."""
+        self._heard.put(self._outcome())
 
-    def _outcome(self) -> tuple[str, Any, str]:
+    def _outcome(self) -> _Outcome:
         try:
-            return "succeeded", self._work(self._tell, self.token), ""
+            return _Outcome("succeeded", self._work(self._heard.put, self.token))
         except CancelledError:
-            return "cancelled", None, ""
+            return _Outcome("cancelled")
         except NapariMilError as error:
-            # What goes wrong after the cancel is its consequence: a slide that was closed, say.
-            return ("cancelled", None, "") if self.token.cancelled else ("failed", str(error), "")
+            if self.token.cancelled:
+                # A consequence of the cancel: a slide that was closed, say.
+                return _Outcome("cancelled")
+            return _Outcome("failed", error.worded(REMEDIES))
         except Exception as error:
-            return (
-                "failed",
-                f"This is a defect of ours: {type(error).__name__}: {error}",
-                traceback.format_exc(),
-            )
-
-    def _tell(self, event: Event) -> None:
-        """Queue an event of the thread; wait for the window where it makes layers of it.
-
-        Making a layer is 0.1 s of Python on the event loop, several times that beside a thread that takes turns with it.
-        """
-        makes_layers = (
-            isinstance(event, (Started, Partial)) and type(event) not in self._layers_made
-        )
-        if makes_layers:
-            self._layers_made.add(type(event))
-            self._drained.clear()
-        self._events.put(event)
-        until = time.monotonic() + LAYERS_WAIT_S
-        while (
-            makes_layers
-            and not self._drained.wait(0.02)
-            and not self.token.cancelled
-            and time.monotonic() < until
-        ):
-            continue
+            sentence = f"This is a defect of napari-mil: {type(error).__name__}: {error}"
+            return _Outcome("failed", sentence, traceback.format_exc())
 
     def _drain(self) -> None:
         """Pass events on; of progress and partial answers only the newest."""
-        events: list[Event] = []
-        while not self._events.empty():
-            events.append(self._events.get())
-        newest: dict[type, Event] = {
-            type(event): event for event in events if isinstance(event, (Advanced, Partial))
-        }
+        events: list[Any] = []
+        while not self._heard.empty():
+            events.append(self._heard.get())
+        newest = {type(event): event for event in events if isinstance(event, (Advanced, Partial))}
         for event in events:
-            if newest.get(type(event), event) is event:
+            if isinstance(event, _Outcome):
+                self._end(event)
+            elif newest.get(type(event), event) is event:
                 self.event_happened.emit(event)
-        if events:
-            self._drained.set()
 
-    def _on_returned(self, outcome: tuple[str, Any, str]) -> None:
+    def _end(self, outcome: _Outcome) -> None:
         self._timer.stop()
-        self._drain()
-        kind, value, details = outcome
-        if kind == "succeeded":
-            self.succeeded.emit(value)
-        elif kind == "failed":
-            self.failed.emit(value, details)
+        if outcome.kind == "succeeded":
+            self.succeeded.emit(outcome.value)
+        elif outcome.kind == "failed":
+            self.failed.emit(outcome.value, outcome.details)
         else:
             self.cancelled.emit()
         self.ended.emit()
@@ -144,9 +127,12 @@ class JobRunner(QObject):
         self._running: dict[str, Job] = {}
 
     def start(self, kind: str, work: Work) -> Job:
-        """Make a job of a kind, cancelling the one that runs; connect to its signals, it starts with the next turn of the event loop."""
+        """Make a job of a kind, cancelling the one that runs.
+
+        Connect to its signals: it starts with the next turn of the event loop.
+        """
         self.cancel(kind)
-        job = Job(work, self)
+        job = Job(kind, work, self)
         self._running[kind] = job
         job.ended.connect(lambda: self._forget(kind, job))
         QTimer.singleShot(0, job.start)
@@ -156,20 +142,25 @@ class JobRunner(QObject):
         """Say whether a job of that kind has not ended."""
         return kind in self._running
 
+    @property
+    def busy(self) -> bool:
+        """Whether any job has not ended."""
+        return bool(self._running)
+
     def cancel(self, kind: str) -> None:
         """Ask the job of that kind, if any, to stop."""
         if kind in self._running:
             self._running[kind].cancel()
 
-    def close(self) -> None:
-        """Cancel everything, silence it, and wait for at most two seconds."""
-        jobs, self._running = list(self._running.values()), {}
+    def close(self) -> bool:
+        """Cancel everything, silence it, and wait for a moment; say whether all has ended."""
+        jobs = list(self._running.values())
+        self._running = {}
         for job in jobs:
             job.blockSignals(True)
             job.cancel()
         until = time.monotonic() + CLOSING_WAIT_S
-        for job in jobs:
-            job.wait(until - time.monotonic())  # a batch longer than that ends by itself, unheard
+        return all([job.wait(until - time.monotonic()) for job in jobs])
 
     def _forget(self, kind: str, job: Job) -> None:
         if self._running.get(kind) is job:

@@ -1,235 +1,531 @@
-"""The layers that are ours in a viewer: found by name, replaced in place, never brought back against the user's will."""
+"""The only writer of the viewer's layers: brings them in line with the scene."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.layers import Image, Labels, Layer, Points, Vectors
+from napari.utils.colormaps import Colormap, DirectLabelColormap
 from psygnal import Signal
+from qtpy.QtCore import QTimer
+from vispy.color import get_colormap
 
-from napari_mil.gui.overlays import overlay_colormap
-from napari_mil.gui.reader import SLIDE_KEY
-from napari_mil.gui.state import OpenSlide
-from napari_mil.slides import Slide
+from napari_mil.gui.model.display import Look, Role
+from napari_mil.gui.model.scene import LayerSpec, LayerType, Legend, Scene
+from napari_mil.gui.model.subjects import Place
+from napari_mil.gui.reader import AXES, SLIDE_KEY
 
-OURS_KEY = "napari_mil_layer"
-"""Metadata key of layers that we made and may replace."""
-LEGEND_KEY = "napari_mil_legend"
-"""Metadata key of an overlay's title: classifier, what is shown, scale."""
-OWNER_KEY = "napari_mil_owner"
-"""Metadata key of the `Slide` a layer was made from."""
-MADE_KEY = "napari_mil_made"
-"""Metadata key of (classifier, title): what a layer was made as."""
-STATUS_KEY = "napari_mil_status"
-"""Metadata key of a layer's own `get_status` where ours stands before it."""
+BETWEEN_LAYERS_MS = 20
+"""A new layer holds up the event loop for 0.1 s: not several in one go."""
+THUMBNAILS_AFTER_MS = 400
+"""Thumbnails of the layer list wait until values stop changing."""
+MARGIN = 0.95
+"""Share of the canvas that a subject fills when it is fitted."""
+STRONGEST_ALPHA = 0.55
+"""The tissue under a hot tile stays readable."""
+WEAKEST_ALPHA = 0.06
+"""Low values leave the tissue alone, yet differ from no tile at all."""
+COLOURS = 32
+FADING = ", fading"
+"""Ending of the names of colour maps whose alpha rises with the value."""
 TISSUE_COLOUR = "#00695c"
 MARK_COLOUR = "#d4006a"
 """Stands out on pink, violet and viridis."""
+SELECTION_COLOUR = "#00e5ff"
+OUTLINE_COLOUR = "#ffd400"
+WHITE = "white"
+FONT_SIZE = 12
+CHARACTER_PX = 8.5
+"""Width of a character of the title, in pixels of the canvas."""
+MOUSE_SLOP_PX = 4
+"""Movement between press and release that is still a click."""
+
+Key = tuple[str, ...]
+
+
+@dataclass
+class Camera:
+    """View of one subject."""
+
+    center: tuple[float, ...]
+    zoom: float
+
+
+def fading_colormap(base: str) -> Colormap:
+    """Return a colour map whose alpha rises with the value; NaN is transparent."""
+    positions = np.linspace(0, 1, COLOURS)
+    colours = np.array(get_colormap(base).map(positions))
+    colours[:, 3] = WEAKEST_ALPHA + (STRONGEST_ALPHA - WEAKEST_ALPHA) * positions
+    return Colormap(colours, name=f"{base}{FADING}", display_name=f"{base}{FADING}")
 
 
 class LayerBook:
-    """Finds, adds and updates layers through napari's public interface."""
+    """Layers of one viewer by the keys of a scene."""
 
-    legend_changed = Signal()
-    """A layer that is there means something else now."""
+    look_changed = Signal(Role, Look)
+    """A person changed a layer of a role by hand."""
+    subject_closed = Signal(str)
+    """A person removed the layer of a subject (its key)."""
+    subject_renamed = Signal(str, str)
+    """A person renamed the layer of a subject (key, name)."""
+    layer_removed = Signal(LayerSpec)
+    """A person removed another layer of the scene."""
+    tissue_painted = Signal(np.ndarray)
+    """A person painted on the tissue: bool (h, w)."""
+    slide_layer_added = Signal(object)
+    """Another reader of the viewer added the layer of a slide."""
+    clicked = Signal(tuple)
+    """A person clicked at a position (…, y, x) of the canvas."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, hover: Callable[[tuple[float, ...]], str]) -> None:
         self._viewer = viewer
+        self._hover = hover
+        self._layers: dict[Key, Layer] = {}
+        self._specs: dict[Key, LayerSpec] = {}
+        self._scene = Scene()
+        self._applying = False
+        self._painted: np.ndarray | None = None
+        self._cameras: dict[int, Camera] = {}
+        self._camera_of: int | None = None
+        self._place: Callable[[int], tuple[Place, float] | None] = lambda key: None
+        self._next = _single_shot(BETWEEN_LAYERS_MS, self._step)
+        self._thumbnails = _single_shot(THUMBNAILS_AFTER_MS, self._renew_thumbnails)
+        events = viewer.layers.events
+        events.inserted.connect(self._on_inserted)
+        events.removed.connect(self._on_removed)
+        viewer.mouse_drag_callbacks.append(self._on_press)
+
+    def disconnect(self) -> None:
+        """Stop listening to the viewer and writing to it."""
+        self._next.stop()
+        self._thumbnails.stop()
+        events = self._viewer.layers.events
+        events.inserted.disconnect(self._on_inserted)
+        events.removed.disconnect(self._on_removed)
+        if self._on_press in self._viewer.mouse_drag_callbacks:
+            self._viewer.mouse_drag_callbacks.remove(self._on_press)
+
+    @property
+    def busy(self) -> bool:
+        """Whether layers are still to be added."""
+        return self._next.isActive()
 
     @property
     def viewer(self) -> Any:
         """The napari viewer."""
         return self._viewer
 
-    def slides(self) -> tuple[OpenSlide, ...]:
-        """Return the open slides in the order of their layers."""
-        return tuple(
-            OpenSlide(layer.name, layer.metadata[SLIDE_KEY])
-            for layer in self._viewer.layers
-            if SLIDE_KEY in layer.metadata
-        )
+    def layer(self, *key: str) -> Layer | None:
+        """Return the layer of a key of the scene, if it is there."""
+        return self._layers.get(key)
 
-    def layer_of(self, slide: Slide) -> Any | None:
-        """Return the layer that shows a slide, whatever it is called now, or None."""
-        return next(
-            (layer for layer in self._viewer.layers if layer.metadata.get(SLIDE_KEY) is slide), None
-        )
-
-    def remove_made_from(self, slide: Slide) -> None:
-        """Remove the layers we made from a slide, not the slide itself."""
-        for layer in [
-            layer for layer in self._viewer.layers if layer.metadata.get(OWNER_KEY) is slide
-        ]:
-            self._viewer.layers.remove(layer)
-
-    def find(self, name: str) -> Any | None:
-        """Return the layer of that name, or None."""
-        return self._viewer.layers[name] if name in self._viewer.layers else None
-
-    def put_overlay(
-        self,
-        slide: Slide,
-        name: str,
-        values: np.ndarray,
-        legend: str,
-        visible: bool,
-        arguments: dict[str, Any],
-        made: tuple[str, str] | None = None,
-    ) -> Any:
-        """Show values (rows, columns) in [0, 1] as a layer with a legend; one of that name keeps its visibility, opacity and colours."""
-        layer = self.find(name)
-        if layer is not None and layer.metadata.get(OURS_KEY) == "overlay":
-            layer.data = values
-            layer.scale, layer.translate = arguments["scale"], arguments["translate"]
-            return layer
-        return self._viewer.add_image(
-            values,
-            name=name,
-            colormap=overlay_colormap(),
-            contrast_limits=(0, 1),
-            interpolation2d="nearest",
-            blending="translucent",
-            visible=visible,
-            metadata={
-                OURS_KEY: "overlay",
-                LEGEND_KEY: legend,
-                OWNER_KEY: slide,
-                **({MADE_KEY: made} if made else {}),
-            },
-            **arguments,
-        )
-
-    def find_made(self, slide: Slide, made: tuple[str, str]) -> Any | None:
-        """Return the layer made from a slide as (classifier, title), whatever it is called now, or None."""
-        return next(
-            (
-                one
-                for one in self._viewer.layers
-                if one.metadata.get(OWNER_KEY) is slide and one.metadata.get(MADE_KEY) == made
-            ),
-            None,
-        )
-
-    def groups_of(self, slide: Slide, classifier: str) -> list[Any]:
-        """Return the layers of groups made from a slide with a classifier."""
-        ours = [
+    def slide_layers(self) -> list[Layer]:
+        """Return the layers of slides that are not in the scene."""
+        known = set(map(id, self._layers.values()))
+        return [
             layer
             for layer in self._viewer.layers
-            if layer.metadata.get(OURS_KEY) == "groups" and layer.metadata.get(OWNER_KEY) is slide
+            if SLIDE_KEY in layer.metadata and id(layer) not in known
         ]
-        return [layer for layer in ours if layer.metadata[MADE_KEY][0] == classifier]
 
-    def put_groups(
-        self,
-        slide: Slide,
-        name: str,
-        made: tuple[str, str],
-        image: np.ndarray,
-        legend: str,
-        arguments: dict[str, Any],
-    ) -> Any:
-        """Show drawn groups, uint8 (rows, columns, 4), as a layer with a legend; one made before keeps its name, visibility and opacity."""
-        layer = self.find_made(slide, made)
-        if layer is not None:
-            layer.data = image
-            layer.scale, layer.translate = arguments["scale"], arguments["translate"]
-            layer.metadata[LEGEND_KEY] = legend
-            self.legend_changed.emit()
-            return layer
-        metadata = {OURS_KEY: "groups", LEGEND_KEY: legend, OWNER_KEY: slide, MADE_KEY: made}
-        layer = self._viewer.add_image(
-            image,
-            name=name,
-            rgb=True,
-            interpolation2d="nearest",
-            blending="translucent",
-            metadata=metadata,
-            **arguments,
-        )
-        layers = self._viewer.layers
-        for marks in [other for other in layers if other.metadata.get(OURS_KEY) == "marks"]:
-            layers.move(layers.index(marks), len(layers))  # stay in front
-        return layer
+    def adopt(self, key: Key, layer: Layer) -> None:
+        """Take a layer that is there for one of the scene."""
+        self._layers[key] = layer
+        self._listen(key, layer)
 
-    def put_marks(
-        self,
-        slide: Slide,
-        name: str,
-        made: tuple[str, str],
-        positions: np.ndarray,
-        side: float,
-        arguments: dict[str, Any],
-    ) -> Any:
-        """Outline places (n, 2), world (y, x), as squares of a side in world units; a layer made before keeps what the user did to it."""
-        layer = self.find_made(slide, made)
-        if layer is not None:
-            layer.data = positions
-            layer.size = side
-            return layer
+    def set_place(self, place: Callable[[int], tuple[Place, float] | None]) -> None:
+        """Say how to find (part to fit, world units per pixel) of a subject by its key."""
+        self._place = place
+
+    def chosen_shapes(self) -> Layer | None:
+        """Return the shapes layer that is chosen, or the only one."""
+        shapes = [layer for layer in self._viewer.layers if type(layer).__name__ == "Shapes"]
         active = self._viewer.layers.selection.active
-        layer = self._viewer.add_points(
-            positions,
-            name=name,
-            size=side,
-            symbol="square",
-            face_color="transparent",
-            border_color=MARK_COLOUR,
-            border_width=0.2,
-            metadata={OURS_KEY: "marks", OWNER_KEY: slide, MADE_KEY: made},
-            **arguments,
-        )
-        self._viewer.layers.selection.active = (
-            active  # the status bar goes on to speak of the overlay
-        )
-        return layer
+        if active in shapes:
+            return active
+        return shapes[0] if len(shapes) == 1 else None
 
-    def remove(self, layer: Any | None) -> None:
-        """Remove a layer of ours, if it is still there."""
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+    def centre(self) -> tuple[float, float]:
+        """Return the position (y, x) in the middle of the canvas."""
+        _, y, x = self._viewer.scene.camera.center
+        return float(y), float(x)
 
-    def describe(self, layer: Any, text_at: Callable[[tuple[float, ...]], str]) -> None:
-        """Let the status bar say `text_at(world position)` for a layer; asked by napari's status thread, so it only reads."""
-        plain = layer.metadata.setdefault(STATUS_KEY, layer.get_status)
+    def look_at(self, world: tuple[float, float]) -> None:
+        """Move a position (y, x) to the middle of the canvas, if it is outside."""
+        camera = self._viewer.scene.camera
+        height, width = self._viewer.canvas.size
+        _, y, x = camera.center
+        half_height = height / camera.zoom / 2
+        half_width = width / camera.zoom / 2
+        if abs(world[0] - y) > half_height or abs(world[1] - x) > half_width:
+            camera.center = (0, *world)
+
+    def reconcile(self, scene: Scene) -> None:
+        """Bring the layers in line with a scene; new ones follow one at a time."""
+        self._scene = scene
+        self._step()
+
+    def _step(self) -> None:
+        self._next.stop()
+        self._applying = True
+        try:
+            self._remove_superfluous()
+            missing = self._update_or_find_missing()
+            if missing is not None:
+                self._add(missing)
+                self._next.start()
+            else:
+                self._order()
+                self._dress_canvas()
+            self._move_camera()
+        finally:
+            self._applying = False
+
+    def _remove_superfluous(self) -> None:
+        wanted = {spec.key for spec in self._scene.layers}
+        for key in [key for key in self._layers if key not in wanted]:
+            layer = self._layers.pop(key)
+            self._specs.pop(key, None)
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+    def _update_or_find_missing(self) -> LayerSpec | None:
+        """Update the layers that are there; return the first one that has to be made."""
+        missing = None
+        for spec in self._scene.layers:
+            layer = self._layers.get(spec.key)
+            before = self._specs.get(spec.key)
+            if layer is not None and before is not None and _must_be_remade(before, spec):
+                self._layers.pop(spec.key)
+                self._viewer.layers.remove(layer)
+                layer = None
+            if layer is not None:
+                self._update(layer, before, spec)
+                self._specs[spec.key] = spec
+            elif missing is None and (spec.visible or spec.role is Role.SUBJECT):
+                missing = spec
+        return missing
+
+    def _add(self, spec: LayerSpec) -> None:
+        active = self._viewer.layers.selection.active
+        layer = _make(spec)
+        self._layers[spec.key] = layer
+        self._specs[spec.key] = spec
+        self._viewer.layers.append(layer)
+        self._listen(spec.key, layer)
+        if spec.role in (Role.SELECTION, Role.MARKS, Role.ANNOTATIONS) and active is not None:
+            # The status bar goes on to speak of what was chosen.
+            self._viewer.layers.selection.active = active
+
+    def _update(self, layer: Layer, before: LayerSpec | None, spec: LayerSpec) -> None:
+        if before is spec:
+            return
+        if before is None or before.data is not spec.data:
+            self._update_data(layer, before, spec)
+        if layer.name != spec.name:
+            layer.name = spec.name
+        if tuple(layer.scale) != spec.affine.scale and spec.type is not LayerType.SQUARES:
+            layer.scale = spec.affine.scale
+        if tuple(layer.translate) != spec.affine.translate:
+            layer.translate = spec.affine.translate
+        if before is None or before.units != spec.units:
+            layer.units = spec.units
+        if layer.visible != spec.visible:
+            layer.visible = spec.visible
+        if layer.opacity != spec.opacity:
+            layer.opacity = spec.opacity
+        if spec.type is LayerType.VALUES:
+            if before is None or before.limits != spec.limits:
+                layer.contrast_limits_range = spec.limits
+                layer.contrast_limits = spec.limits
+            if before is None or before.colormap != spec.colormap:
+                layer.colormap = fading_colormap(spec.colormap)
+        if spec.type is LayerType.SQUARES and (before is None or before.size != spec.size):
+            layer.size = spec.size
+
+    def _update_data(self, layer: Layer, before: LayerSpec | None, spec: LayerSpec) -> None:
+        if spec.type is LayerType.IMAGE:
+            return
+        if spec.type is LayerType.MASK:
+            if spec.data is not self._painted:
+                layer.data = spec.data.astype(np.uint8)
+            return
+        if spec.type in (LayerType.VALUES, LayerType.GROUPS):
+            if layer.data.shape == spec.data.shape:
+                # Nothing but the pixels is redone.
+                layer.data[...] = spec.data
+                layer.refresh(thumbnail=False, highlight=False, extent=False)
+                self._thumbnails.start()
+                return
+            layer.data = spec.data.copy()
+            return
+        layer.data = spec.data
+
+    def _order(self) -> None:
+        """Sort the layers of the scene among the places they have."""
+        layers = self._viewer.layers
+        wanted = [self._layers[spec.key] for spec in self._scene.layers if spec.key in self._layers]
+        places = sorted(layers.index(layer) for layer in wanted)
+        for place, layer in zip(places, wanted, strict=True):
+            at = layers.index(layer)
+            if at != place:
+                layers.move(at, place)
+
+    def _dress_canvas(self) -> None:
+        canvas = self._viewer.canvas
+        background = WHITE if self._scene.white_canvas else None
+        if canvas.background_color_override != background:
+            canvas.background_color_override = background
+        bar = canvas.overlays.scale_bar
+        if bar.visible != self._scene.has_scale_bar:
+            bar.box = True
+            bar.visible = self._scene.has_scale_bar
+        self._show_legend(self._scene.legend)
+
+    def _show_legend(self, legend: Legend | None) -> None:
+        overlay = self._layers.get(("overlay",))
+        if isinstance(overlay, Image):
+            shows_bar = legend is not None and legend.has_bar
+            if overlay.colorbar.visible != shows_bar:
+                overlay.colorbar.box = True
+                # The title stands at the top, the scale bar at the bottom right.
+                overlay.colorbar.position = "bottom_left"
+                overlay.colorbar.visible = shows_bar
+        text = self._viewer.canvas.overlays.text
+        words = "" if legend is None else self._elided(legend.text)
+        if words and text.text != words:
+            text.text = words
+            text.position = "top_left"
+            text.font_size = FONT_SIZE
+            text.box = True
+        if text.visible != bool(words):
+            text.visible = bool(words)
+
+    def _elided(self, text: str) -> str:
+        _, width = self._viewer.canvas.size
+        most = max(24, int(width / CHARACTER_PX))
+        if len(text) <= most:
+            return text
+        return f"{text[: most // 2 - 1]}…{text[-most // 2 + 1 :]}"
+
+    def _move_camera(self) -> None:
+        """Give each subject its own camera; one that is new is fitted."""
+        key = self._scene.subject
+        if key == self._camera_of:
+            return
+        camera = self._viewer.scene.camera
+        if self._camera_of is not None:
+            self._cameras[self._camera_of] = Camera(tuple(camera.center), camera.zoom)
+        if key is not None and ("subject", str(key)) not in self._layers:
+            return
+        self._camera_of = key
+        if key is None:
+            return
+        known = self._cameras.get(key)
+        if known is None:
+            self.fit(key)
+        else:
+            camera.center = known.center
+            camera.zoom = known.zoom
+
+    def fit(self, key: int) -> None:
+        """Fit the view to what a subject stores."""
+        found = self._place(key)
+        if found is None:
+            return
+        place, unit = found
+        height, width = self._viewer.canvas.size
+        camera = self._viewer.scene.camera
+        centre = (place.y + place.height / 2 - 0.5, place.x + place.width / 2 - 0.5)
+        camera.center = (0, centre[0] * unit, centre[1] * unit)
+        camera.zoom = MARGIN * min(width / (place.width * unit), height / (place.height * unit))
+
+    def _renew_thumbnails(self) -> None:
+        for key in (("overlay",), ("groups",)):
+            layer = self._layers.get(key)
+            if layer is not None and layer.visible:
+                layer.refresh(thumbnail=True, highlight=False, extent=False)
+
+    def _listen(self, key: Key, layer: Layer) -> None:
+        """Hear what a person does to a layer, and let the status bar speak of instances."""
+        events = layer.events
+        events.visible.connect(lambda _: self._on_look(key, Look(visible=layer.visible)))
+        events.opacity.connect(lambda _: self._on_look(key, Look(opacity=layer.opacity)))
+        if key[0] == "subject":
+            events.name.connect(lambda _: self._on_name(key, layer.name))
+        if key[0] == "overlay":
+            events.colormap.connect(lambda _: self._on_colormap(layer))
+        if key[0] == "tissue":
+            events.paint.connect(lambda _: self._on_paint(layer))
+            events.data.connect(lambda _: self._on_paint(layer))
+        if key[0] in ("overlay", "groups", "marks"):
+            self._describe(layer)
+
+    def _describe(self, layer: Layer) -> None:
+        """Let the status bar say what lies under the mouse; asked by napari's status thread."""
+        plain = layer.get_status
 
         def get_status(
             position: tuple[float, ...] | None = None, **arguments: Any
         ) -> dict[str, str]:
             status: dict[str, str] = plain(position, **arguments)
             if position is not None and arguments.get("world"):
-                status["value"] = text_at(tuple(position))
+                status["value"] = self._hover(tuple(position))
                 status["coordinates"] = ": ".join((status["coords"], status["value"]))
             return status
 
         layer.get_status = get_status
 
-    def update_overlay(self, layer: Any, values: np.ndarray) -> None:
-        """Write new values into a layer of the same shape: nothing but the pixels is redone."""
-        layer.data[...] = values
-        layer.refresh(thumbnail=False, highlight=False, extent=False)
+    def _on_look(self, key: Key, look: Look) -> None:
+        spec = self._specs.get(key)
+        if self._applying or spec is None:
+            return
+        if spec.role is Role.SUBJECT and look.visible is not None:
+            return
+        self.look_changed.emit(spec.role, look)
 
-    def put_tissue(
-        self, slide: Slide, name: str, mask: np.ndarray, arguments: dict[str, Any]
-    ) -> Any:
-        """Show a tissue mask as an outline that can be painted on."""
-        layer = self.find(name)
-        if layer is not None and layer.metadata.get(OURS_KEY) == "tissue":
-            layer.data = mask.astype(np.uint8)
-            layer.scale, layer.translate = arguments["scale"], arguments["translate"]
-            return layer
-        colours = DirectLabelColormap(
-            color_dict={None: "transparent", 0: "transparent", 1: TISSUE_COLOUR}
-        )
-        layer = Labels(
-            mask.astype(np.uint8),
-            name=name,
-            colormap=colours,
-            opacity=0.8,
-            metadata={OURS_KEY: "tissue", OWNER_KEY: slide},
-            **arguments,
-        )
-        layer.contour = 2  # before it is drawn for the first time
-        return self._viewer.add_layer(layer)
+    def _on_colormap(self, layer: Layer) -> None:
+        name = str(layer.colormap.name)
+        if not self._applying and not name.endswith(FADING):
+            self.look_changed.emit(Role.OVERLAY, Look(colormap=name))
+
+    def _on_name(self, key: Key, name: str) -> None:
+        if not self._applying:
+            self.subject_renamed.emit(key[1], name)
+
+    def _on_paint(self, layer: Layer) -> None:
+        if self._applying:
+            return
+        self._painted = np.asarray(layer.data) > 0
+        self.tissue_painted.emit(self._painted)
+
+    def _on_inserted(self, event: Any) -> None:
+        layer = event.value
+        if self._applying:
+            return
+        if SLIDE_KEY in layer.metadata:
+            self.slide_layer_added.emit(layer)
+        elif self._scene.layers and self._scene.has_scale_bar and layer.ndim == 2:
+            # Layers of several units are drawn without any.
+            layer.units = ("um", "um")
+
+    def _on_removed(self, event: Any) -> None:
+        if self._applying:
+            return
+        layer = event.value
+        key = next((key for key, known in self._layers.items() if known is layer), None)
+        if key is None:
+            return
+        del self._layers[key]
+        spec = self._specs.pop(key, None)
+        if key[0] == "subject":
+            self.subject_closed.emit(key[1])
+        elif spec is not None:
+            self.layer_removed.emit(spec)
+
+    def _on_press(self, viewer: Any, event: Any) -> Generator[None, None, None]:
+        """Tell a click, which is no drag and no stroke of a tool."""
+        active = viewer.layers.selection.active
+        if event.button != 1 or (active is not None and str(active.mode) != "pan_zoom"):
+            return
+        pressed = np.asarray(event.pos)
+        position = tuple(event.position)
+        yield
+        while event.type == "mouse_move":
+            yield
+        if np.abs(np.asarray(event.pos) - pressed).max() <= MOUSE_SLOP_PX:
+            self.clicked.emit(position)
+
+
+def _single_shot(after_ms: int, call: Callable[[], None]) -> QTimer:
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(after_ms)
+    timer.timeout.connect(call)
+    return timer
+
+
+def _must_be_remade(before: LayerSpec, spec: LayerSpec) -> bool:
+    """Say whether napari cannot change a layer in place: other levels, another type."""
+    if before.type is not spec.type:
+        return True
+    return spec.type is LayerType.IMAGE and before.data is not spec.data
+
+
+def _make(spec: LayerSpec) -> Layer:
+    """Make a layer that is not in the viewer yet."""
+    common: dict[str, Any] = {
+        "name": spec.name,
+        "scale": spec.affine.scale,
+        "translate": spec.affine.translate,
+        "units": spec.units,
+        "axis_labels": AXES,
+        "visible": spec.visible,
+        "opacity": spec.opacity,
+    }
+    makers = {
+        LayerType.IMAGE: _make_image,
+        LayerType.VALUES: _make_values,
+        LayerType.GROUPS: _make_groups,
+        LayerType.SQUARES: _make_squares,
+        LayerType.MASK: _make_mask,
+        LayerType.OUTLINES: _make_outlines,
+    }
+    return makers[spec.type](spec, common)
+
+
+def _make_image(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    return Image(spec.data, rgb=spec.rgb, multiscale=spec.multiscale, **common)
+
+
+def _make_values(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    return Image(
+        spec.data.copy(),
+        colormap=fading_colormap(spec.colormap),
+        contrast_limits=spec.limits,
+        interpolation2d="nearest",
+        blending="translucent",
+        **common,
+    )
+
+
+def _make_groups(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    return Image(
+        spec.data.copy(), rgb=True, interpolation2d="nearest", blending="translucent", **common
+    )
+
+
+def _make_squares(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    colour = SELECTION_COLOUR if spec.role is Role.SELECTION else MARK_COLOUR
+    return Points(
+        spec.data,
+        size=spec.size,
+        symbol="square",
+        face_color="transparent",
+        border_color=colour,
+        border_width=0.12 if spec.role is Role.SELECTION else 0.2,
+        **common,
+    )
+
+
+def _make_mask(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    colours = DirectLabelColormap(
+        color_dict={None: "transparent", 0: "transparent", 1: TISSUE_COLOUR}
+    )
+    layer = Labels(spec.data.astype(np.uint8), colormap=colours, **common)
+    # Before it is drawn for the first time.
+    layer.contour = 2
+    return layer
+
+
+def _make_outlines(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    return Vectors(
+        spec.data,
+        edge_color=OUTLINE_COLOUR,
+        edge_width=2,
+        vector_style="line",
+        **common,
+    )

@@ -1,4 +1,4 @@
-"""The npe2 reader: a path becomes a lazy multiscale layer (no torch)."""
+"""The npe2 reader: a slide becomes a lazy multiscale layer (no torch)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,18 @@ from napari.utils.notifications import show_error
 from napari_mil.errors import NapariMilError
 from napari_mil.slides import Slide, open_slide
 from napari_mil.slides.levels import Level
-from napari_mil.slides.slide import BACKENDS
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[LayerTuple]]
 
 SLIDE_KEY = "napari_mil_slide"
-"""Key of the open `Slide` in the metadata of its layer."""
-SHARED_EXTENSIONS = (".tif", ".tiff", ".dcm")
-"""Endings that also belong to files which are no slides: those are left to other readers."""
+"""Key of the open `Slide` in the metadata of a layer that the reader made."""
 UNREADABLE_GREY = 200
 AXES = ("y", "x")
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Return a function that reads the path(s), or None where another reader should try."""
-    paths = [path] if isinstance(path, (str, Path)) else list(path)
-    if not all(_is_ours(Path(one)) for one in paths):
-        return None
+    """Return the function that reads slides: the manifest asks for their own endings alone."""
     return read_slides
 
 
@@ -54,79 +48,84 @@ def slide_layer(slide: Slide) -> LayerTuple:
     UnreadableSlideError
         If not even the coarsest level can be read.
     """
-    levels = slide.levels
-    try:
-        coarsest = np.asarray(
-            levels[-1]
-        )  # what napari needs before it can show anything; a damaged file fails here, once
-    except NapariMilError:
-        slide.close()
-        raise
-    reporter = _ReportOnce(slide.path.name)
-    data = [*(_GuardedLevel(level, reporter) for level in levels[:-1]), coarsest]
-    return (
-        data if len(data) > 1 else coarsest,
-        {**slide_arguments(slide), "multiscale": len(data) > 1},
-        "image",
-    )
-
-
-def slide_arguments(slide: Slide) -> dict[str, Any]:
-    """Return name, placement and metadata of a slide's layer."""
-    placement = (
-        {"scale": (slide.mpp, slide.mpp), "units": ("um", "um")}
-        if slide.mpp
-        else {"scale": (1, 1), "units": ("pixel", "pixel")}
-    )
-    return {
+    data = read_pyramid(slide, show_error)
+    unit = slide.mpp or 1
+    arguments = {
         "name": slide.name,
         "rgb": True,
         "axis_labels": AXES,
         "metadata": {SLIDE_KEY: slide},
-        **placement,
+        "scale": (unit, unit),
+        "units": ("um", "um") if slide.mpp else ("pixel", "pixel"),
+        "multiscale": len(data) > 1,
     }
+    return data if len(data) > 1 else data[0], arguments, "image"
 
 
-def _is_ours(path: Path) -> bool:
-    """Files with a slide's own ending are ours to read or to refuse; others only if a slide is in them."""
-    if path.suffix.lower() not in SHARED_EXTENSIONS:
-        return True
+def read_pyramid(slide: Slide, report: Callable[[str], None]) -> list[Any]:
+    """Return the levels of a slide as napari takes them, the coarsest one in memory.
+
+    Parameters
+    ----------
+    slide
+        An open slide; it is closed where it cannot be read.
+    report
+        Told the first fault in one sentence, in napari's reading thread, which must not fail.
+
+    Raises
+    ------
+    UnreadableSlideError
+        If not even the coarsest level can be read.
+    """
+    levels = slide.levels
     try:
-        return path.is_file() and any(backend.recognises(path) for backend in BACKENDS)
-    except OSError:
-        return False
+        coarsest = np.asarray(levels[-1])
+    except NapariMilError:
+        slide.close()
+        raise
+    once = _ReportOnce(slide.path.name, report)
+    return [*(_GuardedLevel(level, once) for level in levels[:-1]), coarsest]
 
 
 class _ReportOnce:
-    """Says the first fault of a slide as a notification; napari's reading thread must not fail."""
+    """Tells the first fault of a slide."""
 
-    def __init__(self, name: str) -> None:
-        self._name, self._said, self._lock = name, False, threading.Lock()
+    def __init__(self, name: str, report: Callable[[str], None]) -> None:
+        self._name = name
+        self._report = report
+        self._reported = False
+        self._lock = threading.Lock()
 
     def __call__(self, error: Exception) -> None:
         with self._lock:
-            first, self._said = not self._said, True
-        if first:
-            show_error(
-                str(error)
-                if isinstance(error, NapariMilError)
-                else f"{self._name} can no longer be read; it may have been closed or moved."
-            )
+            first = not self._reported
+            self._reported = True
+        if not first:
+            return
+        sentence = f"{self._name} can no longer be read; it may have been closed or moved."
+        if isinstance(error, NapariMilError):
+            sentence = str(error)
+        self._report(sentence)
 
 
 class _GuardedLevel:
     """A level whose unreadable parts are grey and reported once."""
 
-    ndim, dtype = Level.ndim, Level.dtype
+    ndim = Level.ndim
+    dtype = Level.dtype
 
     def __init__(self, level: Level, report: Callable[[Exception], None]) -> None:
-        self._level, self._report = level, report
-        self.shape, self.size, self.chunks = level.shape, level.size, level.chunks
+        self._level = level
+        self._report = report
+        self.shape = level.shape
+        self.size = level.size
+        self.chunks = level.chunks
 
     def __getitem__(self, key: Any) -> np.ndarray:
         try:
             return self._level[key]
-        except Exception as error:  # whatever it is, the viewer stays alive
+        except Exception as error:
+            # Whatever it is, the viewer stays alive.
             self._report(error)
             grey = np.broadcast_to(np.uint8(UNREADABLE_GREY), self.shape)
             return np.array(grey[key])
@@ -135,4 +134,5 @@ class _GuardedLevel:
         return np.asarray(self[:, :], dtype)
 
     def __deepcopy__(self, memo: object) -> _GuardedLevel:
-        return self  # a copy of the layer shows the same file
+        """Return the level itself: a copy of the layer shows the same file."""
+        return self

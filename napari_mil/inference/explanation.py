@@ -8,7 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from napari_mil.aggregators import create_miner, single_linkage
+from napari_mil.aggregators import MergeTree, create_miner, single_linkage
+from napari_mil.aggregators.ward import ward_tree
 from napari_mil.errors import BagError, ClassifierError
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.prediction import Prediction
@@ -41,6 +42,35 @@ def with_tree(
         prediction,
         tree=single_linkage(_features(prediction, classifier).cpu().numpy(), on_block=on_block),
     )
+
+
+def with_ward_tree(
+    prediction: Prediction, classifier: Classifier, on_block: Callable[[], None] = lambda: None
+) -> MergeTree:
+    """Return Ward's tree of the features of an answer as the classifier sees them.
+
+    Feature maps are averaged over space.
+
+    Parameters
+    ----------
+    prediction
+        An answer whose features are still in memory.
+    classifier
+        The one that gave it.
+    on_block
+        Called now and then; what it raises ends the work.
+
+    Raises
+    ------
+    BagError
+        If the features are gone.
+    ClassifierError
+        If the classifier is not the one that gave the answer any more.
+    """
+    features = _features(prediction, classifier).cpu().numpy()
+    if features.ndim == 4:
+        features = features.mean((2, 3))
+    return ward_tree(features, on_block)
 
 
 @torch.inference_mode()

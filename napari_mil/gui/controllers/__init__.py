@@ -1,1 +1,1 @@
-"""Connect state, jobs and views."""
+"""From a view's signal to an action or a job, and from a job to actions."""

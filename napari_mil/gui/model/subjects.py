@@ -12,7 +12,7 @@ import shapely
 
 from napari_mil.annotations import Annotations
 from napari_mil.bags import Bag, ImageBag, TissueMask
-from napari_mil.gui.model.layout import Layout, layout_of_bag, layout_of_images
+from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.placement import Placement
 from napari_mil.slides import Slide
 
@@ -82,8 +82,8 @@ class Subject:
     """Slide of a slide, or the one that a feature bag lies on."""
     images: ImageBag | None = None
     bag: Bag | None = None
-    cell: float = 1.0
-    """Side of a cell of arranged images, in pixels."""
+    layout: Layout | None = None
+    """Layout of its instances, where it does not depend on a classifier."""
     tissue: Tissue | None = None
     tissue_choice: TissueChoice = TissueChoice.DETECT
     level: int | None = None
@@ -103,15 +103,6 @@ class Subject:
     def noun(self) -> str:
         """What an instance is called."""
         return NOUNS[self.kind]
-
-    @property
-    def own_layout(self) -> Layout | None:
-        """Layout of its instances, where it does not depend on a classifier."""
-        if self.kind is SubjectKind.IMAGES and self.images is not None:
-            return layout_of_images(len(self.images), self.cell)
-        if self.kind is SubjectKind.FEATURES and self.bag is not None:
-            return layout_of_bag(self.bag)
-        return None
 
     @property
     def is_fluorescence(self) -> bool:
@@ -142,10 +133,12 @@ def stored_place(subject: Subject) -> Place:
     """Return the part of a subject where something is stored."""
     if subject.slide is not None:
         return Place(*subject.slide.bounds)
-    layout = subject.own_layout
+    layout = subject.layout
     assert layout is not None
     rows, columns = layout.shape
-    return Place(0, 0, columns * layout.stride0, rows * layout.stride0)
+    inset = (layout.stride0 - layout.tile_size0) / 2
+    x, y = layout.origin
+    return Place(x - inset, y - inset, columns * layout.stride0, rows * layout.stride0)
 
 
 def outline_annotations(name: str, annotations: Annotations) -> AnnotationLayer:

@@ -2,63 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QProgressBar, QWidget
+from qtpy.QtWidgets import QFormLayout, QProgressBar, QPushButton, QWidget
 
+from napari_mil.gui.model.snapshots.classify import ClassifySnapshot
 from napari_mil.gui.views.result_card import ResultCard
 from napari_mil.gui.views.widgets import (
-    CAUTION,
+    ChoiceBox,
     PrimaryButton,
+    caution,
     column,
-    combo,
-    fill,
-    grey_line,
+    row,
     scrolling,
+    secondary,
+    set_words,
 )
 
-READY_TEXT, CANCEL_TEXT, CANCELLING_TEXT = "Classify", "Cancel", "Cancelling…"
+READY_TEXT = "Classify"
+CANCEL_TEXT = "Cancel"
+CANCELLING_TEXT = "Cancelling…"
 
 
 class ClassifyTab(QWidget):
-    """Emits what the user did, shows what it is told."""
+    """Tells what the user did, shows a snapshot."""
 
+    open_requested = Signal()
     classify_requested = Signal()
     cancel_requested = Signal()
-    slide_chosen = Signal(str)
-    about_requested = Signal()
+    subject_chosen = Signal(int)
+    classifier_chosen = Signal(str)
+    tissue_chosen = Signal(object)
+    tiles_chosen = Signal(object)
+    device_chosen = Signal(str)
+    about_requested = Signal(str)
+    """Name of the classifier that answered."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.slide_box, self.classifier_box, self.tissue_box, self.device_box, self.tiles_box = (
-            combo() for _ in range(5)
-        )
+        self.subject_box = ChoiceBox("what is classified")
+        self.classifier_box = ChoiceBox("classifier")
+        self.tissue_box = ChoiceBox("tissue")
+        self.tiles_box = ChoiceBox("tiles")
+        self.device_box = ChoiceBox("device")
+        self.open_button = QPushButton("Open…")
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for name, box in (
-            ("Slide", self.slide_box),
-            ("Classifier", self.classifier_box),
-            ("Tissue", self.tissue_box),
-            ("Tiles", self.tiles_box),
-            ("Device", self.device_box),
-        ):
-            form.addRow(name, box)
+        form.addRow("Slide or bag", row(self.subject_box, self.open_button, stretched=0))
+        form.addRow("Classifier", self.classifier_box)
+        form.addRow("Tissue", self.tissue_box)
+        form.addRow("Tiles", self.tiles_box)
+        form.addRow("Device", self.device_box)
         self.button = PrimaryButton(READY_TEXT)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(8)
-        self.progress_text = grey_line()
-        self.message = QLabel()
-        self.message.setWordWrap(True)
-        self.message.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}")
+        self.bar.setAccessibleName("progress")
+        self.progress_text = secondary()
+        self.message = caution()
         self.card = ResultCard()
-        self._details = grey_line()
+        self._line = secondary()
         content = QWidget()
         content.setLayout(
             column(
                 form,
-                self._details,
+                self._line,
                 self.button,
                 self.bar,
                 self.progress_text,
@@ -66,109 +73,50 @@ class ClassifyTab(QWidget):
                 self.card,
             )
         )
-        self.setLayout(column(scrolling(content), stretch=False))
-        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.setLayout(column(scrolling(content), stretch=False, margin=0))
+        self._running = False
+        self._connect()
 
-        self.slide_box.currentIndexChanged.connect(
-            lambda _: self._on_slide(str(self.slide_box.currentData() or ""))
-        )
-        self.classifier_box.currentIndexChanged.connect(lambda _: self._show_details())
+    def _connect(self) -> None:
+        self.open_button.clicked.connect(lambda: self.open_requested.emit())
+        self.subject_box.chosen.connect(self.subject_chosen.emit)
+        self.classifier_box.chosen.connect(self.classifier_chosen.emit)
+        self.tissue_box.chosen.connect(self.tissue_chosen.emit)
+        self.tiles_box.chosen.connect(self.tiles_chosen.emit)
+        self.device_box.chosen.connect(self.device_chosen.emit)
         self.button.clicked.connect(self._on_button)
-        self.card.about_requested.connect(lambda: self.about_requested.emit())
-        self._running = False
-        self._classifier_details: dict[str, str] = {}
-        self.set_idle()
-        self.card.hide()
+        self.card.about_requested.connect(self.about_requested.emit)
+        self.card.renew_requested.connect(self.classify_requested.emit)
 
-    def set_slides(self, names: Sequence[str], current: str | None) -> None:
-        """Offer the open slides."""
-        fill(self.slide_box, [(name, name) for name in names], current)
+    def render(self, snapshot: ClassifySnapshot) -> None:
+        """Show a snapshot."""
+        self._running = snapshot.running
+        self.subject_box.render(snapshot.subjects)
+        self.classifier_box.render(snapshot.classifiers)
+        self.tissue_box.render(snapshot.tissue)
+        self.tiles_box.render(snapshot.tiles)
+        self.device_box.render(snapshot.devices)
+        set_words(self._line, snapshot.classifier_line)
+        self._render_button(snapshot)
+        self.bar.setVisible(snapshot.running)
+        if snapshot.running:
+            self.bar.setRange(0, snapshot.total)
+            self.bar.setValue(snapshot.done)
+        set_words(self.progress_text, snapshot.progress)
+        set_words(self.message, snapshot.message)
+        self.card.render(snapshot.card)
 
-    def set_classifiers(self, entries: Sequence[tuple[str, str, str]], current: str | None) -> None:
-        """Offer classifiers: (name, group, one line about it)."""
-        self._classifier_details = {name: about for name, _, about in entries}
-        fill(
-            self.classifier_box,
-            [(name, f"{name} · {group}" if group else name) for name, group, _ in entries],
-            current,
-        )
-        self._show_details()
-
-    def set_tissue_choices(self, choices: Sequence[tuple[str, str]], current: str) -> None:
-        """Offer ways to find tissue: (key, text)."""
-        fill(self.tissue_box, choices, current)
-
-    def set_tile_choices(self, choices: Sequence[tuple[str, str]], current: str) -> None:
-        """Offer scales of tiles: (key, text)."""
-        fill(self.tiles_box, choices, current)
-
-    def set_devices(self, choices: Sequence[tuple[str, str]], current: str) -> None:
-        """Offer devices: (key, text)."""
-        fill(self.device_box, choices, current)
-
-    @property
-    def classifier(self) -> str:
-        """Name of the chosen classifier."""
-        return str(self.classifier_box.currentData() or "")
-
-    @property
-    def tissue(self) -> str:
-        """Key of the chosen way to find tissue."""
-        return str(self.tissue_box.currentData() or "")
-
-    @property
-    def tiles(self) -> str:
-        """Key of the chosen scale of tiles."""
-        return str(self.tiles_box.currentData() or "")
-
-    @property
-    def device(self) -> str:
-        """Key of the chosen device."""
-        return str(self.device_box.currentData() or "")
-
-    def set_idle(self) -> None:
-        """Offer to classify."""
-        self._running = False
-        self.button.setText(READY_TEXT)
-        self.button.setEnabled(True)
-        self.bar.hide()
-        self.progress_text.hide()
-        self.message.hide()
-
-    def set_running(self, text: str) -> None:
-        """Offer to cancel; the last answer is out of date."""
-        self._running = True
-        self.button.setText(CANCEL_TEXT)
-        self.button.setEnabled(True)
-        self.bar.setRange(0, 0)
-        self.bar.show()
-        self.progress_text.setText(text)
-        self.progress_text.show()
-        self.message.hide()
-        self.card.hide()
-
-    def set_cancelling(self) -> None:
-        """Say that the work was asked to stop."""
-        self.button.setText(CANCELLING_TEXT)
-        self.button.setEnabled(False)
-
-    def set_progress(self, done: int, total: int, text: str) -> None:
-        """Show how far the work is."""
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-        self.progress_text.setText(text)
-
-    def set_message(self, text: str) -> None:
-        """Say why there is no answer."""
-        self.message.setText(text)
-        self.message.show()
-
-    def _on_slide(self, name: str) -> None:
-        if name:
-            self.slide_chosen.emit(name)
+    def _render_button(self, snapshot: ClassifySnapshot) -> None:
+        text = READY_TEXT
+        if snapshot.running:
+            text = CANCELLING_TEXT if snapshot.cancelling else CANCEL_TEXT
+        self.button.setText(text)
+        self.button.setEnabled(not snapshot.cancelling and not snapshot.reason)
+        keys = "Alt+X" if snapshot.running else "Alt+C"
+        self.button.setToolTip(snapshot.reason or keys)
 
     def _on_button(self) -> None:
-        (self.cancel_requested if self._running else self.classify_requested).emit()
-
-    def _show_details(self) -> None:
-        self._details.setText(self._classifier_details.get(self.classifier, ""))
+        if self._running:
+            self.cancel_requested.emit()
+        else:
+            self.classify_requested.emit()

@@ -1,221 +1,232 @@
-"""The Inspect tab: ask more of the answer that is there."""
+"""The Inspect tab: choose what is coloured, look at single instances."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from qtpy.QtCore import QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPaintEvent
+import numpy as np
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
-    QGridLayout,
-    QHBoxLayout,
+    QCheckBox,
+    QFormLayout,
     QLabel,
     QPushButton,
     QSizePolicy,
+    QSlider,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
-from napari_mil.gui.glyphs import ALPHA, PATTERNS, Glyph
-from napari_mil.gui.views.widgets import CAUTION, Card, column, combo, elided, grey_line, scrolling
+from napari_mil.gui.model.display import MOST_CLUSTERS
+from napari_mil.gui.model.snapshots.inspect import InspectSnapshot, InstanceSnapshot
+from napari_mil.gui.views.widgets import (
+    Card,
+    ChoiceBox,
+    GroupLegend,
+    bold,
+    column,
+    elided,
+    row,
+    scrolling,
+    secondary,
+    set_words,
+)
 
-MOST_CLUSTERS = 48
-"""Twelve colours in four patterns."""
-NOTHING_YET = "Classify a slide first: its answer is looked into here."
-
-
-class Swatch(QWidget):
-    """A group's colour and pattern."""
-
-    def __init__(self, glyph: Glyph) -> None:
-        super().__init__()
-        self._glyph = glyph
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-
-    def sizeHint(self) -> QSize:
-        """Return a square of a line's height."""
-        return QSize(14, 14)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the cell as it lies on the slide."""
-        painter, colour = QPainter(self), QColor(self._glyph.colour)
-        faint = QColor(colour)
-        faint.setAlphaF(0.25)
-        painter.fillRect(self.rect(), faint)
-        colour.setAlphaF(min(1.0, ALPHA + 0.35))
-        pattern = PATTERNS[self._glyph.pattern]
-        side = self.width() / len(pattern)
-        for row, column_ in zip(*pattern.nonzero(), strict=True):
-            painter.fillRect(QRectF(float(column_) * side, float(row) * side, side, side), colour)
-
-
-class GroupLegend(QWidget):
-    """Groups with their glyphs and how many tiles each has."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(4)
-        self.hide()
-
-    def set_groups(self, groups: Sequence[tuple[str, Glyph, int]]) -> None:
-        """Show (name, glyph, number of tiles), as many beside each other as fit; nothing hides the legend."""
-        while self._grid.count():
-            widget = self._grid.takeAt(0).widget()
-            widget.hide()
-            widget.deleteLater()
-        texts = [f"{name}: {count}" for name, _, count in groups]
-        columns = (
-            4 if max(map(len, texts), default=0) <= 7 else 3 if max(map(len, texts)) <= 12 else 2
-        )
-        for k, (text, (_, glyph, _)) in enumerate(zip(texts, groups, strict=True)):
-            row, place = divmod(k, columns)
-            self._grid.addWidget(Swatch(glyph), row, 2 * place)
-            self._grid.addWidget(QLabel(text), row, 2 * place + 1)
-        for place in range(4):
-            self._grid.setColumnStretch(2 * place + 1, 1 if place < columns else 0)
-        self.setVisible(bool(groups))
+OPACITY_STEPS = 100
+PICTURE_PX = 224
 
 
 class InspectTab(QWidget):
-    """Emits what the user did, shows what it is told."""
+    """Tells what the user did, shows a snapshot."""
 
-    clusters_requested = Signal()
-    clusters_changed = Signal()
-    """The number was changed."""
-    masks_requested = Signal(str)
+    kind_chosen = Signal(object)
+    name_chosen = Signal(str)
+    scale_chosen = Signal(object)
+    opacity_chosen = Signal(float)
+    visibility_chosen = Signal(bool)
+    clusters_chosen = Signal(int)
+    linkage_chosen = Signal(object)
+    strategy_chosen = Signal(str)
     cancel_requested = Signal()
+    step_requested = Signal(int)
+    """Show the next (1) or the previous (-1) instance by rank."""
+    clear_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.subject = elided("")
-        self.facts = grey_line(NOTHING_YET)
+        self.facts = secondary()
+        self.visible_box = QCheckBox("Show")
+        self.visible_box.setToolTip("Alt+O: overlay on or off")
+        self.kind_box = ChoiceBox("what is coloured")
+        self.name_box = ChoiceBox("class or head")
+        self.name_box.setToolTip("Alt+N: next class")
+        self.scale_box = ChoiceBox("scale of the colours")
+        self.opacity_slider = QSlider(Qt.Orientation.Horizontal)
+        self.opacity_slider.setRange(0, OPACITY_STEPS)
+        self.opacity_slider.setAccessibleName("opacity")
+        self.opacity_number = QLabel()
         self.cluster_box = QSpinBox()
         self.cluster_box.setRange(2, MOST_CLUSTERS)
-        self.cluster_box.setValue(8)
         self.cluster_box.setKeyboardTracking(False)
         self.cluster_box.setAccessibleName("number of clusters")
-        self.cluster_button = QPushButton("Show clusters")
-        self.cluster_legend = GroupLegend()
-        self.strategy_box = combo()
-        self.strategy_box.setAccessibleName("mining strategy")
-        self.mask_button = QPushButton("Show masks")
-        self.mask_legend = GroupLegend()
-        self.message = QLabel()
-        self.message.setWordWrap(True)
-        self.message.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}")
-        self.message.hide()
+        self.linkage_box = ChoiceBox("tree that is cut")
+        self.strategy_box = ChoiceBox("mining strategy")
+        self.legend = GroupLegend()
+        self.working = secondary()
+        self.cancel_button = QPushButton("Cancel")
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._form.addRow(self.visible_box, self.kind_box)
+        self._form.addRow("Class or head", self.name_box)
+        self._form.addRow("Scale", self.scale_box)
+        self._form.addRow("Clusters", self.cluster_box)
+        self._form.addRow("Tree", self.linkage_box)
+        self._form.addRow("Strategy", self.strategy_box)
+        self._opacity_row = QWidget()
+        opacity_layout = row(self.opacity_slider, self.opacity_number, stretched=0)
+        opacity_layout.setContentsMargins(0, 0, 0, 0)
+        self._opacity_row.setLayout(opacity_layout)
+        self._form.addRow("Opacity", self._opacity_row)
+        self._working_line = QWidget()
+        self._working_line.setLayout(row(self.working, self.cancel_button, stretched=0))
+        self._map = Card()
+        self._map.setLayout(
+            column(self._form, self._working_line, self.legend, stretch=False)
+        )
+        self.instance = InstanceCard()
         content = QWidget()
-        content.setLayout(
+        content.setLayout(column(self.subject, self.facts, self._map, self.instance))
+        self.setLayout(column(scrolling(content), stretch=False, margin=0))
+        self._connect()
+
+    def _connect(self) -> None:
+        self.kind_box.chosen.connect(self.kind_chosen.emit)
+        self.name_box.chosen.connect(self.name_chosen.emit)
+        self.scale_box.chosen.connect(self.scale_chosen.emit)
+        self.linkage_box.chosen.connect(self.linkage_chosen.emit)
+        self.strategy_box.chosen.connect(self.strategy_chosen.emit)
+        self.opacity_slider.valueChanged.connect(
+            lambda value: self.opacity_chosen.emit(value / OPACITY_STEPS)
+        )
+        self.visible_box.toggled.connect(self.visibility_chosen.emit)
+        self.cluster_box.valueChanged.connect(self.clusters_chosen.emit)
+        self.cancel_button.clicked.connect(lambda: self.cancel_requested.emit())
+        self.instance.step_requested.connect(self.step_requested.emit)
+        self.instance.clear_requested.connect(self.clear_requested.emit)
+
+    def render(self, snapshot: InspectSnapshot) -> None:
+        """Show a snapshot."""
+        set_words(self.subject, snapshot.subject)
+        self.subject.setToolTip(snapshot.subject)
+        set_words(self.facts, snapshot.facts)
+        self._map.setVisible(not snapshot.reason)
+        self.kind_box.render(snapshot.kinds)
+        self.name_box.render(snapshot.names)
+        self.scale_box.render(snapshot.scales)
+        self.linkage_box.render(snapshot.linkages)
+        self.strategy_box.render(snapshot.strategies)
+        for widget, shown in (
+            (self.name_box, bool(snapshot.names.entries)),
+            (self.scale_box, bool(snapshot.scales.entries)),
+            (self.cluster_box, snapshot.shows_clusters),
+            (self.linkage_box, snapshot.shows_clusters),
+            (self.strategy_box, snapshot.shows_masks),
+        ):
+            self._show_row(widget, shown)
+        self._render_numbers(snapshot)
+        self.legend.render(snapshot.groups)
+        set_words(self.working, snapshot.working)
+        self._working_line.setVisible(bool(snapshot.working))
+        self.instance.render(snapshot.instance)
+
+    def _show_row(self, widget: QWidget, shown: bool) -> None:
+        widget.setVisible(shown)
+        label = self._form.labelForField(widget)
+        if label is not None:
+            label.setVisible(shown)
+
+    def _render_numbers(self, snapshot: InspectSnapshot) -> None:
+        for widget in (self.opacity_slider, self.visible_box, self.cluster_box):
+            widget.blockSignals(True)
+        self.opacity_slider.setValue(round(snapshot.opacity * OPACITY_STEPS))
+        self.opacity_number.setText(f"{snapshot.opacity:.2f}")
+        self.visible_box.setChecked(snapshot.visible)
+        self.cluster_box.setMaximum(snapshot.most_clusters)
+        self.cluster_box.setValue(snapshot.n_clusters)
+        for widget in (self.opacity_slider, self.visible_box, self.cluster_box):
+            widget.blockSignals(False)
+
+
+class InstanceCard(Card):
+    """The selected instance: picture at full resolution, values with ranks, position."""
+
+    step_requested = Signal(int)
+    clear_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = bold()
+        self.picture = _Picture()
+        self.rows = secondary()
+        previous_button = QPushButton("◂ Higher")
+        next_button = QPushButton("Lower ▸")
+        clear_button = QPushButton("Clear")
+        previous_button.setToolTip("Left arrow: the instance of the next higher rank")
+        next_button.setToolTip("Right arrow: the instance of the next lower rank")
+        clear_button.setToolTip("Esc")
+        previous_button.clicked.connect(lambda: self.step_requested.emit(-1))
+        next_button.clicked.connect(lambda: self.step_requested.emit(1))
+        clear_button.clicked.connect(lambda: self.clear_requested.emit())
+        self.setLayout(
             column(
-                self.subject,
-                self.facts,
-                _section(
-                    "Clusters",
-                    "Tiles that resemble each other: the merges of the bag's tree, stopped at a number. "
-                    "Single linkage: expect one large cluster and tiles that stand apart from it.",
-                    (self.cluster_box, self.cluster_button),
-                    self.cluster_legend,
-                ),
-                _section(
-                    "Masked hard instances",
-                    "What masked mining would hide from its student if this classifier were the teacher.",
-                    (self.strategy_box, self.mask_button),
-                    self.mask_legend,
-                ),
-                self.message,
+                self.title,
+                self.picture,
+                self.rows,
+                row(previous_button, next_button, clear_button),
+                stretch=False,
             )
         )
-        self.setLayout(column(scrolling(content), stretch=False))
-        self.layout().setContentsMargins(0, 0, 0, 0)
-        self._working: QPushButton | None = None
-        self._labels = {self.cluster_button: "Show clusters", self.mask_button: "Show masks"}
-        self.cluster_button.clicked.connect(lambda: self._on_button(self.cluster_button))
-        self.mask_button.clicked.connect(lambda: self._on_button(self.mask_button))
-        self.cluster_box.valueChanged.connect(lambda _: self.clusters_changed.emit())
-        self.set_available(0, "")
-        self.set_subject(None, "")
+        self._shown: InstanceSnapshot | None = None
+        self.hide()
 
-    @property
-    def n_clusters(self) -> int:
-        """The chosen number."""
-        return int(self.cluster_box.value())
-
-    def set_strategies(self, strategies: Sequence[tuple[str, str]]) -> None:
-        """Offer mining strategies: (key, text)."""
-        for key, text in strategies:
-            self.strategy_box.addItem(text, key)
-
-    def set_subject(self, slide: str | None, facts: str) -> None:
-        """Say what is looked into; None is nothing."""
-        self.subject.setVisible(slide is not None)
-        self.subject.setText(slide or "")
-        self.subject.setToolTip(slide or "")
-        self.facts.setText(facts if slide is not None else NOTHING_YET)
-
-    def set_available(self, n_tiles: int, why_no_masks: str) -> None:
-        """Say of how many tiles something can be asked, and why masks cannot."""
-        too_few = (
-            NOTHING_YET
-            if n_tiles == 0
-            else "One tile has no others to be compared with."
-            if n_tiles == 1
-            else ""
-        )
-        self.cluster_box.setMaximum(max(2, min(MOST_CLUSTERS, n_tiles or MOST_CLUSTERS)))
-        for widget, reason in (
-            (self.cluster_box, too_few),
-            (self.cluster_button, too_few),
-            (self.strategy_box, too_few or why_no_masks),
-            (self.mask_button, too_few or why_no_masks),
-        ):
-            widget.setEnabled(not reason)
-            widget.setToolTip(reason)
-        self.cluster_legend.set_groups([])
-        self.mask_legend.set_groups([])
-        self.message.hide()
-
-    def set_working(self, clusters: bool) -> None:
-        """Offer to cancel where the work was asked for."""
-        self.set_idle()
-        self._working = self.cluster_button if clusters else self.mask_button
-        self._working.setText("Cancel")
-        self.message.hide()
-
-    def set_idle(self) -> None:
-        """Offer everything again."""
-        for button, text in self._labels.items():
-            button.setText(text)
-        self._working = None
-
-    def set_message(self, text: str) -> None:
-        """Say why something is not shown."""
-        self.message.setText(text)
-        self.message.show()
-
-    def _on_button(self, button: QPushButton) -> None:
-        if button is self._working:
-            self.cancel_requested.emit()
-        elif button is self.cluster_button:
-            self.clusters_requested.emit()
-        else:
-            self.masks_requested.emit(str(self.strategy_box.currentData()))
+    def render(self, snapshot: InstanceSnapshot | None) -> None:
+        """Show an instance; None hides the card."""
+        self.setVisible(snapshot is not None)
+        if snapshot is None or snapshot == self._shown:
+            return
+        self._shown = snapshot
+        self.title.setText(snapshot.title)
+        self.rows.setText("\n".join(f"{name}: {value}" for name, value in snapshot.rows))
+        self.picture.show_pixels(snapshot.pixels)
 
 
-def _section(title: str, about: str, controls: tuple[QWidget, QWidget], legend: QWidget) -> Card:
-    card = Card()
-    heading = QLabel(title)
-    heading.setStyleSheet("QLabel { font-weight: bold; }")
-    row = QHBoxLayout()
-    row.addWidget(controls[0], 1)
-    row.addWidget(controls[1], 1)
-    layout = QVBoxLayout(card)
-    layout.setSpacing(6)
-    layout.setAlignment(Qt.AlignmentFlag.AlignTop)
-    for part in (heading, grey_line(about)):
-        layout.addWidget(part)
-    layout.addLayout(row)
-    layout.addWidget(legend)
-    return card
+class _Picture(QLabel):
+    """Pixels, scaled to a square of fixed side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setMinimumHeight(PICTURE_PX)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("picture of the instance")
+
+    def show_pixels(self, pixels: np.ndarray | None) -> None:
+        """Show uint8 (H, W, 3), or that it is being read."""
+        if pixels is None:
+            self.setText("…")
+            return
+        height, width = pixels.shape[:2]
+        data = np.ascontiguousarray(pixels)
+        image = QImage(data.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+        pixmap = QPixmap.fromImage(image)
+        longest = max(width, height)
+        if longest != PICTURE_PX:
+            smooth = longest > PICTURE_PX
+            mode = (
+                Qt.TransformationMode.SmoothTransformation
+                if smooth
+                else Qt.TransformationMode.FastTransformation
+            )
+            side = QSize(PICTURE_PX, PICTURE_PX)
+            pixmap = pixmap.scaled(side, Qt.AspectRatioMode.KeepAspectRatio, mode)
+        self.setPixmap(pixmap)

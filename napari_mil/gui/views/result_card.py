@@ -3,88 +3,91 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout
 
-from napari_mil.gui.views.widgets import ACCENT, CAUTION, Card, ProbabilityBar, elided, grey_line
+from napari_mil.gui.model.snapshots.classify import CardSnapshot
+from napari_mil.gui.views.widgets import (
+    Card,
+    ProbabilityBar,
+    TonedLabel,
+    caution,
+    elided,
+    row,
+    secondary,
+    set_words,
+)
 
 
 class ResultCard(Card):
-    """Shows one answer; asks for the classifier's card."""
+    """Shows one answer; asks for the classifier's card, or to renew it."""
 
-    about_requested = Signal()
+    about_requested = Signal(str)
+    """Name of the classifier that answered."""
+    renew_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._layout = QVBoxLayout(self)
-        self._layout.setSpacing(6)
-        self._title = QLabel()
-        self._title.setStyleSheet(
-            f"QLabel {{ color: {ACCENT}; font-weight: bold; font-size: 14px; }}"
-        )
-        self._title.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(6)
+        self._title = TonedLabel("accent", style="font-weight: bold; font-size: 14px;")
+        self._about = secondary()
         self._bars = QGridLayout()
         self._bars.setColumnStretch(1, 1)
-        self._facts = grey_line()
-        self._remarks = QLabel()
-        self._remarks.setWordWrap(True)
-        self._remarks.setStyleSheet(f"QLabel {{ color: {CAUTION}; }}")
-        about = QLabel(f'<a href="about" style="color: {ACCENT}">About this classifier</a>')
-        about.setTextInteractionFlags(
+        self._stale = caution()
+        self.renew_button = QPushButton("Classify again")
+        self.renew_button.clicked.connect(lambda: self.renew_requested.emit())
+        self._remarks = caution()
+        self._facts = secondary()
+        self._link = TonedLabel("accent")
+        self._link.setTextInteractionFlags(
             Qt.TextInteractionFlag.LinksAccessibleByMouse
             | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
         )
-        about.linkActivated.connect(lambda _: self.about_requested.emit())
-        foot = QHBoxLayout()
-        foot.addWidget(about)
-        foot.addStretch(1)
-        foot.addWidget(QLabel("Research use only"))
-        self._layout.addWidget(self._title)
-        self._layout.addLayout(self._bars)
-        self._layout.addWidget(self._remarks)
-        self._layout.addWidget(self._facts)
-        self._layout.addLayout(foot)
+        self._link.linkActivated.connect(lambda _: self.about_requested.emit(self._classifier))
+        self._classifier = ""
+        for part in (self._title, self._about):
+            layout.addWidget(part)
+        layout.addLayout(self._bars)
+        for part in (self._stale, self.renew_button, self._remarks, self._facts):
+            layout.addWidget(part)
+        layout.addLayout(row(self._link, QLabel("Research use only"), stretched=0))
+        self._shown: CardSnapshot | None = None
+        self.hide()
 
-    def show_answer(
-        self,
-        title: str,
-        probabilities: list[tuple[str, float, bool]],
-        facts: str,
-        remarks: list[str],
-    ) -> None:
-        """Show an answer.
+    def render(self, snapshot: CardSnapshot | None) -> None:
+        """Show an answer; None hides the card."""
+        self.setVisible(snapshot is not None)
+        if snapshot is None or snapshot == self._shown:
+            return
+        self._shown = snapshot
+        self._classifier = snapshot.classifier
+        self._title.setText(snapshot.title)
+        self._about.setText(snapshot.about)
+        self._link.setText(
+            f'<a href="about" style="color: inherit">About {snapshot.classifier}</a>'
+        )
+        self._render_bars(snapshot)
+        set_words(self._stale, snapshot.stale)
+        self.renew_button.setVisible(bool(snapshot.stale))
+        set_words(self._remarks, "\n".join(snapshot.remarks))
+        self._facts.setText(snapshot.facts)
 
-        Parameters
-        ----------
-        title
-            The predicted class in words.
-        probabilities
-            (class, probability, whether it is predicted), in the order of the classes.
-        facts
-            One grey line.
-        remarks
-            What is less certain than it looks, one sentence each.
-        """
+    def _render_bars(self, snapshot: CardSnapshot) -> None:
         while self._bars.count():
             widget = self._bars.takeAt(0).widget()
             widget.hide()
             widget.deleteLater()
-        self._title.setText(title)
-        for row, (name, probability, wins) in enumerate(probabilities):
+        for place, (name, probability, wins) in enumerate(snapshot.probabilities):
             label = elided(name)
             label.setMinimumWidth(96)
             number = QLabel(f"{probability:.2f}")
             number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            for where, widget in enumerate((label, ProbabilityBar(probability, wins), number)):
-                self._bars.addWidget(widget, row, where)
-        self._facts.setText(facts)
-        self._remarks.setText("\n".join(remarks))
-        self._remarks.setVisible(bool(remarks))
+            self._bars.addWidget(label, place, 0)
+            self._bars.addWidget(ProbabilityBar(probability, wins), place, 1)
+            self._bars.addWidget(number, place, 2)
 
     @property
     def texts(self) -> list[str]:
         """Every text on the card, in order: what a reader sees."""
-        return [
-            label.text()
-            for label in self.findChildren(QLabel)
-            if label.text() and not label.isHidden()
-        ]
+        labels = self.findChildren(QLabel)
+        return [label.text() for label in labels if label.text() and not label.isHidden()]

@@ -1,27 +1,54 @@
-"""The Slide tab: what the slide is, its scale, its tissue."""
+"""The Slide tab: what the subject is, its scale, its tissue."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QListWidget, QPushButton, QWidget
 
-from napari_mil.gui.views.widgets import Card, column, elided, grey_line, scrolling
-from napari_mil.slides.resolution import LARGEST_MPP, SMALLEST_MPP
+from napari_mil.gui.model.snapshots.slide import SlideSnapshot
+from napari_mil.gui.views.widgets import (
+    Card,
+    ChoiceBox,
+    caution,
+    column,
+    elided,
+    row,
+    scrolling,
+    secondary,
+    set_words,
+)
+from napari_mil.slides.resolution import LARGEST_MPP, SMALLEST_MPP, is_plausible
 
 
 class SlideTab(QWidget):
-    """Emits what the user did, shows what it is told."""
+    """Tells what the user did, shows a snapshot."""
 
+    open_requested = Signal()
+    folder_requested = Signal()
+    subject_chosen = Signal(int)
+    close_requested = Signal()
     mpp_entered = Signal(float)
     tissue_requested = Signal()
+    instance_chosen = Signal(int)
+    """Number of an image in the list."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.subject_box = ChoiceBox("what is shown")
+        self.open_button = QPushButton("Open…")
+        self.folder_button = QPushButton("Folder…")
+        self.close_button = QPushButton("Close")
+        self.open_button.setToolTip("Slides, pictures, features, classifiers, annotations")
+        self.folder_button.setToolTip("Images, a slide in several files, an earlier run, cohorts")
+        self.close_button.setToolTip("Close what is shown; the file stays")
         self._facts = QFormLayout()
         facts_card = Card()
         facts_card.setLayout(self._facts)
+        self._remarks = caution()
+        self._remarks.hide()
+        self.names = QListWidget()
+        self.names.setAccessibleName("images")
+        self.names.setMaximumHeight(220)
 
         self.mpp_field = QDoubleSpinBox()
         self.mpp_field.setRange(0, LARGEST_MPP)
@@ -29,65 +56,93 @@ class SlideTab(QWidget):
         self.mpp_field.setSingleStep(0.01)
         self.mpp_field.setSuffix(" µm per pixel")
         self.mpp_field.setSpecialValueText("unknown")
+        self.mpp_field.setAccessibleName("micrometres per pixel of level 0")
         self.mpp_button = QPushButton("Apply")
-        self.mpp_button.clicked.connect(self._on_apply)
-        self.mpp_field.valueChanged.connect(self._update_button)
-        self._mpp_origin = grey_line()
-        scale_row = QHBoxLayout()
-        scale_row.addWidget(self.mpp_field, 1)
-        scale_row.addWidget(self.mpp_button)
-
+        self.mpp_origin = secondary()
+        self._scale = Card()
+        self._scale.setLayout(
+            column(
+                secondary("Scale of level 0"),
+                row(self.mpp_field, self.mpp_button, stretched=0),
+                self.mpp_origin,
+                stretch=False,
+            )
+        )
         self.tissue_button = QPushButton("Detect tissue")
         self.tissue_button.setToolTip(
             "Adds a layer that can be painted on and erased before classifying."
         )
-        self.tissue_button.clicked.connect(lambda: self.tissue_requested.emit())
-        self._tissue = grey_line()
-
+        self.tissue_line = secondary()
+        self._tissue = Card()
+        self._tissue.setLayout(column(self.tissue_button, self.tissue_line, stretch=False))
         content = QWidget()
         content.setLayout(
             column(
+                row(self.open_button, self.folder_button, self.close_button),
+                self.subject_box,
                 facts_card,
-                QLabel("Scale of level 0"),
-                scale_row,
-                self._mpp_origin,
-                QLabel("Tissue"),
-                self.tissue_button,
+                self._remarks,
+                self.names,
+                self._scale,
                 self._tissue,
             )
         )
-        self.setLayout(column(scrolling(content), stretch=False))
-        self.layout().setContentsMargins(0, 0, 0, 0)
-        self._shown_mpp = 0.0
+        self.setLayout(column(scrolling(content), stretch=False, margin=0))
+        self._shown_facts: tuple[tuple[str, str], ...] = ()
+        self._shown_names: tuple[str, ...] = ()
+        self._shown_mpp = -1.0
+        self._connect()
 
-    def set_facts(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Show (name, value) pairs."""
-        while self._facts.rowCount():
-            self._facts.removeRow(0)
-        for name, value in rows:
-            self._facts.addRow(name, elided(value))
+    def _connect(self) -> None:
+        self.open_button.clicked.connect(lambda: self.open_requested.emit())
+        self.folder_button.clicked.connect(lambda: self.folder_requested.emit())
+        self.close_button.clicked.connect(lambda: self.close_requested.emit())
+        self.subject_box.chosen.connect(self.subject_chosen.emit)
+        self.mpp_button.clicked.connect(lambda: self.mpp_entered.emit(self.mpp_field.value()))
+        self.mpp_field.valueChanged.connect(lambda _: self._update_button())
+        self.tissue_button.clicked.connect(lambda: self.tissue_requested.emit())
+        self.names.currentRowChanged.connect(
+            lambda place: self.instance_chosen.emit(place) if place >= 0 else None
+        )
 
-    def set_mpp(self, mpp: float | None, origin: str) -> None:
-        """Show the scale and where it comes from."""
-        self._shown_mpp = mpp or 0.0
-        self.mpp_field.setValue(self._shown_mpp)
-        self._mpp_origin.setText(origin)
+    def render(self, snapshot: SlideSnapshot) -> None:
+        """Show a snapshot."""
+        self.subject_box.render(snapshot.subjects)
+        if snapshot.facts != self._shown_facts:
+            self._shown_facts = snapshot.facts
+            while self._facts.rowCount():
+                self._facts.removeRow(0)
+            for name, value in snapshot.facts:
+                self._facts.addRow(name, elided(value))
+        set_words(self._remarks, "\n".join(snapshot.remarks))
+        self._render_names(snapshot)
+        self._scale.setVisible(snapshot.has_scale)
+        self._tissue.setVisible(snapshot.has_scale)
+        mpp = snapshot.mpp or 0.0
+        if mpp != self._shown_mpp:
+            self._shown_mpp = mpp
+            self.mpp_field.setValue(mpp)
+        set_words(self.mpp_origin, snapshot.mpp_origin)
         self._update_button()
+        words = "Looking for tissue…" if snapshot.detects_tissue else snapshot.tissue
+        set_words(self.tissue_line, words)
+        self.tissue_button.setEnabled(not snapshot.detects_tissue)
 
-    def set_tissue(self, text: str, busy: bool = False) -> None:
-        """Say what is known about tissue."""
-        self._tissue.setText(text)
-        self.tissue_button.setEnabled(not busy)
+    def _render_names(self, snapshot: SlideSnapshot) -> None:
+        if snapshot.names == self._shown_names:
+            return
+        self._shown_names = snapshot.names
+        self.names.blockSignals(True)
+        self.names.clear()
+        self.names.addItems(snapshot.names)
+        self.names.blockSignals(False)
+        self.names.setVisible(bool(snapshot.names))
 
     def _update_button(self) -> None:
         value = self.mpp_field.value()
-        plausible = SMALLEST_MPP <= value <= LARGEST_MPP
+        plausible = is_plausible(value)
         self.mpp_button.setEnabled(plausible and abs(value - self._shown_mpp) > 1e-9)
-        self.mpp_button.setToolTip(
-            "Use this scale for the slide that is open."
-            if plausible
-            else f"A scale lies between {SMALLEST_MPP} and {LARGEST_MPP:g} µm per pixel."
-        )
-
-    def _on_apply(self) -> None:
-        self.mpp_entered.emit(self.mpp_field.value())
+        tip = "Use this scale for the slide that is shown; tissue and answers stay."
+        if not plausible:
+            tip = f"A scale lies between {SMALLEST_MPP} and {LARGEST_MPP:g} µm per pixel."
+        self.mpp_button.setToolTip(tip)

@@ -1,4 +1,4 @@
-"""What is shown while no slide is open."""
+"""What is shown while nothing is open."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from napari_mil.gui.views.widgets import PrimaryButton, column
 class StartPage(QWidget):
     """One sentence and what can be done."""
 
-    open_requested = Signal()
+    slides_requested = Signal()
+    images_requested = Signal()
     sample_requested = Signal()
     train_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        sentence = QLabel("Drop a slide onto the canvas, or open one here.")
+        sentence = QLabel(
+            "Drop anything here: slides, a folder of images, features, a classifier or checkpoint."
+        )
         sentence.setWordWrap(True)
-        open_button = PrimaryButton("Open a slide…")
-        sample_button = QPushButton("Open the sample")
-        train_button = QPushButton("Train on annotated folders…")
-        train_button.clicked.connect(lambda: self.train_requested.emit())
-        open_button.clicked.connect(lambda: self.open_requested.emit())
-        sample_button.clicked.connect(lambda: self.sample_requested.emit())
-        self.setLayout(column(sentence, open_button, sample_button, train_button))
+        buttons = (
+            (PrimaryButton("Open a slide…"), self.slides_requested),
+            (QPushButton("Open a folder of images…"), self.images_requested),
+            (QPushButton("Open the sample"), self.sample_requested),
+            (QPushButton("Train…"), self.train_requested),
+        )
+        for button, signal in buttons:
+            button.clicked.connect(lambda _=False, signal=signal: signal.emit())
+        self.setLayout(column(sentence, *(button for button, _ in buttons)))

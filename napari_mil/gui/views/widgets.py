@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QRectF, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPalette, QPixmap
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QFrame,
+    QGridLayout,
+    QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -21,13 +23,13 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible, QElidingLabel
 
-ACCENT = "#2a9d8f"
-"""The one accent: the primary action and the winning class."""
-ACCENT_PRESSED = "#21867a"
-CAUTION = "#d98324"
-"""Readable on the dark and on the light theme."""
+from napari_mil.gui.model.glyphs import ALPHA, PATTERNS, Glyph
+from napari_mil.gui.model.snapshots.choices import Choices
+from napari_mil.gui.views.colours import BUTTON, BUTTON_PRESSED, colours_of
+
 LONGEST_TEXT = 32
 """Characters that fit a box at the dock's narrowest."""
+THEME_EVENTS = (QEvent.Type.PaletteChange, QEvent.Type.StyleChange)
 
 
 class PrimaryButton(QPushButton):
@@ -37,10 +39,56 @@ class PrimaryButton(QPushButton):
         super().__init__(text)
         self.setMinimumHeight(32)
         self.setStyleSheet(
-            f"PrimaryButton {{ background: {ACCENT}; color: white; font-weight: bold; border-radius: 4px; padding: 4px 12px; }}"
-            f"PrimaryButton:hover, PrimaryButton:pressed {{ background: {ACCENT_PRESSED}; }}"
+            f"PrimaryButton {{ background: {BUTTON}; color: white; font-weight: bold;"
+            " border-radius: 4px; padding: 4px 12px; }"
+            f"PrimaryButton:hover, PrimaryButton:pressed {{ background: {BUTTON_PRESSED}; }}"
             "PrimaryButton:disabled { background: palette(mid); color: palette(light); }"
         )
+
+
+class TonedLabel(QLabel):
+    """A wrapped text in one of the theme's colours.
+
+    Parameters
+    ----------
+    tone
+        Name of a field of `Colours`.
+    text
+        What it says.
+    style
+        Further style of the text.
+    """
+
+    def __init__(self, tone: str, text: str = "", style: str = "") -> None:
+        super().__init__(text)
+        self._tone = tone
+        self._style = style
+        self._colour = ""
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._follow_theme()
+
+    @property
+    def tone(self) -> str:
+        """Name of its colour."""
+        return self._tone
+
+    def set_tone(self, tone: str) -> None:
+        """Take another colour of the theme."""
+        self._tone = tone
+        self._follow_theme()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Follow the theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() in THEME_EVENTS:
+            self._follow_theme()
+
+    def _follow_theme(self) -> None:
+        colour = getattr(colours_of(self.parentWidget() or self), self._tone)
+        if colour != self._colour:
+            self._colour = colour
+            self.setStyleSheet(f"TonedLabel {{ color: {colour}; {self._style} }}")
 
 
 class ProbabilityBar(QWidget):
@@ -48,13 +96,14 @@ class ProbabilityBar(QWidget):
 
     def __init__(self, probability: float, wins: bool) -> None:
         super().__init__()
-        self._probability, self._wins = probability, wins
+        self._probability = probability
+        self._wins = wins
         self.setMinimumWidth(60)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"probability {probability:.2f}")
 
     def sizeHint(self) -> QSize:
-        """Ten pixels high."""
+        """Return a height of ten pixels."""
         return QSize(120, 10)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -63,8 +112,9 @@ class ProbabilityBar(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         text = self.palette().color(QPalette.ColorRole.WindowText)
-        trough, filled = QColor(text), QColor(ACCENT) if self._wins else QColor(text)
+        trough = QColor(text)
         trough.setAlphaF(0.15)
+        filled = QColor(colours_of(self).bar) if self._wins else QColor(text)
         if not self._wins:
             filled.setAlphaF(0.5)
         area = QRectF(0, self.height() / 2 - 4, self.width(), 8)
@@ -72,21 +122,17 @@ class ProbabilityBar(QWidget):
         painter.drawRoundedRect(area, 4, 4)
         if self._probability > 0:
             painter.setBrush(filled)
-            painter.drawRoundedRect(
-                QRectF(area.x(), area.y(), max(8.0, area.width() * self._probability), 8), 4, 4
-            )
+            width = max(8.0, area.width() * self._probability)
+            painter.drawRoundedRect(QRectF(area.x(), area.y(), width, 8), 4, 4)
 
 
 class Fold(QCollapsible):
-    """Shows what is below its title when asked to; its arrow has the colour of the theme's text."""
+    """Shows what is below its title when asked to; its arrow follows the theme."""
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Draw the arrow anew with another theme."""
         super().changeEvent(event)
-        if event is not None and event.type() in (
-            QEvent.Type.PaletteChange,
-            QEvent.Type.StyleChange,
-        ):
+        if event is not None and event.type() in THEME_EVENTS:
             self.setExpandedIcon(self._arrow("▾"))
             self.setCollapsedIcon(self._arrow("▸"))
 
@@ -112,12 +158,156 @@ class Card(QFrame):
         self.setStyleSheet("#card { border: 1px solid palette(mid); border-radius: 6px; }")
 
 
-def grey_line(text: str = "") -> QLabel:
+class ChoiceBox(QComboBox):
+    """A box that shows `Choices` and tells what a person chose.
+
+    Parameters
+    ----------
+    name
+        What is chosen, for people who do not see it.
+    """
+
+    chosen = Signal(object)
+    """Key of the entry that a person chose."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        # It does not grow with its texts.
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(10)
+        self._shown = Choices()
+        self.currentIndexChanged.connect(self._on_index)
+
+    @property
+    def key(self) -> Any:
+        """Key of the chosen entry."""
+        return self._shown.current
+
+    def keys(self) -> list[Any]:
+        """Return the keys of the entries that can be chosen."""
+        return [entry.key for entry in self._shown.entries if not entry.reason]
+
+    def choose(self, key: Any) -> None:
+        """Choose an entry as a person would."""
+        keys = [entry.key for entry in self._shown.entries]
+        self.setCurrentIndex(keys.index(key))
+
+    def render(self, choices: Choices) -> None:
+        """Show entries and the chosen one, without telling it."""
+        if choices == self._shown:
+            return
+        self.blockSignals(True)
+        if choices.entries != self._shown.entries:
+            self._fill(choices)
+        keys = [entry.key for entry in choices.entries]
+        self.setCurrentIndex(keys.index(choices.current) if choices.current in keys else -1)
+        self.blockSignals(False)
+        self.setEnabled(not choices.reason)
+        self.setToolTip(choices.reason)
+        self._shown = choices
+
+    def _fill(self, choices: Choices) -> None:
+        self.clear()
+        for place, entry in enumerate(choices.entries):
+            self.addItem(elided_middle(entry.text))
+            tip = f"{entry.text}: {entry.reason}" if entry.reason else entry.text
+            self.setItemData(place, tip, Qt.ItemDataRole.ToolTipRole)
+            self.model().item(place).setEnabled(not entry.reason)
+
+    def _on_index(self, index: int) -> None:
+        if 0 <= index < len(self._shown.entries):
+            self.chosen.emit(self._shown.entries[index].key)
+
+
+class Swatch(QWidget):
+    """A group's colour and pattern."""
+
+    def __init__(self, glyph: Glyph) -> None:
+        super().__init__()
+        self._glyph = glyph
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """Return a square of a line's height."""
+        return QSize(14, 14)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the cell as it lies on the slide."""
+        painter = QPainter(self)
+        colour = QColor(self._glyph.colour)
+        faint = QColor(colour)
+        faint.setAlphaF(0.25)
+        painter.fillRect(self.rect(), faint)
+        colour.setAlphaF(min(1.0, ALPHA + 0.35))
+        pattern = PATTERNS[self._glyph.pattern]
+        side = self.width() / len(pattern)
+        for row, column in zip(*pattern.nonzero(), strict=True):
+            painter.fillRect(
+                QRectF(float(column) * side, float(row) * side, side, side), colour
+            )
+
+
+class GroupLegend(QWidget):
+    """Groups with their glyphs and how many instances each has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(4)
+        self._shown: tuple[tuple[str, Glyph, int], ...] = ()
+        self.hide()
+
+    def render(self, groups: Sequence[tuple[str, Glyph, int]]) -> None:
+        """Show (name, glyph, instances), as many beside each other as fit; none hides it."""
+        if tuple(groups) == self._shown:
+            return
+        self._shown = tuple(groups)
+        while self._grid.count():
+            widget = self._grid.takeAt(0).widget()
+            widget.hide()
+            widget.deleteLater()
+        texts = [f"{name}: {count}" for name, _, count in groups]
+        columns = _columns_for(max(map(len, texts), default=0))
+        for k, (text, (_, glyph, _)) in enumerate(zip(texts, groups, strict=True)):
+            row, place = divmod(k, columns)
+            self._grid.addWidget(Swatch(glyph), row, 2 * place)
+            self._grid.addWidget(QLabel(text), row, 2 * place + 1)
+        for place in range(4):
+            self._grid.setColumnStretch(2 * place + 1, 1 if place < columns else 0)
+        self.setVisible(bool(groups))
+
+
+def _columns_for(longest: int) -> int:
+    if longest <= 7:
+        return 4
+    return 3 if longest <= 12 else 2
+
+
+def secondary(text: str = "") -> TonedLabel:
     """Return a wrapped line of secondary facts."""
+    return TonedLabel("secondary", text)
+
+
+def caution() -> TonedLabel:
+    """Return a wrapped line for what is wrong or uncertain; empty ones are hidden."""
+    return TonedLabel("caution")
+
+
+def set_words(label: QLabel, text: str) -> None:
+    """Show a text, or nothing at all where it is empty."""
+    if label.text() != text:
+        label.setText(text)
+    if label.isHidden() == bool(text):
+        label.setVisible(bool(text))
+
+
+def bold(text: str = "") -> QLabel:
+    """Return a wrapped heading."""
     label = QLabel(text)
     label.setWordWrap(True)
-    label.setStyleSheet("QLabel { color: rgba(140, 146, 158, 255); }")
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setStyleSheet("QLabel { font-weight: bold; }")
     return label
 
 
@@ -129,14 +319,6 @@ def elided(text: str) -> QElidingLabel:
     return label
 
 
-def combo() -> QComboBox:
-    """Return a box that does not grow with its texts."""
-    box = QComboBox()
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(10)
-    return box
-
-
 def scrolling(content: QWidget) -> QScrollArea:
     """Return a vertical scroll area that never scrolls sideways and reserves the bar's width."""
     area = QScrollArea()
@@ -144,7 +326,8 @@ def scrolling(content: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(content)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keyboard moves between what is inside
+    # The keyboard moves between what is inside.
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     keeper = _WheelKeeper(area)
     for kind in (QComboBox, QAbstractSpinBox, QSlider):
         for box in content.findChildren(kind):
@@ -169,12 +352,12 @@ class _WheelKeeper(QObject):
         return False
 
 
-def column(*rows: Any, stretch: bool = True) -> QVBoxLayout:
+def column(*entries: Any, stretch: bool = True, margin: int = 8) -> QVBoxLayout:
     """Return widgets and layouts below each other."""
     layout = QVBoxLayout()
-    layout.setContentsMargins(8, 8, 8, 8)
+    layout.setContentsMargins(margin, margin, margin, margin)
     layout.setSpacing(8)
-    for entry in rows:
+    for entry in entries:
         if isinstance(entry, QWidget):
             layout.addWidget(entry)
         else:
@@ -184,21 +367,17 @@ def column(*rows: Any, stretch: bool = True) -> QVBoxLayout:
     return layout
 
 
+def row(*widgets: QWidget, stretched: int | None = None) -> QHBoxLayout:
+    """Return widgets beside each other; one or all of them take what room there is."""
+    layout = QHBoxLayout()
+    layout.setSpacing(6)
+    for place, widget in enumerate(widgets):
+        layout.addWidget(widget, 1 if stretched in (None, place) else 0)
+    return layout
+
+
 def elided_middle(text: str) -> str:
-    """Shorten a text to what a box shows, keeping both ends: names of slides differ at the end."""
-    return (
-        text
-        if len(text) <= LONGEST_TEXT
-        else f"{text[: LONGEST_TEXT // 2]}…{text[-LONGEST_TEXT // 2 + 1 :]}"
-    )
-
-
-def fill(box: QComboBox, choices: Sequence[tuple[str, str]], current: str | None) -> None:
-    """Replace the entries without telling anyone."""
-    box.blockSignals(True)
-    box.clear()
-    for key, text in choices:
-        box.addItem(elided_middle(text), key)
-        box.setItemData(box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
-    box.setCurrentIndex(max(0, box.findData(current)))
-    box.blockSignals(False)
+    """Shorten a text to what a box shows, keeping both ends: names of slides differ there."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[: LONGEST_TEXT // 2]}…{text[-LONGEST_TEXT // 2 + 1 :]}"

@@ -1,0 +1,1 @@
+"""Controllers of the Train tab: set-up, run, watched bag, regions, result."""

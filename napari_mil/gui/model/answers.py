@@ -1,0 +1,151 @@
+"""Answers of classifiers, what they were made from, and what was asked of them since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from napari_mil.aggregators.mining.cards import STRATEGIES
+from napari_mil.gui.model.glyphs import MASK_GLYPHS, Group, cluster_glyph
+from napari_mil.gui.model.layout import Layout
+from napari_mil.inference.card import ClassifierCard
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an answer was made from, or would be made from now."""
+
+    mpp: float | None
+    """Scale of the subject."""
+    tissue: int | None
+    """Version of the tissue; None for the whole image, -1 where it is still to be detected."""
+    level: int | None
+    """Level whose pixels are the tiles."""
+    classifier: ClassifierCard
+
+
+class Linkage(StrEnum):
+    """How the distance of two clusters is measured while a tree grows."""
+
+    WARD = "ward"
+    OWN = "own"
+    """The merges of the classifier itself (HAMIL)."""
+    SINGLE = "single"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a classifier said about a subject."""
+
+    subject: int
+    """Key of the subject."""
+    inputs: Inputs
+    layout: Layout
+    prediction: Any
+    """An `inference.prediction.Prediction`."""
+    columns: Mapping[str, np.ndarray]
+    """Values (N,) of the instances by column of the prediction."""
+    remarks: tuple[str, ...] = ()
+    """What is less certain than it looks, one sentence each."""
+    trees: Mapping[Linkage, Any] = field(default_factory=dict)
+    """Trees of the bag that were grown, as `MergeTree`."""
+    masks: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    """bool (N,) by kind, by mining strategy."""
+
+    @property
+    def card(self) -> ClassifierCard:
+        """Classifier that answered."""
+        return self.inputs.classifier
+
+    @property
+    def classifier(self) -> str:
+        """Name of the classifier that answered."""
+        return self.card.name
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A classification that is under way."""
+
+    number: int
+    """Number that no other run of the session has."""
+    subject: int
+    inputs: Inputs
+    phase: str
+    """What happens before tiles are counted."""
+    layout: Layout | None = None
+    total: int = 0
+    done: int = 0
+    rate: float = 0.0
+    eta: float | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Values (N,) so far, NaN where there is none yet."""
+    remarks: tuple[str, ...] = ()
+    cancelling: bool = False
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """A question about an answer that is being worked on."""
+
+    subject: int
+    classifier: str
+    linkage: Linkage | None = None
+    """Tree that grows; None where masks are asked for."""
+    strategy: str | None = None
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Return the share of values that are lower, in [0, 1]; NaN stays: (N,) -> float32 (N,)."""
+    known = ~np.isnan(values)
+    shares = np.full(len(values), np.nan, np.float32)
+    n = int(known.sum())
+    if n == 1:
+        shares[known] = 1
+    elif n > 1:
+        shares[known] = (rankdata(values[known]) - 1) / (n - 1)
+    return shares
+
+
+def order_by(values: np.ndarray) -> np.ndarray:
+    """Return the instances from the highest value to the lowest; those without one are left out."""
+    known = np.flatnonzero(~np.isnan(values))
+    return known[np.argsort(-values[known], kind="stable")]
+
+
+def cluster_groups(tree: Any, n_clusters: int) -> list[Group]:
+    """Cut a `MergeTree` and return its clusters, the largest first."""
+    labels = tree.cut(n_clusters)
+    counts = np.bincount(labels)
+    order = np.argsort(-counts, kind="stable")
+    return [
+        Group(str(k + 1), cluster_glyph(k), np.flatnonzero(labels == cluster))
+        for k, cluster in enumerate(order)
+    ]
+
+
+def mask_groups(masks: Mapping[str, np.ndarray]) -> list[Group]:
+    """Return the instances that are masked, by kind; the few come last, on top."""
+    kinds = [kind for kind in ("low", "random", "high") if kind in masks]
+    return [Group(kind, MASK_GLYPHS[kind], np.flatnonzero(masks[kind])) for kind in kinds]
+
+
+def critical_classes(answer: Answer) -> list[tuple[int, str]]:
+    """Return (instance, class) of the instances that DSMIL's first stream rests on."""
+    critical = answer.prediction.critical
+    if critical is None:
+        return []
+    classes = answer.card.classes
+    if len(critical) == 1:
+        classes = classes[-1:]
+    return list(zip(critical.tolist(), classes, strict=True))
+
+
+def strategy_words(strategy: str) -> str:
+    """Return the name of a mining strategy as the paper writes it."""
+    return STRATEGIES[strategy].title.split(":")[0]

@@ -1,0 +1,201 @@
+"""What is coloured on the canvas, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+
+from napari_mil.aggregators.mining.cards import STRATEGIES
+from napari_mil.gui.model.answers import Linkage, ranks
+from napari_mil.inference.card import ClassifierCard
+
+DEFAULT_CLUSTERS = 8
+MOST_CLUSTERS = 48
+"""Twelve colours in four patterns."""
+DEFAULT_OPACITY = 1.0
+LOG_FLOOR = 1e-6
+"""Smallest share of the largest value that a logarithmic scale tells apart from none."""
+
+
+class Kind(StrEnum):
+    """Kind of map."""
+
+    ATTENTION = "attention"
+    SCORE = "score"
+    SIMILARITY = "similarity"
+    CLUSTERS = "clusters"
+    MASKS = "masks"
+    CRITICAL = "critical"
+    TRAINING = "training"
+    """Overlay of the slide that is watched while a model learns."""
+
+
+class ScaleMode(StrEnum):
+    """How values become colours."""
+
+    RAW = "raw"
+    RANK = "rank"
+    LOG = "log"
+
+
+class Role(StrEnum):
+    """What a layer is for; looks that a person chose are kept by role."""
+
+    SUBJECT = "subject"
+    OVERLAY = "overlay"
+    GROUPS = "groups"
+    MARKS = "marks"
+    SELECTION = "selection"
+    TISSUE = "tissue"
+    ANNOTATIONS = "annotations"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a person changed by hand on a layer; None leaves it as it comes."""
+
+    visible: bool | None = None
+    opacity: float | None = None
+    colormap: str | None = None
+
+    def merged(self, other: Look) -> Look:
+        """Return this look with what another one says instead."""
+        return Look(
+            self.visible if other.visible is None else other.visible,
+            self.opacity if other.opacity is None else other.opacity,
+            self.colormap if other.colormap is None else other.colormap,
+        )
+
+
+@dataclass(frozen=True)
+class Display:
+    """Choices of what is shown; the same for every subject."""
+
+    kind: Kind | None = None
+    """None shows what an answer has to show first."""
+    name: str = ""
+    """Class or head of the kind; empty for the first."""
+    scale: ScaleMode | None = None
+    """None takes the kind's own."""
+    n_clusters: int = DEFAULT_CLUSTERS
+    linkage: Linkage | None = None
+    """None takes Ward's."""
+    strategy: str = next(iter(STRATEGIES))
+    looks: Mapping[Role, Look] = field(default_factory=dict)
+
+    def look(self, role: Role) -> Look:
+        """Return what a person changed on layers of a role."""
+        return self.looks.get(role, Look())
+
+    def with_look(self, role: Role, look: Look) -> Display:
+        """Return the display with another look of a role."""
+        return replace(self, looks={**self.looks, role: self.look(role).merged(look)})
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of an answer that can be mapped."""
+
+    kind: Kind
+    name: str
+    """Class or head; empty where there is one only."""
+    key: str
+    """Column of `Prediction.columns`."""
+
+    @property
+    def title(self) -> str:
+        """Name on the canvas and in the layer list."""
+        return f"{self.kind}: {self.name}" if self.name else str(self.kind)
+
+
+def columns_of(keys: Sequence[str], classes: tuple[str, ...]) -> list[Column]:
+    """Return the columns that can be mapped, in the order they are offered.
+
+    Of two classes the score of the first is one minus that of the second, and left out.
+    """
+    columns = []
+    for key in keys:
+        kind, _, name = key.partition("_")
+        if kind == Kind.SCORE and len(classes) == 2 and name == classes[0]:
+            continue
+        if kind in (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY):
+            columns.append(Column(Kind(kind), name, key))
+    return columns
+
+
+def default_column(columns: Sequence[Column]) -> Column | None:
+    """Return what is shown first: a score where there is one, otherwise attention."""
+    for kind in (Kind.SCORE, Kind.ATTENTION, Kind.SIMILARITY):
+        first = next((column for column in columns if column.kind is kind), None)
+        if first is not None:
+            return first
+    return None
+
+
+def chosen_column(display: Display, columns: Sequence[Column]) -> Column | None:
+    """Return the column that a display chooses, or None where it chooses groups or marks."""
+    if display.kind is None:
+        return default_column(columns)
+    of_kind = [column for column in columns if column.kind is display.kind]
+    named = next((column for column in of_kind if column.name == display.name), None)
+    if named is not None:
+        return named
+    if of_kind:
+        return of_kind[0]
+    if display.kind in (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY):
+        # The answer has no such values: what it has is shown.
+        return default_column(columns)
+    return None
+
+
+def scale_of(display: Display, kind: Kind) -> ScaleMode:
+    """Return the scale of a map: scores as they are, everything else by rank."""
+    if display.scale is not None:
+        return display.scale
+    return ScaleMode.RAW if kind is Kind.SCORE else ScaleMode.RANK
+
+
+def scaled(values: np.ndarray, mode: ScaleMode, kind: Kind) -> tuple[np.ndarray, float, float]:
+    """Return values on a scale, and its limits.
+
+    Parameters
+    ----------
+    values
+        float32 (N,), NaN where there is none.
+    mode
+        Scale.
+    kind
+        Scores have the limits 0 and 1 whatever their values.
+
+    Returns
+    -------
+    values, low, high
+        float32 (N,) and the values of the ends of the colour map.
+    """
+    if mode is ScaleMode.RANK:
+        return ranks(values), 0.0, 1.0
+    known = values[~np.isnan(values)]
+    if mode is ScaleMode.LOG:
+        top = float(known.max()) if len(known) else 1.0
+        floor = max(top * LOG_FLOOR, float(np.finfo(np.float32).tiny))
+        logs = np.log10(np.maximum(values, floor)).astype(np.float32)
+        known = logs[~np.isnan(logs)]
+    else:
+        logs = values.astype(np.float32)
+        if kind is Kind.SCORE:
+            return logs, 0.0, 1.0
+    if not len(known):
+        return logs, 0.0, 1.0
+    low = float(known.min())
+    high = float(known.max())
+    return logs, low, high if high > low else low + 1.0
+
+
+def can_be_mined(card: ClassifierCard, names: Sequence[str]) -> str:
+    """Return why masks of mining cannot be asked of a classifier's answer, or nothing."""
+    if card.aggregator.name in names:
+        return ""
+    return f"Masked mining is made for {', '.join(names)}; this is {card.aggregator.name}."

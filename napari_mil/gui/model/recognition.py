@@ -1,0 +1,139 @@
+"""What a path is: everything that a person can drop onto the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
+from napari_mil.bags.images import image_files
+from napari_mil.bags.readers import FEATURE_ENDINGS
+from napari_mil.errors import NapariMilError, UnreadableSlideError
+from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
+from napari_mil.slides import SLIDE_EXTENSIONS
+from napari_mil.slides.slide import BACKENDS
+from napari_mil.training.cohort import TABLE
+from napari_mil.training.layout import CONFIG
+
+CHECKPOINT_ENDINGS = (".ckpt",)
+TABLE_ENDINGS = (".csv", ".tsv")
+DICOM_ENDINGS = (".dcm", "")
+MOST_LOOKED_AT = 50
+"""Files of a folder that are asked whether they are a slide in several files."""
+MOST_OPENED = 20
+"""Slides of a folder that are opened at once."""
+
+
+class PathKind(StrEnum):
+    """What can be opened."""
+
+    SLIDE = "slide"
+    IMAGES = "images"
+    FEATURES = "features"
+    """A feature file, or a checkpoint: only the content tells them apart."""
+    CHECKPOINT = "checkpoint"
+    CLASSIFIER = "classifier"
+    ANNOTATIONS = "annotations"
+    RUN = "run"
+    COHORT = "cohort"
+    """Folders of classes, or a table of labelled bags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A path with what it is."""
+
+    kind: PathKind
+    path: Path
+
+
+def recognise(path: Path) -> list[Recognised]:
+    """Say what a path is; a folder of slides is each of them.
+
+    Raises
+    ------
+    NapariMilError
+        If it is nothing that can be opened, in one sentence.
+    """
+    try:
+        if path.is_dir():
+            return _recognise_folder(path)
+        if not path.exists():
+            raise UnreadableSlideError(
+                f"{path.name} does not exist (in {path.absolute().parent}); check the path."
+            )
+    except OSError as error:
+        raise UnreadableSlideError(
+            f"{path.name} cannot be read ({error.strerror or error}); check the path."
+        ) from error
+    return [_recognise_file(path)]
+
+
+def _recognise_file(path: Path) -> Recognised:
+    name = path.name.lower()
+    if path.name == CARD_FILE or _is_bundle(path):
+        return Recognised(PathKind.CLASSIFIER, path.parent)
+    if path.name == CONFIG:
+        return Recognised(PathKind.RUN, path.parent)
+    if name.endswith(TABLE_ENDINGS):
+        return Recognised(PathKind.COHORT, path)
+    if name.endswith(ANNOTATION_ENDINGS):
+        return Recognised(PathKind.ANNOTATIONS, path)
+    if name.endswith(CHECKPOINT_ENDINGS):
+        return Recognised(PathKind.CHECKPOINT, path)
+    if name.endswith(FEATURE_ENDINGS):
+        return Recognised(PathKind.FEATURES, path)
+    return Recognised(PathKind.SLIDE, path)
+
+
+def _is_bundle(path: Path) -> bool:
+    return path.name == WEIGHTS_FILE and (path.parent / CARD_FILE).is_file()
+
+
+def _recognise_folder(folder: Path) -> list[Recognised]:
+    if (folder / CARD_FILE).is_file():
+        return [Recognised(PathKind.CLASSIFIER, folder)]
+    if (folder / CONFIG).is_file():
+        return [Recognised(PathKind.RUN, folder)]
+    slide = slide_in_folder(folder)
+    if slide is not None:
+        return [Recognised(PathKind.SLIDE, slide)]
+    if (folder / TABLE).is_file():
+        return [Recognised(PathKind.COHORT, folder)]
+    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    if image_files(folder):
+        return [Recognised(PathKind.IMAGES, folder)]
+    bags = [
+        entry
+        for entry in entries
+        if entry.is_file() and entry.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS)
+    ]
+    if len(bags) > MOST_OPENED:
+        raise NapariMilError(
+            f"{folder.name} holds {len(bags)} slides or bags, more than the {MOST_OPENED} that "
+            "are opened at once; choose some of them."
+        )
+    if bags:
+        return [_recognise_file(bag) for bag in bags]
+    if any(entry.is_dir() for entry in entries):
+        return [Recognised(PathKind.COHORT, folder)]
+    raise NapariMilError(
+        f"{folder.name} holds nothing that can be opened: no slide, no images, no features, "
+        "no run and no folders of classes."
+    )
+
+
+def slide_in_folder(folder: Path) -> Path | None:
+    """Return a file that opens the one slide a folder is, or None.
+
+    A DICOM series lies in a folder of its own; a MIRAX slide keeps one beside it.
+    """
+    mirax = folder.with_suffix(".mrxs")
+    if mirax.is_file():
+        return mirax
+    files = [entry for entry in sorted(folder.iterdir()) if entry.suffix.lower() in DICOM_ENDINGS]
+    for file in files[:MOST_LOOKED_AT]:
+        if file.is_file() and any(backend.recognises(file) for backend in BACKENDS):
+            return file
+    return None

@@ -1,0 +1,509 @@
+"""From the state to the layers, title and legend that should exist: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from napari_mil.events import Watched
+from napari_mil.gui.model.answers import (
+    Answer,
+    Run,
+    cluster_groups,
+    critical_classes,
+    mask_groups,
+    strategy_words,
+)
+from napari_mil.gui.model.display import (
+    DEFAULT_OPACITY,
+    Column,
+    Kind,
+    Look,
+    Role,
+    ScaleMode,
+    scale_of,
+    scaled,
+)
+from napari_mil.gui.model.glyphs import Group, cell_of, draw_groups
+from napari_mil.gui.model.layout import Layout
+from napari_mil.gui.model.memo import Memo
+from napari_mil.gui.model.placement import Affine, Placement
+from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.subjects import Subject, SubjectKind
+from napari_mil.gui.model.training import Watch
+
+MOST_OUTLINED = 2000
+"""Selected instances that are outlined."""
+TISSUE_OPACITY = 0.8
+_remember = Memo()
+"""Drawings of the newest scenes."""
+
+
+class LayerType(StrEnum):
+    """How a layer is drawn."""
+
+    IMAGE = "image"
+    """Pixels of a subject, multiscale or not."""
+    VALUES = "values"
+    """One value per cell, through a colour map that fades out towards low values."""
+    GROUPS = "groups"
+    """Drawn cells, RGBA."""
+    SQUARES = "squares"
+    """Outlined squares."""
+    MASK = "mask"
+    """Mask that can be painted on."""
+    OUTLINES = "outlines"
+    """Line segments."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSpec:
+    """One layer that should exist."""
+
+    key: tuple[str, ...]
+    """Names the layer from one scene to the next."""
+    role: Role
+    type: LayerType
+    name: str
+    data: Any
+    """Array or levels; another object is other data."""
+    affine: Affine
+    units: tuple[str, str]
+    visible: bool = True
+    opacity: float = 1.0
+    colormap: str = "viridis"
+    limits: tuple[float, float] = (0.0, 1.0)
+    """Values of the ends of the colour map."""
+    size: float = 0.0
+    """Side of squares in world units."""
+    rgb: bool = True
+    multiscale: bool = False
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Title of what is coloured."""
+
+    text: str
+    has_bar: bool
+    """Whether a colour bar explains it; groups are explained beside the canvas."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What the canvas should show, from the bottom layer to the top."""
+
+    layers: tuple[LayerSpec, ...] = ()
+    title: str = ""
+    """Name of the subject; empty with nothing open."""
+    legend: Legend | None = None
+    white_canvas: bool = False
+    has_scale_bar: bool = False
+    subject: int | None = None
+    """Key of the subject whose camera is used."""
+
+
+def scene(state: SessionState) -> Scene:
+    """Return what the canvas should show."""
+    subject = state.current_subject
+    layers = [_subject_layer(state, other) for other in state.subjects]
+    if subject is None:
+        return Scene(tuple(layers))
+    overlay, legend = _overlay(state, subject)
+    layers += _annotation_layers(state, subject)
+    layers += _tissue_layer(state, subject)
+    layers += overlay
+    layers += _selection_layer(state, subject)
+    return Scene(
+        layers=tuple(layers),
+        title=subject.name,
+        legend=legend if any(layer.visible for layer in overlay) else None,
+        white_canvas=subject.kind is not SubjectKind.IMAGES and not subject.is_fluorescence,
+        has_scale_bar=subject.placement.mpp is not None,
+        subject=subject.key,
+    )
+
+
+def _subject_layer(state: SessionState, subject: Subject) -> LayerSpec:
+    look = state.display.look(Role.SUBJECT)
+    is_current = subject.key == state.current
+    return LayerSpec(
+        key=("subject", str(subject.key)),
+        role=Role.SUBJECT,
+        type=LayerType.IMAGE,
+        name=subject.name,
+        data=subject.pixels.data,
+        affine=_pixels_affine(subject),
+        units=subject.placement.units,
+        visible=is_current and look.visible is not False,
+        opacity=1.0 if look.opacity is None else look.opacity,
+        rgb=subject.pixels.rgb,
+        multiscale=subject.pixels.multiscale,
+    )
+
+
+def _pixels_affine(subject: Subject) -> Affine:
+    """Place the pixels of a subject; an arrangement without pixels has an element a cell."""
+    if subject.kind is SubjectKind.FEATURES and subject.slide is None:
+        assert subject.layout is not None
+        return subject.placement.lattice(subject.layout)
+    return subject.placement.pixels()
+
+
+def _tissue_layer(state: SessionState, subject: Subject) -> list[LayerSpec]:
+    if subject.tissue is None:
+        return []
+    look = state.display.look(Role.TISSUE)
+    mask = subject.tissue.mask
+    return [
+        LayerSpec(
+            key=("tissue",),
+            role=Role.TISSUE,
+            type=LayerType.MASK,
+            name=f"tissue · {subject.name}",
+            data=mask.mask,
+            affine=subject.placement.mask(mask.downsample),
+            units=subject.placement.units,
+            visible=look.visible is not False,
+            opacity=TISSUE_OPACITY if look.opacity is None else look.opacity,
+        )
+    ]
+
+
+def _annotation_layers(state: SessionState, subject: Subject) -> list[LayerSpec]:
+    look = state.display.look(Role.ANNOTATIONS)
+    placement = subject.placement
+    return [
+        LayerSpec(
+            key=("annotations", layer.name),
+            role=Role.ANNOTATIONS,
+            type=LayerType.OUTLINES,
+            name=f"{layer.name} · {subject.name}",
+            data=_remember(_world_segments, layer.outlines, placement),
+            affine=Affine((1.0, 1.0), (0.0, 0.0)),
+            units=placement.units,
+            visible=look.visible is not False,
+            opacity=1.0 if look.opacity is None else look.opacity,
+        )
+        for layer in subject.annotations
+    ]
+
+
+def _selection_layer(state: SessionState, subject: Subject) -> list[LayerSpec]:
+    selection = state.selection
+    layout = state.layout
+    if selection is None or selection.subject != subject.key or layout is None:
+        return []
+    instances = np.array(selection.instances[-MOST_OUTLINED:])
+    if instances.max() >= len(layout):
+        return []
+    return [
+        _squares(
+            subject,
+            layout,
+            tuple(int(instance) for instance in instances),
+            ("selection",),
+            Role.SELECTION,
+            f"selected · {subject.name}",
+            visible=True,
+        )
+    ]
+
+
+def _squares(
+    subject: Subject,
+    layout: Layout,
+    instances: tuple[int, ...],
+    key: tuple[str, ...],
+    role: Role,
+    name: str,
+    *,
+    visible: bool,
+) -> LayerSpec:
+    placement = subject.placement
+    return LayerSpec(
+        key=key,
+        role=role,
+        type=LayerType.SQUARES,
+        name=name,
+        data=_remember(_centres, placement, layout, instances),
+        affine=Affine((1.0, 1.0), (0.0, 0.0)),
+        units=placement.units,
+        visible=visible,
+        size=layout.tile_size0 * placement.unit,
+    )
+
+
+def _overlay(state: SessionState, subject: Subject) -> tuple[list[LayerSpec], Legend | None]:
+    """Return the one overlay and its legend."""
+    watch = state.shown_watch
+    if watch is not None:
+        return _training_overlay(state, subject, watch)
+    run = state.shown_run
+    if run is not None and run.columns and run.layout is not None:
+        return _run_overlay(state, subject, run, run.layout)
+    answer = state.shown_answer
+    if answer is None:
+        return [], None
+    if state.column is not None:
+        return _column_overlay(state, subject, answer, state.column)
+    if state.display.kind is Kind.CRITICAL:
+        return _critical_overlay(state, subject, answer)
+    groups, title = shown_groups(state, answer)
+    if not groups:
+        return [], None
+    name = f"{state.display.kind} · {answer.classifier} · {subject.name}"
+    layers = [_groups_layer(state, subject, answer.layout, groups, name)]
+    return layers, Legend(f"{title} · {answer.classifier}", has_bar=False)
+
+
+def shown_groups(state: SessionState, answer: Answer) -> tuple[tuple[Group, ...], str]:
+    """Return the clusters or masks that are shown, and their title; none while they are missing."""
+    if state.display.kind is Kind.CLUSTERS:
+        if state.linkage not in answer.trees:
+            return (), ""
+        groups = _remember(
+            _clusters,
+            answer.trees[state.linkage],
+            state.display.n_clusters,
+            len(answer.layout),
+        )
+        title = "1 cluster" if len(groups) == 1 else f"{len(groups)} clusters"
+        return groups, f"{title} ({linkage_words(state.linkage, answer)})"
+    if state.display.kind is Kind.MASKS:
+        masks = answer.masks.get(state.display.strategy)
+        if masks is None:
+            return (), ""
+        return _remember(_masks, masks), f"masked by {strategy_words(state.display.strategy)}"
+    return (), ""
+
+
+def linkage_words(linkage: str, answer: Answer) -> str:
+    """Return the name of a tree: its linkage, or the method whose merges it holds."""
+    words = {
+        "ward": "Ward",
+        "single": "single linkage",
+        "own": f"merges of {answer.card.aggregator.name}",
+    }
+    return words[linkage]
+
+
+def _column_overlay(
+    state: SessionState, subject: Subject, answer: Answer, column: Column
+) -> tuple[list[LayerSpec], Legend]:
+    mode = scale_of(state.display, column.kind)
+    image, limits = _remember(_map, answer.layout, answer.columns[column.key], mode, column.kind)
+    layer = _values_layer(
+        state,
+        subject,
+        answer.layout,
+        image,
+        limits,
+        f"{column.title} · {answer.classifier} · {subject.name}",
+    )
+    text = f"{column.title}{_scale_words(mode)} · {answer.classifier}"
+    return [layer], Legend(text, has_bar=True)
+
+
+def _run_overlay(
+    state: SessionState, subject: Subject, run: Run, layout: Layout
+) -> tuple[list[LayerSpec], Legend | None]:
+    column = state.column or next(iter(state.columns), None)
+    if column is None:
+        return [], None
+    mode = scale_of(state.display, column.kind)
+    image, limits = _remember(_map, layout, run.columns[column.key], mode, column.kind)
+    name = run.inputs.classifier.name
+    layer = _values_layer(
+        state,
+        subject,
+        layout,
+        image,
+        limits,
+        f"{column.title} · {name} · {subject.name}",
+    )
+    share = f"{run.done} of {run.total} {subject.noun}s"
+    text = f"{column.title}{_scale_words(mode)} · {name} · {share}"
+    return [layer], Legend(text, has_bar=True)
+
+
+def _critical_overlay(
+    state: SessionState, subject: Subject, answer: Answer
+) -> tuple[list[LayerSpec], Legend | None]:
+    pairs = critical_classes(answer)
+    if not pairs:
+        return [], None
+    layer = _squares(
+        subject,
+        answer.layout,
+        tuple(instance for instance, _ in pairs),
+        ("marks",),
+        Role.MARKS,
+        f"critical · {answer.classifier} · {subject.name}",
+        visible=state.display.look(Role.MARKS).visible is not False,
+    )
+    words = ", ".join(f"{subject.noun} {instance} ({name})" for instance, name in pairs)
+    return [layer], Legend(f"critical: {words} · {answer.classifier}", has_bar=False)
+
+
+def _training_overlay(
+    state: SessionState, subject: Subject, watch: Watch
+) -> tuple[list[LayerSpec], Legend | None]:
+    watched = watch.watched
+    if watched is None or watch.layout is None:
+        return [], None
+    words = f"epoch {watch.shown} · {watch.run}"
+    if watched.masks and state.display.name == "masked":
+        groups = _remember(_masks, watched.masks)
+        layer = _groups_layer(
+            state, subject, watch.layout, groups, f"masked · {watch.run} · {subject.name}"
+        )
+        return [layer], Legend(f"masked · {words}", has_bar=False)
+    image = _remember(_watched_map, watch.layout, watched)
+    layer = _values_layer(
+        state,
+        subject,
+        watch.layout,
+        image,
+        (0.0, 1.0),
+        f"in training · {watch.run} · {subject.name}",
+    )
+    kind = Kind.SCORE if watched.what == "score" else Kind.ATTENTION
+    mode = ScaleMode.RAW if kind is Kind.SCORE else ScaleMode.RANK
+    return [layer], Legend(f"{watched.what}{_scale_words(mode)} · {words}", has_bar=True)
+
+
+def _values_layer(
+    state: SessionState,
+    subject: Subject,
+    layout: Layout,
+    image: np.ndarray,
+    limits: tuple[float, float],
+    name: str,
+) -> LayerSpec:
+    look = state.display.look(Role.OVERLAY)
+    default = (
+        "magma" if subject.is_fluorescence or subject.kind is SubjectKind.IMAGES else "viridis"
+    )
+    return LayerSpec(
+        key=("overlay",),
+        role=Role.OVERLAY,
+        type=LayerType.VALUES,
+        name=name,
+        data=image,
+        affine=subject.placement.lattice(layout),
+        units=subject.placement.units,
+        visible=look.visible is not False,
+        opacity=DEFAULT_OPACITY if look.opacity is None else look.opacity,
+        colormap=look.colormap or default,
+        limits=limits,
+    )
+
+
+def _groups_layer(
+    state: SessionState,
+    subject: Subject,
+    layout: Layout,
+    groups: tuple[Group, ...],
+    name: str,
+) -> LayerSpec:
+    look: Look = state.display.look(Role.GROUPS)
+    opacity = state.display.look(Role.OVERLAY).opacity if look.opacity is None else look.opacity
+    return LayerSpec(
+        key=("groups",),
+        role=Role.GROUPS,
+        type=LayerType.GROUPS,
+        name=name,
+        data=_remember(draw_groups, layout, groups),
+        affine=subject.placement.lattice(layout, cell_of(groups)),
+        units=subject.placement.units,
+        visible=look.visible is not False,
+        opacity=DEFAULT_OPACITY if opacity is None else opacity,
+    )
+
+
+def _scale_words(mode: ScaleMode) -> str:
+    return "" if mode is ScaleMode.RAW else f" ({mode})"
+
+
+def hover_words(state: SessionState, world: tuple[float, ...]) -> str:
+    """Describe the instance under a position on the canvas; empty beside the instances."""
+    subject = state.current_subject
+    layout = state.layout
+    if subject is None or layout is None:
+        return ""
+    instance = subject.placement.instance_under(layout, world)
+    if instance is None:
+        return ""
+    words = _instance_words(state, instance)
+    return f"{words} · {subject.noun} {instance}" if words else ""
+
+
+def _instance_words(state: SessionState, instance: int) -> str:
+    watch = state.shown_watch
+    if watch is not None:
+        watched = watch.watched
+        return "" if watched is None else f"{watched.what} {watched.values[instance]:.3g}"
+    answer = state.shown_answer
+    column = state.column
+    if column is not None:
+        values = state.values
+        if values is None or np.isnan(values[instance]):
+            return ""
+        rank = int((values > values[instance]).sum()) + 1
+        n = int((~np.isnan(values)).sum())
+        return f"{column.title} {values[instance]:.3g} · rank {rank} of {n}"
+    if answer is None:
+        return ""
+    if state.display.kind is Kind.CRITICAL:
+        names = [name for other, name in critical_classes(answer) if other == instance]
+        return f"critical: {', '.join(names)}" if names else ""
+    groups, _ = shown_groups(state, answer)
+    names = [group.name for group in groups if instance in group.instances]
+    if not names:
+        return ""
+    if state.display.kind is Kind.CLUSTERS:
+        size = next(len(group.instances) for group in groups if group.name == names[0])
+        return f"cluster {names[0]} of {len(groups)}: {size} {_noun(state)}s"
+    return f"masked: {', '.join(names)}"
+
+
+def _noun(state: SessionState) -> str:
+    subject = state.current_subject
+    return "instance" if subject is None else subject.noun
+
+
+def _map(
+    layout: Layout, values: np.ndarray, mode: ScaleMode, kind: Kind
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Return the cells of a map, and the values of the ends of its colour map."""
+    shown, low, high = scaled(values, mode, kind)
+    return layout.spread(np.arange(len(layout)), shown), (low, high)
+
+
+def _clusters(tree: Any, n_clusters: int, n_instances: int) -> tuple[Group, ...]:
+    return tuple(cluster_groups(tree, min(n_clusters, n_instances)))
+
+
+def _masks(masks: Mapping[str, np.ndarray]) -> tuple[Group, ...]:
+    return tuple(mask_groups(masks))
+
+
+def _watched_map(layout: Layout, watched: Watched) -> np.ndarray:
+    values = np.clip(watched.values, 0, 1).astype(np.float32)
+    return layout.spread(np.arange(len(layout)), values)
+
+
+def _world_segments(outlines: np.ndarray, placement: Placement) -> np.ndarray:
+    """Return segments as (start, vector), (y, x) on the canvas."""
+    starts = placement.world(outlines[:, 0])
+    vectors = outlines[:, 1, ::-1] * placement.unit
+    return np.stack([starts, vectors], 1)
+
+
+def _centres(placement: Placement, layout: Layout, instances: tuple[int, ...]) -> np.ndarray:
+    return placement.centres(layout, np.array(instances))

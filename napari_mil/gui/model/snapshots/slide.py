@@ -1,0 +1,135 @@
+"""What the Slide tab shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.snapshots.choices import Choice, Choices
+from napari_mil.gui.model.subjects import Subject, SubjectKind
+from napari_mil.slides import Slide
+from napari_mil.slides.resolution import ScaleSource
+
+ORIGINS = {
+    ScaleSource.OPENSLIDE: "From the file.",
+    ScaleSource.TIFF: "From the file's TIFF resolution tag.",
+    ScaleSource.USER: "Entered by you, for this slide.",
+    ScaleSource.CLASSIFIER: "Assumed by the classifier.",
+}
+MOST_NAMES = 200
+
+
+@dataclass(frozen=True)
+class SlideSnapshot:
+    """What the Slide tab shows."""
+
+    subjects: Choices
+    """Everything that is open."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """(name, value) pairs."""
+    names: tuple[str, ...] = ()
+    """Names of the images of a bag."""
+    has_scale: bool = False
+    """Whether it is a slide, whose scale can be entered."""
+    mpp: float | None = None
+    mpp_origin: str = ""
+    """Where the scale comes from, or what to do without one."""
+    tissue: str = ""
+    """What is known about tissue."""
+    detects_tissue: bool = False
+    """Whether tissue is being detected."""
+    remarks: tuple[str, ...] = ()
+
+
+def slide_snapshot(state: SessionState) -> SlideSnapshot:
+    """Return what the Slide tab shows."""
+    subjects = subject_choices(state)
+    subject = state.current_subject
+    if subject is None:
+        return SlideSnapshot(subjects)
+    is_slide = subject.kind is SubjectKind.SLIDE
+    slide = subject.slide
+    images = subject.images
+    return SlideSnapshot(
+        subjects=subjects,
+        facts=subject_facts(subject),
+        names=() if images is None else images.names[:MOST_NAMES],
+        has_scale=is_slide,
+        mpp=None if slide is None else slide.mpp,
+        mpp_origin="" if slide is None else scale_origin(slide),
+        tissue=_tissue_words(subject) if is_slide else "",
+        detects_tissue=state.detecting == subject.key,
+        remarks=subject.remarks,
+    )
+
+
+def subject_choices(state: SessionState) -> Choices:
+    """Return the open subjects as entries of a box."""
+    entries = tuple(Choice(subject.key, subject.name) for subject in state.subjects)
+    return Choices(entries, state.current)
+
+
+def subject_facts(subject: Subject) -> tuple[tuple[str, str], ...]:
+    """Return what is said about a subject, as (name, value) pairs."""
+    if subject.kind is SubjectKind.IMAGES and subject.images is not None:
+        folder = subject.images.folder
+        return (("Folder", folder.name), ("Images", str(len(subject.images))))
+    if subject.kind is SubjectKind.FEATURES and subject.bag is not None:
+        shape = " × ".join(map(str, subject.bag.features.shape[1:]))
+        where = "no coordinates: arranged side by side"
+        if subject.slide is not None:
+            where = f"on {subject.slide.path.name}"
+        elif subject.bag.coords is not None:
+            where = "at their coordinates; the slide is not at hand"
+        return (
+            ("File", subject.path.name),
+            ("Instances", f"{len(subject.bag)} of {shape} values"),
+            ("Place", where),
+        )
+    assert subject.slide is not None
+    return slide_facts(subject.slide)
+
+
+def slide_facts(slide: Slide) -> tuple[tuple[str, str], ...]:
+    """Return what is said about a slide, as (name, value) pairs."""
+    width, height = slide.dimensions
+    levels = f"{slide.level_count} stored"
+    if slide.level_count > 1:
+        downsamples = ", ".join(f"{value:.4g}" for value in slide.level_downsamples[1:])
+        levels += f" (1 : {downsamples})"
+    tile = slide.tile_sizes[0]
+    facts = [
+        ("Name", slide.path.name),
+        ("Size", f"{width} × {height} px"),
+        ("Levels", levels),
+        ("File tiles", "none" if tile is None else f"{tile[0]} × {tile[1]} px"),
+        ("Format", slide.vendor),
+    ]
+    if slide.mpp is not None:
+        size_mm = f"{width * slide.mpp / 1000:.2f} × {height * slide.mpp / 1000:.2f} mm"
+        facts.insert(2, ("", size_mm))
+    return tuple(facts)
+
+
+def scale_origin(slide: Slide) -> str:
+    """Return where the scale comes from, or what to do without one."""
+    scale = slide.scale
+    if scale.mpp is not None:
+        return ORIGINS[scale.source]
+    if scale.implausible is not None:
+        return (
+            f"The file's figure is not plausible ({scale.implausible:.4g} µm per pixel); "
+            "enter the right one to classify at a scale."
+        )
+    return "The file does not say; enter µm per pixel to classify at a scale."
+
+
+def _tissue_words(subject: Subject) -> str:
+    if subject.tissue is None:
+        return ""
+    mask = subject.tissue.mask
+    if not mask.mask.any():
+        return "No tissue found; paint it in the layer."
+    how = "painted" if subject.tissue.painted else "outlined"
+    return f"{mask.fraction:.0%} of the slide, {how}; paint and erase in its layer."
+

@@ -1,0 +1,1 @@
+"""The Train tab: what was found, set-up, run, watched bag, regions, result."""
