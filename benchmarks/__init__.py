@@ -1,1 +1,1 @@
-"""Measured, not asserted: each figure beside a reference in the same run."""
+"""Benchmarks: figures beside a reference measured in the same run."""

@@ -1,7 +1,8 @@
-"""Aggregators beside torchmil on the same weights, and the forms they take: 16 bits, packed bags, trees.
+"""Benchmarks of aggregators beside torchmil with the same weights.
 
-Each measurement runs in a process of its own (`python -m benchmarks.aggregators WHAT ...`), so that its peak memory is its own; ours and
-theirs alternate, and what is reported is the median of their CPU seconds.
+Also of bags in 16 bits, packed bags and trees. Each measurement runs in a process of its own
+(`python -m benchmarks.aggregators KIND ...`), so that its peak memory is its own; the two sides
+alternate, and the median of their CPU seconds is reported.
 """
 
 from __future__ import annotations
@@ -23,109 +24,143 @@ from napari_mil.aggregators import create_aggregator, single_linkage
 from napari_mil.aggregators.aggregator import Aggregator
 
 SIZES = (1_000, 10_000, 100_000)
+"""Instances of a bag."""
 DIMS = (512, 1024)
+"""Numbers of an instance."""
+PACKED_AGGREGATORS = (
+    "abmil",
+    "gated-abmil",
+    "dsmil",
+    "dsmil-released",
+    "mi-net-instance",
+    "mi-net",
+    "mi-net-ds",
+    "mi-net-rc",
+    "embedding-mean",
+)
 
 
-def peer(name: str, dim: int) -> tuple[Aggregator, nn.Module]:
-    """Return ours and torchmil's of the same weights: one output unit, no projection where torchmil has none."""
+def create_pair(name: str, dim: int) -> tuple[Aggregator, nn.Module]:
+    """Create an aggregator and torchmil's model with the same weights.
+
+    Both have one output unit, and no projection where torchmil has none.
+    """
+    torch.manual_seed(0)
+    create = {
+        "abmil": create_abmil_pair,
+        "clam": create_clam_pair,
+        "dsmil": create_dsmil_pair,
+        "dtfd": create_dtfd_pair,
+        "transmil": create_transmil_pair,
+    }
+    return create[name](dim)
+
+
+def create_abmil_pair(dim: int) -> tuple[Any, Any]:
     from torchmil import models
 
-    torch.manual_seed(0)
-    ours: Any
-    theirs: Any
-    if name == "abmil":
-        ours, theirs = (
-            create_aggregator("gated-abmil", dim, 1, hidden=None),
-            models.ABMIL((dim,), gated=True),
-        )
-        share_attention(ours.attention, theirs.pool)
-        copy(ours.classifier, theirs.classifier)
-    elif name == "clam":
-        ours, theirs = (
-            create_aggregator("clam-sb", dim, 1, hidden=None, attention_dim=128),
-            models.CLAM_SB((dim,), gated=True),
-        )
-        share_attention(ours.attention, theirs.pool)
-        copy(ours.classifier, theirs.classifier)
-    elif name == "dsmil":
-        ours, theirs = (
-            create_aggregator("dsmil-released", dim, 1, nonlinear_q=False),
-            models.DSMIL((dim,)),
-        )
-        copy(ours.q, theirs.q_nn)
-        copy(ours.instance_classifier, theirs.inst_classifier)
-        with torch.no_grad():
-            theirs.bag_classifier.weight.copy_(ours.bag_classifier.weight[0])
-            theirs.bag_classifier.bias.copy_(ours.bag_classifier.bias)
-    elif name == "dtfd":
-        ours = create_aggregator("dtfd", dim, 1, hidden=None, groups=8, shuffle=False)
-        theirs = models.DTFDMIL((dim,), n_groups=8, distill_mode="afs")
-        for mine, other in (
-            (ours.attention1, theirs.attention_pool),
-            (ours.attention2, theirs.u_attention_pool),
-        ):
-            ungate(mine)
-            share_attention(mine, other)
-        copy(ours.classifier1, theirs.classifier)
-        copy(ours.classifier2, theirs.u_classifier)
-    else:
-        ours, theirs = (
-            create_aggregator("transmil", dim, 1, heads=8),
-            models.TransMIL((dim,), n_heads=8),
-        )
-        share_transmil(ours, theirs)
-    return ours, theirs
+    aggregator: Any = create_aggregator("gated-abmil", dim, 1, hidden=None)
+    reference = models.ABMIL((dim,), gated=True)
+    copy_attention(aggregator.attention, reference.pool)
+    copy_linear(aggregator.classifier, reference.classifier)
+    return aggregator, reference
 
 
-def copy(ours: nn.Linear, theirs: Any) -> None:
-    getattr(theirs, "module", theirs).load_state_dict(
-        ours.state_dict()
-    )  # torchmil wraps some of its layers
+def create_clam_pair(dim: int) -> tuple[Any, Any]:
+    from torchmil import models
+
+    aggregator: Any = create_aggregator("clam-sb", dim, 1, hidden=None, attention_dim=128)
+    reference = models.CLAM_SB((dim,), gated=True)
+    copy_attention(aggregator.attention, reference.pool)
+    copy_linear(aggregator.classifier, reference.classifier)
+    return aggregator, reference
 
 
-def share_attention(ours: Any, theirs: Any) -> None:
-    copy(ours.V, theirs.fc1)
-    if ours.U is not None:
-        copy(ours.U, theirs.fc_gated)
+def create_dsmil_pair(dim: int) -> tuple[Any, Any]:
+    from torchmil import models
+
+    aggregator: Any = create_aggregator("dsmil-released", dim, 1, nonlinear_q=False)
+    reference = models.DSMIL((dim,))
+    copy_linear(aggregator.q, reference.q_nn)
+    copy_linear(aggregator.instance_classifier, reference.inst_classifier)
     with torch.no_grad():
-        theirs.fc2.weight.copy_(ours.w.weight)
-        ours.w.bias.zero_()
+        reference.bag_classifier.weight.copy_(aggregator.bag_classifier.weight[0])
+        reference.bag_classifier.bias.copy_(aggregator.bag_classifier.bias)
+    return aggregator, reference
 
 
-def ungate(attention: Any) -> None:
-    """Torchmil's DTFD has plain attention where the paper's is gated."""
-    attention.U = None
+def create_dtfd_pair(dim: int) -> tuple[Any, Any]:
+    from torchmil import models
+
+    aggregator: Any = create_aggregator("dtfd", dim, 1, hidden=None, groups=8, shuffle=False)
+    reference = models.DTFDMIL((dim,), n_groups=8, distill_mode="afs")
+    for attention, reference_attention in (
+        (aggregator.attention1, reference.attention_pool),
+        (aggregator.attention2, reference.u_attention_pool),
+    ):
+        # torchmil's DTFD has plain attention where the paper's is gated.
+        attention.U = None
+        copy_attention(attention, reference_attention)
+    copy_linear(aggregator.classifier1, reference.classifier)
+    copy_linear(aggregator.classifier2, reference.u_classifier)
+    return aggregator, reference
 
 
-def share_transmil(ours: Any, theirs: Any) -> None:
-    """Torchmil has no convolution of the values and no output projection: ours computes them all the same, as zeros and the identity."""
+def create_transmil_pair(dim: int) -> tuple[Any, Any]:
+    """Create TransMIL with the same weights on both sides.
+
+    torchmil has no convolution of the values and no output projection; the aggregator computes them
+    all the same, as zeros and the identity.
+    """
+    from torchmil import models
+
+    aggregator: Any = create_aggregator("transmil", dim, 1, heads=8)
+    reference = models.TransMIL((dim,), n_heads=8)
     with torch.no_grad():
-        theirs.cls_token.copy_(ours.cls_token)
-        if (
-            ours.in_dim == 512
-        ):  # torchmil then has no projection, and none of ReLU: the bag is not negative
-            nn.init.eye_(ours.projection[0].weight)
-            nn.init.zeros_(ours.projection[0].bias)
+        reference.cls_token.copy_(aggregator.cls_token)
+        projection = aggregator.projection[0]
+        if dim == 512:
+            # torchmil then has no projection. The aggregator's is the identity, and its ReLU
+            # changes nothing, as no number of the bag is negative.
+            nn.init.eye_(projection.weight)
+            nn.init.zeros_(projection.bias)
         else:
-            nn.init.zeros_(theirs.fc1.bias)
-            theirs.fc1.weight.copy_(ours.projection[0].weight.abs_())
-            nn.init.zeros_(ours.projection[0].bias)
-        for mine, other in zip((ours.layer1, ours.layer2), theirs.layers, strict=True):
-            other.att_module.qkv_nn.weight.copy_(mine.attn.to_qkv.weight)
-            nn.init.zeros_(mine.attn.res_conv.weight)
-            nn.init.eye_(mine.attn.to_out[0].weight)
-            nn.init.zeros_(mine.attn.to_out[0].bias)
-            other.norm1.load_state_dict(mine.norm.state_dict())
-        theirs.pos_layer.load_state_dict(ours.pos_layer.state_dict())
-        theirs.norm.load_state_dict(ours.norm.state_dict())
-        copy(ours.classifier, theirs.classifier)
+            nn.init.zeros_(reference.fc1.bias)
+            reference.fc1.weight.copy_(projection.weight.abs_())
+            nn.init.zeros_(projection.bias)
+        layers = (aggregator.layer1, aggregator.layer2)
+        for layer, reference_layer in zip(layers, reference.layers, strict=True):
+            reference_layer.att_module.qkv_nn.weight.copy_(layer.attn.to_qkv.weight)
+            nn.init.zeros_(layer.attn.res_conv.weight)
+            nn.init.eye_(layer.attn.to_out[0].weight)
+            nn.init.zeros_(layer.attn.to_out[0].bias)
+            reference_layer.norm1.load_state_dict(layer.norm.state_dict())
+        reference.pos_layer.load_state_dict(aggregator.pos_layer.state_dict())
+        reference.norm.load_state_dict(aggregator.norm.state_dict())
+        copy_linear(aggregator.classifier, reference.classifier)
+    return aggregator, reference
 
 
-def bag_of(n: int, dim: int) -> Tensor:
+def copy_linear(source: nn.Linear, target: Any) -> None:
+    """Copy a linear layer to torchmil, which wraps some of its layers."""
+    getattr(target, "module", target).load_state_dict(source.state_dict())
+
+
+def copy_attention(source: Any, target: Any) -> None:
+    """Copy an attention to torchmil; the bias it lacks becomes zero."""
+    copy_linear(source.V, target.fc1)
+    if source.U is not None:
+        copy_linear(source.U, target.fc_gated)
+    with torch.no_grad():
+        target.fc2.weight.copy_(source.w.weight)
+        source.w.bias.zero_()
+
+
+def make_bag(n: int, dim: int) -> Tensor:
     return torch.rand(n, dim, generator=torch.Generator().manual_seed(0))
 
 
-def our_pass(aggregator: Aggregator, bag: Tensor, backward: bool) -> Tensor:
+def run_aggregator(aggregator: Aggregator, bag: Tensor, backward: bool) -> Tensor:
     if not backward:
         with torch.no_grad():
             return aggregator(bag).logits  # type: ignore[no-any-return]
@@ -135,24 +170,28 @@ def our_pass(aggregator: Aggregator, bag: Tensor, backward: bool) -> Tensor:
     return output.logits.detach()
 
 
-def their_pass(model: Any, bag: Tensor, backward: bool) -> Tensor:
+def run_torchmil(model: Any, bag: Tensor, backward: bool) -> Tensor:
     batch = bag[None]
-    with_mask = {"mask": torch.ones(batch.shape[:2])} if "DTFD" in type(model).__name__ else {}
+    model_name = type(model).__name__
+    with_mask = {"mask": torch.ones(batch.shape[:2])} if "DTFD" in model_name else {}
     if not backward:
         with torch.no_grad():
             return model(batch, **with_mask)  # type: ignore[no-any-return]
     model.zero_grad()
-    logits, losses = (
-        model.compute_loss(torch.ones(1), batch, **with_mask)
-        if "CLAM" not in type(model).__name__
-        else clam_loss(model, batch)
-    )
+    if "CLAM" in model_name:
+        logits, losses = compute_clam_loss(model, batch)
+    else:
+        logits, losses = model.compute_loss(torch.ones(1), batch, **with_mask)
     sum(losses.values()).backward()
     return logits.detach()
 
 
-def clam_loss(model: Any, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Torchmil's instance loss raises on a bag without a mask (its targets have one axis too many for its own SVM): only the bag's is asked."""
+def compute_clam_loss(model: Any, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the loss of the bag alone for torchmil's CLAM.
+
+    Its instance loss raises on a bag without a mask: the targets have one axis too many for its own
+    SVM.
+    """
     logits = model(batch)
     return logits, {"bag": model.criterion(logits, torch.ones(1))}
 
@@ -167,88 +206,110 @@ def time_of(function: Callable[[], Any]) -> float:
     return time.process_time() - start
 
 
-def compare(name: str, n: int, dim: int, backward: bool) -> dict[str, float]:
-    """CPU seconds of both, alternating, and how far their answers are apart."""
-    np.random.shuffle = lambda index: None  # type: ignore[assignment]  # torchmil's DTFD deals instances at random, ours in order
-    ours, theirs = peer(name, dim)
-    ours.train(backward)
-    for module in ours.modules():
-        if isinstance(module, nn.Dropout):  # torchmil has none
-            module.eval()
-    theirs.train(backward)
-    bag = bag_of(n, dim)
-    apart = (
-        (our_pass(ours, bag, False).reshape(-1) - their_pass(theirs, bag, False).reshape(-1))
-        .abs()
-        .max()
-        .item()
-    )
-    work = n * (30 if name == "transmil" else 1)
-    rounds = 1 if work > 2_000_000 else 3 if work > 200_000 else 7
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for _ in range(rounds):
-        times["ours"].append(time_of(lambda: our_pass(ours, bag, backward)))
-        times["theirs"].append(time_of(lambda: their_pass(theirs, bag, backward)))
-    return {**{who: statistics.median(values) for who, values in times.items()}, "apart": apart}
-
-
-def memory(name: str, n: int, dim: int, backward: bool, who: str) -> dict[str, float]:
-    """Peak memory of one pass above the loaded bag, MB."""
+def disable_shuffling() -> None:
+    """Make torchmil's DTFD take instances in order instead of at random."""
     np.random.shuffle = lambda index: None  # type: ignore[assignment]
-    ours, theirs = peer(name, dim)
-    for module in ours.modules():
+
+
+def disable_dropout(network: nn.Module) -> None:
+    """Switch dropout off, which torchmil does not have."""
+    for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.eval()
-    run: Callable[[Tensor], Tensor] = (
-        (lambda bag: our_pass(ours, bag, backward))
-        if who == "ours"
-        else (lambda bag: their_pass(theirs, bag, backward))
-    )
-    run(bag_of(300, dim))
-    bag = bag_of(n, dim)
+
+
+def rounds_for(name: str, n: int) -> int:
+    """Return how often passes are timed, fewer for more work."""
+    work = n * (30 if name == "transmil" else 1)
+    if work > 2_000_000:
+        return 1
+    return 3 if work > 200_000 else 7
+
+
+def compare(name: str, n: int, dim: int, backward: bool) -> dict[str, float]:
+    """Measure CPU seconds of both sides and the difference of their logits."""
+    disable_shuffling()
+    aggregator, reference = create_pair(name, dim)
+    aggregator.train(backward)
+    disable_dropout(aggregator)
+    reference.train(backward)
+    bag = make_bag(n, dim)
+    logits = run_aggregator(aggregator, bag, False).reshape(-1)
+    reference_logits = run_torchmil(reference, bag, False).reshape(-1)
+    own_times = []
+    reference_times = []
+    for _ in range(rounds_for(name, n)):
+        own_times.append(time_of(lambda: run_aggregator(aggregator, bag, backward)))
+        reference_times.append(time_of(lambda: run_torchmil(reference, bag, backward)))
+    return {
+        "napari-mil": statistics.median(own_times),
+        "torchmil": statistics.median(reference_times),
+        "difference": (logits - reference_logits).abs().max().item(),
+    }
+
+
+def measure_memory(name: str, n: int, dim: int, backward: bool, side: str) -> dict[str, float]:
+    """Measure the peak memory of one pass above the loaded bag, MB."""
+    disable_shuffling()
+    aggregator, reference = create_pair(name, dim)
+    disable_dropout(aggregator)
+
+    def run(bag: Tensor) -> Tensor:
+        if side == "napari-mil":
+            return run_aggregator(aggregator, bag, backward)
+        return run_torchmil(reference, bag, backward)
+
+    run(make_bag(300, dim))
+    bag = make_bag(n, dim)
     before = peak_mb()
     run(bag)
     return {"mb": peak_mb() - before}
 
 
-def half_bag(name: str, n: int, dim: int) -> dict[str, float]:
-    """Compare a bag kept in 16 bits with torchmil in float32, and say what it changes in our answer."""
-    ours, theirs = peer(name, dim)
-    ours.eval()
-    bag = bag_of(n, dim)
+def measure_half_bag(name: str, n: int, dim: int) -> dict[str, float]:
+    """Measure a bag in 16 bits beside torchmil in float32.
+
+    Also how far the scores are from those of the same aggregator in float32.
+    """
+    aggregator, reference = create_pair(name, dim)
+    aggregator.eval()
+    bag = make_bag(n, dim)
     half = bag.bfloat16()
     with torch.no_grad():
-        exact, rounded = ours(bag), ours(half)
+        exact = aggregator(bag)
+        rounded = aggregator(half)
     assert exact.scores is not None
     assert rounded.scores is not None
-    top = [set(output.scores[:, 0].topk(50).indices.tolist()) for output in (exact, rounded)]
-    times: dict[str, list[float]] = {"ours": [], "single": [], "theirs": []}
+    top_exact, top_rounded = (
+        set(output.scores[:, 0].topk(50).indices.tolist()) for output in (exact, rounded)
+    )
+    times: dict[str, list[float]] = {"half": [], "single": [], "torchmil": []}
     for _ in range(7):
-        times["ours"].append(time_of(lambda: our_pass(ours, half, False)))
-        times["single"].append(time_of(lambda: our_pass(ours, bag, False)))
-        times["theirs"].append(time_of(lambda: their_pass(theirs, bag, False)))
+        times["half"].append(time_of(lambda: run_aggregator(aggregator, half, False)))
+        times["single"].append(time_of(lambda: run_aggregator(aggregator, bag, False)))
+        times["torchmil"].append(time_of(lambda: run_torchmil(reference, bag, False)))
     return {
-        **{who: statistics.median(values) for who, values in times.items()},
-        "apart": (exact.scores - rounded.scores).abs().max().item(),
+        **{kind: statistics.median(values) for kind, values in times.items()},
+        "difference": (exact.scores - rounded.scores).abs().max().item(),
         "spread": exact.scores.std().item(),
-        "kept": float(len(top[0] & top[1])),
+        "common": float(len(top_exact & top_rounded)),
     }
 
 
-def tree(kind: str, n: int, dim: int) -> dict[str, float]:
-    """Single linkage of clumped points: CPU seconds and extra memory."""
+def measure_linkage(side: str, n: int, dim: int) -> dict[str, float]:
+    """Measure single linkage of clumped points: CPU seconds and memory."""
     from scipy.cluster.hierarchy import linkage
 
     generator = np.random.default_rng(0)
     points = generator.normal(size=(n, dim)).astype(np.float32)
     points += np.repeat(generator.normal(size=(50, dim)).astype(np.float32), n // 50, 0)
-    run: Callable[[Any], Any] = (
-        (lambda x: single_linkage(x).heights)
-        if kind == "ours"
-        else (lambda x: linkage(x, "single")[:, 2])
-    )
+
+    def run(x: np.ndarray) -> Any:
+        return single_linkage(x).heights if side == "napari-mil" else linkage(x, "single")[:, 2]
+
     run(points[:200])
-    before, start = peak_mb(), time.process_time()
+    before = peak_mb()
+    start = time.process_time()
     heights = run(points)
     return {
         "seconds": time.process_time() - start,
@@ -257,170 +318,263 @@ def tree(kind: str, n: int, dim: int) -> dict[str, float]:
     }
 
 
-def hamil(kind: str, n: int, dim: int) -> dict[str, float]:
-    """One forward pass: ours, or algorithm 1 as printed with one convolution call per merge."""
+def measure_hamil(side: str, n: int, dim: int) -> dict[str, float]:
+    """Measure one forward pass of HAMIL, or of algorithm 1 as printed."""
     torch.manual_seed(0)
     aggregator = create_aggregator("hamil", dim, 2, order="index").eval()
-    bag = bag_of(n, dim)
+    bag = make_bag(n, dim)
     aggregator(bag[:50])
     start = time.process_time()
     with torch.no_grad():
-        logits = aggregator(bag).logits if kind == "ours" else hamil_as_printed(aggregator, bag)
+        if side == "napari-mil":
+            logits = aggregator(bag).logits
+        else:
+            logits = run_hamil_as_printed(aggregator, bag)
     return {"seconds": time.process_time() - start, "logit": logits[0].item()}
 
 
-def hamil_as_printed(aggregator: Any, bag: Tensor) -> Tensor:
-    """Run algorithm 1 as printed, then its queue; single-link distances of clusters are kept and updated, which the paper leaves to the reader."""
-    between = torch.cdist(bag.double(), bag.double()).tolist()
-    apart = {i: dict(enumerate(row)) for i, row in enumerate(between)}
+def run_hamil_as_printed(aggregator: Any, bag: Tensor) -> Tensor:
+    """Run algorithm 1 as printed, with one convolution call per merge.
+
+    Single-link distances of clusters are stored and updated, which the paper leaves open.
+    """
+    pairwise = torch.cdist(bag.double(), bag.double()).tolist()
+    distances = {i: dict(enumerate(row)) for i, row in enumerate(pairwise)}
     nodes = dict(enumerate(bag))
-    while len(apart) > 1:
-        smallest, pair = float("inf"), (0, 0)
-        indices = list(apart)
+    while len(distances) > 1:
+        smallest = float("inf")
+        pair = (0, 0)
+        indices = list(distances)
         for position, i in enumerate(indices):
-            row = apart[i]
+            row = distances[i]
             for j in indices[position + 1 :]:
                 if row[j] < smallest:
-                    smallest, pair = row[j], (i, j)
-        new = len(nodes)
-        first, second = apart.pop(pair[0]), apart.pop(pair[1])
-        apart[new] = {k: min(first[k], second[k]) for k in apart}
-        for k, distance in apart[new].items():
-            apart[k][new] = distance
-        nodes[new] = aggregator.unit(nodes[pair[0]][None], nodes[pair[1]][None])[0]
+                    smallest = row[j]
+                    pair = (i, j)
+        # The merged node is as near to another as the nearer of its two children.
+        merged = len(nodes)
+        first = distances.pop(pair[0])
+        second = distances.pop(pair[1])
+        distances[merged] = {k: min(first[k], second[k]) for k in distances}
+        for k, distance in distances[merged].items():
+            distances[k][merged] = distance
+        nodes[merged] = aggregator.unit(nodes[pair[0]][None], nodes[pair[1]][None])[0]
     return aggregator.classifier(nodes[len(nodes) - 1])  # type: ignore[no-any-return]
 
 
-def packed(name: str, n_bags: int, dim: int) -> dict[str, float]:
-    """Many small bags (sizes as MUSK1: 92 bags, 476 instances): one by one and packed."""
+def measure_packed(name: str, n_bags: int, dim: int) -> dict[str, float]:
+    """Measure many small bags, one by one and packed.
+
+    Sizes are as in MUSK1 (92 bags, 476 instances). A name that ends with ``:bare`` is an aggregator
+    without projection.
+    """
     generator = np.random.default_rng(1)
     sizes = np.minimum(40, 2 + generator.geometric(0.31, n_bags) - 1)
-    bags = [bag_of(int(size), dim) for size in sizes]
+    bags = [make_bag(int(size), dim) for size in sizes]
     offsets = torch.tensor([0, *np.cumsum(sizes)])
     name, _, bare = name.partition(":")
-    aggregator, together = (
-        create_aggregator(name, dim, 1, **({"hidden": None} if bare else {})).eval(),
-        torch.cat(bags),
-    )
+    options = {"hidden": None} if bare else {}
+    aggregator = create_aggregator(name, dim, 1, **options).eval()
+    instances = torch.cat(bags)
 
-    def loop() -> Tensor:
+    def run_one_by_one() -> Tensor:
         return torch.stack([aggregator(bag).logits for bag in bags])
 
-    def pack() -> Tensor:
-        return aggregator.forward_packed(together, offsets).logits
+    def run_packed() -> Tensor:
+        return aggregator.forward_packed(instances, offsets).logits
+
+    def train_one_by_one() -> None:
+        run_one_by_one().sum().backward()
+
+    def train_packed() -> None:
+        run_packed().sum().backward()
 
     with torch.no_grad():
-        apart = (loop() - pack()).abs().max().item()
-        times = [(time_of(loop), time_of(pack)) for _ in range(40)]
-    trained = [
-        (time_of(lambda: loop().sum().backward()), time_of(lambda: pack().sum().backward()))
-        for _ in range(20)
-    ]
-    middle = [
-        statistics.median(column)
-        for column in (*zip(*times, strict=True), *zip(*trained, strict=True))
-    ]
-    return {
-        **dict(zip(("loop", "packed", "loop, trained", "packed, trained"), middle, strict=True)),
-        "apart": apart,
-    }
+        difference = (run_one_by_one() - run_packed()).abs().max().item()
+        forward = alternate({"loop": run_one_by_one, "packed": run_packed}, rounds=40)
+    trained = alternate(
+        {"loop, trained": train_one_by_one, "packed, trained": train_packed}, rounds=20
+    )
+    return {**forward, **trained, "difference": difference}
 
 
-def in_process(*arguments: Any) -> dict[str, float]:
+def alternate(functions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Time functions in turns; return the median CPU seconds of each."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            times[name].append(time_of(function))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def measure_in_process(*arguments: Any) -> dict[str, float]:
+    """Run one measurement in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.aggregators", *map(str, arguments)]
     result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(result.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
+def print_header(*titles: str) -> None:
+    """Print the head of a Markdown table."""
+    print_row(*titles)
+    print_row(*["---"] * len(titles))
+
+
+def print_row(*cells: str) -> None:
+    """Print one row of a Markdown table at once."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def report() -> None:
     """Print the section of the page."""
     print("## Aggregators\n")
+    report_comparison()
+    report_half_bags()
+    report_trees()
+    report_packed_bags()
+
+
+def report_comparison() -> None:
     print(
-        "CPU seconds of one thread, medians of alternating passes in one process; memory is the peak of a process of its own above the loaded bag. "
-        "*theirs* is torchmil on the same weights; *apart* is the largest difference of the logits. "
-        "torchmil's DTFD has plain attention (so has ours here) and distils whole pseudo-bags unless asked for AFS, which is compared; its CLAM "
-        "instance loss raises, so the bag loss alone is trained against ours with instances; its TransMIL has no convolution of the values and no "
-        "output projection, which ours computes all the same.\n"
+        "CPU seconds of one thread, medians of alternating passes in one process; memory is the "
+        "peak of a process of its own above the loaded bag. torchmil has the same weights; "
+        "*difference* is the largest of the logits. torchmil's DTFD has plain attention (as does "
+        "napari-mil's here) and distils whole pseudo-bags unless asked for AFS, which is compared; "
+        "its CLAM instance loss raises, so the bag loss alone is trained against napari-mil's with "
+        "instances; its TransMIL has no convolution of the values and no output projection, which "
+        "napari-mil computes all the same.\n"
     )
-    print(
-        "| aggregator | N × D | pass | ours, s | theirs, s | ratio | ours, MB | theirs, MB | apart |"
+    print_header(
+        "aggregator",
+        "N × D",
+        "pass",
+        "napari-mil, s",
+        "torchmil, s",
+        "ratio",
+        "napari-mil, MB",
+        "torchmil, MB",
+        "difference",
     )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in ("abmil", "dsmil", "clam", "dtfd", "transmil"):
         for dim in DIMS:
             for n in SIZES:
                 for backward in (False, True):
-                    row(name, n, dim, backward)
-    print("\n### A bag kept in 16 bits\n")
-    print(
-        "Gated ABMIL, forward. `aggregator(bag.bfloat16())` multiplies in 16 bits and adds up in 32.\n"
+                    report_comparison_of(name, n, dim, backward)
+
+
+def report_comparison_of(name: str, n: int, dim: int, backward: bool) -> None:
+    seconds = measure_in_process("compare", name, n, dim, backward)
+    mb = {
+        side: measure_in_process("memory", name, n, dim, backward, side)["mb"]
+        for side in ("napari-mil", "torchmil")
+    }
+    print_row(
+        name,
+        f"{n:,} × {dim}",
+        "forward + backward" if backward else "forward",
+        f"{seconds['napari-mil']:.4f}",
+        f"{seconds['torchmil']:.4f}",
+        f"{seconds['torchmil'] / seconds['napari-mil']:.2f} ×",
+        f"{mb['napari-mil']:.0f}",
+        f"{mb['torchmil']:.0f}",
+        f"{seconds['difference']:.0e}",
     )
+
+
+def report_half_bags() -> None:
+    print("\n### A bag in 16 bits\n")
     print(
-        "| N × D | 16 bits, s | 32 bits, s | torchmil, s | ratio to torchmil | scores apart (their spread) | of the top 50 kept |"
+        "Gated ABMIL, forward. `aggregator(bag.bfloat16())` multiplies in 16 bits and adds up "
+        "in 32.\n"
     )
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print_header(
+        "N × D",
+        "16 bits, s",
+        "32 bits, s",
+        "torchmil, s",
+        "ratio to torchmil",
+        "difference of scores (their spread)",
+        "common of the top 50",
+    )
     for dim in DIMS:
-        m = in_process("half", "abmil", 100_000, dim)
-        print(
-            f"| 100 000 × {dim} | {m['ours']:.3f} | {m['single']:.3f} | {m['theirs']:.3f} | {m['theirs'] / m['ours']:.1f} × | "
-            f"{m['apart']:.4f} ({m['spread']:.3f}) | {m['kept']:.0f} |"
+        m = measure_in_process("half", "abmil", 100_000, dim)
+        print_row(
+            f"100 000 × {dim}",
+            f"{m['half']:.3f}",
+            f"{m['single']:.3f}",
+            f"{m['torchmil']:.3f}",
+            f"{m['torchmil'] / m['half']:.1f} ×",
+            f"{m['difference']:.4f} ({m['spread']:.3f})",
+            f"{m['common']:.0f}",
         )
+
+
+def report_trees() -> None:
     print("\n### Trees and merges\n")
     print("Clumped points of 512 numbers. scipy is `linkage(x, 'single')`.\n")
-    print("| | N | ours, s | reference, s | ratio | ours, MB | reference, MB |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for n in (2_000, 10_000):
-        a, b = in_process("tree", "ours", n, 512), in_process("tree", "scipy", n, 512)
-        print(
-            f"| single linkage, scipy | {n:,} | {a['seconds']:.2f} | {b['seconds']:.2f} | {b['seconds'] / a['seconds']:.1f} × | {a['mb']:.0f} | {b['mb']:.0f} |"
-        )
-    a = in_process("tree", "ours", 50_000, 512)
-    print(f"| single linkage | 50,000 | {a['seconds']:.0f} | – | – | {a['mb']:.0f} | – |")
-    a, b = in_process("hamil", "ours", 1_000, 512), in_process("hamil", "printed", 1_000, 512)
-    print(
-        f"| HAMIL forward, algorithm 1 as printed | 1,000 | {a['seconds']:.3f} | {b['seconds']:.1f} | {b['seconds'] / a['seconds']:.0f} × | – | – |"
+    print_header(
+        "", "N", "napari-mil, s", "reference, s", "ratio", "napari-mil, MB", "reference, MB"
     )
-    a = in_process("hamil", "ours", 10_000, 512)
-    print(f"| HAMIL forward | 10,000 | {a['seconds']:.1f} | – | – | – | – |")
+    for n in (2_000, 10_000):
+        own = measure_in_process("tree", "napari-mil", n, 512)
+        scipy = measure_in_process("tree", "scipy", n, 512)
+        print_row(
+            "single linkage, scipy",
+            f"{n:,}",
+            f"{own['seconds']:.2f}",
+            f"{scipy['seconds']:.2f}",
+            f"{scipy['seconds'] / own['seconds']:.1f} ×",
+            f"{own['mb']:.0f}",
+            f"{scipy['mb']:.0f}",
+        )
+    own = measure_in_process("tree", "napari-mil", 50_000, 512)
+    seconds = f"{own['seconds']:.0f}"
+    print_row("single linkage", "50,000", seconds, "–", "–", f"{own['mb']:.0f}", "–")
+    own = measure_in_process("hamil", "napari-mil", 1_000, 512)
+    printed = measure_in_process("hamil", "printed", 1_000, 512)
+    print_row(
+        "HAMIL forward, algorithm 1 as printed",
+        "1,000",
+        f"{own['seconds']:.3f}",
+        f"{printed['seconds']:.1f}",
+        f"{printed['seconds'] / own['seconds']:.0f} ×",
+        "–",
+        "–",
+    )
+    own = measure_in_process("hamil", "napari-mil", 10_000, 512)
+    print_row("HAMIL forward", "10,000", f"{own['seconds']:.1f}", "–", "–", "–", "–")
+
+
+def report_packed_bags() -> None:
     print("\n### Many small bags\n")
     print("92 bags of the sizes of MUSK1, 166 numbers; `forward_packed` beside one call a bag.\n")
-    print(
-        "| aggregator | forward one by one, ms | packed, ms | ratio | forward + backward one by one, ms | packed, ms | ratio | apart |"
+    print_header(
+        "aggregator",
+        "forward one by one, ms",
+        "packed, ms",
+        "ratio",
+        "forward + backward one by one, ms",
+        "packed, ms",
+        "ratio",
+        "difference",
     )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name in (
-        "abmil",
-        "gated-abmil",
-        "dsmil",
-        "dsmil-released",
-        "mi-net-instance",
-        "mi-net",
-        "mi-net-ds",
-        "mi-net-rc",
-        "embedding-mean",
-    ):
-        for bare in (False, True) if "abmil" in name or "embedding" in name else (False,):
-            m = in_process("packed", name + ":bare" * bare, 92, 166)
-            packed_row(name + ", no projection" * bare, m)
+    for name in PACKED_AGGREGATORS:
+        report_packed_bags_of(name, name)
+        if "abmil" in name or "embedding" in name:
+            report_packed_bags_of(f"{name}:bare", f"{name}, no projection")
 
 
-def packed_row(name: str, m: dict[str, float]) -> None:
-    print(
-        f"| {name} | {1000 * m['loop']:.2f} | {1000 * m['packed']:.2f} | {m['loop'] / m['packed']:.0f} × | "
-        f"{1000 * m['loop, trained']:.2f} | {1000 * m['packed, trained']:.2f} | {m['loop, trained'] / m['packed, trained']:.0f} × | {m['apart']:.0e} |",
-        flush=True,
-    )
-
-
-def row(name: str, n: int, dim: int, backward: bool) -> None:
-    t = in_process("compare", name, n, dim, backward)
-    mb = {
-        who: in_process("memory", name, n, dim, backward, who)["mb"] for who in ("ours", "theirs")
-    }
-    print(
-        f"| {name} | {n:,} × {dim} | {'forward + backward' if backward else 'forward'} | {t['ours']:.4f} | {t['theirs']:.4f} | "
-        f"{t['theirs'] / t['ours']:.2f} × | {mb['ours']:.0f} | {mb['theirs']:.0f} | {t['apart']:.0e} |",
-        flush=True,
+def report_packed_bags_of(name: str, title: str) -> None:
+    m = measure_in_process("packed", name, 92, 166)
+    print_row(
+        title,
+        f"{1000 * m['loop']:.2f}",
+        f"{1000 * m['packed']:.2f}",
+        f"{m['loop'] / m['packed']:.0f} ×",
+        f"{1000 * m['loop, trained']:.2f}",
+        f"{1000 * m['packed, trained']:.2f}",
+        f"{m['loop, trained'] / m['packed, trained']:.0f} ×",
+        f"{m['difference']:.0e}",
     )
 
 
@@ -429,16 +583,20 @@ def main() -> None:
         report()
         return
     torch.set_num_threads(1)
-    what, name, n, dim, *rest = sys.argv[1:]
-    if what in ("compare", "memory"):
-        measured = {"compare": compare, "memory": memory}[what](
-            name, int(n), int(dim), rest[0] == "True", *rest[1:]
-        )  # type: ignore[operator]
+    kind, name, n, dim, *more = sys.argv[1:]
+    if kind == "compare":
+        figures = compare(name, int(n), int(dim), more[0] == "True")
+    elif kind == "memory":
+        figures = measure_memory(name, int(n), int(dim), more[0] == "True", more[1])
     else:
-        measured = {"half": half_bag, "tree": tree, "hamil": hamil, "packed": packed}[what](
-            name, int(n), int(dim)
-        )
-    print(json.dumps(measured))
+        measure = {
+            "half": measure_half_bag,
+            "tree": measure_linkage,
+            "hamil": measure_hamil,
+            "packed": measure_packed,
+        }
+        figures = measure[kind](name, int(n), int(dim))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

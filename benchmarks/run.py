@@ -1,4 +1,4 @@
-"""All benchmarks, written as one Markdown page. `make benchmark`."""
+"""All benchmarks, written as one Markdown page (`make benchmark`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> None:
     target = Path(sys.argv[1])
     if not has_display():
         rerun_in_virtual_display("benchmarks.run", sys.argv[1:])
-    tables = [
+    sections = [
         subprocess.run(
             [sys.executable, "-m", part], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
@@ -30,10 +30,12 @@ def main() -> None:
     ]
     head = (
         "# Benchmarks\n\n"
-        "Made by `make benchmark`. Every figure stands beside a reference measured in the same run; ratios travel, absolute values do not.\n\n"
-        f"{date.today():%d %B %Y}, Python {platform.python_version()}, {platform.machine()}, software OpenGL in a virtual display, no GPU.\n"
+        "Made by `make benchmark`. Every figure stands beside a reference measured in the same "
+        "run; ratios travel, absolute values do not.\n\n"
+        f"{date.today():%d %B %Y}, Python {platform.python_version()}, {platform.machine()}, "
+        "software OpenGL in a virtual display, no GPU.\n"
     )
-    target.write_text(head + "".join(f"\n{table}" for table in tables), encoding="utf-8")
+    target.write_text(head + "".join(f"\n{section}" for section in sections), encoding="utf-8")
     print(f"written to {target}")
 
 

@@ -1,1 +1,1 @@
-"""What developers run by hand: training the shipped classifiers, screenshots, the demo."""
+"""Scripts for developers: shipped classifiers, screenshots and the demo."""

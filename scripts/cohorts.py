@@ -1,4 +1,4 @@
-"""Annotated folders made of real data, for the documentation and the tests of training.
+"""Annotated folders of real data, for documentation and tests.
 
 python -m scripts.cohorts DATA OUT    where DATA holds breast/, colon/ and slides/
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import csv
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
 import tifffile
 
 from napari_mil.annotations import Region, write_geojson
-from napari_mil.slides import open_slide
+from napari_mil.slides import Slide, open_slide
 
-COLON_MPP, BREAST_MPP = 0.55, 0.25
 NUCLEUS_PX = 12
 """Half the side of the square around an annotated nucleus."""
 SLIDES = {
@@ -26,11 +28,16 @@ SLIDES = {
     "tcga-ht-7470": "plain/TCGA-HT-7470-DX4-roi.png",
 }
 MOST_REGIONS = 40
+"""Most regions cut from one slide."""
 REGION_PX = 256
+"""Side of a region, px."""
 
 
 def breast(data: Path, out: Path, some: int = 1) -> Path:
-    """Every `some`-th of the benign and malignant pictures; the acquisition stands for the patient."""
+    """Link every `some`-th benign and malignant picture.
+
+    The acquisition stands for the patient.
+    """
     out.mkdir(parents=True)
     rows = []
     with (data / "images.csv").open(newline="") as file:
@@ -45,11 +52,14 @@ def breast(data: Path, out: Path, some: int = 1) -> Path:
                     "patient": entry["acquisition"],
                 }
             )
-    return _table(out, rows)
+    return _write_labels(out, rows)
 
 
 def colon(data: Path, out: Path, some: int = 1) -> Path:
-    """Every `some`-th picture, with and without epithelial nuclei; squares around annotated epithelial nuclei are their regions."""
+    """Link every `some`-th picture, with or without epithelial nuclei.
+
+    Squares around annotated epithelial nuclei are the regions of a picture.
+    """
     out.mkdir(parents=True)
     nuclei: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     with (data / "nuclei.csv").open(newline="") as file:
@@ -58,15 +68,15 @@ def colon(data: Path, out: Path, some: int = 1) -> Path:
                 (float(entry["x"]) - 1, float(entry["y"]) - 1, entry["class"])
             )
     for name in sorted(nuclei, key=lambda key: int(key.removeprefix("img")))[::some]:
-        found = [(x, y) for x, y, kind in nuclei[name] if kind == "epithelial"]
-        folder = out / ("epithelium" if found else "no-epithelium")
+        centres = [(x, y) for x, y, kind in nuclei[name] if kind == "epithelial"]
+        folder = out / ("epithelium" if centres else "no-epithelium")
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.jpg").symlink_to((data / f"{name}.jpg").absolute())
-        if found:
+        if centres:
             squares = shapely.union_all(
                 [
                     shapely.box(x - NUCLEUS_PX, y - NUCLEUS_PX, x + NUCLEUS_PX, y + NUCLEUS_PX)
-                    for x, y in found
+                    for x, y in centres
                 ]
             )
             write_geojson(
@@ -77,32 +87,46 @@ def colon(data: Path, out: Path, some: int = 1) -> Path:
 
 
 def regions(data: Path, out: Path, some: int = 1) -> Path:
-    """Regions cut from several slides, three classes: which slide a region comes from. What is learnt is staining and scanner, and nothing else."""
+    """Cut regions from several slides; the slide is the class.
+
+    A classifier learns staining and scanner from them, and nothing else.
+    """
     for name, file in SLIDES.items():
         (out / name).mkdir(parents=True)
-        cut = 0
         with open_slide(data / file) as slide:
-            width, height = slide.dimensions
-            for y in range(0, height - REGION_PX + 1, REGION_PX):
-                for x in range(0, width - REGION_PX + 1, REGION_PX):
-                    pixels = slide.read_region((x, y), 0, (REGION_PX, REGION_PX))
-                    if (
-                        cut < MOST_REGIONS // some and (pixels.min(2) < 200).mean() >= 0.3
-                    ):  # not glass
-                        target = out / name / f"{name}_{x}_{y}.tiff"
-                        tifffile.imwrite(
-                            target,
-                            np.ascontiguousarray(pixels),
-                            photometric="rgb",
-                            tile=(128, 128),
-                            compression="deflate",
-                        )
-                        cut += 1
+            tissue = _tissue_regions(slide)
+            for (x, y), pixels in islice(tissue, MOST_REGIONS // some):
+                _write_region(out / name / f"{name}_{x}_{y}.tiff", pixels)
     return out
 
 
+def _tissue_regions(slide: Slide) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """Yield corner and pixels of regions that are not glass."""
+    width, height = slide.dimensions
+    for y in range(0, height - REGION_PX + 1, REGION_PX):
+        for x in range(0, width - REGION_PX + 1, REGION_PX):
+            pixels = slide.read_region((x, y), 0, (REGION_PX, REGION_PX))
+            if (pixels.min(2) < 200).mean() >= 0.3:
+                yield (x, y), pixels
+
+
+def _write_region(path: Path, pixels: np.ndarray, **options: Any) -> None:
+    """Write RGB pixels as a tiled TIFF."""
+    tifffile.imwrite(
+        path,
+        np.ascontiguousarray(pixels),
+        photometric="rgb",
+        tile=(128, 128),
+        compression="deflate",
+        **options,
+    )
+
+
 def sample_regions(out: Path, side: int = 512, each: int = 12) -> Path:
-    """Regions of the sample slide in two classes, by where they lie: nothing to learn, everything to look at."""
+    """Cut regions of the sample slide in two classes, left and right.
+
+    They show how training looks; there is nothing to learn from them.
+    """
     from napari_mil.gui.samples import SLIDE, sample_path
 
     with open_slide(sample_path(SLIDE)) as slide:
@@ -110,22 +134,18 @@ def sample_regions(out: Path, side: int = 512, each: int = 12) -> Path:
             name = ("left", "right")[k % 2]
             (out / name).mkdir(parents=True, exist_ok=True)
             pixels = slide.read_region((300 + 800 * (k % 2), 100 + 200 * (k // 2)), 0, (side, side))
-            resolution = {
-                "resolution": (2e4, 2e4),
-                "resolutionunit": "CENTIMETER",
-            }  # 0.5 µm per pixel
-            tifffile.imwrite(
+            # 20 000 pixels per cm are 0.5 µm per pixel.
+            _write_region(
                 out / name / f"region{k:02d}.tiff",
                 pixels,
-                photometric="rgb",
-                tile=(128, 128),
-                compression="deflate",
-                **resolution,
+                resolution=(2e4, 2e4),
+                resolutionunit="CENTIMETER",
             )
     return out
 
 
-def _table(out: Path, rows: list[dict[str, str]]) -> Path:
+def _write_labels(out: Path, rows: list[dict[str, str]]) -> Path:
+    """Write the table of slides, labels and patients into a folder."""
     with (out / "labels.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["slide", "label", "patient"])
         writer.writeheader()
@@ -134,7 +154,8 @@ def _table(out: Path, rows: list[dict[str, str]]) -> Path:
 
 
 if __name__ == "__main__":
-    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    source = Path(sys.argv[1])
+    target = Path(sys.argv[2])
     for path in (
         breast(source / "breast", target / "breast"),
         colon(source / "colon", target / "colon"),

@@ -1,4 +1,7 @@
-"""The main job on the sample slide: open, classify, see where the model looked. `make demo`."""
+"""Demo on the sample slide (`make demo`).
+
+It opens the slide, classifies it and shows where the model looked.
+"""
 
 from __future__ import annotations
 

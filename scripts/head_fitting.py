@@ -1,4 +1,7 @@
-"""Fit a head as the shipped classifiers were fitted; the product trains by `napari_mil.training`, which can do more."""
+"""Fitting of heads as the shipped classifiers were fitted.
+
+The product trains by `napari_mil.training`, which can do more.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,26 @@ from napari_mil.aggregators import Aggregator
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """How long and how hard to train a head."""
+    """Settings of the training of a head."""
 
     epochs: int = 60
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    """Decoupled (AdamW)."""
+    """Decoupled weight decay (AdamW)."""
     instance_dropout: float = 0.5
-    """Share of instances left out of a bag at each visit: the strongest regulariser with few bags."""
+    """Share of instances left out of a bag at each visit.
+
+    It is the strongest regulariser with few bags.
+    """
     bags_per_step: int = 8
     seed: int = 0
 
 
 def standardisation(bags: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and scale, float32 (D,), of all instances of the training bags; a constant dimension has scale 1."""
+    """Compute mean and scale, float32 (D,), of all instances.
+
+    A constant dimension has scale 1.
+    """
     instances = np.concatenate(bags).astype(np.float64)
     scale = instances.std(0)
     return instances.mean(0).astype(np.float32), np.where(scale > 1e-6, scale, 1).astype(np.float32)
@@ -39,7 +48,9 @@ def fit(
     targets: Sequence[float],
     settings: FitSettings,
 ) -> Aggregator:
-    """Train a fresh aggregator to the last epoch; nothing is selected on the way.
+    """Train a fresh aggregator to the last epoch.
+
+    No epoch is selected on the way.
 
     Parameters
     ----------
@@ -68,30 +79,25 @@ def fit(
     labels = [torch.tensor([target]) for target in targets]
     for _ in range(settings.epochs):
         order = random.permutation(len(bags))
-        for step in range(0, len(order), settings.bags_per_step):
-            chosen = order[step : step + settings.bags_per_step]
+        for start in range(0, len(order), settings.bags_per_step):
             optimiser.zero_grad()
-            loss = torch.stack(
-                [
-                    aggregator(
-                        _thinned(tensors[b], settings.instance_dropout, random), labels[b]
-                    ).loss
-                    for b in chosen
-                ]
-            ).mean()
-            loss.backward()
+            losses = []
+            for b in order[start : start + settings.bags_per_step]:
+                bag = _drop_instances(tensors[b], settings.instance_dropout, random)
+                losses.append(aggregator(bag, labels[b]).loss)
+            torch.stack(losses).mean().backward()
             optimiser.step()
         schedule.step()
     return aggregator.eval()
 
 
-def _thinned(bag: Tensor, share: float, random: np.random.Generator) -> Tensor:
-    """Leave out a random share of the instances, never the last."""
-    kept = max(1, round(len(bag) * (1 - share)))
-    return bag if kept == len(bag) else bag[random.permutation(len(bag))[:kept]]
+def _drop_instances(bag: Tensor, share: float, random: np.random.Generator) -> Tensor:
+    """Leave out a random share of the instances; at least one stays."""
+    remaining = max(1, round(len(bag) * (1 - share)))
+    return bag if remaining == len(bag) else bag[random.permutation(len(bag))[:remaining]]
 
 
 @torch.inference_mode()
 def bag_logits(aggregator: Aggregator, bags: Sequence[np.ndarray]) -> np.ndarray:
-    """Return logits (B, C) of standardised bags."""
+    """Compute logits (B, C) of standardised bags."""
     return np.stack([aggregator(torch.from_numpy(bag)).logits.numpy() for bag in bags])

@@ -1,10 +1,13 @@
-"""Repeated, grouped, nested cross-validation: nothing is chosen on the fold that is reported."""
+"""Repeated, grouped, nested cross-validation.
+
+Nothing is chosen on the fold that is reported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -20,11 +23,14 @@ from scripts.head_fitting import FitSettings, fit, standardisation
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to build a classifier of one sigmoid unit; inner folds choose among several."""
+    """Way to build a classifier of one sigmoid unit.
+
+    Inner folds choose among several candidates.
+    """
 
     name: str
     bags: Sequence[np.ndarray]
-    """float32 (N, D) of every bag of the cohort, not standardised."""
+    """Features of every bag of the cohort, float32 (N, D), not standardised."""
     aggregator: str
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: FitSettings = field(default_factory=FitSettings)
@@ -32,7 +38,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class FittedHead:
-    """An aggregator with the standardisation of its own training bags."""
+    """Aggregator with the standardisation of its training bags."""
 
     aggregator: Aggregator
     mean: np.ndarray
@@ -40,28 +46,31 @@ class FittedHead:
 
     @torch.inference_mode()
     def instance_logits(self, bag: np.ndarray) -> np.ndarray | None:
-        """Return (N,) where the aggregator has an instance head."""
+        """Compute logits (N,) of instances; None without an instance head."""
         logits = self.aggregator(torch.from_numpy((bag - self.mean) / self.scale)).instance_logits
         return None if logits is None else logits[:, 0].numpy()
 
     @torch.inference_mode()
     def logit(self, bag: np.ndarray) -> float:
-        """Return the bag's logit."""
+        """Compute the logit of a bag."""
         return float(self.aggregator(torch.from_numpy((bag - self.mean) / self.scale)).logits[0])
 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What every bag got from classifiers that never saw its group."""
+    """Predictions from classifiers that never saw the bag's group."""
 
     logits: np.ndarray
-    """float64 (repeats, B)."""
+    """Logit of each bag, float64 (repeats, B)."""
     folds: np.ndarray
-    """int (repeats, B): outer fold of each bag."""
+    """Outer fold of each bag, int (repeats, B)."""
     chosen: tuple[str, ...]
-    """Candidate of each repeat and fold."""
+    """Name of the candidate chosen in each repeat and fold."""
     instance_logits: tuple[tuple[np.ndarray | None, ...], ...]
-    """(repeats, B): per-instance logits of the chosen candidate where it has them."""
+    """Logits of each bag's instances, (repeats, B), or None.
+
+    They are None where the chosen candidate has no instance head.
+    """
 
 
 def fit_head(
@@ -70,14 +79,7 @@ def fit_head(
     """Fit a candidate on some bags of the cohort."""
     bags = [candidate.bags[int(b)] for b in members]
     mean, scale = standardisation(bags)
-    settings = FitSettings(
-        **{
-            **{
-                name: getattr(candidate.settings, name) for name in FitSettings.__dataclass_fields__
-            },
-            "seed": seed,
-        }
-    )
+    settings = replace(candidate.settings, seed=seed)
     create = partial(
         create_aggregator, candidate.aggregator, bags[0].shape[1], 1, **candidate.options
     )
@@ -98,7 +100,10 @@ def choose_candidate(
     inner_folds: int,
     seed: int,
 ) -> Candidate:
-    """Return the candidate of the largest AUC over inner folds of the training bags; the first where there is no choice."""
+    """Choose the candidate of the largest AUC over inner folds.
+
+    The inner folds are of the training bags `members`. A single candidate is chosen as it is.
+    """
     if len(candidates) == 1:
         return candidates[0]
     folds = stratified_group_folds(labels[members], [groups[b] for b in members], inner_folds, seed)
@@ -106,10 +111,9 @@ def choose_candidate(
     for candidate in candidates:
         logits = np.empty(len(members))
         for fold in range(inner_folds):
-            head = fit_head(candidate, labels, members[folds != fold], seed)
-            logits[folds == fold] = [
-                head.logit(candidate.bags[int(b)]) for b in members[folds == fold]
-            ]
+            held_out = folds == fold
+            head = fit_head(candidate, labels, members[~held_out], seed)
+            logits[held_out] = [head.logit(candidate.bags[int(b)]) for b in members[held_out]]
         areas.append(auc(labels[members], logits))
     return candidates[int(np.nanargmax(areas))]
 
@@ -124,7 +128,7 @@ def nested_cross_validation(
     repeats: int = 10,
     workers: int = 1,
 ) -> OutOfFold:
-    """Judge the whole procedure, the choice among candidates included.
+    """Evaluate the procedure, including the choice among candidates.
 
     Parameters
     ----------
@@ -133,7 +137,7 @@ def nested_cross_validation(
     labels
         0/1 of each bag, (B,).
     groups
-        What must not be split between training and test, (B,).
+        Group of each bag, (B,); a group is never split between training and test.
     folds, inner_folds, repeats
         Outer folds, inner folds for the choice, and draws of the outer folds.
     workers
@@ -144,37 +148,38 @@ def nested_cross_validation(
     OutOfFold
     """
     truth = np.asarray(labels)
-    drawn = np.stack(
+    fold_of_bag = np.stack(
         [stratified_group_folds(truth, groups, folds, seed) for seed in range(repeats)]
     )
     jobs = [(repeat, fold) for repeat in range(repeats) for fold in range(folds)]
-    run = partial(_outer_fold, candidates, truth, groups, drawn, inner_folds)
+    run = partial(_run_outer_fold, candidates, truth, groups, fold_of_bag, inner_folds)
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
-        answers = list(pool.map(run, jobs))
-    logits = np.empty(drawn.shape)
+        results = list(pool.map(run, jobs))
+    logits = np.empty(fold_of_bag.shape)
     instances: list[list[np.ndarray | None]] = [[None] * len(truth) for _ in range(repeats)]
-    for (repeat, fold), (_, fold_logits, fold_instances) in zip(jobs, answers, strict=True):
-        members = np.flatnonzero(drawn[repeat] == fold)
+    for (repeat, fold), (_, fold_logits, fold_instances) in zip(jobs, results, strict=True):
+        members = np.flatnonzero(fold_of_bag[repeat] == fold)
         logits[repeat, members] = fold_logits
         for b, values in zip(members, fold_instances, strict=True):
             instances[repeat][b] = values
-    return OutOfFold(
-        logits, drawn, tuple(name for name, _, _ in answers), tuple(map(tuple, instances))
-    )
+    chosen = tuple(name for name, _, _ in results)
+    return OutOfFold(logits, fold_of_bag, chosen, tuple(map(tuple, instances)))
 
 
-def _outer_fold(
+def _run_outer_fold(
     candidates: Sequence[Candidate],
     labels: np.ndarray,
     groups: Sequence[str],
-    drawn: np.ndarray,
+    fold_of_bag: np.ndarray,
     inner_folds: int,
     job: tuple[int, int],
 ) -> tuple[str, list[float], list[np.ndarray | None]]:
+    """Choose a candidate for one outer fold and predict its test bags."""
     repeat, fold = job
-    training, test = np.flatnonzero(drawn[repeat] != fold), np.flatnonzero(drawn[repeat] == fold)
+    training = np.flatnonzero(fold_of_bag[repeat] != fold)
+    test = np.flatnonzero(fold_of_bag[repeat] == fold)
     candidate = choose_candidate(candidates, labels, groups, training, inner_folds, seed=repeat)
     head = fit_head(candidate, labels, training, seed=repeat)
     return (

@@ -1,4 +1,7 @@
-"""What the two training scripts share: bags from labelled pictures, the colour baseline, the bundle."""
+"""Shared steps of the scripts that train the shipped classifiers.
+
+Bags from labelled pictures, the colour baseline, tables of figures and the bundle.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,14 @@ from napari_mil.training.metrics import accuracy, auc, estimate
 from scripts.nested_cross_validation import FittedHead, OutOfFold
 
 PAPER_SATURATION = 0.05
+"""Mean saturation below which the papers discard tiles."""
+LARGEST_BUNDLE_MB = 5
+"""Most megabytes that a shipped bundle may take."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a picture is cut."""
+    """Size, scale and overlap of the tiles of a picture."""
 
     tile_px: int
     mpp: float
@@ -41,31 +47,37 @@ class Tiling:
 
 @dataclass(frozen=True)
 class PictureBag:
-    """One picture as a bag, with the plan of its tiles."""
+    """Picture as a bag, with the plan of its tiles."""
 
     features: np.ndarray
     colours: np.ndarray
-    """float32 (N, 21): the baseline's colour statistics of the same tiles."""
+    """Colour statistics of the same tiles for the baseline, float32 (N, 21)."""
     coords: np.ndarray
     grid: TileGrid
 
 
 def picture_bag(path: Path, image_mpp: float, tiling: Tiling) -> PictureBag:
-    """Cut a picture as the product cuts a slide; tiles of mean saturation below 0.05 are left out, as in the papers."""
+    """Cut a picture into tiles as the product does; encode them.
+
+    Tiles of mean saturation below 0.05 are left out, as in the papers, unless all are.
+    """
     encoder = create_encoder("texture", device="cpu")
     with open_slide(path, mpp=image_mpp) as slide:
         grid = tile_grid(slide, tiling.tile_px, tiling.mpp, overlap=tiling.overlap)
         tiles = np.stack([grid.read(slide, i) for i in range(len(grid))])
     largest = tiles.max(3).astype(np.float32)
-    kept = ((largest - tiles.min(3)) / np.maximum(largest, 1)).mean((1, 2)) >= PAPER_SATURATION
-    kept |= not kept.any()
-    return PictureBag(
-        encoder.encode(tiles[kept]), colour_statistics(tiles[kept]), grid.coords[kept], grid
-    )
+    saturation = ((largest - tiles.min(3)) / np.maximum(largest, 1)).mean((1, 2))
+    coloured = saturation >= PAPER_SATURATION
+    coloured |= not coloured.any()
+    tiles = tiles[coloured]
+    return PictureBag(encoder.encode(tiles), colour_statistics(tiles), grid.coords[coloured], grid)
 
 
 def colour_statistics(tiles: np.ndarray) -> np.ndarray:
-    """Mean, standard deviation and five quantiles of R, G and B: float32 (N, 21)."""
+    """Compute colour statistics of tiles, float32 (N, 21).
+
+    Mean, standard deviation and five quantiles of R, G and B.
+    """
     pixels = tiles.reshape(len(tiles), -1, 3).astype(np.float32)
     quantiles = np.percentile(pixels, [5, 25, 50, 75, 95], axis=1)
     return np.concatenate([pixels.mean(1), pixels.std(1), *quantiles], 1).astype(np.float32)
@@ -77,7 +89,10 @@ BASELINES = {
         [bag.mean(0), bag.min(0), bag.max(0)]
     ),
 }
-"""What a plain logistic regression sees of a bag of colour statistics: the usual average, and a stronger summary."""
+"""Summaries of a bag of colour statistics for logistic regression.
+
+The usual average, and a stronger summary.
+"""
 
 
 def colour_baseline(
@@ -87,9 +102,10 @@ def colour_baseline(
     groups: Sequence[str],
     folds: np.ndarray,
 ) -> np.ndarray:
-    """Logits (repeats, B) of logistic regression on a summary of a bag's colour statistics, on the same folds.
+    """Compute logits (repeats, B) of the colour baseline on given folds.
 
-    Its strength of regularisation is chosen on inner folds.
+    The baseline is logistic regression on a summary of a bag's colour statistics. Its strength of
+    regularisation is chosen on inner folds.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -98,32 +114,44 @@ def colour_baseline(
     matrix = np.stack([BASELINES[summary](bag) for bag in bags])
     strengths = (0.01, 0.1, 1.0, 10.0)
 
-    def logits(strength: float, training: np.ndarray, test: np.ndarray) -> np.ndarray:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=5000)).fit(
-            matrix[training], labels[training]
-        )
+    def fit_and_predict(strength: float, training: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Fit on training bags and return logits of test bags."""
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=5000))
+        model.fit(matrix[training], labels[training])
         return np.asarray(model.decision_function(matrix[test]))
 
-    def inner_area(strength: float, training: np.ndarray, seed: int) -> float:
+    def inner_auc(strength: float, training: np.ndarray, seed: int) -> float:
+        """Return the AUC over three inner folds of the training bags."""
         inner = stratified_group_folds(labels[training], [groups[b] for b in training], 3, seed)
-        out = np.empty(len(training))
+        logits = np.empty(len(training))
         for k in range(3):
-            out[inner == k] = logits(strength, training[inner != k], training[inner == k])
-        return auc(labels[training], out)
+            logits[inner == k] = fit_and_predict(
+                strength, training[inner != k], training[inner == k]
+            )
+        return auc(labels[training], logits)
 
-    result = np.empty(folds.shape)
-    for repeat, drawn in enumerate(folds):
-        for fold in np.unique(drawn):
-            training, test = np.flatnonzero(drawn != fold), np.flatnonzero(drawn == fold)
-            best = max(strengths, key=lambda strength: inner_area(strength, training, repeat))
-            result[repeat, test] = logits(best, training, test)
-    return result
+    logits = np.empty(folds.shape)
+    for repeat, fold_of_bag in enumerate(folds):
+        for fold in np.unique(fold_of_bag):
+            training = np.flatnonzero(fold_of_bag != fold)
+            test = np.flatnonzero(fold_of_bag == fold)
+            areas = [inner_auc(strength, training, repeat) for strength in strengths]
+            best = strengths[areas.index(max(areas))]
+            logits[repeat, test] = fit_and_predict(best, training, test)
+    return logits
 
 
 def compare(
     out: OutOfFold, colours: Sequence[np.ndarray], labels: np.ndarray, groups: Sequence[str]
 ) -> dict[str, Any]:
-    """Figures of a classifier and of the colour baselines on the same folds, and what it gains over each."""
+    """Compare a classifier with the colour baselines on the same folds.
+
+    Returns
+    -------
+    dict
+        Figures of the classifier and of each baseline, the AUC gained over each baseline, and how
+        often each candidate was chosen.
+    """
     entry: dict[str, Any] = {"this classifier": figures(labels, out.logits, groups)}
     gains = {}
     for summary in BASELINES:
@@ -134,30 +162,28 @@ def compare(
 
 
 def headline(entry: dict[str, Any], folds: str) -> str:
-    """Return the figure a result card shows."""
+    """Return the AUC with its interval, as a result card shows it."""
     area = entry["this classifier"]["auc"]
     return f"AUC {area['mean']:.2f} ({area['low']:.2f}–{area['high']:.2f}), {folds}"
 
 
 def verdicts(entry: dict[str, Any]) -> str:
-    """Say in words, per baseline, whether it is beaten."""
+    """Describe, per baseline, whether the classifier beats it."""
     lines = []
     for summary, gain in entry["auc gain over"].items():
-        judged = (
-            "the interval lies above zero: beaten on these folds"
-            if gain["low"] > 0
-            else "the interval lies below zero: **this classifier is worse**"
-            if gain["high"] < 0
-            else "the interval includes zero: **not shown to be beaten**"
-        )
-        lines.append(
-            f"- over {summary}: {gain['mean']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}); {judged}."
-        )
+        if gain["low"] > 0:
+            verdict = "the interval lies above zero: beaten on these folds"
+        elif gain["high"] < 0:
+            verdict = "the interval lies below zero: **this classifier is worse**"
+        else:
+            verdict = "the interval includes zero: **not shown to be beaten**"
+        interval = f"{gain['mean']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})"
+        lines.append(f"- over {summary}: {interval}; {verdict}.")
     return "\n".join(lines)
 
 
 def figures(labels: np.ndarray, logits: np.ndarray, groups: Sequence[str]) -> dict[str, Any]:
-    """AUC and accuracy at probability .5 with 95 % intervals, as plain numbers."""
+    """Compute AUC and accuracy at probability 0.5 with 95 % intervals."""
     return {
         "auc": estimate(auc, labels, logits, groups).as_dict(),
         "accuracy": estimate(accuracy, labels, logits, groups).as_dict(),
@@ -166,71 +192,77 @@ def figures(labels: np.ndarray, logits: np.ndarray, groups: Sequence[str]) -> di
 
 def difference(
     labels: np.ndarray,
-    ours: np.ndarray,
+    logits: np.ndarray,
     baseline: np.ndarray,
     groups: Sequence[str],
     samples: int = 2000,
 ) -> dict[str, float]:
-    """AUC of ours minus AUC of the baseline on the same folds, with a 95 % bootstrap interval over groups."""
+    """Compute the AUC of a classifier minus that of the baseline.
+
+    Both are on the same folds; the 95 % interval is a bootstrap over groups.
+    """
     names = np.asarray(groups)
     unique = np.unique(names)
     random = np.random.default_rng(0)
-    drawn = []
+
+    def mean_gain(index: np.ndarray) -> float:
+        """Return the gain on some bags, averaged over repeats."""
+        gains = [
+            auc(labels[index], row[index]) - auc(labels[index], baseline_row[index])
+            for row, baseline_row in zip(logits, baseline, strict=True)
+        ]
+        return float(np.mean(gains))
+
+    sampled_gains = []
     for _ in range(samples):
-        index = np.concatenate(
-            [np.flatnonzero(names == g) for g in random.choice(unique, len(unique))]
+        sampled_groups = random.choice(unique, len(unique))
+        sampled_gains.append(
+            mean_gain(np.concatenate([np.flatnonzero(names == group) for group in sampled_groups]))
         )
-        drawn.append(
-            np.mean(
-                [
-                    auc(labels[index], a[index]) - auc(labels[index], b[index])
-                    for a, b in zip(ours, baseline, strict=True)
-                ]
-            )
-        )
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    mean = np.mean([auc(labels, a) - auc(labels, b) for a, b in zip(ours, baseline, strict=True)])
+    low, high = np.nanpercentile(sampled_gains, [2.5, 97.5])
+    mean = mean_gain(np.arange(len(labels)))
     return {
-        "mean": round(float(mean), 4),
+        "mean": round(mean, 4),
         "low": round(float(low), 4),
         "high": round(float(high), 4),
     }
 
 
 def write_bundle(card: ClassifierCard, head: FittedHead, notes: str) -> Path:
-    """Write a shipped bundle and check that it fits."""
+    """Write a shipped bundle and check its size."""
     classifier = Classifier(
         card, head.aggregator, torch.from_numpy(head.mean), torch.from_numpy(head.scale)
     )
     folder = SHIPPED / card.name
     classifier.save(folder, notes)
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    if size > 5e6:
+    size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    if size_mb > LARGEST_BUNDLE_MB:
         raise SystemExit(
-            f"{folder.name} takes {size / 1e6:.1f} MB, more than the 5 MB a shipped bundle may"
+            f"{folder.name} takes {size_mb:.1f} MB, "
+            f"more than the {LARGEST_BUNDLE_MB} MB a shipped bundle may"
         )
     return folder
 
 
 def row(name: str, entry: dict[str, Any]) -> str:
-    """One line of a card's table."""
-    cells = [
-        f"{e['mean']:.3f} ({e['low']:.3f}–{e['high']:.3f}), ± {e['sd_repeats']:.3f}"
-        for e in (entry["auc"], entry["accuracy"])
-    ]
-    return f"| {name} | {cells[0]} | {cells[1]} |"
+    """Return one line of a card's table."""
+    return f"| {name} | {format_estimate(entry['auc'])} | {format_estimate(entry['accuracy'])} |"
+
+
+def format_estimate(figure: dict[str, float]) -> str:
+    """Return mean, interval and deviation over repeats as text."""
+    interval = f"{figure['low']:.3f}–{figure['high']:.3f}"
+    return f"{figure['mean']:.3f} ({interval}), ± {figure['sd_repeats']:.3f}"
 
 
 def table(entry: dict[str, Any], prefix: str = "") -> list[str]:
-    """Rows of every method in an entry of `compare`."""
-    return [
-        row(prefix + name, figures_of) for name, figures_of in entry.items() if "auc" in figures_of
-    ]
+    """Return the rows of every method in an entry of `compare`."""
+    return [row(prefix + name, method) for name, method in entry.items() if "auc" in method]
 
 
-def parse_arguments(what: str) -> argparse.Namespace:
-    """Read the folder with the data and the number of processes."""
-    parser = argparse.ArgumentParser(description=what)
+def parse_arguments(description: str) -> argparse.Namespace:
+    """Read the data folder and the numbers of repeats and processes."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("data", type=Path, help="folder with the labelled pictures")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--workers", type=int, default=2)
@@ -238,6 +270,6 @@ def parse_arguments(what: str) -> argparse.Namespace:
 
 
 def say(text: str) -> None:
-    """Tell the developer."""
+    """Write a line of progress to standard error."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()

@@ -1,14 +1,19 @@
-"""Shared fixtures: real slides from the repository, painted ones with a planted answer, and the data beside the checkout."""
+"""Shared fixtures of the tests.
+
+Real slides from the repository, painted ones with a planted answer, and the data beside the
+checkout.
+"""
 
 import os
 import tempfile
 from pathlib import Path
 
+# Set before any import of napari.
 os.environ["NAPARI_CONFIG"] = str(
     Path(tempfile.mkdtemp(prefix="napari-mil-tests-")) / "settings.yaml"
-)  # before any napari import
+)
 os.environ.setdefault("NAPARI_ASYNC", "0")
-# The user's own classifiers and caches stay out of it, also in child processes.
+# The user's own classifiers and caches are not touched, also in child processes.
 os.environ.update(
     {
         f"XDG_{kind}_HOME": tempfile.mkdtemp(prefix=f"napari-mil-tests-{kind}-")
@@ -23,7 +28,8 @@ import tifffile
 
 from napari_mil.slides import open_slide
 
-# No test asserts a wall time, and a search for counterexamples that differs from run to run belongs on a desk: --hypothesis-profile=search.
+# No test asserts a wall time. The suite draws the same examples in every run;
+# --hypothesis-profile=search looks for new counterexamples.
 hypothesis.settings.register_profile(
     "suite",
     deadline=None,
@@ -51,17 +57,20 @@ def slide(slide_path):
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder with more real data, where it stands beside the checkout."""
+    """Return the folder with more real data beside the checkout."""
     if not SHARED.is_dir():
         pytest.skip("the shared data is not beside this checkout")
     return SHARED
 
 
 def write_pyramid(path, level0, downsamples=(1,), mpp=0.5, tile=64):
-    """Write RGB pixels as a tiled TIFF pyramid that OpenSlide opens; lower levels are block means."""
-    resolution = (
-        {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"} if mpp else {}
-    )
+    """Write RGB pixels as a tiled TIFF pyramid that OpenSlide opens.
+
+    Lower levels are block means.
+    """
+    resolution = {}
+    if mpp:
+        resolution = {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
     with tifffile.TiffWriter(path) as writer:
         for k, downsample in enumerate(downsamples):
             height, width = (side // downsample * downsample for side in level0.shape[:2])
@@ -82,17 +91,19 @@ def write_pyramid(path, level0, downsamples=(1,), mpp=0.5, tile=64):
 
 @pytest.fixture
 def paint(tmp_path):
-    """Return a function that writes a painted slide and opens it; everything is closed at the end."""
+    """Return a function that writes a painted slide and opens it.
+
+    All slides are closed at the end.
+    """
     opened = []
 
     def write_and_open(
         level0, downsamples=(1,), mpp=0.5, tile=64, name="painted.tiff", **arguments
     ):
-        result = open_slide(
-            write_pyramid(tmp_path / name, level0, downsamples, mpp, tile), **arguments
-        )
-        opened.append(result)
-        return result
+        path = write_pyramid(tmp_path / name, level0, downsamples, mpp, tile)
+        slide = open_slide(path, **arguments)
+        opened.append(slide)
+        return slide
 
     yield write_and_open
     for slide in opened:
@@ -101,7 +112,7 @@ def paint(tmp_path):
 
 @pytest.fixture(scope="session")
 def noise():
-    """RGB noise with structure at every scale: uint8 (601, 467, 3), odd sides on purpose."""
+    """Return RGB noise with structure at every scale, uint8 (601, 467, 3) of odd sides."""
     random = np.random.default_rng(7)
     coarse = np.kron(random.integers(60, 256, (20, 16, 3)), np.ones((31, 31, 1)))[:601, :467]
     return np.clip(coarse + random.integers(-40, 40, coarse.shape), 0, 255).astype(np.uint8)

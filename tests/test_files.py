@@ -1,14 +1,24 @@
-"""A cache that is full loses what was not used for longest."""
-
 import os
 import time
+from contextlib import suppress
 
-from napari_mil.files import forget_unused, mark_used
+from napari_mil.files import forget_unused, mark_used, whole_or_nothing
 
 DAY = 86_400
 
 
-def test_what_was_not_used_for_longest_goes_first_and_what_is_in_use_stays(tmp_path):
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.txt"
+    with whole_or_nothing(path) as part:
+        part.write_text("first")
+    with suppress(RuntimeError), whole_or_nothing(path) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path], "no part is left behind"
+
+
+def test_a_full_cache_loses_the_least_recently_used_files_and_keeps_files_in_use(tmp_path):
     (tmp_path / "features").mkdir()
     for days in range(6):
         path = tmp_path / "features" / f"{days}.h5"

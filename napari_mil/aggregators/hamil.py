@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, Literal, Unpack
+from typing import ClassVar, Literal, Unpack, cast
 
 import numpy as np
 import torch
@@ -389,7 +389,12 @@ def _apply_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
     """
     if norm.training and x.numel() == x.shape[1]:
         return functional.batch_norm(
-            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+            x,
+            cast("Tensor", norm.running_mean),
+            cast("Tensor", norm.running_var),
+            norm.weight,
+            norm.bias,
+            eps=norm.eps,
         )
     normalised: Tensor = norm(x)
     return normalised

@@ -1,4 +1,4 @@
-"""Regions that people drew on slides: reading, writing, and what they say about tiles (no torch, no Qt)."""
+"""Regions drawn on slides and their cover of tiles (no torch, no Qt)."""
 
 from napari_mil.annotations.geojson import write_geojson
 from napari_mil.annotations.reading import DRAWN, find_annotations, read_annotations

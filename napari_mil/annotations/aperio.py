@@ -1,4 +1,7 @@
-"""Regions in Aperio ImageScope's XML: a layer is a class, a negative region a hole in those that contain it."""
+"""Reader of Aperio ImageScope's XML.
+
+A layer is a class; a negative region is a hole in the regions that contain it.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +19,32 @@ POLYGON, RECTANGLE, ELLIPSE = "0", "1", "2"
 
 
 def read_aperio(path: Path) -> Annotations:
-    """Read the polygons, rectangles and ellipses of every layer; arrows and rulers are left out.
+    """Read the polygons, rectangles and ellipses of every layer.
+
+    Arrows and rulers are left out.
 
     Raises
     ------
     AnnotationError
-        If the file is damaged or no such XML.
+        If the file is damaged or is no such XML.
     """
     try:
         content = path.read_bytes()
         if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
             raise AnnotationError(
-                f"{path.name} declares entities, which annotations have no need of; export the annotations again."
+                f"{path.name} declares entities, which annotations have no need of; "
+                "export the annotations again."
             )
-        root = ElementTree.fromstring(content)
+        root = ElementTree.fromstring(content)  # noqa: S314  (entities were refused above)
         if root.tag != "Annotations":
             raise AnnotationError(
-                f"{path.name} holds no ImageScope annotations; export them again, as XML or GeoJSON."
+                f"{path.name} holds no ImageScope annotations; "
+                "export them again, as XML or GeoJSON."
             )
         regions: list[Region] = []
         left_out = Counter[str]()
         for layer in root.iter("Annotation"):
-            regions += _layer(layer, left_out)
+            regions += _regions_of(layer, left_out)
     except (OSError, ElementTree.ParseError, ValueError) as error:
         raise AnnotationError(
             f"{path.name} is no readable ImageScope XML ({error}); export the annotations again."
@@ -48,24 +55,31 @@ def read_aperio(path: Path) -> Annotations:
     )
 
 
-def _layer(layer: ElementTree.Element, left_out: Counter[str]) -> list[Region]:
-    name = layer.get("Name") or None
-    drawn: list[tuple[shapely.Geometry, str | None]] = []
-    holes: list[tuple[shapely.Geometry, str | None]] = []
+def _regions_of(layer: ElementTree.Element, left_out: Counter[str]) -> list[Region]:
+    """Return the regions of a layer, with its holes cut out.
+
+    Shapes without area are counted in `left_out`.
+    """
+    layer_name = layer.get("Name") or None
+    drawn: list[Region] = []
+    holes: list[shapely.Geometry] = []
     for region in layer.iter("Region"):
-        area = _area(region)
+        area = _area_of(region)
         if area is None:
             left_out["points, lines or empty shapes"] += 1
+        elif region.get("NegativeROA") == "1":
+            holes.append(area)
         else:
-            (holes if region.get("NegativeROA") == "1" else drawn).append(
-                (area, name or region.get("Text") or None)
-            )
-    cut = shapely.union_all([hole for hole, _ in holes]) if holes else None
-    kept = [(area if cut is None else areas(area.difference(cut)), text) for area, text in drawn]
-    return [Region(area, text) for area, text in kept if area is not None]
+            drawn.append(Region(area, layer_name or region.get("Text") or None))
+    if not holes:
+        return drawn
+    union = shapely.union_all(holes)
+    pierced = [(areas(region.area.difference(union)), region.name) for region in drawn]
+    return [Region(area, name) for area, name in pierced if area is not None]
 
 
-def _area(region: ElementTree.Element) -> shapely.Geometry | None:
+def _area_of(region: ElementTree.Element) -> shapely.Geometry | None:
+    """Return the shape of a region, or None without area."""
     vertices = [
         (float(vertex.get("X", "nan")), float(vertex.get("Y", "nan")))
         for vertex in region.iter("Vertex")

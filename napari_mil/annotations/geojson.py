@@ -1,4 +1,4 @@
-"""Regions as GeoJSON, in the dialect QuPath reads and writes."""
+"""Reader and writer of GeoJSON regions as QuPath has them."""
 
 from __future__ import annotations
 
@@ -29,38 +29,42 @@ TILE_KINDS = (
     "PathDetectionObject",
     "PathCellObject",
 )
-"""Objects that another program measured; nobody drew them."""
+"""Kinds of objects that a program measured and no person drew."""
 LARGEST_BYTES = 1 << 30
+"""Most bytes that are unpacked from a compressed file."""
 
 
 def read_geojson(path: Path) -> Annotations:
-    """Read a FeatureCollection, a feature, a bare geometry or a list of them; ``.gz`` too.
+    """Read the regions of a GeoJSON file, compressed or not.
 
-    Points and lines have no area and are left out; so are tiles, cells and detections, which nobody drew.
+    The file holds a FeatureCollection, a feature, a bare geometry or a list of them.
+    Points and lines have no area and are left out; so are tiles, cells and detections, which
+    a program measured and no person drew.
 
     Raises
     ------
     AnnotationError
-        If the file is damaged or no GeoJSON.
+        If the file is damaged or is no GeoJSON.
     """
     try:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = zlib.decompressobj(wbits=31).decompress(content, LARGEST_BYTES)
-        features = _features(json.loads(content.decode("utf-8-sig")))
+        features = _features_in(json.loads(content.decode("utf-8-sig")))
     except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
+        cause = " ".join(str(error).split())[:100]
         raise AnnotationError(
-            f"{path.name} is no readable GeoJSON ({' '.join(str(error).split())[:100]}); export the annotations again."
+            f"{path.name} is no readable GeoJSON ({cause}); export the annotations again."
         ) from error
-    regions, left_out = [], Counter[str]()
+    regions: list[Region] = []
+    left_out = Counter[str]()
     for feature in features:
         properties = feature.get("properties") or {}
-        if (
-            properties.get("objectType") or properties.get("object_type") or feature.get("id")
-        ) in TILE_KINDS:
+        kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
+        if kind in TILE_KINDS:
             left_out["tiles, cells or detections"] += 1
             continue
-        area = _area(feature)
+        area = _area_of(feature)
         if area is None:
             left_out["points, lines or empty shapes"] += 1
         else:
@@ -72,7 +76,7 @@ def read_geojson(path: Path) -> Annotations:
 
 
 def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> None:
-    """Write regions as a FeatureCollection of annotations, as a whole or not at all.
+    """Write regions as a FeatureCollection, whole or not at all.
 
     Raises
     ------
@@ -80,23 +84,7 @@ def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> No
         If the file cannot be written.
     """
     target = Path(path)
-    features = [
-        {
-            "type": "Feature",
-            "id": str(uuid.uuid4()),
-            "geometry": mapping(region.area),
-            "properties": {
-                "objectType": "annotation",
-                **({"name": region.drawn_in} if region.drawn_in else {}),
-                **(
-                    {"classification": {"name": region.name, "color": [200, 0, 0]}}
-                    if region.name
-                    else {}
-                ),
-            },
-        }
-        for region in regions
-    ]
+    features = [_feature_of(region) for region in regions]
     content = json.dumps({"type": "FeatureCollection", "features": features}).encode()
     try:
         with whole_or_nothing(target) as part:
@@ -107,23 +95,40 @@ def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> No
         ) from error
 
 
-def _features(document: Any) -> list[dict[str, Any]]:
+def _feature_of(region: Region) -> dict[str, Any]:
+    """Return a region as QuPath writes an annotation."""
+    properties: dict[str, Any] = {"objectType": "annotation"}
+    if region.drawn_in:
+        properties["name"] = region.drawn_in
+    if region.name:
+        properties["classification"] = {"name": region.name, "color": [200, 0, 0]}
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid4()),
+        "geometry": mapping(region.area),
+        "properties": properties,
+    }
+
+
+def _features_in(document: Any) -> list[dict[str, Any]]:
+    """Return the features of a document; a bare geometry becomes a feature."""
     entries = document if isinstance(document, list) else [document]
-    found: list[dict[str, Any]] = []
+    features: list[dict[str, Any]] = []
     for entry in entries:
         kind = entry.get("type") if isinstance(entry, dict) else None
         if kind == "FeatureCollection":
-            found += _features(entry.get("features") or [])
+            features += _features_in(entry.get("features") or [])
         elif kind == "Feature":
-            found.append(entry)
+            features.append(entry)
         elif kind and ("coordinates" in entry or "geometries" in entry):
-            found.append({"type": "Feature", "geometry": entry})
+            features.append({"type": "Feature", "geometry": entry})
         else:
             raise ValueError("it holds no features")
-    return found
+    return features
 
 
-def _area(feature: dict[str, Any]) -> shapely.Geometry | None:
+def _area_of(feature: dict[str, Any]) -> shapely.Geometry | None:
+    """Return the shape of a feature, or None without area."""
     geometry = feature.get("geometry") or {}
     try:
         drawn = shape(geometry)
@@ -144,15 +149,17 @@ def _area(feature: dict[str, Any]) -> shapely.Geometry | None:
 def ellipse(left: float, top: float, right: float, bottom: float) -> shapely.Polygon:
     """Return the ellipse inside a box as a polygon."""
     angle = np.linspace(0, 2 * np.pi, ELLIPSE_VERTICES, endpoint=False)
-    x, y = (
-        (left + right) / 2 + (right - left) / 2 * np.cos(angle),
-        (top + bottom) / 2 + (bottom - top) / 2 * np.sin(angle),
-    )
+    x = (left + right) / 2 + (right - left) / 2 * np.cos(angle)
+    y = (top + bottom) / 2 + (bottom - top) / 2 * np.sin(angle)
     return shapely.Polygon(np.stack([x, y], 1))
 
 
 def _class_of(properties: dict[str, Any]) -> str | None:
-    given = properties.get("classification")
-    if isinstance(given, dict):
-        given = given.get("name") or ": ".join(map(str, given.get("names") or ()))
-    return str(given) if given else None
+    """Return the name of a feature's class.
+
+    Several names are joined as QuPath joins them.
+    """
+    name = properties.get("classification")
+    if isinstance(name, dict):
+        name = name.get("name") or ": ".join(map(str, name.get("names") or ()))
+    return str(name) if name else None

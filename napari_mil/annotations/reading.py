@@ -13,11 +13,17 @@ from napari_mil.errors import AnnotationError
 ENDINGS = (".geojson", ".geojson.gz", ".json", ".json.gz", ".xml")
 FOLDER = "annotations"
 DRAWN = ".regions.geojson"
-"""Ending of the file of regions drawn in our window; files of other programs are never written to."""
+"""Ending of the file of regions drawn in this window.
+
+Files of other programs are never written to.
+"""
 
 
 def find_annotations(slide: Path) -> tuple[Path, ...]:
-    """Return the annotation files of a slide: of the same name, beside it or in a folder ``annotations`` there; all of them count."""
+    """Return all annotation files of a slide.
+
+    They have the slide's name and stand beside it or in a folder ``annotations`` there.
+    """
     stems = dict.fromkeys((slide.stem, slide.name))
     names = [f"{stem}{ending}" for stem in stems for ending in (DRAWN, *ENDINGS)]
     paths = [folder / name for folder in (slide.parent, slide.parent / FOLDER) for name in names]
@@ -27,15 +33,18 @@ def find_annotations(slide: Path) -> tuple[Path, ...]:
 def read_annotations(
     path: str | os.PathLike[str], origin: tuple[float, float] = (0.0, 0.0)
 ) -> Annotations:
-    """Read the regions of a QuPath GeoJSON or Aperio ImageScope XML file, recognised by content.
+    """Read the regions of a GeoJSON or ImageScope file.
+
+    QuPath's GeoJSON and Aperio ImageScope's XML are recognised by content.
 
     Parameters
     ----------
     path
         The file.
     origin
-        (x, y) in level-0 pixels that GeoJSON counts from: QuPath counts from the corner of the scanned area where a slide has one
-        (``openslide.bounds-x``, ``-y``); ImageScope from the corner of the canvas.
+        (x, y) in level-0 pixels that GeoJSON counts from: QuPath counts from the corner of the
+        scanned area where a slide has one (``openslide.bounds-x``, ``-y``); ImageScope counts from
+        the corner of the canvas.
 
     Returns
     -------
@@ -45,7 +54,7 @@ def read_annotations(
     Raises
     ------
     AnnotationError
-        If the file is damaged or neither.
+        If the file is damaged or is of neither format.
     """
     file = Path(path)
     try:

@@ -1,4 +1,4 @@
-"""A region, what was left out when regions were read, and how much of a tile they cover."""
+"""Regions of a slide and the share of tiles that they cover."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shapely import Geometry
 from shapely.affinity import translate
 
 IGNORED_ENDING = "*"
-"""QuPath's mark of classes that are not to be measured, as in ``Ignore*``."""
+"""QuPath's mark of classes that are not measured, as in ``Ignore*``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,15 +20,18 @@ class Region:
     """An area of one slide."""
 
     area: Geometry
-    """Polygon or multipolygon in level-0 pixels, (x, y) from the corner of the full canvas; valid, not empty."""
+    """Polygon or multipolygon in level-0 pixels.
+
+    (x, y) counts from the corner of the full canvas; valid, not empty.
+    """
     name: str | None
-    """Its class; None where the file names none."""
+    """Class of the region; None where the file names none."""
     drawn_in: str = ""
-    """What it was drawn in, where that is known: a layer of the window, say."""
+    """Layer of the window it was drawn in, where that is known."""
 
     @property
     def ignored(self) -> bool:
-        """Whether what lies inside is neither one class nor another."""
+        """Whether the area inside belongs to no class."""
         return self.name is not None and (
             self.name.endswith(IGNORED_ENDING) or self.name.lower() in ("ignore", "exclusion")
         )
@@ -40,28 +43,25 @@ class Annotations:
 
     regions: tuple[Region, ...]
     remarks: tuple[str, ...] = ()
-    """What was left out or mended, one sentence each."""
+    """Sentences about what was left out or mended."""
 
     def moved(self, x: float, y: float) -> Annotations:
         """Return the same regions moved by so many level-0 pixels."""
-        return (
-            self
-            if x == y == 0
-            else replace(
-                self,
-                regions=tuple(
-                    replace(region, area=translate(region.area, x, y)) for region in self.regions
-                ),
-            )
-        )
+        if x == y == 0:
+            return self
+        moved = (replace(region, area=translate(region.area, x, y)) for region in self.regions)
+        return replace(self, regions=tuple(moved))
 
 
 def areas(geometry: Geometry) -> Geometry | None:
-    """Return what has an area of a geometry, mended where its rings cross themselves; None where nothing has."""
-    whole = geometry if geometry.is_valid else shapely.make_valid(geometry)
+    """Return the polygons of a geometry, or None where it has none.
+
+    Rings that cross themselves are mended; points and lines are left out.
+    """
+    valid = geometry if geometry.is_valid else shapely.make_valid(geometry)
     parts = [
         part
-        for part in shapely.get_parts(shapely.get_parts(np.atleast_1d(whole)))
+        for part in shapely.get_parts(shapely.get_parts(np.atleast_1d(valid)))
         if part.geom_type == "Polygon" and part.area > 0
     ]
     return shapely.union_all(parts) if parts else None
@@ -91,6 +91,7 @@ def tile_cover(regions: Sequence[Region], corners: np.ndarray, size0: float) -> 
     shapely.prepare(union)
     x, y = np.asarray(corners, float).T
     tiles: Any = shapely.box(x, y, x + size0, y + size0)
+    # Only tiles on the border of the union need their intersection computed.
     touched = np.flatnonzero(shapely.intersects(union, tiles))
     inside = shapely.contains(union, tiles[touched])
     cover[touched[inside]] = 1

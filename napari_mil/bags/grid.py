@@ -1,4 +1,4 @@
-"""A regular grid of tiles at a requested scale, exact at any downsample."""
+"""Regular grid of tiles at any requested scale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from napari_mil.slides import Slide
 from napari_mil.slides.resample import area_average
 
 LARGEST_ENLARGEMENT = 2.0
-"""Tiles at a scale more than twice as fine as level 0 would be invented, not read."""
+"""Largest ratio of level-0 mpp to the mpp of tiles.
+
+Tiles at a still finer scale would be interpolated, not read.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,13 @@ class TileSpec:
 
 @dataclass(frozen=True, eq=False)
 class TileGrid:
-    """Tiles of one slide; a plan that holds no pixels.
+    """Plan of the tiles of one slide, without pixels.
 
     Attributes
     ----------
     coords
-        int64 (N, 2): (x, y) of the top left corners in level-0 pixels, row by row, the exact position rounded.
+        int64 (N, 2): (x, y) of the top left corners in level-0 pixels, row by row, the exact
+        position rounded.
     cells
         int64 (N, 2): (row, column) of each tile in the lattice of `shape`.
     shape
@@ -53,7 +57,8 @@ class TileGrid:
     tile_px
         Side of a tile as an encoder gets it, in pixels.
     mpp
-        Micrometres per pixel of a tile; None where the slide has no scale and tiles were asked for by level.
+        Micrometres per pixel of a tile; None where the slide has no scale and tiles were asked for
+        by level.
     tile_size0
         Side of a tile in level-0 pixels, exact; a tile covers [x, x + tile_size0).
     stride0
@@ -76,12 +81,16 @@ class TileGrid:
 
     @property
     def fingerprint(self) -> str:
-        """Stable id of the plan: which tiles, how large, at which scale, from which level."""
-        plan = f"{self.tile_px}:{self.mpp!r}:{self.tile_size0!r}:{self.stride0!r}:{self.level}".encode()
-        return hashlib.sha256(plan + np.ascontiguousarray(self.coords).tobytes()).hexdigest()[:32]
+        """Stable id of the positions, size, scale and level of tiles."""
+        sizes = f"{self.tile_px}:{self.mpp!r}:{self.tile_size0!r}:{self.stride0!r}:{self.level}"
+        positions = np.ascontiguousarray(self.coords).tobytes()
+        return hashlib.sha256(sizes.encode() + positions).hexdigest()[:32]
 
     def read(self, slide: Slide, i: int) -> np.ndarray:
-        """Read tile `i`: uint8 (tile_px, tile_px, 3), averaged from the level's pixels that it covers; white beyond the edge."""
+        """Read tile `i`: uint8 (tile_px, tile_px, 3).
+
+        Its pixels are averaged from the level's pixels that it covers; it is white beyond the edge.
+        """
         downsample = slide.level_downsamples[self.level]
         left, top = self.coords[i] / downsample
         side = self.tile_size0 / downsample
@@ -89,8 +98,11 @@ class TileGrid:
             return slide.read_region(
                 tuple(self.coords[i]), self.level, (self.tile_px, self.tile_px)
             )
-        column, row = math.floor(left), math.floor(top)
-        width, height = math.ceil(left + side) - column, math.ceil(top + side) - row
+        # The whole pixels of the level around the exact area of the tile.
+        column = math.floor(left)
+        row = math.floor(top)
+        width = math.ceil(left + side) - column
+        height = math.ceil(top + side) - row
         window = slide.read_region(
             (column * downsample, row * downsample), self.level, (width, height)
         )
@@ -103,7 +115,7 @@ class TileGrid:
     def read_batches(
         self, slide: Slide, order: np.ndarray, batch_size: int, pool: Executor, ahead: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Read tiles in the given order, `ahead` batches before they are asked for.
+        """Read tiles in order, some batches ahead of their use.
 
         Parameters
         ----------
@@ -121,16 +133,16 @@ class TileGrid:
         Yields
         ------
         indices, tiles
-            int (B,) and uint8 (B, tile_px, tile_px, 3), in the given order whatever thread was first.
+            int (B,) and uint8 (B, tile_px, tile_px, 3), in the given order whatever thread was
+            first.
         """
         batches = iter([order[k : k + batch_size] for k in range(0, len(order), batch_size)])
         in_flight: list[tuple[np.ndarray, list[Future[np.ndarray]]]] = []
         try:
             while True:
                 for indices in islice(batches, max(1, ahead) - len(in_flight)):
-                    in_flight.append(
-                        (indices, [pool.submit(self.read, slide, int(i)) for i in indices])
-                    )
+                    reads = [pool.submit(self.read, slide, int(i)) for i in indices]
+                    in_flight.append((indices, reads))
                 if not in_flight:
                     return
                 indices, tiles = in_flight.pop(0)
@@ -152,8 +164,8 @@ def tile_grid(
 ) -> TileGrid:
     """Lay a regular grid over the slide.
 
-    A tile belongs to the grid when its centre lies inside the slide (a slide smaller than a tile gives one tile) and at least
-    `min_tissue` of the part inside the slide is tissue.
+    A tile belongs to the grid when its centre lies inside the slide (a slide smaller than a tile
+    gives one tile) and at least `min_tissue` of the part inside the slide is tissue.
 
     Parameters
     ----------
@@ -183,7 +195,7 @@ def tile_grid(
     ResolutionError
         If the slide is more than twice as coarse as asked for, or has no such level.
     """
-    _check(tile_px, mpp, overlap, min_tissue)
+    _check_arguments(tile_px, mpp, overlap, min_tissue)
     tile_mpp, tile_size0, level = tile_scale(slide, tile_px, mpp, level)
     stride0 = tile_size0 * (1 - overlap)
     width, height = slide.dimensions
@@ -191,36 +203,40 @@ def tile_grid(
     columns, rows = (
         max(1, math.ceil((length - tile_size0 / 2) / stride0)) for length in (width, height)
     )
-    cells = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(
-        -1, 2
-    )
+    lattice = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    cells = np.stack(lattice, -1).reshape(-1, 2)
     if mask is not None:
-        # A millionth below: shares are sums of parts of mask pixels, and full tissue is full.
-        cells = cells[
-            _tissue_share(mask, cells[:, ::-1] * stride0, tile_size0, slide.dimensions)
-            >= min_tissue - 1e-6
-        ]
+        share = _tissue_share(mask, cells[:, ::-1] * stride0, tile_size0, slide.dimensions)
+        # A millionth below: shares are rounded sums of parts of mask pixels, and a tile that is
+        # all tissue must pass a minimum of 1.
+        cells = cells[share >= min_tissue - 1e-6]
     coords = np.floor(cells[:, ::-1] * stride0 + 0.5).astype(np.int64)
     return TileGrid(coords, cells, (rows, columns), tile_px, tile_mpp, tile_size0, stride0, level)
 
 
-def _check(tile_px: int, mpp: float, overlap: float, min_tissue: float) -> None:
-    for what, value, right in (
+def _check_arguments(tile_px: int, mpp: float, overlap: float, min_tissue: float) -> None:
+    for name, value, is_valid in (
         ("tile_px", tile_px, tile_px >= 1 and tile_px == int(tile_px)),
         ("mpp", mpp, math.isfinite(mpp) and mpp > 0),
         ("overlap", overlap, 0 <= overlap < 1),
         ("min_tissue", min_tissue, 0 <= min_tissue <= 1),
     ):
-        if not right:
+        if not is_valid:
             raise NapariMilError(
-                f"{what} cannot be {value:g}; tile_px is at least 1, mpp positive, overlap in [0, 1) and min_tissue in [0, 1]."
+                f"{name} cannot be {value:g}; tile_px is at least 1, mpp positive, "
+                "overlap in [0, 1) and min_tissue in [0, 1]."
             )
 
 
 def tile_scale(
     slide: Slide, tile_px: int, mpp: float, level: int | None
 ) -> tuple[float | None, float, int]:
-    """Return (mpp of the tiles, side in level-0 pixels, level to read); costs nothing.
+    """Compute the scale of tiles without reading pixels.
+
+    Returns
+    -------
+    mpp, tile_size0, level
+        Micrometres per pixel of the tiles, side in level-0 pixels, and level to read.
 
     Raises
     ------
@@ -230,7 +246,8 @@ def tile_scale(
     if level is not None:
         if not 0 <= level < slide.level_count:
             raise ResolutionError(
-                f"{slide.path.name} has no level {level}; its levels are 0 to {slide.level_count - 1}."
+                f"{slide.path.name} has no level {level}; "
+                f"its levels are 0 to {slide.level_count - 1}."
             )
         downsample = slide.level_downsamples[level]
         return slide.mpp * downsample if slide.mpp else None, tile_px * downsample, level
@@ -238,7 +255,8 @@ def tile_scale(
         raise MissingMppError(_without_scale(slide), Remedy.GIVE_SCALE, Remedy.TAKE_LEVEL)
     if slide.mpp > LARGEST_ENLARGEMENT * mpp:
         raise ResolutionError(
-            f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, too coarse for tiles of {mpp:g} µm per pixel; "
+            f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, "
+            f"too coarse for tiles of {mpp:g} µm per pixel; "
             "open a finer scan, or choose tiles by level (Tiles, or --level)."
         )
     downsample = mpp / slide.mpp
@@ -256,6 +274,6 @@ def _without_scale(slide: Slide) -> str:
 def _tissue_share(
     mask: TissueMask, corners: np.ndarray, size0: float, dimensions: Sequence[int]
 ) -> np.ndarray:
-    """Return the share (N,) of tissue of the part of each tile that lies inside the slide."""
+    """Return the share (N,) of tissue in each tile's part inside the slide."""
     inside = np.clip(np.asarray(dimensions) - corners, 0, size0).prod(1) / size0**2
     return mask.coverage(corners, size0) / np.maximum(inside, 1e-9)

@@ -1,4 +1,4 @@
-"""Writing a bag in TRIDENT's layout, which most tools read."""
+"""Writer of bags in TRIDENT's layout, which most tools read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from napari_mil.errors import OutputError
 from napari_mil.files import whole_or_nothing
 
 SCHEMA = 1
+"""Version of what this package adds to TRIDENT's layout."""
 
 
 def write_bag(bag: Bag, path: str | os.PathLike[str]) -> None:
-    """Write ``features``, and ``coords`` with the side of a tile where there are any; as a whole or not at all.
+    """Write a bag as HDF5, whole or not at all.
+
+    The file holds ``features``, and ``coords`` with the side of a tile where there are any.
 
     Parameters
     ----------
@@ -34,15 +37,18 @@ def write_bag(bag: Bag, path: str | os.PathLike[str]) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_or_nothing(target) as part, h5py.File(part, "w") as file:
-            _fill(file, bag, target.stem)
+            _write_contents(file, bag, target.stem)
     except OSError as error:
         raise OutputError(
-            f"{target.name} cannot be written to {target.parent} ({error.strerror or error}); make room or choose another folder."
+            f"{target.name} cannot be written to {target.parent} ({error.strerror or error}); "
+            "make room or choose another folder."
         ) from error
 
 
-def _fill(file: h5py.File, bag: Bag, name: str) -> None:
-    n, shape = len(bag), bag.features.shape[1:]
+def _write_contents(file: h5py.File, bag: Bag, name: str) -> None:
+    """Write the datasets and attributes of a bag into an open file."""
+    n = len(bag)
+    shape = bag.features.shape[1:]
     features = file.create_dataset(
         "features", data=bag.features, chunks=(min(n, 1024), *shape), maxshape=(None, *shape)
     )
@@ -56,7 +62,7 @@ def _fill(file: h5py.File, bag: Bag, name: str) -> None:
             coords.attrs["patch_size_level0"] = np.int64(round(bag.tile_size0))
             file.attrs["napari_mil:tile_size0"] = float(bag.tile_size0)
     if bag.names is not None:
-        file.create_dataset("names", data=[each.encode() for each in bag.names])
+        file.create_dataset("names", data=[instance.encode() for instance in bag.names])
     file.attrs["napari_mil:schema"] = SCHEMA
     for key in ("encoder", "grid"):
         if key in bag.provenance:

@@ -1,4 +1,4 @@
-"""A network that was trained together with an aggregator, as an encoder."""
+"""Encoder from a network that was trained with an aggregator."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from napari_mil.encoders.encoder import Encoder
 from napari_mil.networks import BACKBONES, as_input
 
 IMAGES_AT_ONCE = 64
+"""Images that pass through the network together."""
 
 
 class BackboneEncoder(Encoder):
-    """Tiles to the vectors or maps of one trained network.
+    """Encoder from tiles to vectors or maps of a trained network.
 
     Parameters
     ----------
     name
         One of `networks.BACKBONES`.
     network
-        With its weights.
+        Network with its weights.
     tile_px
         Side of its images, px; others are resized.
     mpp
@@ -63,17 +64,16 @@ class BackboneEncoder(Encoder):
     def encode(self, tiles: np.ndarray) -> np.ndarray:
         """Encode uint8 (B, H, W, 3) to float32 (B, dim) or maps (B, C, h, w)."""
         images = resized(tiles, self.tile_px)
+        channels = BACKBONES[self.name].channels
         parts = []
         with torch.inference_mode():
             for start in range(0, len(images), IMAGES_AT_ONCE):
                 batch = torch.tensor(images[start : start + IMAGES_AT_ONCE]).to(self.device)
-                parts.append(
-                    self.network(as_input(batch, BACKBONES[self.name].channels)).cpu().numpy()
-                )
+                parts.append(self.network(as_input(batch, channels)).cpu().numpy())
         return np.concatenate(parts)
 
     def to(self, device: torch.device) -> BackboneEncoder:
-        """See `Encoder`."""
+        """Return the same encoder on another device."""
         return BackboneEncoder(
             self.name, self.network, self.tile_px, self.mpp, device, self.threads
         )
@@ -88,7 +88,10 @@ def weights_fingerprint(network: nn.Module) -> str:
 
 
 def resized(tiles: np.ndarray, side: int) -> np.ndarray:
-    """Return uint8 (B, side, side, 3): resized as a whole, so that nothing is cut off and proportions may change."""
+    """Resize tiles to uint8 (B, side, side, 3).
+
+    A tile is resized as a whole: nothing is cut off, and proportions may change.
+    """
     if tiles.shape[1:3] == (side, side):
         return np.ascontiguousarray(tiles)
     return np.stack(

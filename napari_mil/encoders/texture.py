@@ -1,9 +1,10 @@
-"""`texture`: stain-aware statistics of colour and texture, computed, not learned.
+"""Encoder `texture`: stain-aware statistics, computed and not learned.
 
-A tile is unmixed into haematoxylin, eosin and a residual (Ruifrok & Johnston 2001, Anal Quant Cytol Histol 23:291,
-"Quantification of histochemical staining by color deconvolution"), then described by moments and quantiles of the stains,
-by how the variance of haematoxylin falls with scale, by gradients, and by rotation-invariant uniform local binary patterns
-(Ojala, Pietikäinen & Mäenpää 2002, IEEE PAMI 24:971, LBP^riu2 with 8 neighbours at distance 1, on three scales).
+A tile is unmixed into haematoxylin, eosin and a residual (Ruifrok & Johnston 2001, Anal Quant
+Cytol Histol 23:291, "Quantification of histochemical staining by color deconvolution"). It is then
+described by moments and quantiles of the stains, by how the variance of haematoxylin falls with
+scale, by gradients, and by rotation-invariant uniform local binary patterns (Ojala, Pietikäinen &
+Mäenpää 2002, IEEE PAMI 24:971, LBP^riu2 with 8 neighbours at distance 1, on three scales).
 
 `DIMENSIONS` names every dimension in order.
 """
@@ -22,24 +23,45 @@ from napari_mil.encoders.cards import TEXTURE
 from napari_mil.encoders.encoder import Encoder
 
 VERSION = "texture/1"
+"""Name of this definition of the features; part of the fingerprint."""
 
 RGB_FROM_STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
-"""Optical density of haematoxylin, eosin and residual in R, G, B (Ruifrok & Johnston, table 2, DAB as the third)."""
+"""Optical density of haematoxylin, eosin and residual in R, G, B.
+
+Ruifrok & Johnston, table 2, with DAB as the third.
+"""
 
 STAINS = ("haematoxylin", "eosin", "residual")
 STAIN_RANGE = (-0.6, 2.4)
-"""Range of stain densities that the histograms cover (natural logarithm); quantiles of what is darker or paler stay at its ends."""
+"""Range of stain densities that the histograms cover (natural logarithm).
+
+Quantiles of darker or paler pixels stay at its ends.
+"""
 STAIN_BINS = 100
+"""Bins of a histogram of stain densities."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 DENSITY_CUTS = (0.3, 0.6, 0.9, 1.2)
-"""Haematoxylin densities, on borders of the histogram's bins: cytoplasm, pale nuclei, nuclei, dark nuclei."""
+"""Haematoxylin densities of cytoplasm, pale nuclei, nuclei and dark nuclei.
+
+They lie on borders of the histogram's bins.
+"""
 POOLED = (2, 4, 8, 16)
+"""Sides of the squares over which the deviation of haematoxylin is measured, px."""
 SCALES = (1, 2, 4)
+"""Sides of the squares over which gradients and patterns are measured, px."""
 PATTERNS = 10
-"""LBP^riu2 of 8 neighbours: 0-8 set neighbours in one arc, 9 for the rest."""
+"""Number of patterns of LBP^riu2 with 8 neighbours.
+
+0-8 set neighbours in one arc, 9 for all others.
+"""
 SMALLEST_TILE = TEXTURE.smallest_tile
+"""Smallest height and width of a tile, px."""
 BLOCK_PX = 131_072
-"""Pixels described at once on the CPU: intermediate planes stay in the cache, twice as fast as a whole batch of large tiles."""
+"""Pixels described at once on the CPU.
+
+Intermediate planes then stay in the processor's cache, which is twice as fast as a whole batch of
+large tiles.
+"""
 
 DIMENSIONS: tuple[str, ...] = (
     *(f"{channel} {moment}" for moment in ("mean", "sd") for channel in ("red", "green", "blue")),
@@ -53,18 +75,26 @@ DIMENSIONS: tuple[str, ...] = (
     *(f"haematoxylin gradient {moment} pooled {k} px" for k in SCALES for moment in ("mean", "sd")),
     *(f"haematoxylin pattern {p} pooled {k} px" for k in SCALES for p in range(PATTERNS)),
 )
-"""What each dimension is; densities in natural-log optical density, shares and colours in [0, 1], gradients in density per pixel."""
+"""Name of each dimension, in order.
+
+Densities are in natural-log optical density, shares and colours in [0, 1], gradients in density
+per pixel.
+"""
 
 
 class TextureEncoder(Encoder):
-    """Colour and texture statistics of a tile; deterministic, no weights, any tile of at least 8 pixels a side."""
+    """Encoder to colour and texture statistics of a tile.
+
+    Deterministic and without weights; a tile has at least 8 pixels a side.
+    """
 
     card = TEXTURE
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         super().__init__(device, threads)
-        # Blocks in threads of ours, one torch thread each: torch's own threads wait for each other after every small operation,
-        # which on a machine that is also busy otherwise (a window that draws) is five times slower.
+        # Blocks run in a pool with one torch thread each: torch's own threads wait for each other
+        # after every small operation, which is five times slower on a machine that is also busy
+        # otherwise (with a window that draws, for example).
         self._pool = _single_threaded_pool(self.threads) if device.type == "cpu" else None
         density = -torch.log((torch.arange(256, dtype=torch.float64) + 1) / 256)
         unmix = torch.linalg.inv(torch.tensor(RGB_FROM_STAINS, dtype=torch.float64))
@@ -74,12 +104,12 @@ class TextureEncoder(Encoder):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the version and of every constant above."""
+        """Hash of the version and of every constant of the features."""
         constants = (VERSION, RGB_FROM_STAINS, STAIN_RANGE, STAIN_BINS, DIMENSIONS)
         return hashlib.sha256(repr(constants).encode()).hexdigest()[:32]
 
     def to(self, device: torch.device) -> TextureEncoder:
-        """Return the same statistics computed on another device."""
+        """Return the same encoder on another device."""
         return TextureEncoder(device, self.threads)
 
     def encode(self, tiles: np.ndarray) -> np.ndarray:
@@ -100,14 +130,11 @@ class TextureEncoder(Encoder):
         ValueError
             If the array is no batch of RGB tiles of that size.
         """
-        if (
-            tiles.dtype != np.uint8
-            or tiles.ndim != 4
-            or tiles.shape[3] != 3
-            or min(tiles.shape[1:3]) < SMALLEST_TILE
-        ):
+        is_rgb_batch = tiles.dtype == np.uint8 and tiles.ndim == 4 and tiles.shape[3] == 3
+        if not is_rgb_batch or min(tiles.shape[1:3]) < SMALLEST_TILE:
             raise ValueError(
-                f"tiles are uint8 (B, H, W, 3) of at least {SMALLEST_TILE} pixels a side, not {tiles.dtype} {tiles.shape}"
+                f"tiles are uint8 (B, H, W, 3) of at least {SMALLEST_TILE} pixels a side, "
+                f"not {tiles.dtype} {tiles.shape}"
             )
         if len(tiles) == 0:
             return np.empty((0, self.dim), np.float32)
@@ -119,21 +146,23 @@ class TextureEncoder(Encoder):
 
     @torch.inference_mode()
     def _describe(self, tiles: np.ndarray) -> torch.Tensor:
-        """Return float32 (B, 78) on the device."""
-        pixels = (
-            torch.tensor(tiles, device=self.device).permute(0, 3, 1, 2).contiguous()
-        )  # (B, 3, H, W) uint8
+        """Compute the features of tiles: float32 (B, 78) on the device."""
+        # (B, 3, H, W) uint8
+        pixels = torch.tensor(tiles, device=self.device).permute(0, 3, 1, 2).contiguous()
+        # Colour deconvolution: optical densities times the inverse of the stain matrix.
         density = self._density.index_select(0, pixels.flatten().int()).view(pixels.shape)
-        stains = torch.einsum("bchw,cs->sbhw", density, self._unmix).transpose(0, 1)  # (B, 3, H, W)
+        # (B, 3, H, W)
+        stains = torch.einsum("bchw,cs->sbhw", density, self._unmix).transpose(0, 1)
         haematoxylin = stains[:, 0].contiguous()
-        flat = stains.flatten(2)  # (B, 3, HW)
-        mean, sd, skewness, correlation = _moments(flat)
-        cumulative = (
-            _histograms(_binned(flat), STAIN_BINS).cumsum(1).view(len(tiles), 3, STAIN_BINS)
-        )
+        flat_stains = stains.flatten(2)
+        mean, sd, skewness, correlation = _moments(flat_stains)
+        histograms = _histograms(_stain_bins(flat_stains), STAIN_BINS)
+        cumulative = histograms.cumsum(1).view(len(tiles), 3, STAIN_BINS)
         features = [
             *_colours(pixels.flatten(2)),
-            *(mean, sd, skewness),
+            mean,
+            sd,
+            skewness,
             _quantiles(cumulative),
             1 - cumulative[:, 0, [_bin_below(cut) for cut in DENSITY_CUTS]],
             correlation,
@@ -144,13 +173,14 @@ class TextureEncoder(Encoder):
         return torch.cat(features, 1)
 
     def _pattern_shares(self, plane: torch.Tensor) -> torch.Tensor:
-        """Histogram of LBP^riu2 over a plane (B, H, W), normalised: (B, 10)."""
+        """Return the shares (B, 10) of LBP^riu2 patterns in a plane (B, H, W)."""
         height, width = plane.shape[1:]
         if min(height, width) < 3:
             return torch.zeros(len(plane), PATTERNS, device=plane.device)
         centre = plane[:, 1:-1, 1:-1]
         code = torch.zeros(centre.shape, dtype=torch.uint8, device=plane.device)
-        # Neighbours in order around the centre; a margin keeps flat glass from turning into random patterns.
+        # Neighbours in order around the centre; the margin of 0.02 keeps noise on flat glass from
+        # giving random patterns.
         ring = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
         for bit, (dy, dx) in enumerate(ring):
             neighbour = plane[:, dy : dy + height - 2, dx : dx + width - 2]
@@ -159,17 +189,25 @@ class TextureEncoder(Encoder):
 
 
 def _single_threaded_pool(threads: int) -> ThreadPoolExecutor:
-    """Return threads that each run torch on one core, and leave the setting of every other thread as it is."""
+    """Make a pool of threads that each run torch on one core.
+
+    The setting of every other thread stays as it is.
+    """
     setting = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, "texture", torch.set_num_threads, (1,))
-    together = threading.Barrier(threads)
-    list(pool.map(lambda _: together.wait(), range(threads)))  # all of them have begun
-    torch.set_num_threads(setting)  # torch gives the last setting to threads that begin later
+    # The barrier lets all threads begin, and so set their number, before the setting is restored:
+    # torch gives the last setting to threads that begin later.
+    barrier = threading.Barrier(threads)
+    list(pool.map(lambda _: barrier.wait(), range(threads)))
+    torch.set_num_threads(setting)
     return pool
 
 
 def _uniform_patterns() -> torch.Tensor:
-    """Map (256,) from a code of 8 neighbours to its rotation-invariant uniform pattern 0-9."""
+    """Return the pattern 0-9 of every code of 8 neighbours, (256,).
+
+    Rotation-invariant uniform patterns of Ojala et al. 2002, eq. 9.
+    """
     patterns = []
     for code in range(256):
         bits = [code >> k & 1 for k in range(8)]
@@ -179,7 +217,13 @@ def _uniform_patterns() -> torch.Tensor:
 
 
 def _moments(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return mean, sd and skewness (B, 3), and the correlation (B, 1) of the first two stains, of (B, 3, n)."""
+    """Compute moments of stain densities (B, 3, n).
+
+    Returns
+    -------
+    mean, sd, skewness, correlation
+        (B, 3) each, and the correlation (B, 1) of the first two stains.
+    """
     mean = flat.mean(2)
     centred = flat - mean[:, :, None]
     squared = centred * centred
@@ -190,10 +234,17 @@ def _moments(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 
 
 def _colours(pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return RGB means and sds (B, 3) and saturation mean, sd and share (B, 1) from uint8 (B, 3, n)."""
+    """Compute colour statistics of uint8 pixels (B, 3, n).
+
+    Returns
+    -------
+    tuple
+        Means and deviations (B, 3) of RGB; mean, deviation and share above 0.05 (B, 1) of the
+        saturation.
+    """
     rgb = pixels.float() / 255
     largest = rgb.amax(1)
-    saturation = (largest - rgb.amin(1)) / largest.clamp_min(1 / 255)  # (B, n)
+    saturation = (largest - rgb.amin(1)) / largest.clamp_min(1 / 255)
     share = (saturation > 0.05).float().mean(1, keepdim=True)
     return (
         rgb.mean(2),
@@ -204,38 +255,38 @@ def _colours(pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
     )
 
 
-def _binned(flat: torch.Tensor) -> torch.Tensor:
-    """Bins (3B, n) of stain densities (B, 3, n)."""
+def _stain_bins(flat: torch.Tensor) -> torch.Tensor:
+    """Return the histogram bins (3B, n) of stain densities (B, 3, n)."""
     low, high = STAIN_RANGE
-    return (
-        ((flat - low) * (STAIN_BINS / (high - low))).clamp_(0, STAIN_BINS - 1).int().flatten(0, 1)
-    )
+    scaled = (flat - low) * (STAIN_BINS / (high - low))
+    return scaled.clamp_(0, STAIN_BINS - 1).int().flatten(0, 1)
 
 
 def _bin_below(density: float) -> int:
-    """Index of the last bin below a density that lies on a border."""
+    """Return the last bin below a density on a border."""
     low, high = STAIN_RANGE
     return round((density - low) / (high - low) * STAIN_BINS) - 1
 
 
 def _histograms(values: torch.Tensor, bins: int) -> torch.Tensor:
-    """Return shares (R, bins) of integers (R, n) in [0, bins)."""
+    """Count integers (R, n) in [0, bins) as shares (R, bins)."""
     rows = torch.arange(len(values), device=values.device)[:, None] * bins
     counts = torch.bincount((values + rows).flatten(), minlength=len(values) * bins)
     return counts.view(len(values), bins).float() / values.shape[1]
 
 
 def _quantiles(cumulative: torch.Tensor) -> torch.Tensor:
-    """Return quantiles (B, 15), stain fastest, of cumulative shares (B, 3, bins); linear within a bin, far cheaper than sorting."""
+    """Return quantiles (B, 15), stain fastest, of cumulative shares.
+
+    The shares are (B, 3, bins). Quantiles are linear within a bin, far cheaper than sorting pixels.
+    """
     low, high = STAIN_RANGE
-    wanted = (
-        torch.tensor(QUANTILES, device=cumulative.device)
-        .expand(*cumulative.shape[:2], -1)
-        .contiguous()
-    )
-    upper = torch.searchsorted(cumulative, wanted).clamp_max(STAIN_BINS - 1)  # (B, 3, 5)
+    shares = torch.tensor(QUANTILES, device=cumulative.device)
+    shares = shares.expand(*cumulative.shape[:2], -1).contiguous()
+    # Bin (B, 3, 5) in which the cumulative share passes the quantile's.
+    upper = torch.searchsorted(cumulative, shares).clamp_max(STAIN_BINS - 1)
     below = torch.where(upper > 0, cumulative.gather(2, (upper - 1).clamp_min(0)), 0.0)
-    within = (wanted - below) / (cumulative.gather(2, upper) - below).clamp_min(1e-6)
+    within = (shares - below) / (cumulative.gather(2, upper) - below).clamp_min(1e-6)
     values = low + (upper + within.clamp(0, 1)) * ((high - low) / STAIN_BINS)
     return values.transpose(1, 2).flatten(1)
 
@@ -246,27 +297,29 @@ def _pooled(plane: torch.Tensor, k: int) -> torch.Tensor:
 
 
 def _scale_sds(plane: torch.Tensor) -> torch.Tensor:
-    """Return the standard deviation (B, 4) of a plane (B, H, W) after pooling; 0 where a tile is smaller than the pool."""
+    """Return standard deviations (B, 4) of a pooled plane (B, H, W).
+
+    A deviation is 0 where a tile is smaller than the pooled square.
+    """
     sds = []
     for k in POOLED:
-        fits = min(plane.shape[1:]) >= k
-        sds.append(
-            _pooled(plane, k).flatten(1).std(1, correction=0)
-            if fits
-            else torch.zeros(len(plane), device=plane.device)
-        )
+        if min(plane.shape[1:]) >= k:
+            sds.append(_pooled(plane, k).flatten(1).std(1, correction=0))
+        else:
+            sds.append(torch.zeros(len(plane), device=plane.device))
     return torch.stack(sds, 1)
 
 
 def _gradients(plane: torch.Tensor) -> list[torch.Tensor]:
-    """Mean and sd (B, 2) of the gradient magnitude (central differences) of (B, H, W) on each scale."""
+    """Return mean and sd (B, 2) of gradient magnitudes on each scale.
+
+    Gradients are central differences of a plane (B, H, W).
+    """
     described = []
     for k in SCALES:
         pooled = _pooled(plane, k)
-        dy, dx = (
-            pooled[:, 2:, 1:-1] - pooled[:, :-2, 1:-1],
-            pooled[:, 1:-1, 2:] - pooled[:, 1:-1, :-2],
-        )
+        dy = pooled[:, 2:, 1:-1] - pooled[:, :-2, 1:-1]
+        dx = pooled[:, 1:-1, 2:] - pooled[:, 1:-1, :-2]
         magnitude = torch.sqrt(dy**2 + dx**2).flatten(1) / 2
         if magnitude.shape[1] == 0:
             described.append(torch.zeros(len(plane), 2, device=plane.device))

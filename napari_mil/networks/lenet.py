@@ -1,5 +1,6 @@
-"""LeNet-5 as the bags of handwritten digits are read: Ilse et al. 2018, table 8 of the supplement.
+"""LeNet-5 for bags of handwritten digits.
 
+Ilse et al. 2018, table 8 of the supplement:
 conv(5, 20)-ReLU, maxpool(2, 2), conv(5, 50)-ReLU, maxpool(2, 2), fc-500-ReLU.
 """
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 
 class LeNet5(nn.Module):
-    """Grey images to vectors.
+    """Network from grey images to vectors.
 
     Parameters
     ----------
@@ -22,8 +23,8 @@ class LeNet5(nn.Module):
     def __init__(self, out_dim: int = 500, side: int = 28) -> None:
         super().__init__()
         self.out_dim = out_dim
-        rest = ((side - 4) // 2 - 4) // 2
-        if rest < 1:
+        map_side = ((side - 4) // 2 - 4) // 2
+        if map_side < 1:
             raise ValueError(
                 f"images of {side} px are too small for this network; it needs at least 16"
             )
@@ -35,9 +36,9 @@ class LeNet5(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(2),
         )
-        self.fc = nn.Linear(50 * rest * rest, out_dim)
+        self.fc = nn.Linear(50 * map_side * map_side, out_dim)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, side, side) -> (N, out_dim)."""
+        """Map images (N, 1, side, side) to vectors (N, out_dim)."""
         vectors: Tensor = self.fc(self.convolutions(images).flatten(1)).relu()
         return vectors

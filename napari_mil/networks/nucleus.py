@@ -1,6 +1,8 @@
-"""The network for colon nuclei and breast tiles: Sirinukunwattana et al. 2016, as Ilse et al. 2018 use it (supplement, table 9).
+"""Network for colon nuclei and breast tiles.
 
-conv(4, 36)-ReLU, maxpool(2), conv(3, 48)-ReLU, maxpool(2), fc-512-ReLU, dropout, fc-512-ReLU, dropout.
+Sirinukunwattana et al. 2016, as Ilse et al. 2018 use it (supplement, table 9):
+conv(4, 36)-ReLU, maxpool(2), conv(3, 48)-ReLU, maxpool(2),
+fc-512-ReLU, dropout, fc-512-ReLU, dropout.
 Weights start Xavier-uniform and biases at zero, as in the code of Rymarczyk et al. 2021.
 """
 
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 
 class NucleusNet(nn.Module):
-    """Small RGB tiles to vectors.
+    """Network from small RGB tiles to vectors.
 
     Parameters
     ----------
@@ -25,8 +27,8 @@ class NucleusNet(nn.Module):
     def __init__(self, out_dim: int = 512, side: int = 27, dropout: float = 0.2) -> None:
         super().__init__()
         self.out_dim = out_dim
-        rest = ((side - 3) // 2 - 2) // 2
-        if rest < 1:
+        map_side = ((side - 3) // 2 - 2) // 2
+        if map_side < 1:
             raise ValueError(
                 f"tiles of {side} px are too small for this network; it needs at least 11"
             )
@@ -39,7 +41,7 @@ class NucleusNet(nn.Module):
             nn.MaxPool2d(2),
         )
         self.fc = nn.Sequential(
-            nn.Linear(48 * rest * rest, 512),
+            nn.Linear(48 * map_side * map_side, 512),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(512, out_dim),
@@ -52,6 +54,6 @@ class NucleusNet(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """(N, 3, side, side) -> (N, out_dim)."""
+        """Map tiles (N, 3, side, side) to vectors (N, out_dim)."""
         vectors: Tensor = self.fc(self.convolutions(tiles).flatten(1))
         return vectors

@@ -1,6 +1,8 @@
-"""ResNet-18: He et al. 2016, "Deep residual learning for image recognition", CVPR, table 1.
+"""ResNet-18 of He et al. 2016.
 
-Names of modules and shapes are those of the usual releases, so that their weights load (without ``fc.*``).
+"Deep residual learning for image recognition", CVPR, table 1.
+Names of modules and shapes are those of the usual releases, so that their weights load
+(without ``fc.*``).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) -> (N, channels, H / stride, W / stride)."""
+        """Map (N, channels_in, H, W) to (N, channels, H / stride, W / stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y)) + shortcut
@@ -36,14 +38,17 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """RGB tiles to feature maps of 512 channels at 1/32 of their side, or to their spatial means.
+    """Network from RGB tiles to feature maps or vectors.
+
+    A map has 512 channels at 1/32 of the tile's side; a vector is the spatial mean of a map.
 
     Parameters
     ----------
     maps
         Return maps instead of vectors.
     norm
-        Normalisation of so many channels; `torch.nn.InstanceNorm2d` is what dsmil-wsi's self-supervised embedders have.
+        Makes the normalisation of so many channels. The self-supervised embedders of dsmil-wsi
+        have `torch.nn.InstanceNorm2d`.
     """
 
     out_dim = 512
@@ -63,7 +68,7 @@ class ResNet18(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 512, H / 32, W / 32), or (N, 512)."""
+        """Map tiles (N, 3, H, W) to (N, 512, H / 32, W / 32), or (N, 512)."""
         x = self.maxpool(self.bn1(self.conv1(tiles)).relu())
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return x if self.maps else x.mean((2, 3))

@@ -1,15 +1,21 @@
-"""A stable id of a slide's content, cheap on files of any size."""
+"""Fingerprint of a slide's content, cheap on files of any size."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-SAMPLES, SAMPLE_BYTES = 64, 16 * 1024
+SAMPLES = 64
+"""Number of samples spread over a file."""
+SAMPLE_BYTES = 16 * 1024
+"""Bytes of a sample."""
 
 
 def fingerprint_file(path: Path, quick_hash: str = "", in_several_files: bool = False) -> str:
-    """Hash the size, 64 samples spread over the file and the format's own hash (which covers the other files of a slide).
+    """Hash the size and samples of a file.
+
+    64 samples are spread over the file. The format's own hash goes in too; it covers the other
+    files of a slide.
 
     Parameters
     ----------
@@ -18,7 +24,7 @@ def fingerprint_file(path: Path, quick_hash: str = "", in_several_files: bool = 
     quick_hash
         The format's own hash of the content, or an empty string.
     in_several_files
-        Whether any of several files opens the slide, so that this one's own bytes say nothing.
+        Whether any of several files opens the slide, so that the bytes of one file say nothing.
 
     Returns
     -------

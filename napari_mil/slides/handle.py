@@ -1,4 +1,4 @@
-"""A native file handle that several threads read and any may close."""
+"""Native file handle shared by reading threads."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from napari_mil.errors import UnreadableSlideError
 
 
 class SharedHandle:
-    """Closes the file once asked to and once nobody reads: a native reader that is closed under a read takes the process with it.
+    """Handle that closes its file after the last running read.
+
+    Several threads read and any may close. A native reader that is closed during a read crashes
+    the whole process.
 
     Parameters
     ----------
     name
         The slide's file name, for the message of a read that comes too late.
     close
-        What frees the file; called exactly once, by `close` or by the last reader.
+        Frees the file; called exactly once, by `close` or by the last reader.
     """
 
     def __init__(self, name: str, close: Callable[[], None]) -> None:
-        self._name, self._free = name, close
+        self._name = name
+        self._free = close
         self._lock = threading.Lock()
-        self._readers, self._closed = 0, False
+        self._readers = 0
+        self._closed = False
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -32,7 +37,7 @@ class SharedHandle:
         Raises
         ------
         UnreadableSlideError
-            If it was closed before.
+            If the file was closed before.
         """
         with self._lock:
             if self._closed:
@@ -48,14 +53,17 @@ class SharedHandle:
     def _leave(self) -> None:
         with self._lock:
             self._readers -= 1
-            last = self._closed and self._readers == 0
-        if last:
+            must_free = self._closed and self._readers == 0
+        if must_free:
             self._free()
 
     def close(self) -> None:
-        """Let no new read begin; never waits for those that run."""
+        """Refuse new reads and free the file after the last one.
+
+        It never waits for reads that run.
+        """
         with self._lock:
-            now = not self._closed and self._readers == 0
+            must_free = not self._closed and self._readers == 0
             self._closed = True
-        if now:
+        if must_free:
             self._free()

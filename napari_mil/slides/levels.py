@@ -1,4 +1,7 @@
-"""A pyramid level as a lazily indexed, thread-safe array over a shared cache of decoded chunks."""
+"""Lazy arrays of slide levels over a shared cache of chunks.
+
+Indexing is safe from several threads.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,20 @@ from typing import Any
 import numpy as np
 
 Chunk = tuple[int, int]
+"""(row, column) of a chunk in the lattice of chunks."""
 ReadWindow = Callable[[int, int, int, int], np.ndarray]
-"""(row, column, height, width) in pixels of the level -> uint8 (height, width, 3)."""
+"""Reader of a window of a level.
+
+(row, column, height, width) in pixels of the level -> uint8 (height, width, 3).
+"""
 WHITE = 255
 
 
 class ChunkCache:
-    """The most recently used chunks of all levels of one slide, bounded in bytes."""
+    """Cache of the most recently used chunks of one slide.
+
+    It is shared by all levels and bounded in bytes.
+    """
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes
@@ -27,7 +37,7 @@ class ChunkCache:
         self._lock = threading.Lock()
 
     def get(self, level: int, chunk: Chunk) -> np.ndarray | None:
-        """Return the chunk if it is held, as the most recently used from now on."""
+        """Return a chunk and mark it as used, or None."""
         with self._lock:
             pixels = self._chunks.get((level, chunk))
             if pixels is not None:
@@ -35,7 +45,7 @@ class ChunkCache:
             return pixels
 
     def put(self, level: int, chunk: Chunk, pixels: np.ndarray) -> None:
-        """Hold the chunk and let go of the least recently used ones beyond the capacity."""
+        """Store a chunk; drop the least recently used beyond the capacity."""
         with self._lock:
             replaced = self._chunks.pop((level, chunk), None)
             self._used += pixels.nbytes - (replaced.nbytes if replaced is not None else 0)
@@ -45,7 +55,7 @@ class ChunkCache:
                 self._used -= dropped.nbytes
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Drop all chunks."""
         with self._lock:
             self._chunks.clear()
             self._used = 0
@@ -57,10 +67,11 @@ class ChunkCache:
 
 
 class Level:
-    """One level of a slide: indexing reads just the chunks it needs.
+    """Lazy array of one level of a slide.
 
-    It has what napari and dask ask of an array (`shape`, `dtype`, `ndim`, `size`, `chunks`, `__getitem__`, `__array__`);
-    basic slices of rows, columns and channels only, as a viewer asks for.
+    Indexing reads just the chunks it needs. The level has what napari and dask ask of an array
+    (`shape`, `dtype`, `ndim`, `size`, `chunks`, `__getitem__`, `__array__`), and takes basic slices
+    of rows, columns and channels only, as a viewer asks for.
     """
 
     ndim = 3
@@ -81,11 +92,11 @@ class Level:
         self.shape = (height, width, 3)
         self.extent = extent or (0, 0, width, height)
         """(column0, row0, column1, row1) outside which the level is white and nothing is read."""
-        self._chunk_width, self._chunk_height = (
-            min(chunk_size[0], width),
-            min(chunk_size[1], height),
-        )
-        self._read, self._cache, self._pool = read, cache, pool
+        self._chunk_width = min(chunk_size[0], width)
+        self._chunk_height = min(chunk_size[1], height)
+        self._read = read
+        self._cache = cache
+        self._pool = pool
 
     @property
     def size(self) -> int:
@@ -94,12 +105,15 @@ class Level:
 
     @property
     def nbytes(self) -> int:
-        """Bytes if it were held whole, which it never is."""
+        """Bytes of the whole level, which is never held whole."""
         return self.size
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
-        """Chunk sizes per axis, as dask writes them; napari widens what it asks for to whole chunks."""
+        """Chunk sizes per axis, as dask writes them.
+
+        napari widens the windows it asks for to whole chunks.
+        """
         height, width, _ = self.shape
         return _split(height, self._chunk_height), _split(width, self._chunk_width), (3,)
 
@@ -108,9 +122,8 @@ class Level:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         key = key if isinstance(key, tuple) else (key,)
-        rows, columns, channels = (
-            (key + (slice(None),) * 3)[:3] if Ellipsis not in key else _expand(key)
-        )
+        key = _expand(key) if Ellipsis in key else (key + (slice(None),) * 3)[:3]
+        rows, columns, channels = key
         row_span, drop_row = _span(rows, self.shape[0])
         column_span, drop_column = _span(columns, self.shape[1])
         window = self.window(
@@ -127,32 +140,48 @@ class Level:
     def window(
         self, top: int, bottom: int, left: int, right: int, pool: Executor | None = None
     ) -> np.ndarray:
-        """Return uint8 (bottom - top, right - left, 3); chunks not yet held are decoded, on `pool` where there are several."""
-        column0, row0, column1, row1 = self.extent
-        y0, y1, x0, x1 = max(top, row0), min(bottom, row1), max(left, column0), min(right, column1)
+        """Read a window: uint8 (bottom - top, right - left, 3).
+
+        Chunks that are not in the cache are decoded, on `pool` where there are several.
+        """
         out = np.full((max(bottom - top, 0), max(right - left, 0), 3), WHITE, np.uint8)
-        if out.size == 0 or y0 >= y1 or x0 >= x1:
+        chunks = self._stored_chunks(top, bottom, left, right)
+        if out.size == 0 or not chunks:
             return out
-        wanted = [
-            (i, j)
-            for i in range(y0 // self._chunk_height, -(-y1 // self._chunk_height))
-            for j in range(x0 // self._chunk_width, -(-x1 // self._chunk_width))
-        ]
-        fetch = pool.map if pool is not None and len(wanted) > 1 else map
-        for (i, j), pixels in zip(wanted, fetch(self._chunk, wanted), strict=True):
-            y, x = i * self._chunk_height, j * self._chunk_width
-            y0, y1 = max(top, y), min(bottom, y + pixels.shape[0])
-            x0, x1 = max(left, x), min(right, x + pixels.shape[1])
+        fetch = pool.map if pool is not None and len(chunks) > 1 else map
+        for (i, j), pixels in zip(chunks, fetch(self._read_chunk, chunks), strict=True):
+            chunk_top = i * self._chunk_height
+            chunk_left = j * self._chunk_width
+            # Part of the window that this chunk covers, in pixels of the level.
+            y0 = max(top, chunk_top)
+            y1 = min(bottom, chunk_top + pixels.shape[0])
+            x0 = max(left, chunk_left)
+            x1 = min(right, chunk_left + pixels.shape[1])
             out[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[
-                y0 - y : y1 - y, x0 - x : x1 - x
+                y0 - chunk_top : y1 - chunk_top, x0 - chunk_left : x1 - chunk_left
             ]
         return out
 
-    def _chunk(self, chunk: Chunk) -> np.ndarray:
-        held = self._cache.get(self.index, chunk)
-        if held is not None:
-            return held
-        row, column = chunk[0] * self._chunk_height, chunk[1] * self._chunk_width
+    def _stored_chunks(self, top: int, bottom: int, left: int, right: int) -> list[Chunk]:
+        """List the chunks of a window's stored part, row by row."""
+        column0, row0, column1, row1 = self.extent
+        y0 = max(top, row0)
+        y1 = min(bottom, row1)
+        x0 = max(left, column0)
+        x1 = min(right, column1)
+        if y0 >= y1 or x0 >= x1:
+            return []
+        rows = range(y0 // self._chunk_height, math.ceil(y1 / self._chunk_height))
+        columns = range(x0 // self._chunk_width, math.ceil(x1 / self._chunk_width))
+        return [(i, j) for i in rows for j in columns]
+
+    def _read_chunk(self, chunk: Chunk) -> np.ndarray:
+        """Return a chunk from the cache, or decode it."""
+        cached = self._cache.get(self.index, chunk)
+        if cached is not None:
+            return cached
+        row = chunk[0] * self._chunk_height
+        column = chunk[1] * self._chunk_width
         pixels = self._read(
             row,
             column,
@@ -163,35 +192,46 @@ class Level:
         return pixels
 
     def is_white(self, top: int, bottom: int, left: int, right: int) -> bool:
-        """Say whether the window lies outside what the file stores, so that nothing needs to be read."""
+        """Say whether the window lies outside of what the file stores."""
         column0, row0, column1, row1 = self.extent
         return top >= row1 or bottom <= row0 or left >= column1 or right <= column0
 
 
 def chunk_size_for(tile: tuple[int, int] | None, wanted: int) -> tuple[int, int]:
-    """Return the (width, height) nearest to `wanted` that is the file's tile times a power of two; strips and odd tiles give squares."""
-    if (
-        tile is None
-        or not all(16 <= side <= 4 * wanted for side in tile)
-        or max(tile) > 4 * min(tile)
-    ):
+    """Choose the chunk size (width, height) nearest to a wanted side.
+
+    It is the file's tile times a power of two; strips and tiles of odd sizes give squares.
+    """
+    if tile is None:
+        return wanted, wanted
+    has_odd_size = not all(16 <= side <= 4 * wanted for side in tile)
+    is_strip = max(tile) > 4 * min(tile)
+    if has_odd_size or is_strip:
         return wanted, wanted
     width, height = (side * 2 ** max(0, round(math.log2(wanted / side))) for side in tile)
     return width, height
 
 
 def _split(length: int, chunk: int) -> tuple[int, ...]:
+    """Return the sizes of the chunks of an axis."""
     full, rest = divmod(length, chunk)
     return (chunk,) * full + ((rest,) if rest else ())
 
 
 def _expand(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Replace the ellipsis of a key by full slices."""
     at = next(k for k, part in enumerate(key) if part is Ellipsis)
     return key[:at] + (slice(None),) * (4 - len(key)) + key[at + 1 :]
 
 
 def _span(part: Any, length: int) -> tuple[slice, bool]:
-    """Return (slice with a positive step inside the axis, whether the axis is dropped)."""
+    """Turn the index of one axis into a slice.
+
+    Returns
+    -------
+    span, dropped
+        Slice with a positive step inside the axis, and whether the axis is dropped.
+    """
     if isinstance(part, slice):
         start, stop, step = part.indices(length)
         if step < 1:

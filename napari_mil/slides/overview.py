@@ -1,4 +1,7 @@
-"""Coarser views than the file holds: halved levels for the viewer, thumbnails, and a sampled overview of files without lower levels."""
+"""Views of a slide coarser than the levels of its file.
+
+Halved levels for the viewer, thumbnails, and a sampled overview of files without lower levels.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from napari_mil.slides.levels import Level
 from napari_mil.slides.resample import box_average
 from napari_mil.slides.window import WHITE, is_stored, read_window, stored_extent
 
+Block = tuple[int, int, int, int]
+"""(left, top, right, bottom) in pixels of a thumbnail."""
 BLOCK_MP = 8.0
 """Megapixels decoded at once by one thread while a thumbnail is streamed."""
 
@@ -26,18 +31,27 @@ def halved_size(width: int, height: int) -> tuple[int, int]:
 
 
 class HalvedWindow:
-    """Windows of a level of about half the size of `finer`, averaged over the pixels they cover."""
+    """Reader of a level of about half the size of a finer one.
+
+    A pixel is the average of the pixels of `finer` that it covers.
+    """
 
     def __init__(self, finer: Level, size: tuple[int, int]) -> None:
         self._finer = finer
-        self._ratio_y, self._ratio_x = finer.shape[0] / size[1], finer.shape[1] / size[0]
+        self._ratio_y = finer.shape[0] / size[1]
+        self._ratio_x = finer.shape[1] / size[0]
 
     def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
-        """Return uint8 (height, width, 3)."""
-        top, bottom = row * self._ratio_y, (row + height) * self._ratio_y
-        left, right = column * self._ratio_x, (column + width) * self._ratio_x
-        y0, y1 = math.floor(top), min(math.ceil(bottom), self._finer.shape[0])
-        x0, x1 = math.floor(left), min(math.ceil(right), self._finer.shape[1])
+        """Read a window: uint8 (height, width, 3)."""
+        # Exact borders in pixels of the finer level, and the whole pixels around them.
+        top = row * self._ratio_y
+        bottom = (row + height) * self._ratio_y
+        left = column * self._ratio_x
+        right = (column + width) * self._ratio_x
+        y0 = math.floor(top)
+        y1 = min(math.ceil(bottom), self._finer.shape[0])
+        x0 = math.floor(left)
+        x1 = min(math.ceil(right), self._finer.shape[1])
         if self._finer.is_white(y0, y1, x0, x1):
             return np.full((height, width, 3), WHITE, np.uint8)
         source = self._finer.window(y0, y1, x0, x1)
@@ -49,25 +63,34 @@ class HalvedWindow:
 
 
 class SampledOverview:
-    """One small picture of a level too large to be averaged, made once: the file's own thumbnail, or the mean colour of a lattice of its tiles."""
+    """Small picture of a level too large to be averaged.
+
+    It is the file's own thumbnail, or the mean colour of a lattice of its tiles; made once.
+    """
 
     def __init__(self, backend: SlideBackend, level: int, budget_mp: float) -> None:
-        self._backend, self._level, self._budget_px = backend, level, budget_mp * 1e6
+        self._backend = backend
+        self._level = level
+        self._budget_px = budget_mp * 1e6
         self._picture: np.ndarray | None = None
         self._lock = threading.Lock()
 
     def window_of(self, size: tuple[int, int]) -> SampledWindow:
-        """Return a reader of windows of this overview shown as a level of `size` (width, height)."""
+        """Return a reader that shows this as a level of `size`.
+
+        `size` is (width, height) in pixels.
+        """
         return SampledWindow(self, size)
 
     def picture(self) -> np.ndarray:
-        """Return uint8 (h, w, 3) covering the whole level."""
+        """Return the picture of the whole level, uint8 (h, w, 3)."""
         with self._lock:
             if self._picture is None:
                 self._picture = self._thumbnail() if self._has_thumbnail() else self._sample()
             return self._picture
 
     def _has_thumbnail(self) -> bool:
+        """Say whether the file has a thumbnail of the level's proportions."""
         if "thumbnail" not in self._backend.associated_images:
             return False
         height, width, _ = self._thumbnail().shape
@@ -78,23 +101,22 @@ class SampledOverview:
         return self._backend.associated_images["thumbnail"]
 
     def _sample(self) -> np.ndarray:
+        """Average the tiles at the centres of a lattice over the level."""
         width, height = self._backend.level_dimensions[self._level]
         column0, row0, column1, row1 = stored_extent(self._backend, self._level)
         tile_width, tile_height = self._backend.tile_sizes[self._level] or (256, 256)
-        # So many tiles fit the budget; the lattice has square cells, each shown by the tile at its centre.
-        cell = max(
-            math.sqrt(
-                (column1 - column0) * (row1 - row0) * tile_width * tile_height / self._budget_px
-            ),
-            tile_width,
-            tile_height,
-        )
-        rows, columns = max(1, int(height / cell)), max(1, int(width / cell))
+        # The lattice has square cells, as many as the tiles that fit the budget; each cell is
+        # shown by the tile at its centre.
+        stored_px = (column1 - column0) * (row1 - row0)
+        cell_for_budget = math.sqrt(stored_px * tile_width * tile_height / self._budget_px)
+        cell = max(cell_for_budget, tile_width, tile_height)
+        rows = max(1, int(height / cell))
+        columns = max(1, int(width / cell))
         picture = np.full((rows, columns, 3), WHITE, np.uint8)
         for i in range(rows):
+            row = int((i + 0.5) * height / rows) // tile_height * tile_height
             for j in range(columns):
                 column = int((j + 0.5) * width / columns) // tile_width * tile_width
-                row = int((i + 0.5) * height / rows) // tile_height * tile_height
                 if is_stored(self._backend, self._level, column, row, tile_width, tile_height):
                     tile = read_window(
                         self._backend,
@@ -109,15 +131,17 @@ class SampledOverview:
 
 
 class SampledWindow:
-    """Windows of a `SampledOverview` stretched over a level."""
+    """Reader of a `SampledOverview` stretched over a level."""
 
     def __init__(self, overview: SampledOverview, size: tuple[int, int]) -> None:
-        self._overview, self._size = overview, size
+        self._overview = overview
+        self._size = size
 
     def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
-        """Return uint8 (height, width, 3)."""
+        """Read a window: uint8 (height, width, 3)."""
         picture = self._overview.picture()
-        scale_x, scale_y = picture.shape[1] / self._size[0], picture.shape[0] / self._size[1]
+        scale_x = picture.shape[1] / self._size[0]
+        scale_y = picture.shape[0] / self._size[1]
         box = (
             column * scale_x,
             row * scale_y,
@@ -132,10 +156,16 @@ class SampledWindow:
 def stream_thumbnail(
     backend: SlideBackend, size: tuple[int, int], pool: Executor, cancel: CancellationToken
 ) -> np.ndarray:
-    """Average the whole slide to uint8 (height, width, 3) of `size` (width, height), decoding block by block.
+    """Average the whole slide to a thumbnail, block by block.
 
-    Memory is bounded by a block per thread whatever the levels (a target pixel is the least a block can be); time is that of the coarsest
-    stored level that is at least as fine. Cancelling ends it within a block.
+    Memory is bounded by a block per thread whatever the levels (the smallest block is one target
+    pixel); time is that of the coarsest stored level that is at least as fine. Cancelling ends it
+    within a block.
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (height, width, 3) of `size` (width, height).
     """
     width, height = size
     fine_enough = [
@@ -143,19 +173,20 @@ def stream_thumbnail(
     ]
     level = fine_enough[-1] if fine_enough else 0
     level_width, level_height = backend.level_dimensions[level]
-    ratio_x, ratio_y = level_width / width, level_height / height
+    ratio_x = level_width / width
+    ratio_y = level_height / height
     thumbnail = np.full((height, width, 3), WHITE, np.uint8)
 
-    def fill(block: tuple[int, int, int, int]) -> None:
+    def fill(block: Block) -> None:
+        """Write one block of the thumbnail."""
         cancel.raise_if_cancelled()
         left, top, right, bottom = block
+        # Exact borders in pixels of the level, and the whole pixels around them.
         box = (left * ratio_x, top * ratio_y, right * ratio_x, bottom * ratio_y)
-        x0, y0, x1, y1 = (
-            math.floor(box[0]),
-            math.floor(box[1]),
-            math.ceil(box[2]),
-            math.ceil(box[3]),
-        )
+        x0 = math.floor(box[0])
+        y0 = math.floor(box[1])
+        x1 = math.ceil(box[2])
+        y1 = math.ceil(box[3])
         if not is_stored(backend, level, x0, y0, x1 - x0, y1 - y0):
             return
         source = read_window(backend, level, x0, y0, x1 - x0, y1 - y0)
@@ -169,9 +200,8 @@ def stream_thumbnail(
     return thumbnail
 
 
-def _blocks(
-    width: int, height: int, pixels_per_pixel: float
-) -> Iterator[tuple[int, int, int, int]]:
+def _blocks(width: int, height: int, pixels_per_pixel: float) -> Iterator[Block]:
+    """Yield the blocks of a thumbnail, given source pixels per target pixel."""
     side = max(1, int(math.sqrt(BLOCK_MP * 1e6 / max(pixels_per_pixel, 1e-9))))
     for top in range(0, height, side):
         for left in range(0, width, side):

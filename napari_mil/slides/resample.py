@@ -1,4 +1,4 @@
-"""Shrinking pixels: exactly for what an encoder sees, quickly for what a viewer shows."""
+"""Shrinking images: exactly for encoders, quickly for viewers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ Box = tuple[float, float, float, float]
 
 
 def area_average(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
-    """Average uint8 (h, w, 3) over the exact area of every target pixel; a source pixel cut by a border counts by the part inside.
+    """Average uint8 (h, w, 3) over the exact area of target pixels.
+
+    A source pixel cut by a border counts by the part inside.
 
     Returns
     -------
@@ -18,25 +20,26 @@ def area_average(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndar
         uint8 (height, width, 3) of `size` (width, height).
     """
     left, top, right, bottom = box
-    by_row = _averages(pixels.astype(np.float32), top, bottom, size[1])  # (height, w, 3)
-    by_column = _averages(
-        np.ascontiguousarray(by_row.swapaxes(0, 1)), left, right, size[0]
-    )  # (width, height, 3)
+    # (height, w, 3), then (width, height, 3)
+    by_row = _averages(pixels.astype(np.float32), top, bottom, size[1])
+    by_column = _averages(np.ascontiguousarray(by_row.swapaxes(0, 1)), left, right, size[0])
     return np.floor(by_column.swapaxes(0, 1) + 0.5).astype(np.uint8)
 
 
 def _averages(values: np.ndarray, start: float, stop: float, count: int) -> np.ndarray:
-    """Average (n, …) over `count` equal parts of [start, stop): differences of the running integral, linear within a pixel."""
+    """Average (n, …) over `count` equal parts of [start, stop).
+
+    Averages are differences of the running integral, which is linear within a pixel.
+    """
     borders = np.linspace(start, stop, count + 1)
     whole = np.minimum(borders.astype(int), len(values) - 1)
-    integral = np.empty(
-        (len(values) + 1, *values.shape[1:]), np.float32
-    )  # 24 bits: 0.01 of a grey level over 500 pixels
+    # float32 has 24 bits: an error of 0.01 of a grey level over 500 pixels.
+    integral = np.empty((len(values) + 1, *values.shape[1:]), np.float32)
     integral[0] = 0
     np.cumsum(values, 0, out=integral[1:])
-    part = (borders - whole).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
+    fraction = (borders - whole).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
     at_borders = values[whole]
-    at_borders *= part
+    at_borders *= fraction
     at_borders += integral[whole]
     averages = at_borders[1:] - at_borders[:-1]
     averages *= np.float32(count / (stop - start))
@@ -44,5 +47,8 @@ def _averages(values: np.ndarray, start: float, stop: float, count: int) -> np.n
 
 
 def box_average(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
-    """Average like `area_average`, but a source pixel counts wholly for the target pixel its centre lies in: ten times faster, for views."""
+    """Average over target pixels ten times faster, for views.
+
+    Like `area_average`, but a source pixel counts wholly for the target pixel its centre lies in.
+    """
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX, box=box))

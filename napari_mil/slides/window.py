@@ -1,4 +1,4 @@
-"""Windows of a stored level that may hang over its edge."""
+"""Reading windows of a stored level that may exceed its edge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ WHITE = 255
 
 
 def stored_extent(backend: SlideBackend, level: int) -> tuple[int, int, int, int]:
-    """Return (column0, row0, column1, row1) of `level` outside which nothing is stored."""
+    """Return the box of a level outside which nothing is stored.
+
+    (column0, row0, column1, row1) in pixels of `level`.
+    """
     x, y, width, height = backend.bounds
     downsample = backend.level_downsamples[level]
     level_width, level_height = backend.level_dimensions[level]
@@ -35,10 +38,15 @@ def is_stored(
 def read_window(
     backend: SlideBackend, level: int, column: int, row: int, width: int, height: int
 ) -> np.ndarray:
-    """Return uint8 (height, width, 3) of any window in pixels of `level`; white where nothing is stored, without reading it."""
+    """Read any window in pixels of a level: uint8 (height, width, 3).
+
+    Where nothing is stored the window is white and nothing is read.
+    """
     column0, row0, column1, row1 = stored_extent(backend, level)
-    left, right = max(column, column0), min(column + width, column1)
-    top, bottom = max(row, row0), min(row + height, row1)
+    left = max(column, column0)
+    right = min(column + width, column1)
+    top = max(row, row0)
+    bottom = min(row + height, row1)
     if (left, top, right, bottom) == (column, row, column + width, row + height):
         return backend.read(level, column, row, width, height)
     window = np.full((height, width, 3), WHITE, np.uint8)

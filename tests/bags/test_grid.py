@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,16 +11,16 @@ from napari_mil.errors import MissingMppError, NapariMilError, ResolutionError
 
 
 class Canvas:
-    """The geometry of a slide without pixels."""
+    """Geometry of a slide without pixels."""
+
+    mpp_source = "openslide"
+    path = Path("canvas.svs")
 
     def __init__(self, width, height, mpp=0.5, downsamples=(1.0,)):
-        self.dimensions, self.mpp, self.mpp_source, self.level_downsamples = (
-            (width, height),
-            mpp,
-            "openslide",
-            downsamples,
-        )
-        self.level_count, self.path = len(downsamples), type("Path", (), {"name": "canvas.svs"})
+        self.dimensions = (width, height)
+        self.mpp = mpp
+        self.level_downsamples = downsamples
+        self.level_count = len(downsamples)
 
     def best_level_for_downsample(self, downsample):
         return max(
@@ -44,7 +45,7 @@ def test_tiles_neither_drift_nor_leave_gaps(width, height, tile_px, mpp, overlap
 
 
 @given(width=st.integers(1, 3000), height=st.integers(1, 3000), tile_px=st.integers(16, 400))
-def test_a_tile_is_kept_when_its_centre_lies_inside(width, height, tile_px):
+def test_a_tile_belongs_to_the_grid_when_its_centre_lies_inside(width, height, tile_px):
     grid = tile_grid(Canvas(width, height), tile_px, 0.5)
     rows, columns = grid.shape
     if columns > 1:
@@ -67,22 +68,22 @@ def test_a_slide_smaller_than_a_tile_gives_one_tile_padded_with_white(paint):
 
 def test_a_tile_at_the_scale_of_a_level_has_its_very_pixels(paint, noise):
     slide = paint(noise[:600, :464], downsamples=(1, 2))
-    level0, level1 = tile_grid(slide, 64, 0.5), tile_grid(slide, 64, 1.0)
+    level0 = tile_grid(slide, 64, 0.5)
+    level1 = tile_grid(slide, 64, 1.0)
     assert (level0.level, level1.level) == (0, 1)
-    assert np.array_equal(level0.read(slide, 8), noise[64:128, 64:128]), (
-        "second row, second column of 7"
-    )
+    # Tile 8 lies in the second row and the second of 7 columns.
+    assert np.array_equal(level0.read(slide, 8), noise[64:128, 64:128])
     x, y = level1.coords[4]
     assert np.array_equal(level1.read(slide, 4), slide.read_region((x, y), 1, (64, 64)))
 
 
 def test_a_tile_between_levels_averages_exactly_what_it_covers(paint):
-    """A ramp: the mean of any window is the ramp at its middle, so half a pixel of shift would show."""
-    ramp = (
-        np.repeat(np.repeat(np.linspace(0, 250, 1000)[None, :, None], 400, 0), 3, 2)
-        .round()
-        .astype(np.uint8)
-    )
+    """The mean of any window of a ramp is the ramp at its middle.
+
+    A shift of half a pixel would show.
+    """
+    row = np.linspace(0, 250, 1000).round().astype(np.uint8)
+    ramp = np.repeat(np.repeat(row[None, :, None], 400, 0), 3, 2)
     slide = paint(ramp, downsamples=(1, 4), mpp=0.499, tile=128)
     grid = tile_grid(slide, 100, 0.7)
     for i in (0, 1, 3, 5):
@@ -117,12 +118,9 @@ def test_full_tissue_is_full_and_no_minimum_is_none(size, mpp):
     full, none = (
         TissueMask(np.full((37, 29), value), (1000 / 29, 1300 / 37)) for value in (True, False)
     )
-    assert len(tile_grid(canvas, size, mpp, mask=full, min_tissue=1.0)) == len(
-        tile_grid(canvas, size, mpp)
-    )
-    assert len(tile_grid(canvas, size, mpp, mask=none, min_tissue=0.0)) == len(
-        tile_grid(canvas, size, mpp)
-    )
+    tiles = len(tile_grid(canvas, size, mpp))
+    assert len(tile_grid(canvas, size, mpp, mask=full, min_tissue=1.0)) == tiles
+    assert len(tile_grid(canvas, size, mpp, mask=none, min_tissue=0.0)) == tiles
 
 
 def test_tiles_by_level_need_no_scale():
@@ -168,20 +166,21 @@ def test_batches_come_in_the_order_asked_for(slide):
 
 def test_no_more_batches_are_in_flight_than_asked_for(slide):
     grid = tile_grid(slide, 64, 0.5)
-    asked = []
+    requests = []
 
     class CountingPool:
         def submit(self, read, slide, i):
-            asked.append(i)
+            requests.append(i)
             return ThreadPoolExecutor(1).submit(read, slide, i)
 
     batches = grid.read_batches(slide, np.arange(40), 4, CountingPool(), ahead=3)
     next(batches)
-    assert len(asked) == 12
+    assert len(requests) == 12
     batches.close()
 
 
 def test_the_fingerprint_follows_the_plan():
     canvas = Canvas(3000, 2000)
-    same, other = tile_grid(canvas, 128, 0.5), tile_grid(canvas, 128, 0.5, overlap=0.5)
-    assert same.fingerprint == tile_grid(canvas, 128, 0.5).fingerprint != other.fingerprint
+    fingerprint = tile_grid(canvas, 128, 0.5).fingerprint
+    assert tile_grid(canvas, 128, 0.5).fingerprint == fingerprint
+    assert tile_grid(canvas, 128, 0.5, overlap=0.5).fingerprint != fingerprint

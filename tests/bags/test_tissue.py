@@ -15,7 +15,7 @@ def with_blob(background, tissue, shape=(1024, 1280), noise=2):
     )
 
 
-def found(paint, pixels):
+def mask_and_extent(paint, pixels):
     mask = tissue_mask(paint(pixels, tile=256))
     rows, columns = np.nonzero(mask.mask)
     across, down = mask.downsample
@@ -39,7 +39,7 @@ def found(paint, pixels):
     ],
 )
 def test_tissue_is_found_where_it_is(paint, background, tissue):
-    mask, (top, bottom, left, right) = found(paint, with_blob(background, tissue))
+    mask, (top, bottom, left, right) = mask_and_extent(paint, with_blob(background, tissue))
     assert (top, bottom, left, right) == pytest.approx((300, 700, 400, 900), abs=12)
     assert mask.fraction == pytest.approx(400 * 500 / (1024 * 1280), rel=0.05)
 
@@ -60,7 +60,7 @@ def test_a_label_mask_is_no_tissue(paint):
 def test_dust_is_left_out(paint):
     pixels = with_blob(GLASS, PINK)
     pixels[100:110, 100:110] = PINK
-    _mask, (top, *_) = found(paint, pixels)
+    _mask, (top, *_) = mask_and_extent(paint, pixels)
     assert top > 250
 
 

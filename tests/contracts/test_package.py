@@ -1,4 +1,4 @@
-"""What holds for the package as a whole."""
+"""Contracts of the package as a whole."""
 
 import os
 import re
@@ -24,17 +24,24 @@ def python(code, **options):
     ).stdout.strip()
 
 
+def modules_loaded_by(module, names):
+    """Return which of some modules an import loads, as printed."""
+    return python(f"import sys, {module}; print([m for m in {names} if m in sys.modules])")
+
+
 HEAVY = ("torch", "napari", "qtpy", "PyQt5", "PyQt6", "openslide", "dask", "skimage")
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    assert (
-        python(f"import sys, napari_mil; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
-    )
+    assert modules_loaded_by("napari_mil", HEAVY) == "[]"
 
 
 def test_public_names_load_when_asked_for_and_are_all_there():
-    code = "import napari_mil; print([n for n in napari_mil.__all__ if not hasattr(napari_mil, n)], napari_mil.__version__)"
+    code = (
+        "import napari_mil as package;"
+        "missing = [name for name in package.__all__ if not hasattr(package, name)];"
+        "print(missing, package.__version__)"
+    )
     assert python(code).startswith("[] 0.")
 
 
@@ -43,16 +50,11 @@ def test_public_names_load_when_asked_for_and_are_all_there():
     ["napari_mil.slides", "napari_mil.bags", "napari_mil.inference.card", "napari_mil.cli.main"],
 )
 def test_these_rooms_load_no_torch_and_no_window(module):
-    assert (
-        python(
-            f"import sys, {module}; print([m for m in ('torch', 'napari', 'qtpy') if m in sys.modules])"
-        )
-        == "[]"
-    )
+    assert modules_loaded_by(module, ("torch", "napari", "qtpy")) == "[]"
 
 
 def test_the_reader_loads_no_torch():
-    assert python("import sys, napari_mil.gui.reader; print('torch' in sys.modules)") == "False"
+    assert modules_loaded_by("napari_mil.gui.reader", ("torch",)) == "[]"
 
 
 def test_rooms_import_downwards_only():
@@ -83,7 +85,7 @@ def test_the_manifest_is_valid():
         )
 
 
-def test_every_fact_about_the_version_stands_in_one_place():
+def test_the_version_stands_in_one_place():
     (version,) = re.findall(r"^version = (.+)$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
     assert python("import napari_mil; print(napari_mil.__version__)") == version
@@ -113,14 +115,14 @@ def wheel(tmp_path_factory):
 @pytest.mark.slow
 def test_the_wheel_holds_what_users_need(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in (
+    for required in (
         "napari_mil/napari.yaml",
         "napari_mil/sample_data/CMU-1-Small-Region.svs",
         "napari_mil/sample_data/README.md",
         "napari_mil/inference/shipped/breast-malignancy/weights.safetensors",
         "napari_mil/inference/shipped/colon-epithelium/card.md",
     ):
-        assert needed in names
+        assert required in names
     assert sum(name.startswith("napari_mil/sample_data/mixed-size/") for name in names) == 10
     assert any(name.endswith("NOTICE.md") for name in names), (
         "the weights' own terms travel with them"
@@ -137,16 +139,18 @@ def test_an_installed_wheel_finds_its_sample_data_and_classifiers(wheel, tmp_pat
     interpreter = tmp_path / "env" / "bin" / "python"
     (site,) = (tmp_path / "env").glob("lib/python3*/site-packages")
     zipfile.ZipFile(wheel).extractall(site)
-    here = next(Path(entry) for entry in sys.path if entry.endswith("site-packages"))
+    dependencies = next(Path(entry) for entry in sys.path if entry.endswith("site-packages"))
     # Everything else comes from the environment of the tests, but not its editable napari-mil.
-    (site / "others.pth").write_text(f"import sys; sys.path.append({str(here)!r})")
+    (site / "others.pth").write_text(f"import sys; sys.path.append({str(dependencies)!r})")
     code = (
         "import napari_mil; from napari_mil.gui.samples import SLIDE, BAG, sample_path;"
         "from napari_mil.inference.library import list_classifiers;"
-        "print(napari_mil.__file__); print(sample_path(SLIDE).is_file(), len(list(sample_path(BAG).glob('*.tif'))), len(list_classifiers()))"
+        "images = list(sample_path(BAG).glob('*.tif'));"
+        "print(napari_mil.__file__);"
+        "print(sample_path(SLIDE).is_file(), len(images), len(list_classifiers()))"
     )
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    origin, facts = subprocess.run(
+    origin, counts = subprocess.run(
         [interpreter, "-c", code],
         capture_output=True,
         text=True,
@@ -155,4 +159,4 @@ def test_an_installed_wheel_finds_its_sample_data_and_classifiers(wheel, tmp_pat
         env=environment,
     ).stdout.splitlines()[-2:]
     assert origin.startswith(str(tmp_path))
-    assert facts == "True 10 2"
+    assert counts == "True 10 2"

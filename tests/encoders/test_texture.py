@@ -7,8 +7,8 @@ from skimage.color import hed2rgb
 
 from napari_mil.bags import tile_grid
 from napari_mil.encoders import create_encoder, list_encoders
-from napari_mil.encoders.texture import DIMENSIONS
-from napari_mil.errors import UnknownNameError
+from napari_mil.encoders.texture import DIMENSIONS, RGB_FROM_STAINS, STAIN_RANGE
+from napari_mil.slides import open_slide
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,6 @@ def encoder():
 
 @pytest.fixture(scope="module")
 def tiles(slide_path):
-    from napari_mil.slides import open_slide
-
     with open_slide(slide_path) as slide:
         grid = tile_grid(slide, 96, 0.5)
         return np.stack([grid.read(slide, i) for i in range(0, len(grid), 12)])
@@ -67,14 +65,9 @@ def test_more_haematoxylin_is_seen_as_haematoxylin(encoder):
 
 
 def test_quantiles_are_those_of_the_densities(encoder, tiles):
-    from napari_mil.encoders.texture import RGB_FROM_STAINS, STAIN_RANGE
-
     density = -np.log((tiles.astype(float) + 1) / 256)
-    haematoxylin = (
-        (density @ np.linalg.inv(RGB_FROM_STAINS))[..., 0]
-        .reshape(len(tiles), -1)
-        .clip(*STAIN_RANGE)
-    )
+    stains = density @ np.linalg.inv(RGB_FROM_STAINS)
+    haematoxylin = stains[..., 0].reshape(len(tiles), -1).clip(*STAIN_RANGE)
     for q in (0.25, 0.5, 0.95):
         assert value(encoder.encode(tiles), f"haematoxylin quantile {q}") == pytest.approx(
             np.quantile(haematoxylin, q, axis=1), abs=0.04
@@ -83,10 +76,8 @@ def test_quantiles_are_those_of_the_densities(encoder, tiles):
 
 def test_patterns_tell_flat_from_textured(encoder):
     random = np.random.default_rng(0)
-    flat, rough = (
-        np.full((1, 64, 64, 3), 200, np.uint8),
-        random.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8),
-    )
+    flat = np.full((1, 64, 64, 3), 200, np.uint8)
+    rough = random.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
     features = encoder.encode(np.concatenate([flat, rough]))
     assert value(features, "haematoxylin pattern 0 pooled 1 px")[0] == 1
     assert value(features, "haematoxylin pattern 9 pooled 1 px")[1] > 0.2
@@ -105,13 +96,6 @@ def test_an_empty_batch_has_no_rows(encoder):
 def test_what_is_no_batch_of_tiles_is_refused(encoder, shape):
     with pytest.raises(ValueError, match="uint8"):
         encoder.encode(np.zeros(shape, np.uint8))
-
-
-def test_an_unknown_encoder_is_named(encoder):
-    with pytest.raises(UnknownNameError, match=r"'uni'.*texture"):
-        create_encoder("uni")
-    with pytest.raises(UnknownNameError, match="computed, not learned"):
-        create_encoder("texture", weights="some.pt")
 
 
 def test_the_documentation_lists_the_dimensions_in_order():

@@ -1,4 +1,4 @@
-"""Opening feature files, whoever wrote them: recognised by content."""
+"""Readers of feature files of any tool, recognised by content."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 FEATURE_ENDINGS = (".h5", ".hdf5", ".pt", ".pth", ".safetensors", ".npy", ".npz")
 LONGEST_HEADER = 100_000_000
+"""Largest header of a safetensors file, bytes."""
 
 
 def read_bag(path: str | os.PathLike[str], slide: Slide | None = None) -> Bag:
     """Read the features of one slide or bag.
 
-    HDF5 (TRIDENT, CLAM, STAMP and files of the same kind), safetensors, ``.npy``, ``.npz`` and what `torch.save` wrote (tensors, arrays,
-    dictionaries, lists; never code).
+    HDF5 (TRIDENT, CLAM, STAMP and files of the same kind), safetensors, ``.npy``, ``.npz`` and
+    files of `torch.save` (tensors, arrays, dictionaries, lists; never code).
 
     Parameters
     ----------
@@ -48,21 +49,28 @@ def read_bag(path: str | os.PathLike[str], slide: Slide | None = None) -> Bag:
     if kind == "hdf5":
         return hdf5.read(file, slide)
     if kind == "torch":
-        from napari_mil.bags.readers import tensors  # torch loads for its own files alone
+        # Imported here: torch is loaded for its own files alone.
+        from napari_mil.bags.readers import tensors
 
         return tensors.read(file)
     return arrays.read(file, kind)
 
 
 def is_bag(path: Path) -> bool:
-    """Say whether a path is a folder of images or a feature file rather than a slide."""
+    """Say whether a path is a bag rather than a slide.
+
+    A bag is a folder of images or a feature file.
+    """
     return (path.is_dir() and bool(image_files(path))) or (
         path.suffix.lower() in FEATURE_ENDINGS and path.is_file()
     )
 
 
 def count_instances(path: Path) -> int:
-    """Return the number of instances of a feature file, without reading its features where the format allows that."""
+    """Return the number of instances of a feature file.
+
+    The features are not read where the format allows that.
+    """
     kind = kind_of(path)
     if kind == "hdf5":
         return hdf5.count(path)
@@ -72,7 +80,12 @@ def count_instances(path: Path) -> int:
 
 
 def kind_of(path: Path) -> str:
-    """Return ``hdf5``, ``safetensors``, ``npy``, ``npz`` or ``torch``.
+    """Recognise the format of a feature file by its first bytes.
+
+    Returns
+    -------
+    str
+        ``hdf5``, ``safetensors``, ``npy``, ``npz`` or ``torch``.
 
     Raises
     ------
@@ -100,5 +113,6 @@ def kind_of(path: Path) -> str:
     if start.startswith(b"\x80") and path.suffix in (".pt", ".pth"):
         return "torch"
     raise BagError(
-        f"{path.name} is no feature file that is known here; use HDF5, safetensors, .pt, .npy or .npz."
+        f"{path.name} is no feature file that is known here; "
+        "use HDF5, safetensors, .pt, .npy or .npz."
     )

@@ -1,4 +1,4 @@
-"""safetensors, .npy and .npz."""
+"""Reader of safetensors, .npy and .npz files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from napari_mil.bags.bag import Bag
-from napari_mil.bags.readers.contents import COORDS, FEATURES, bag_of, first_of
+from napari_mil.bags.readers.contents import (
+    COORDS,
+    FEATURES,
+    bag_of,
+    first_of,
+    instance_count,
+    short_cause,
+)
 from napari_mil.errors import BagError
 
 DAMAGED = (
@@ -24,10 +31,11 @@ DAMAGED = (
     TypeError,
     MemoryError,
 )
+"""Errors that reading a damaged file may raise."""
 
 
 def kind_of_zip(path: Path) -> str:
-    """Return ``npz`` or ``torch``: both are zip archives."""
+    """Tell ``npz`` from ``torch``, which are both zip archives."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -37,17 +45,17 @@ def kind_of_zip(path: Path) -> str:
 
 
 def read(path: Path, kind: str) -> Bag:
-    """Read a bag; see `read_bag`."""
+    """Read a bag from a file of kind ``npy``, ``npz`` or ``safetensors``."""
     try:
         if kind == "npy":
             return bag_of(path.name, np.load(path, allow_pickle=False))
         if kind == "npz":
             with np.load(path, allow_pickle=False) as archive:
-                return _from_arrays(path, {name: archive[name] for name in archive.files})
-        return _from_arrays(path, _tensors(path))
+                return _bag_from(path, {name: archive[name] for name in archive.files})
+        return _bag_from(path, _read_safetensors(path))
     except DAMAGED as error:
         raise BagError(
-            f"{path.name} is damaged or no feature file ({' '.join(str(error).split())[:100]}); copy it again."
+            f"{path.name} is damaged or no feature file ({short_cause(error)}); copy it again."
         ) from error
 
 
@@ -59,48 +67,53 @@ def count(path: Path) -> int:
             shape = file.get_slice(_features_key(path, dict.fromkeys(names))).get_shape()
     except DAMAGED as error:
         raise BagError(
-            f"{path.name} is damaged or no feature file ({' '.join(str(error).split())[:100]}); copy it again."
+            f"{path.name} is damaged or no feature file ({short_cause(error)}); copy it again."
         ) from error
-    if len(shape) < 2 or 0 in shape:
-        raise BagError(
-            f"{path.name} holds {'no instance' if 0 in shape else 'one vector instead of instances'}; extract its features again."
-        )
-    return int(shape[1] if len(shape) == 3 and shape[0] == 1 else shape[0])
+    return instance_count(path.name, shape)
 
 
-def _tensors(path: Path) -> dict[str, np.ndarray]:
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """Read all tensors of a safetensors file as arrays."""
     with safe_open(path, framework="np") as file:
-        kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}
+        names = list(file.keys())
+        dtypes = {name: file.get_slice(name).get_dtype() for name in names}
         return {
-            name: _upper_halves(path, name) if kind == "BF16" else np.asarray(file.get_tensor(name))
-            for name, kind in kinds.items()
+            name: _read_bfloat16(path, name)
+            if dtype == "BF16"
+            else np.asarray(file.get_tensor(name))
+            for name, dtype in dtypes.items()
         }
 
 
-def _upper_halves(path: Path, name: str) -> np.ndarray:
-    """Read a bfloat16 tensor, which numpy does not know: its bits are the upper half of a float32's."""
+def _read_bfloat16(path: Path, name: str) -> np.ndarray:
+    """Read a bfloat16 tensor as float32.
+
+    numpy does not know bfloat16; its bits are the upper half of those of a float32.
+    """
     with path.open("rb") as file:
-        start = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(start))[name]
+        header_bytes = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(header_bytes))[name]
         first, end = entry["data_offsets"]
-        file.seek(8 + start + first)
+        file.seek(8 + header_bytes + first)
         halves = np.frombuffer(file.read(end - first), np.uint16)
     return (halves.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
 
 
-def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Bag:
-    coords = first_of(COORDS, arrays)
-    return bag_of(
-        path.name, arrays[_features_key(path, arrays)], None if coords is None else arrays[coords]
-    )
+def _bag_from(path: Path, arrays: dict[str, np.ndarray]) -> Bag:
+    """Make a bag of the features and coordinates among named arrays."""
+    key = first_of(COORDS, arrays)
+    coords = None if key is None else arrays[key]
+    return bag_of(path.name, arrays[_features_key(path, arrays)], coords)
 
 
 def _features_key(path: Path, arrays: dict[str, Any]) -> str:
+    """Return the name of the features; a single array is the features."""
     key = first_of(FEATURES, arrays)
     if key is None and len(arrays) == 1:
         key = next(iter(arrays))
     if key is None:
+        names = ", ".join(sorted(arrays)) or "nothing"
         raise BagError(
-            f"{path.name} holds no features (it holds {', '.join(sorted(arrays)) or 'nothing'}); give the file with the features."
+            f"{path.name} holds no features (it holds {names}); give the file with the features."
         )
     return key

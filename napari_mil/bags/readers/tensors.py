@@ -1,7 +1,11 @@
-"""What `torch.save` wrote: a tensor, an array, a dictionary, a list of vectors, or (features, coordinates)."""
+"""Reader of files of `torch.save`.
+
+They hold a tensor, an array, a dictionary, a list of vectors, or (features, coordinates).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +18,52 @@ from napari_mil.pickles import load_pickle
 
 
 def read(path: Path) -> Bag:
-    """Read a bag; see `read_bag`."""
-    content = load_pickle(path)
-    coords: Any = None
-    if isinstance(content, dict):
-        key = first_of(FEATURES, content)
-        if key is None:
-            there = ", ".join(map(str, list(content)[:5])) or "nothing"
-            raise BagError(
-                f"{path.name} holds no features (it holds {there}); give the file with the features, not a checkpoint."
-            )
-        place = first_of(COORDS, content)
-        content, coords = content[key], None if place is None else content[place]
-    elif (
-        isinstance(content, tuple)
-        and len(content) == 2
-        and getattr(content[1], "ndim", 0) == 2
-        and content[1].shape[1] == 2
-    ):
-        content, coords = content
-    if isinstance(content, (list, tuple)):
-        if not content:
-            raise BagError(f"{path.name} holds no instance; extract its features again.")
-        rows = [_array(path, row) for row in content]
-        if len({row.shape for row in rows}) > 1:
-            raise BagError(
-                f"{path.name} holds vectors of several lengths; extract its features again."
-            )
-        content = np.stack(rows)
+    """Read a bag from a tensor, an array, a dictionary or a list."""
+    features, coords = _features_and_coords(path, load_pickle(path))
+    if isinstance(features, (list, tuple)):
+        features = _stack_vectors(path, features)
     return bag_of(
-        path.name, _array(path, content), None if coords is None else _array(path, coords)
+        path.name, _as_array(path, features), None if coords is None else _as_array(path, coords)
     )
 
 
-def _array(path: Path, value: Any) -> np.ndarray:
+def _features_and_coords(path: Path, content: Any) -> tuple[Any, Any]:
+    """Split the content of a file into features and coordinates, or None."""
+    if isinstance(content, dict):
+        features_key = first_of(FEATURES, content)
+        if features_key is None:
+            names = ", ".join(map(str, list(content)[:5])) or "nothing"
+            raise BagError(
+                f"{path.name} holds no features (it holds {names}); "
+                "give the file with the features, not a checkpoint."
+            )
+        coords_key = first_of(COORDS, content)
+        return content[features_key], None if coords_key is None else content[coords_key]
+    if isinstance(content, tuple) and len(content) == 2:
+        features, coords = content
+        if getattr(coords, "ndim", 0) == 2 and coords.shape[1] == 2:
+            return features, coords
+    return content, None
+
+
+def _stack_vectors(path: Path, vectors: Sequence[Any]) -> np.ndarray:
+    """Stack the vectors of a list as rows."""
+    if not vectors:
+        raise BagError(f"{path.name} holds no instance; extract its features again.")
+    rows = [_as_array(path, vector) for vector in vectors]
+    if len({row.shape for row in rows}) > 1:
+        raise BagError(f"{path.name} holds vectors of several lengths; extract its features again.")
+    return np.stack(rows)
+
+
+def _as_array(path: Path, value: Any) -> np.ndarray:
+    """Return a tensor or an array as an array."""
     if isinstance(value, np.ndarray):
         return value
     if not hasattr(value, "detach"):
         raise BagError(
-            f"{path.name} holds a {type(value).__name__} instead of features; give the file with the features."
+            f"{path.name} holds a {type(value).__name__} instead of features; "
+            "give the file with the features."
         )
     tensor = value.detach()
     return np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())

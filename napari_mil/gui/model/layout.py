@@ -1,0 +1,122 @@
+"""Where the instances of a bag lie: tiles on a slide, images side by side, or coordinates alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from napari_mil.bags import Bag, TileGrid
+
+GAP = 0.06
+"""Gap between the images of a bag, as a share of a cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """N instances in the cells of a lattice, in level-0 pixels of their subject."""
+
+    coords: np.ndarray
+    """float64 (N, 2): (x, y) of the top left corners."""
+    cells: np.ndarray
+    """int64 (N, 2): (row, column) of each instance in the lattice."""
+    shape: tuple[int, int]
+    """(rows, columns) of the lattice."""
+    tile_size0: float
+    """Side of an instance."""
+    stride0: float
+    """Distance from one cell to the next."""
+    origin: tuple[float, float] = (0.0, 0.0)
+    """(x, y) of the top left corner of an instance in cell (0, 0)."""
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """int32 (rows, columns): instance in each cell, -1 where there is none."""
+        index = np.full(self.shape, -1, np.int32)
+        index[self.cells[:, 0], self.cells[:, 1]] = np.arange(len(self), dtype=np.int32)
+        return index
+
+    def instance_at(self, x: float, y: float) -> int | None:
+        """Return the instance whose cell holds a point in level-0 pixels, or None."""
+        inset = (self.tile_size0 - self.stride0) / 2
+        column = math.floor((x - self.origin[0] - inset) / self.stride0)
+        row = math.floor((y - self.origin[1] - inset) / self.stride0)
+        rows, columns = self.shape
+        if not (0 <= row < rows and 0 <= column < columns):
+            return None
+        instance = int(self.index[row, column])
+        return None if instance < 0 else instance
+
+    def spread(self, instances: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return float32 (rows, columns) with values in the cells of instances, NaN elsewhere."""
+        image = np.full(self.shape, np.nan, np.float32)
+        cells = self.cells[instances]
+        image[cells[:, 0], cells[:, 1]] = values
+        return image
+
+
+def layout_of_grid(grid: TileGrid) -> Layout:
+    """Return the layout of the tiles of a slide."""
+    return Layout(
+        coords=grid.cells[:, ::-1] * grid.stride0,
+        cells=grid.cells,
+        shape=grid.shape,
+        tile_size0=grid.tile_size0,
+        stride0=grid.stride0,
+    )
+
+
+def layout_of_images(n: int, cell: float) -> Layout:
+    """Return the layout of n images in a square arrangement with cells of a side in pixels."""
+    columns = max(1, math.ceil(math.sqrt(n)))
+    rows = max(1, math.ceil(n / columns))
+    number = np.arange(n)
+    cells = np.stack([number // columns, number % columns], 1)
+    side = cell / (1 + GAP)
+    inset = (cell - side) / 2
+    return Layout(
+        coords=cells[:, ::-1] * cell + inset,
+        cells=cells,
+        shape=(rows, columns),
+        tile_size0=side,
+        stride0=cell,
+        origin=(inset, inset),
+    )
+
+
+def layout_of_bag(bag: Bag) -> Layout:
+    """Return the layout of the coordinates of a feature bag, or a square one without any."""
+    if bag.coords is None:
+        return layout_of_images(len(bag), 1.0)
+    coords = np.asarray(bag.coords, float)
+    stride = _stride(coords, bag.tile_size0)
+    origin = coords.min(0)
+    cells = np.floor((coords - origin) / stride + 0.5).astype(np.int64)[:, ::-1]
+    rows, columns = (int(side) + 1 for side in cells.max(0))
+    return Layout(
+        coords=coords,
+        cells=cells,
+        shape=(rows, columns),
+        tile_size0=bag.tile_size0 or stride,
+        stride0=stride,
+        origin=(float(origin[0]), float(origin[1])),
+    )
+
+
+def _stride(coords: np.ndarray, tile_size0: float | None) -> float:
+    """Return the distance between neighbours: the smallest common step along either axis."""
+    steps = []
+    for axis in range(2):
+        places = np.unique(coords[:, axis])
+        if len(places) > 1:
+            # Rounded coordinates jitter by a pixel: the median step is the grid's.
+            steps.append(float(np.median(np.diff(places))))
+    step = min(steps, default=0.0)
+    if tile_size0 is not None and (step <= 0 or step > tile_size0):
+        return tile_size0
+    return step if step > 0 else 1.0
