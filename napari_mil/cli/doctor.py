@@ -76,7 +76,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what was found; 0 whatever it is."""
+    """Print what was found and return 0."""
     results = [*_versions(), *_bindings(), *_display(), *_torch(), *_codecs(), *_classifiers()]
     if arguments.json:
         rows = [result._asdict() for result in results]

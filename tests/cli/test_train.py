@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.command import TOOL, run
 
+PUBLISHED_HAMIL = ("--aggregator", "hamil", "--protocol", "published")
+
 
 @pytest.fixture
 def cohort(tmp_path):
@@ -55,10 +57,8 @@ def test_a_configuration_file_is_enough(cohort, tmp_path):
     done = run("train", tmp_path / "a" / "config.json", "--out", tmp_path / "b", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["epoch"] in (1, 2)
-    first, second = (
-        (tmp_path / name / "classifier" / "weights.safetensors").read_bytes() for name in "ab"
-    )
-    assert first == second
+    weights = [tmp_path / name / "classifier" / "weights.safetensors" for name in "ab"]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,7 @@ def test_a_configuration_file_is_enough(cohort, tmp_path):
         ),
         (["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "1"], "at least 2 folds"),
         (
-            ["evaluate", "{cohort}", "--out", "{tmp}/r"]
-            + ["--aggregator", "hamil", "--protocol", "published"],
+            ["evaluate", "{cohort}", "--out", "{tmp}/r", *PUBLISHED_HAMIL],
             "no published protocol",
         ),
         (["train", "{cohort}"], "--out"),

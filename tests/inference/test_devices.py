@@ -9,7 +9,7 @@ from napari_mil.inference.devices import ForgivingEncoder, choose_device
 
 
 class SmallDevice:
-    """An encoder on a device that holds only so many tiles at once."""
+    """Encoder on a device that holds only so many tiles at once."""
 
     def __init__(self, holds, device="cuda"):
         self.holds = holds
