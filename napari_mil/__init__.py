@@ -1,4 +1,4 @@
-"""napari-mil: open a whole slide in napari, classify it, see where the answer comes from.
+"""Multiple-instance learning for whole slides in napari.
 
 Public names load when first used: importing this package loads neither torch nor Qt nor OpenSlide.
 """

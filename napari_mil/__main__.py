@@ -1,4 +1,7 @@
-"""Composes the command line and the window: the one place that imports both."""
+"""Entry point that composes the command line and the window.
+
+No other module imports both.
+"""
 
 import argparse
 import sys
@@ -26,7 +29,8 @@ def add_view(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def _view(arguments: argparse.Namespace) -> int:
-    from napari_mil.gui.app import view  # Qt and napari load for this verb alone
+    # Qt and napari load for this verb alone.
+    from napari_mil.gui.app import view
 
     return view(arguments.slides, arguments.slide_mpp)
 

@@ -1,7 +1,8 @@
 """Errors a user can meet.
 
 Every message is one sentence that says what happened, to which file or value, and what to do.
-The command line prints it after ``napari-mil: `` and exits with 2; the window shows it as a notification.
+The command line prints it after ``napari-mil: `` and exits with 2; the window shows it as a
+notification.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from enum import StrEnum
 
 
 class Remedy(StrEnum):
-    """What a user can do about a fault; each face says it in words of its own."""
+    """What a user can do about a fault.
+
+    The values are neutral; the window and the command line have words of their own for them.
+    """
 
     GIVE_SCALE = "give its µm per pixel"
     TAKE_LEVEL = "take tiles of a level"
@@ -24,7 +28,13 @@ class NapariMilError(Exception):
     """Base of every error whose message is written for the user."""
 
     def worded(self, words: Mapping[Remedy, str]) -> str:
-        """Return the message with the remedies in the words of a face."""
+        """Return the message with remedies in these words.
+
+        Parameters
+        ----------
+        words
+            Words by remedy; a remedy without any keeps its neutral ones.
+        """
         return str(self)
 
 
@@ -48,20 +58,21 @@ class RemediedError(NapariMilError):
         return self.worded({})
 
     def worded(self, words: Mapping[Remedy, str]) -> str:
-        """See `NapariMilError`."""
-        return f"{self.problem}; {', or '.join(words.get(way, str(way)) for way in self.remedies)}."
+        """Return the message with remedies in these words; see `NapariMilError.worded`."""
+        remedies = ", or ".join(words.get(remedy, str(remedy)) for remedy in self.remedies)
+        return f"{self.problem}; {remedies}."
 
 
 class UnreadableSlideError(NapariMilError):
-    """Raised when a path holds no slide, or a slide whose pixels cannot be read."""
+    """Raised when a path holds no slide or its pixels are unreadable."""
 
 
 class MissingMppError(RemediedError):
-    """Raised when tiles are asked for at a scale and the slide does not say its own."""
+    """Raised when a scale is needed and the slide says none."""
 
 
 class ResolutionError(NapariMilError):
-    """Raised when tiles are asked for at a scale that the slide does not hold."""
+    """Raised when the slide does not hold the scale asked for."""
 
 
 class NoTissueError(RemediedError):
@@ -69,31 +80,37 @@ class NoTissueError(RemediedError):
 
 
 class UnknownNameError(NapariMilError):
-    """Raised when an encoder, an aggregator or a classifier of that name does not exist."""
+    """Raised when no encoder, aggregator or classifier has that name."""
 
 
 class BagError(NapariMilError):
-    """Raised when a bag is empty or of another shape than the aggregator takes."""
+    """Raised when a bag is empty or of another shape."""
 
 
 class CheckpointError(NapariMilError):
-    """Raised when a checkpoint of another project cannot be opened, is not recognised or is not safe to open."""
+    """Raised when another project's checkpoint cannot be opened.
+
+    The file is missing, damaged, of no known project, or not safe to open.
+    """
 
 
 class OptionError(NapariMilError):
-    """Raised when an option does not exist, is out of range or contradicts another."""
+    """Raised when an option is unknown, out of range or contradictory."""
 
 
 class ClassifierError(NapariMilError):
-    """Raised when a classifier bundle is damaged or does not fit what it is asked to classify."""
+    """Raised when a classifier bundle is damaged or does not fit."""
 
 
 class AnnotationError(NapariMilError):
-    """Raised when a file of annotated regions is damaged or of no known format, or cannot be written."""
+    """Raised when a file of annotated regions fails to read or write."""
 
 
 class TrainingError(NapariMilError):
-    """Raised when a cohort cannot be trained on, a run cannot be continued, or training diverges."""
+    """Raised when a training cannot start, continue or converge.
+
+    The cohort cannot be trained on, the run cannot be continued, or the loss diverges.
+    """
 
 
 class OutputError(NapariMilError):

@@ -1,4 +1,7 @@
-"""What a running job tells, and how it is stopped (no Qt: `gui/jobs.py` alone turns these into signals)."""
+"""Events of a running job, and the token that stops it.
+
+Qt is not used here: `gui/jobs.py` turns events into signals.
+"""
 
 from __future__ import annotations
 
@@ -14,43 +17,54 @@ from napari_mil.errors import CancelledError
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The plan is made; work begins. The grid lets a view lay out its overlay before any value is known."""
+    """The plan is made and work begins.
+
+    The grid lets a view lay out its overlay before any value is known.
+    """
 
     total: int
+    """Number of units of work."""
     what: str = "tiles"
+    """Name of a unit, in the plural."""
     grid: Any = None
-    """`bags.TileGrid` of the tiles, where there is one."""
+    """`bags.TileGrid` of the tiles, or None."""
     tissue: Any = None
-    """`bags.TissueMask` the grid lies on, where there is one."""
+    """`bags.TissueMask` the grid lies on, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """`done` of the total; `rate` per second over the last seconds; `eta` in seconds, None while unknown."""
+    """Units of work were finished."""
 
     done: int
+    """Units finished so far, out of `Started.total`."""
     rate: float
+    """Units per second over the last seconds."""
     eta: float | None
+    """Seconds left; None while unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """First values for some instances: `values` maps a column (``attention``, ``score_<class>``) to an array like `indices`."""
+    """Values of some instances before the answer is complete."""
 
     indices: np.ndarray
+    """int (n,): the instances."""
     values: Mapping[str, np.ndarray]
+    """(n,) by column: ``attention``, ``score_<class>``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Something less than asked for is used instead; the message says what and why."""
+    """Something less than asked for is used instead."""
 
     message: str
+    """One sentence: what is used and why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watching:
-    """Which tiles the bag has that somebody watches."""
+    """Tiles of the bag that is watched during training."""
 
     grid: Any
     """`bags.TileGrid`; None for a bag that is no slide."""
@@ -60,14 +74,17 @@ class Watching:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watched:
-    """What a model in training says about the one bag that somebody watches."""
+    """Answer of a model in training for the watched bag."""
 
     values: np.ndarray
-    """float32 (N,): relevance of each instance, in [0, 1]: probability of the positive class, or the rank of its attention."""
+    """float32 (N,): relevance of each instance, in [0, 1].
+
+    Probability of the positive class, or the rank of its attention.
+    """
     what: str
     """``score``, ``attention`` or ``similarity``."""
     probabilities: np.ndarray
-    """float32 (C,)."""
+    """float32 (C,): one per class."""
     masks: Mapping[str, np.ndarray]
     """bool (N,) by kind, where a mining strategy masks."""
 
@@ -79,15 +96,17 @@ class EpochEnded:
     epoch: int
     """Counted from 1."""
     figures: Mapping[str, float | None]
-    """The row of ``history.csv``."""
+    """Row of ``history.csv``."""
     watched: Watched | None = None
+    """Answer for the watched bag, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The job is done; `result` is what its function also returns."""
+    """The job is done."""
 
     result: Any
+    """What the function of the job also returns."""
 
 
 Event = Started | Advanced | Partial | Fallback | Watching | EpochEnded | Finished
@@ -95,44 +114,55 @@ OnEvent = Callable[[Event], None]
 
 
 class CancellationToken:
-    """Set once by whoever wants the work to stop; asked by the work between units."""
+    """Cancels or pauses a job from another thread.
 
-    __slots__ = ("_event", "_go_on")
+    The job asks the token between units of work.
+    """
+
+    __slots__ = ("_cancelled", "_running")
 
     def __init__(self) -> None:
-        self._event, self._go_on = threading.Event(), threading.Event()
-        self._go_on.set()
+        self._cancelled = threading.Event()
+        self._running = threading.Event()
+        self._running.set()
 
     def cancel(self) -> None:
-        """Ask the work to stop; calling it again changes nothing."""
-        self._event.set()
-        self._go_on.set()
+        """Ask the job to stop; calling it again changes nothing."""
+        self._cancelled.set()
+        # A paused job has to wake up to stop.
+        self._running.set()
 
     def pause(self) -> None:
-        """Let the work wait where it next asks."""
-        if not self._event.is_set():
-            self._go_on.clear()
+        """Let the job wait where it next asks."""
+        if not self._cancelled.is_set():
+            self._running.clear()
 
     def resume(self) -> None:
-        """Let work that waits go on."""
-        self._go_on.set()
+        """Let a paused job go on."""
+        self._running.set()
 
     @property
     def paused(self) -> bool:
-        """Whether work waits where it next asks."""
-        return not self._go_on.is_set()
+        """Whether the job waits where it next asks."""
+        return not self._running.is_set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody asked the work to stop."""
-        return self._event.is_set()
+        """Whether the job was asked to stop."""
+        return self._cancelled.is_set()
 
     def raise_if_cancelled(self) -> None:
-        """Leave the work by `CancelledError` if somebody asked for it; wait while it is paused."""
-        self._go_on.wait()
-        if self._event.is_set():
+        """Wait while paused, then raise if cancelled.
+
+        Raises
+        ------
+        CancelledError
+            If `cancel` was called.
+        """
+        self._running.wait()
+        if self._cancelled.is_set():
             raise CancelledError("Cancelled; nothing was written.")
 
 
 def ignore(event: Event) -> None:
-    """Listen to nothing: the `on_event` of a caller who only wants the result."""
+    """Do nothing: the `on_event` of callers without a listener."""

@@ -1,4 +1,7 @@
-"""Writing files so that a reader, a crash or a full disk never meets half of one; keeping a cache from growing for ever."""
+"""Writing files and folders whole or not at all; trimming a cache.
+
+A reader, a crash or a full disk never leaves half of a file.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from pathlib import Path
 EARLIER = ".earlier"
 """Ending of a folder that is being replaced."""
 PART = ".part"
-"""How the name of a file ends that is still being written."""
+"""Ending of a file or folder that is still being written."""
 
 
 @contextmanager
 def whole_or_nothing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes the place of `path` once it is whole and on the disk, or is gone.
+    """Yield a path to write to, moved to `path` afterwards.
+
+    It takes the place of `path` once it is whole and on the disk, and is removed otherwise.
 
     Raises
     ------
@@ -31,13 +36,16 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         part.replace(path)
     finally:
-        with suppress(OSError):  # moved away; or the folder is gone, and the part with it
+        # After the move there is nothing to remove; or the whole folder is gone.
+        with suppress(OSError):
             part.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder_or_nothing(target: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it takes the place of `target` once the block has ended.
+    """Yield an empty folder to fill, moved to `target` afterwards.
+
+    It takes the place of `target` once the block has ended without an error.
 
     Raises
     ------
@@ -59,7 +67,10 @@ def whole_folder_or_nothing(target: Path) -> Iterator[Path]:
 
 
 def _swap_folders(part: Path, target: Path, earlier: Path) -> None:
-    """Put `part` at `target`; keep what was there as `earlier` until that has happened."""
+    """Put `part` at `target`, keeping the old folder meanwhile.
+
+    What was at `target` stays as `earlier` until the move has happened.
+    """
     shutil.rmtree(earlier, ignore_errors=True)
     replaces = os.path.lexists(target)
     if replaces:
@@ -74,25 +85,43 @@ def _swap_folders(part: Path, target: Path, earlier: Path) -> None:
 
 
 def mark_used(path: Path) -> None:
-    """Let a file of a cache count as used now."""
-    with suppress(OSError):  # a cache that cannot be written still serves
+    """Record that a file of a cache was used now."""
+    # A cache that cannot be written still serves.
+    with suppress(OSError):
         os.utime(path)
 
 
 def forget_unused(folder: Path, most_bytes: float, unused_for_s: float) -> int:
-    """Take away what was not used for longest until a cache fits; nothing that was used within so many seconds. Return how many files went."""
+    """Delete the least recently used files until a cache fits.
+
+    Parameters
+    ----------
+    folder
+        Folder of the cache, subfolders included.
+    most_bytes
+        Size it may have.
+    unused_for_s
+        Files used within so many seconds stay, whatever the size.
+
+    Returns
+    -------
+    int
+        Number of files deleted.
+    """
     files = []
     for path in folder.rglob("*"):
-        with suppress(OSError):  # another process may be faster
+        # Another process may delete a file meanwhile.
+        with suppress(OSError):
             facts = path.stat()
             if path.is_file():
                 files.append((facts.st_mtime, facts.st_size, path))
     excess = sum(size for _, size, _ in files) - most_bytes
-    gone = 0
+    n_deleted = 0
     for used, size, path in sorted(files):
         if excess <= 0 or time.time() - used < unused_for_s:
             break
         with suppress(OSError):
             path.unlink()
-            excess, gone = excess - size, gone + 1
-    return gone
+            excess -= size
+            n_deleted += 1
+    return n_deleted

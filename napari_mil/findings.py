@@ -1,4 +1,4 @@
-"""What scans, readers and plans notice on the way: facts with a kind, not sentences to parse."""
+"""Findings of scans, readers and plans, as facts with a kind."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 class FindingKind(StrEnum):
-    """Kind of what was noticed."""
+    """Kind of a finding."""
 
     SKIPPED = "skipped"
     """A file or row is not used."""
     COPY = "copy"
     """A bag has the same content as another."""
     PATIENT_CONFLICT = "patient conflict"
-    """Bags of one patient have several labels or stand in several splits."""
+    """Bags of one patient have several labels or splits."""
     LISTED_TWICE = "listed twice"
     """A table names a bag in several rows."""
     UNLISTED = "unlisted"
@@ -24,18 +24,18 @@ class FindingKind(StrEnum):
     ROUNDED = "rounded"
     """Coordinates were not whole and were rounded."""
     UNCERTAIN_ENCODER = "uncertain encoder"
-    """A file does not say who made its features, or says it in a way that was guessed."""
+    """The encoder of a feature file is unknown or was guessed."""
     UNCERTAIN_SCALE = "uncertain scale"
     """A scale is missing, implausible, assumed or corrected."""
     UNCERTAIN_PLACE = "uncertain place"
-    """Coordinates or the size of a tile are missing or were guessed."""
+    """Coordinates or tile sizes are missing or were guessed."""
     LEFT_OUT = "left out"
     """Part of a file is not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was noticed."""
+    """Something noticed about a file or folder."""
 
     kind: FindingKind
     path: Path

@@ -1,4 +1,7 @@
-"""Opening other people's pickles: tensors and numbers, never code (torch only)."""
+"""Opening pickles of other projects: tensors and numbers, never code.
+
+Only torch and numpy are used.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,19 @@ import torch
 
 from napari_mil.errors import CheckpointError
 
+SCALAR = np.float64(0).__reduce__()[0]
+RECONSTRUCT = np.zeros(0).__reduce__()[0]
 ALLOWED: list[Any] = [
     np.ndarray,
     np.dtype,
     *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
-    *(
-        (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
-        for core in ("core", "_core")
-    ),
-    *(
-        (np.zeros(0).__reduce__()[0], f"numpy.{core}.multiarray._reconstruct")
-        for core in ("core", "_core")
-    ),
+    *((SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((RECONSTRUCT, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
 ]
-"""The one allow-list of the project beyond tensors: numpy's scalars, arrays and dtypes, under their old and new module names."""
+"""Allowed types beyond tensors: numpy's scalars, arrays and dtypes.
+
+They stand under their old and new module names. This is the only allow-list of the project.
+"""
 
 
 DAMAGED = (
@@ -44,7 +46,7 @@ DAMAGED = (
     MemoryError,
     struct.error,
 )
-"""What reading flipped bits comes to."""
+"""Errors that reading flipped bits can raise."""
 
 
 def load_pickle(path: str | os.PathLike[str]) -> Any:
@@ -53,14 +55,14 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     CheckpointError
-        If there is no such file, it is damaged, or it holds anything but tensors, numbers, texts and containers.
+        If there is no such file, it is damaged, or it holds anything but tensors, numbers, texts
+        and containers.
     """
     file = Path(path)
     try:
         with torch.serialization.safe_globals(ALLOWED), warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # about other versions of the format: what it cannot read, it refuses
+            # Warnings are about other versions of the format; what torch cannot read, it refuses.
+            warnings.simplefilter("ignore", UserWarning)
             return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(
@@ -68,11 +70,13 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
         ) from error
     except pickle.UnpicklingError as error:
         named = re.search(r"(?:GLOBAL|global|class|function) [`']?([\w.]+)", str(error))
-        what = f"the Python object {named[1]}" if named else "more than tensors and numbers"
+        content = f"the Python object {named[1]}" if named else "more than tensors and numbers"
         raise CheckpointError(
-            f"{file.name} was not opened: it holds {what}, and loading that could run code; save it again as a state dict or as safetensors."
+            f"{file.name} was not opened: it holds {content}, and loading that could run code; "
+            "save it again as a state dict or as safetensors."
         ) from None
     except DAMAGED as error:
+        reason = " ".join(str(error).split())[:120]
         raise CheckpointError(
-            f"{file.name} is no checkpoint, or damaged ({' '.join(str(error).split())[:120]}); copy it again."
+            f"{file.name} is no checkpoint, or damaged ({reason}); copy it again."
         ) from error

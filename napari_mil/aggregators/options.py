@@ -12,25 +12,30 @@ from napari_mil.errors import OptionError
 
 
 def declared_options(kind: type[nn.Module]) -> dict[str, tuple[Any, Any]]:
-    """Return (annotation, default) of every keyword option of a class and of those it passes its own on to."""
+    """Return (annotation, default) of every keyword option of a class.
+
+    Options of parents count where the class passes its own on to them.
+    """
     options: dict[str, tuple[Any, Any]] = {}
     for parent in kind.__mro__:
         if "__init__" not in vars(parent) or parent is nn.Module:
             continue
         constructor = vars(parent)["__init__"]
-        signature, hints = inspect.signature(constructor), get_type_hints(constructor)
-        for name, parameter in signature.parameters.items():
+        parameters = inspect.signature(constructor).parameters.values()
+        hints = get_type_hints(constructor)
+        for parameter in parameters:
             if parameter.kind is parameter.KEYWORD_ONLY:
-                options.setdefault(name, (hints[name], parameter.default))
-        if not any(
-            parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()
-        ):
+                options.setdefault(parameter.name, (hints[parameter.name], parameter.default))
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
     return options
 
 
 def check_options(what: str, kind: type[nn.Module], options: dict[str, Any]) -> None:
-    """Refuse options that a class does not declare, and values that are none of those it names, or counts below 1.
+    """Refuse unknown options and values they cannot have.
+
+    A value must be one of those an annotation names; a count must be at least 1, or at least 0
+    where that is its default.
 
     Raises
     ------
@@ -44,23 +49,24 @@ def check_options(what: str, kind: type[nn.Module], options: dict[str, Any]) -> 
                 f"{what} has no option {name!r}; it has {', '.join(sorted(declared))}."
             )
         annotation, default = declared[name]
-        kinds = (
-            get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-        )
+        is_union = get_origin(annotation) in (Union, UnionType)
+        kinds = get_args(annotation) if is_union else (annotation,)
         if value is None and NoneType in kinds:
             continue
         for part in kinds:
-            if get_origin(part) is Literal and value not in get_args(part):
-                raise OptionError(
-                    f"{what} takes {' or '.join(map(repr, get_args(part)))} as {name}, not {value!r}."
-                )
-            if part is int and (
-                isinstance(value, bool)
-                or not isinstance(value, int)
-                or value < (0 if default == 0 else 1)
-            ):
-                raise OptionError(
-                    f"{what} takes a whole number of at least {0 if default == 0 else 1} as {name}, not {value!r}."
-                )
-            if part is bool and not isinstance(value, bool):
-                raise OptionError(f"{what} takes True or False as {name}, not {value!r}.")
+            accepted = _unmet_requirement(part, default, value)
+            if accepted is not None:
+                raise OptionError(f"{what} takes {accepted} as {name}, not {value!r}.")
+
+
+def _unmet_requirement(annotation: Any, default: Any, value: Any) -> str | None:
+    """Return what an annotation takes where a value is not that."""
+    if get_origin(annotation) is Literal and value not in get_args(annotation):
+        return " or ".join(map(repr, get_args(annotation)))
+    if annotation is int:
+        smallest = 0 if default == 0 else 1
+        if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+            return f"a whole number of at least {smallest}"
+    if annotation is bool and not isinstance(value, bool):
+        return "True or False"
+    return None

@@ -1,4 +1,4 @@
-"""Aggregators by name: from a card to the class it names."""
+"""Aggregators by name: classes and instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``napari-mil classify SLIDE… --classifier C --out DIR``."""
+"""``napari-mil classify``: answers of a classifier for slides or bags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mil.bags import TileSpec
-from napari_mil.cli.output import say
+from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
@@ -62,7 +62,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def add_tiling(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every verb with tiles takes."""
+    """Add the options of tiles and their scale."""
     parser.add_argument(
         "--slide-mpp",
         type=float,
@@ -90,7 +90,18 @@ def add_tiling(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Classify every slide; 0, 2 (the only input failed) or 3 (of several, some or all failed)."""
+    """Classify every slide and return the exit code.
+
+    Returns
+    -------
+    int
+        0, or 3 where some or all of several slides failed.
+
+    Raises
+    ------
+    NapariMilError
+        If the only input is at fault.
+    """
     card = find_card(arguments.classifier)
     request = _request(arguments, card)
     store = ResultStore(arguments.out)
@@ -98,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths = [Path(path) for path in arguments.slides]
     only: Target | None = None
     if len(paths) == 1:
-        # A typing error is said before two seconds of loading torch.
+        # A wrong path is reported before torch is loaded, which takes two seconds.
         only = open_target(paths[0], arguments.slide_mpp)
     from napari_mil.inference.classifier import load_classifier
 
@@ -165,7 +176,10 @@ def _classify_one(
 
 
 def cancel_on_interrupt() -> CancellationToken:
-    """Return a token that the first Ctrl-C sets; the second one ends the process at once."""
+    """Return a token that the first Ctrl-C cancels.
+
+    The second Ctrl-C ends the process at once.
+    """
     token = CancellationToken()
 
     def interrupt(*_: object) -> None:
@@ -180,7 +194,7 @@ def _report(outcome: Outcome, *, as_json: bool) -> None:
     prediction = outcome.prediction
     if as_json:
         facts = {"folder": str(outcome.folder), "kept": outcome.kept, **prediction.as_dict()}
-        say(json.dumps(facts, ensure_ascii=False))
+        print_line(json.dumps(facts, ensure_ascii=False))
         return
     pairs = zip(prediction.classes, prediction.probabilities, strict=True)
     probabilities = ", ".join(f"{name} {p:.2f}" for name, p in pairs)
@@ -190,9 +204,9 @@ def _report(outcome: Outcome, *, as_json: bool) -> None:
     state = f"{prediction.provenance['seconds']:.1f} s"
     if outcome.kept:
         state = "kept, already made"
-    what = "tile" if prediction.coords is not None else "instance"
+    unit = "tile" if prediction.coords is not None else "instance"
     plural = "" if prediction.n_instances == 1 else "s"
-    say(
+    print_line(
         f"{outcome.folder.name}: {label} ({probabilities}; "
-        f"{prediction.n_instances} {what}{plural}, {state}) → {outcome.folder}"
+        f"{prediction.n_instances} {unit}{plural}, {state}) → {outcome.folder}"
     )

@@ -1,4 +1,4 @@
-"""``napari-mil doctor``: what is installed, what is missing, and the command that mends it."""
+"""``napari-mil doctor``: the installation, and commands that mend it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from napari_mil.cli.output import say
+from napari_mil.cli.output import print_line
 
 PACKAGES = (
     "napari-mil",
@@ -28,19 +28,24 @@ PACKAGES = (
 )
 BINDINGS = ("PyQt5", "PyQt6", "PySide6")
 WINDOW_LIBRARIES = (
-    "libgl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-render-util0 "
-    "libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libegl1 libxcb-cursor0"
+    "libgl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 libxcb-icccm4 "
+    "libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 "
+    "libxcb-xkb1 libegl1 libxcb-cursor0"
 )
+"""Debian packages that a window needs."""
 PROBE_SECONDS = 60
+"""Seconds that the probe of the display may take."""
 
 DISPLAY_PROBE = """
+import sys
 from qtpy.QtWidgets import QApplication
 application = QApplication([])
 size = application.primaryScreen().size()
 print("display", application.platformName(), f"{size.width()} x {size.height()}")
 from vispy.gloo.context import FakeCanvas
 from vispy.app import use_app
-use_app("pyqt5" if "PyQt5" in __import__("sys").modules else "pyqt6" if "PyQt6" in __import__("sys").modules else "pyside6")
+bindings = ("PyQt5", "PyQt6", "PySide6")
+use_app(next((name for name in bindings if name in sys.modules), "PySide6").lower())
 from vispy import gloo, app
 canvas = app.Canvas(show=False)
 canvas.set_current()
@@ -48,13 +53,15 @@ print("gl", gloo.gl.glGetParameter(gloo.gl.GL_VERSION))
 """
 
 
-class Finding(NamedTuple):
+class CheckResult(NamedTuple):
     """One line of the report."""
 
     what: str
+    """Package or device that was looked at."""
     state: str
+    """Version, or what is wrong."""
     mend: str = ""
-    """What to do; empty where all is well."""
+    """Command that mends it; empty where all is well."""
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,124 +76,123 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings; 0 whatever they are."""
-    findings = [*_versions(), *_bindings(), *_display(), *_torch(), *_codecs(), *_classifiers()]
+    """Print what was found and return 0."""
+    results = [*_versions(), *_bindings(), *_display(), *_torch(), *_codecs(), *_classifiers()]
     if arguments.json:
-        say(json.dumps([finding._asdict() for finding in findings], indent=2, ensure_ascii=False))
+        rows = [result._asdict() for result in results]
+        print_line(json.dumps(rows, indent=2, ensure_ascii=False))
         return 0
-    width = max(len(finding.what) for finding in findings)
-    for finding in findings:
-        say(f"{'!' if finding.mend else ' '} {finding.what:{width}}  {finding.state}")
-        if finding.mend:
-            say(f"  {'':{width}}  → {finding.mend}")
-    wanting = sum(bool(finding.mend) for finding in findings)
-    say(
-        "Nothing is missing."
-        if not wanting
-        else f"{wanting} thing{'s' * (wanting > 1)} to mend, marked with '!'."
-    )
+    width = max(len(result.what) for result in results)
+    for result in results:
+        mark = "!" if result.mend else " "
+        print_line(f"{mark} {result.what:{width}}  {result.state}")
+        if result.mend:
+            print_line(f"  {'':{width}}  → {result.mend}")
+    n_faults = sum(bool(result.mend) for result in results)
+    if n_faults == 0:
+        print_line("Nothing is missing.")
+    else:
+        things = "1 thing" if n_faults == 1 else f"{n_faults} things"
+        print_line(f"{things} to mend, marked with '!'.")
     return 0
 
 
-def _versions() -> Iterator[Finding]:
-    yield Finding(
-        "python",
-        f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-    )
+def _versions() -> Iterator[CheckResult]:
+    system = f"{platform.system()} {platform.machine()}"
+    yield CheckResult("python", f"{platform.python_version()} on {system}, {os.cpu_count()} cores")
     for package in PACKAGES:
         installed = _version(package)
-        yield Finding(
-            package, installed or "missing", "" if installed else f"pip install {package}"
-        )
+        mend = "" if installed else f"pip install {package}"
+        yield CheckResult(package, installed or "missing", mend)
 
 
-def _bindings() -> Iterator[Finding]:
+def _bindings() -> Iterator[CheckResult]:
     installed = [f"{name} {_version(name)}" for name in BINDINGS if _version(name)]
-    yield Finding(
-        "Qt binding",
-        ", ".join(installed) or "missing",
-        "" if installed else 'pip install "napari-mil[pyqt5]"',
-    )
+    mend = "" if installed else 'pip install "napari-mil[pyqt5]"'
+    yield CheckResult("Qt binding", ", ".join(installed) or "missing", mend)
 
 
-def _display() -> Iterator[Finding]:
-    """Try a window in a process of its own: a missing library aborts it."""
-    if sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        yield Finding(
+def _display() -> Iterator[CheckResult]:
+    has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not has_display:
+        yield CheckResult(
             "display",
             "none",
-            "run in a desktop session, or in a virtual display: xvfb-run -s '-screen 0 1600x1000x24' napari-mil view",
+            "run in a desktop session, or in a virtual display: "
+            "xvfb-run -s '-screen 0 1600x1000x24' napari-mil view",
         )
         return
+    states, failure = _probe_display()
+    reason = (failure.strip().splitlines() or ["the window system refused"])[-1]
+    libraries = f"apt-get install --no-install-recommends {WINDOW_LIBRARIES}"
+    if "display" not in states:
+        yield CheckResult("display", f"cannot open a window ({reason})", libraries)
+        return
+    yield CheckResult("display", states["display"])
+    if "gl" in states:
+        yield CheckResult("OpenGL", states["gl"])
+    else:
+        yield CheckResult("OpenGL", f"no context ({reason})", libraries)
+
+
+def _probe_display() -> tuple[dict[str, str], str]:
+    """Open a window in a process of its own, which a missing library aborts.
+
+    Returns
+    -------
+    tuple
+        States of ``display`` and ``gl`` as far as they work, and the text of the failure.
+    """
     try:
-        probe = subprocess.run(
+        # Nothing but this interpreter and the text above is run.
+        probe = subprocess.run(  # noqa: S603
             [sys.executable, "-c", DISPLAY_PROBE],
             capture_output=True,
             text=True,
             timeout=PROBE_SECONDS,
             check=False,
         )
-        lines, failure = (
-            dict(line.split(" ", 1) for line in probe.stdout.splitlines() if " " in line),
-            probe.stderr,
-        )
     except subprocess.TimeoutExpired:
-        lines, failure = {}, f"no answer within {PROBE_SECONDS} s"
-    reason = (failure.strip().splitlines() or ["the window system refused"])[-1]
-    libraries = f"apt-get install --no-install-recommends {WINDOW_LIBRARIES}"
-    yield Finding(
-        "display",
-        lines.get("display", f"cannot open a window ({reason})"),
-        "" if "display" in lines else libraries,
-    )
-    if "display" in lines:
-        yield Finding(
-            "OpenGL", lines.get("gl", f"no context ({reason})"), "" if "gl" in lines else libraries
-        )
+        return {}, f"no answer within {PROBE_SECONDS} s"
+    lines = [line for line in probe.stdout.splitlines() if " " in line]
+    return dict(line.split(" ", 1) for line in lines), probe.stderr
 
 
-def _torch() -> Iterator[Finding]:
+def _torch() -> Iterator[CheckResult]:
     try:
         import torch
     except ImportError as error:
-        yield Finding("GPU", f"unknown: torch does not load ({error})", "pip install torch")
+        yield CheckResult("GPU", f"unknown: torch does not load ({error})", "pip install torch")
         return
     if torch.cuda.is_available():
-        yield Finding(
-            "GPU",
-            ", ".join(torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())),
-        )
+        names = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+        yield CheckResult("GPU", ", ".join(names))
     else:
-        yield Finding("GPU", f"none; the CPU is used ({torch.get_num_threads()} threads)")
+        yield CheckResult("GPU", f"none; the CPU is used ({torch.get_num_threads()} threads)")
 
 
-def _codecs() -> Iterator[Finding]:
+def _codecs() -> Iterator[CheckResult]:
     try:
         import openslide
-
-        yield Finding(
-            "OpenSlide", f"library {openslide.__library_version__}: JPEG, JPEG 2000, Deflate, LZW"
-        )
     except (ImportError, OSError) as error:
-        yield Finding(
+        yield CheckResult(
             "OpenSlide", f"cannot be loaded ({error})", "pip install openslide-bin openslide-python"
         )
+        return
+    version_text = openslide.__library_version__
+    yield CheckResult("OpenSlide", f"library {version_text}: JPEG, JPEG 2000, Deflate, LZW")
 
 
-def _classifiers() -> Iterator[Finding]:
+def _classifiers() -> Iterator[CheckResult]:
     from napari_mil.inference.library import list_classifiers
 
     names = list(list_classifiers())
-    yield Finding(
-        "classifiers",
-        ", ".join(names) or "none",
-        "" if names else "install napari-mil again: its bundles are missing",
-    )
+    mend = "" if names else "install napari-mil again: its bundles are missing"
+    yield CheckResult("classifiers", ", ".join(names) or "none", mend)
 
 
 def _version(package: str) -> str | None:
+    """Return the installed version of a package, or None."""
     try:
         return version(package)
     except PackageNotFoundError:

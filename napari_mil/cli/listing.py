@@ -1,4 +1,4 @@
-"""``napari-mil list {slides,encoders,aggregators,classifiers}``."""
+"""``napari-mil list``: slides, encoders, aggregators or classifiers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_mil.aggregators import list_aggregators
-from napari_mil.cli.output import say
+from napari_mil.cli.output import print_line
 from napari_mil.encoders import list_encoders
 from napari_mil.errors import NapariMilError
 from napari_mil.inference.library import list_classifiers
-from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
+from napari_mil.slides import SLIDE_EXTENSIONS, Slide, open_slide
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,7 +20,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "list",
         help="list slides, encoders, aggregators or classifiers",
-        description="List what is there.",
+        description="List slides of a folder, or what a classifier can be made of.",
     )
     parser.add_argument("what", choices=tuple(LISTINGS))
     parser.add_argument(
@@ -35,16 +35,16 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one row per entry; a folder without slides is said."""
+    """Print one row per entry, or that there is none."""
     rows = LISTINGS[arguments.what](arguments.folder)
     if arguments.json:
-        say(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_line(json.dumps(rows, indent=2, ensure_ascii=False))
     elif rows:
         width = max(len(row["name"]) for row in rows)
         for row in rows:
-            say(f"{row['name']:{width}}  {row['about']}")
+            print_line(f"{row['name']:{width}}  {row['about']}")
     else:
-        say(f"No {arguments.what} found.")
+        print_line(f"No {arguments.what} found.")
     return 0
 
 
@@ -57,22 +57,27 @@ def _slides(folder: Path) -> list[dict[str, Any]]:
             continue
         try:
             with open_slide(path) as slide:
-                (width, height), scale = (
-                    slide.dimensions,
-                    f"{slide.mpp:.4g} µm/px" if slide.mpp else f"no mpp ({slide.mpp_source})",
-                )
-                about = f"{width} × {height}, {slide.level_count} level{'s' * (slide.level_count > 1)}, {scale}, {slide.vendor}"
+                about = _describe_slide(slide)
         except NapariMilError as error:
             about = f"cannot be opened: {error}"
         rows.append({"name": str(path.relative_to(folder)), "about": about})
     return rows
 
 
+def _describe_slide(slide: Slide) -> str:
+    width, height = slide.dimensions
+    levels = "1 level" if slide.level_count == 1 else f"{slide.level_count} levels"
+    scale = f"{slide.mpp:.4g} µm/px" if slide.mpp else f"no mpp ({slide.mpp_source})"
+    return f"{width} × {height}, {levels}, {scale}, {slide.vendor}"
+
+
 def _encoders(_: Path) -> list[dict[str, Any]]:
     return [
         {
             "name": card.name,
-            "about": f"{card.dim} features, {card.needs or 'embedded'}; {card.source}; {card.licence}",
+            "about": (
+                f"{card.dim} features, {card.needs or 'embedded'}; {card.source}; {card.licence}"
+            ),
         }
         for card in list_encoders().values()
     ]
@@ -101,3 +106,4 @@ LISTINGS = {
     "aggregators": _aggregators,
     "classifiers": _classifiers,
 }
+"""Functions that return rows of ``name`` and ``about``, by what is listed."""

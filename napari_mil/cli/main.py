@@ -1,4 +1,4 @@
-"""Parse, run, and turn what happened into an exit code."""
+"""Parsing of arguments, running of a verb, exit codes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,31 @@ from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.settings import Settings
 
-DEFECT, INPUT_AT_FAULT, CANCELLED = 1, 2, 130
+DEFECT = 1
+INPUT_AT_FAULT = 2
+CANCELLED = 130
 
 AddVerb = Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]
 
 
 class OneSentenceParser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line, like every other fault of an input."""
+    """Parser that reports wrong arguments in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Leave with exit code 2."""
+        """Print the sentence and leave with exit code 2."""
         sentence = message[:1].upper() + message[1:]
         sys.stderr.write(f"napari-mil: {sentence}; see '{self.prog} --help'.\n")
         sys.exit(INPUT_AT_FAULT)
 
 
 def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentParser:
-    """Return the parser with the verbs of this room and those given."""
+    """Return the parser of all verbs.
+
+    Parameters
+    ----------
+    further_verbs
+        Functions that add verbs which are not defined in this package.
+    """
     parser = OneSentenceParser(
         prog="napari-mil",
         description="Classify whole slides by multiple-instance learning. Research use only.",
@@ -57,12 +65,18 @@ def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentPars
 
 
 def run(arguments: Sequence[str], further_verbs: Sequence[AddVerb] = ()) -> int:
-    """Run one command; every outcome becomes an exit code of design §4.10."""
+    """Run one command and return its exit code.
+
+    Returns
+    -------
+    int
+        0 done, 2 the input is at fault, 3 of several slides some failed, 130 cancelled, 1 a defect
+        of the program.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a terminal that lacks a letter gets a question mark
+            # A terminal that lacks a letter gets a question mark.
+            stream.reconfigure(errors="replace")
     parsed = build_parser(further_verbs).parse_args(arguments)
     try:
         return int(parsed.run(parsed))
@@ -77,7 +91,7 @@ def run(arguments: Sequence[str], further_verbs: Sequence[AddVerb] = ()) -> int:
     except Exception:
         where = _write_log(traceback.format_exc())
         sys.stderr.write(
-            f"napari-mil: this is a defect of ours; please report it with the file {where}\n"
+            f"napari-mil: this is a defect of the program; please report it with the file {where}\n"
         )
         return DEFECT
 
@@ -85,11 +99,12 @@ def run(arguments: Sequence[str], further_verbs: Sequence[AddVerb] = ()) -> int:
 def _write_log(text: str) -> Path:
     """Write a traceback to a log file; it holds no property of a slide."""
     folder = Settings().log_folder
+    name = f"defect-{datetime.now():%Y%m%d-%H%M%S}.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"defect-{datetime.now():%Y%m%d-%H%M%S}.log"
+        path = folder / name
         path.write_text(text, encoding="utf-8")
     except OSError:
-        path = Path(f"napari-mil-defect-{datetime.now():%Y%m%d-%H%M%S}.log").absolute()
+        path = Path(f"napari-mil-{name}").absolute()
         path.write_text(text, encoding="utf-8")
     return path

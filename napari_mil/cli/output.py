@@ -1,4 +1,4 @@
-"""What goes to stdout and stderr."""
+"""Printing lines to stdout and stderr."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import sys
 from typing import TextIO
 
 
-def say(line: str, to: TextIO | None = None) -> None:
-    """Print a line to stdout, or elsewhere; a reader who has left does not stop the work."""
+def print_line(line: str, to: TextIO | None = None) -> None:
+    """Print a line to stdout, or to another stream.
+
+    A reader that closed the pipe does not stop the work.
+    """
     stream = sys.stdout if to is None else to
     try:
         print(line, file=stream, flush=True)

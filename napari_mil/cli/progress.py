@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with rate and remaining time on a terminal, plain lines otherwise."""
+"""Progress on stderr: a bar on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 from tqdm import tqdm
 
-from napari_mil.cli.output import say
+from napari_mil.cli.output import print_line
 from napari_mil.events import Advanced, Event, Fallback, Finished, Started
 
 PLAIN_LINE_EVERY = 5.0
@@ -15,18 +15,27 @@ PLAIN_LINE_EVERY = 5.0
 
 
 class ProgressPrinter:
-    """Listens to one job at a time."""
+    """Listener that prints the events of one job at a time.
+
+    Parameters
+    ----------
+    name
+        Beginning of each line.
+    quiet
+        Print fallbacks alone.
+    """
 
     def __init__(self, name: str, quiet: bool = False) -> None:
-        self._name, self.quiet = name, quiet
+        self._name = name
+        self.quiet = quiet
         self._bar: tqdm[None] | None = None
         self._total = 0
         self._next_line = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Print what the event says."""
+        """Print an event."""
         if isinstance(event, Fallback):
-            self.say(f"{self._name}: {event.message}")
+            self.print_line(f"{self._name}: {event.message}")
         elif self.quiet:
             return
         elif isinstance(event, Started):
@@ -37,21 +46,19 @@ class ProgressPrinter:
             self.close()
 
     def close(self) -> None:
-        """Leave the line of the bar."""
+        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
     def _start(self, event: Started) -> None:
         self._total = event.total
+        unit = event.what.rstrip("s")
         if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=event.total, desc=self._name, unit=event.what.rstrip("s"), leave=False
-            )
+            self._bar = tqdm(total=event.total, desc=self._name, unit=unit, leave=False)
         else:
-            self.say(
-                f"{self._name}: {event.total} {event.what if event.total != 1 else event.what.rstrip('s')}"
-            )
+            units = unit if event.total == 1 else event.what
+            self.print_line(f"{self._name}: {event.total} {units}")
             self._next_line = time.monotonic() + PLAIN_LINE_EVERY
 
     def _advance(self, event: Advanced) -> None:
@@ -59,12 +66,13 @@ class ProgressPrinter:
             self._bar.update(event.done - self._bar.n)
         elif time.monotonic() >= self._next_line:
             left = "" if event.eta is None else f", {event.eta:.0f} s left"
-            self.say(f"{self._name}: {event.done} of {self._total}, {event.rate:.0f}/s{left}")
+            done = f"{event.done} of {self._total}"
+            self.print_line(f"{self._name}: {done}, {event.rate:.0f}/s{left}")
             self._next_line = time.monotonic() + PLAIN_LINE_EVERY
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print a line above the bar, if there is one."""
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
-            say(line, sys.stderr)
+            print_line(line, sys.stderr)

@@ -1,4 +1,4 @@
-"""Words of the command line for what a user can do about a fault."""
+"""Words of the command line for remedies."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ REMEDIES = {
     Remedy.TAKE_LEVEL: "take tiles of a level by --level",
     Remedy.SMALLER_TILES: "use smaller tiles (--tile-px)",
     Remedy.WHOLE_IMAGE: "use the whole image (--mask none)",
-    Remedy.DRAW_TISSUE: "draw its tissue in the window",
+    Remedy.DRAW_TISSUE: "draw its tissue in the window (napari-mil view)",
 }
+"""Options of the command, or its verb, by remedy."""

@@ -1,1 +1,1 @@
-"""Classifier bundles, the pipeline from a slide to its answer, and the answer itself."""
+"""Classifier bundles, the classification pipeline and its predictions."""

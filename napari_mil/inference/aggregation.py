@@ -1,4 +1,4 @@
-"""From the features of a bag to the answer of a classifier."""
+"""Aggregation of a bag's features into a classifier's answer."""
 
 from __future__ import annotations
 
@@ -16,19 +16,39 @@ from napari_mil.inference.classifier import Classifier
 
 @dataclass(frozen=True)
 class BagAnswer:
-    """An aggregator's output as arrays, one column per class."""
+    """An aggregator's output as arrays, one column per class.
+
+    C classes, N instances, K attention heads; None where the method lacks a value.
+    """
 
     logits: np.ndarray
+    """float32 (C,), or (1,) for one sigmoid unit."""
     probabilities: np.ndarray
+    """float32 (C,): after temperature."""
     attention: np.ndarray | None
+    """float32 (N, K)."""
     instance_scores: np.ndarray | None
+    """float32 (N, C): probabilities of each instance alone."""
     critical: np.ndarray | None
+    """int64: index of the top instance of each logit."""
     similarity: np.ndarray | None
+    """float32 (N,)."""
     tree: MergeTree | None
+    """Merges of the bag by a hierarchical method."""
 
 
 def answer_bag(classifier: Classifier, features: np.ndarray) -> BagAnswer:
-    """Aggregate on the classifier's device, or on the CPU where the bag does not fit there."""
+    """Aggregate a bag on the classifier's device.
+
+    The CPU is used where the bag does not fit into the device's memory.
+
+    Parameters
+    ----------
+    classifier
+        Gives the aggregator and its device.
+    features
+        float32 (N, D) or (N, D, H, W), not standardised.
+    """
     try:
         return _aggregate(classifier, features)
     except torch.OutOfMemoryError:
@@ -40,7 +60,15 @@ def answer_bag(classifier: Classifier, features: np.ndarray) -> BagAnswer:
 
 
 def predicted_classes(card: ClassifierCard, probabilities: np.ndarray) -> tuple[str, ...]:
-    """Return the classes that probabilities (C,) predict: one, or any number if multi-label."""
+    """Return the predicted classes: one, or any number if multi-label.
+
+    Parameters
+    ----------
+    card
+        Gives the classes, the link and the threshold.
+    probabilities
+        float (C,).
+    """
     if card.multi_label:
         pairs = zip(card.classes, probabilities, strict=True)
         return tuple(name for name, p in pairs if p >= card.threshold)
@@ -59,7 +87,7 @@ def _aggregate(classifier: Classifier, features: np.ndarray) -> BagAnswer:
         tempered = output.instance_logits / card.temperature
         scores = _per_class(link(tempered, card.multi_label).cpu().numpy(), card)
     aggregator = AGGREGATORS.get(card.aggregator.name)
-    # Merges in random order say nothing of the tiles.
+    # Merges in random order say nothing about the tiles.
     keeps_tree = aggregator is not None and aggregator.merges_instances
     return BagAnswer(
         logits=output.logits.cpu().numpy(),

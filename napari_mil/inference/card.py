@@ -1,4 +1,7 @@
-"""What a classifier bundle says about itself (no torch: the window lists bundles before torch is loaded)."""
+"""Cards of classifier bundles: all about a classifier but its weights.
+
+No torch is used: the window lists bundles before torch is loaded.
+"""
 
 from __future__ import annotations
 
@@ -17,69 +20,84 @@ from napari_mil.inference.facts import AggregatorRef, EncoderRef, TrainingFacts
 SCHEMA = "napari-mil/classifier/1"
 CARD_FILE, WEIGHTS_FILE, NOTES_FILE = "classifier.json", "weights.safetensors", "card.md"
 RUN_FOLDER = "classifier"
-"""What a training run calls the folder of its bundle."""
+"""Name of a bundle's folder within a training run."""
 SHIPPED = Path(__file__).parent / "shipped"
 LINKS = ("sigmoid", "softmax", "multi-label")
 TILES, IMAGES, FEATURES = "tiles", "images", "features"
 """Kinds of instances: tiles of a slide, images of a folder, rows of a feature file."""
 NOT_WRITTEN = ("folder", "checkpoint")
-"""Fields of a card that say where it lies."""
+"""Fields of a card that depend on where it lies."""
 
 
 @dataclass(frozen=True)
 class ClassifierCard:
-    """The contents of ``classifier.json``: everything about a classifier but its weights."""
+    """Contents of ``classifier.json``."""
 
     name: str
     title: str
-    """One line: what it tells apart, in which tissue."""
+    """One line for people: its classes and tissue."""
     classes: tuple[str, ...]
-    """In the order of the logits; one sigmoid unit has two names, the negative first."""
+    """Names of the classes in the order of the logits.
+
+    One sigmoid unit has two names, the negative first.
+    """
     link: str
-    """``sigmoid`` (one unit), ``softmax`` or ``multi-label``."""
+    """Link function: ``sigmoid`` (one unit), ``softmax`` or ``multi-label``."""
     encoder: EncoderRef | None
-    """None for a classifier trained on bare features."""
+    """Encoder, or None for a classifier trained on bare features."""
     in_dim: int
     """Length of a feature vector, or channels of a map."""
     tile_px: int | None
-    """Side of a tile or image in pixels; None where images keep their size, and for bare features."""
+    """Side of a tile or image in pixels, or None.
+
+    None where images keep their size, and for bare features.
+    """
     mpp: float | None
-    """Micrometres per pixel of a tile; None where instances are no tiles."""
+    """Micrometres per pixel of a tile, or None without tiles."""
     mpp_assumed: bool
     """Whether the training images did not say their scale."""
     overlap: float
+    """Fraction of a tile's side that neighbours share."""
     aggregator: AggregatorRef
     temperature: float
-    """Logits are divided by it; 1 is not calibrated."""
+    """Divisor of the logits; 1 is not calibrated."""
     threshold: float
-    """Probability of the second class (or of a label) from which it is predicted."""
+    """Probability from which a class is predicted.
+
+    Of two classes, it is that of the second; of labels, that of each.
+    """
     licence: str
     intended_use: str
     instances: str = TILES
-    """``tiles``, ``images`` or ``features``."""
+    """Kind of instances: ``tiles``, ``images`` or ``features``."""
     slide_mpp: float | None = None
-    """Micrometres per level-0 pixel assumed for slides that do not say theirs, as in training."""
+    """Micrometres per level-0 pixel assumed for slides, or None.
+
+    It is used for slides that say no scale, as in training.
+    """
     training: TrainingFacts = field(default_factory=TrainingFacts)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
-    """Figures with intervals and the protocol they come from."""
+    """Figures with intervals, and their protocol."""
     folder: Path | None = None
     """Folder of the bundle; not written."""
     checkpoint: Path | None = None
-    """Checkpoint of another project that it was made from; not written."""
+    """Checkpoint of another project behind it; not written."""
 
     @property
     def n_outputs(self) -> int:
-        """Logits of the aggregator: one for a sigmoid, one per class otherwise."""
+        """Number of logits: one for a sigmoid, else one per class."""
         return 1 if self.link == "sigmoid" else len(self.classes)
 
     @property
     def takes(self) -> str:
-        """What it classifies, in a few words."""
+        """Input that it classifies, in a few words."""
         if self.instances == IMAGES:
-            return "folders of images" + (f" ({self.tile_px} px)" if self.tile_px else "")
+            size = f" ({self.tile_px} px)" if self.tile_px else ""
+            return f"folders of images{size}"
         if self.instances == FEATURES:
             return f"feature files, {self.in_dim} values an instance"
-        return f"{self.tile_px} px at {self.mpp:g} µm/px{' (assumed)' if self.mpp_assumed else ''}"
+        remark = " (assumed)" if self.mpp_assumed else ""
+        return f"{self.tile_px} px at {self.mpp:g} µm/px{remark}"
 
     @property
     def multi_label(self) -> bool:
@@ -88,7 +106,7 @@ class ClassifierCard:
 
     @property
     def shipped(self) -> bool:
-        """Whether it came with the package, and not from the user."""
+        """Whether it came with the package."""
         return self.folder is not None and self.folder.parent == SHIPPED
 
     @property
@@ -98,7 +116,7 @@ class ClassifierCard:
 
     @property
     def notes(self) -> str:
-        """The text of ``card.md``, for people."""
+        """Text of ``card.md``, for people."""
         path = self.folder / NOTES_FILE if self.folder else None
         return path.read_text(encoding="utf-8") if path and path.is_file() else self.title
 
@@ -119,7 +137,7 @@ class ClassifierCard:
         return TileSpec(self.tile_px, self.mpp, self.overlap)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``classifier.json`` holds."""
+        """Return the content of ``classifier.json``."""
         fields = asdict(replace(self, folder=None, checkpoint=None))
         for name in NOT_WRITTEN:
             del fields[name]
@@ -127,10 +145,10 @@ class ClassifierCard:
 
 
 def read_card(folder: Path) -> ClassifierCard:
-    """Read ``classifier.json``.
+    """Read the ``classifier.json`` of a bundle.
 
-    A classifier is called after its folder, so that copies have names of their own, or after the
-    run it lies in.
+    A classifier is named after its folder, so that copies have names of their own, or after the
+    training run it lies in.
 
     Raises
     ------

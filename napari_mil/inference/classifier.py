@@ -1,4 +1,4 @@
-"""A classifier: encoder, standardisation, aggregator and classes, as one bundle on disk."""
+"""Classifiers: encoder, standardisation, aggregator and classes in one bundle."""
 
 from __future__ import annotations
 
@@ -49,13 +49,16 @@ class Classifier:
     mean: Tensor
     """(D,): mean of each feature over the training instances."""
     scale: Tensor
-    """(D,): what centred features are divided by."""
+    """(D,): divisor of each centred feature."""
     backbone: nn.Module | None = None
-    """The network that was trained together with the aggregator, where there is one."""
+    """Network trained together with the aggregator, or None."""
 
     @property
     def fingerprint(self) -> str:
-        """Stable id of the weights and of what turns logits into an answer."""
+        """Stable id of everything that decides an answer.
+
+        It covers the weights, the tiling, the encoder, the link and its calibration.
+        """
         card = self.card
         facts = (
             card.classes,
@@ -75,7 +78,10 @@ class Classifier:
         return digest.hexdigest()[:32]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all weights on the CPU by name, as ``weights.safetensors`` holds them."""
+        """Return all weights by name, on the CPU.
+
+        ``weights.safetensors`` holds them under these names.
+        """
         weights = {
             AGGREGATOR_PREFIX + key: tensor for key, tensor in self.aggregator.state_dict().items()
         }
@@ -120,7 +126,10 @@ class Classifier:
         return encoder
 
     def to(self, device: torch.device) -> Classifier:
-        """Return the same classifier on another device; this one stays where it is."""
+        """Return the same classifier on another device.
+
+        This one stays where it is.
+        """
         if device == self.mean.device:
             return self
         return replace(
@@ -131,7 +140,13 @@ class Classifier:
         )
 
     def standardise(self, features: np.ndarray) -> Tensor:
-        """Return features (N, D) as the aggregator was trained on them, on its device."""
+        """Return standardised features on the aggregator's device.
+
+        Parameters
+        ----------
+        features
+            float32 (N, D) or (N, D, H, W).
+        """
         values = torch.from_numpy(features).to(self.mean.device)
         shape = (-1, *(1,) * (values.ndim - 2))
         return (values - self.mean.reshape(shape)) / self.scale.reshape(shape)
@@ -164,7 +179,7 @@ class Classifier:
 
 
 def write_card(card: ClassifierCard, notes: str, folder: Path) -> None:
-    """Write what a bundle says about itself, to machines and to people."""
+    """Write ``classifier.json`` and ``card.md`` into a bundle."""
     for name, text in (
         (NOTES_FILE, notes),
         (CARD_FILE, json.dumps(card.as_dict(), indent=2, ensure_ascii=False) + "\n"),
@@ -176,16 +191,16 @@ def write_card(card: ClassifierCard, notes: str, folder: Path) -> None:
 def load_classifier(
     name_or_path: str | Path | ClassifierCard, settings: Settings | None = None
 ) -> Classifier:
-    """Load a classifier by name, by the folder of its bundle, or by its card.
+    """Load a classifier by name, folder or card.
 
     Raises
     ------
     UnknownNameError
-        If nothing is called so.
+        If there is no classifier of that name.
     ClassifierError
         If the bundle is damaged.
     CheckpointError
-        If the card is that of another project's checkpoint, which cannot be opened any more.
+        If the card is of another project's checkpoint that no longer opens.
     """
     card = name_or_path
     if not isinstance(card, ClassifierCard):
@@ -225,14 +240,14 @@ def _load(card: ClassifierCard, folder: Path) -> Classifier:
     backbone = None
     if card.encoder is not None and card.encoder.trained:
         backbone = create_backbone(card.encoder.name, card.tile_px, maps)
-        backbone.load_state_dict(_under(BACKBONE_PREFIX, weights))
+        backbone.load_state_dict(_select_prefix(BACKBONE_PREFIX, weights))
         backbone.eval()
-    aggregator.load_state_dict(_under(AGGREGATOR_PREFIX, weights))
+    aggregator.load_state_dict(_select_prefix(AGGREGATOR_PREFIX, weights))
     return Classifier(card, aggregator.eval(), weights[MEAN], weights[SCALE], backbone)
 
 
-def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with a prefix, without it."""
+def _select_prefix(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors under a prefix, without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in weights.items()
@@ -241,9 +256,10 @@ def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def open_published(path: Path) -> Classifier:
-    """Open another project's checkpoint as a classifier of feature bags of its width.
+    """Open another project's checkpoint as a classifier of feature bags.
 
-    Its classes have no names in the file: they are numbered, or negative and positive.
+    Bags need features of its width. Its classes have no names in the file: they are numbered, or
+    negative and positive.
 
     Raises
     ------
@@ -274,7 +290,7 @@ def open_published(path: Path) -> Classifier:
         mpp=None,
         mpp_assumed=False,
         overlap=0.0,
-        aggregator=AggregatorRef(_name_of(aggregator)),
+        aggregator=AggregatorRef(_registered_name(aggregator)),
         temperature=1.0,
         threshold=0.5,
         licence="that of the project it comes from",
@@ -287,7 +303,7 @@ def open_published(path: Path) -> Classifier:
     )
 
 
-def _name_of(aggregator: Aggregator) -> str:
+def _registered_name(aggregator: Aggregator) -> str:
     """Return the name of an aggregator's class in the registry."""
     path = f"{type(aggregator).__module__}:{type(aggregator).__qualname__}"
     names = (card.name for card in AGGREGATORS.values() if card.implementation == path)

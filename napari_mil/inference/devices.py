@@ -1,4 +1,4 @@
-"""Which device runs, and what happens when its memory is full."""
+"""Choosing a device, and encoding when its memory is full."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ from napari_mil.events import Fallback, OnEvent
 
 
 def choose_device(wanted: str, on_event: OnEvent) -> torch.device:
-    """Turn ``"auto"``, ``"cpu"`` or ``"cuda"`` into a device; a missing GPU becomes the CPU and is said."""
+    """Return the device of a name; without a GPU, the CPU.
+
+    Parameters
+    ----------
+    wanted
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<k>"``.
+    on_event
+        Told by a `Fallback` that a GPU which was asked for is missing.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no device of that name.
+    """
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted.startswith("cuda") and not torch.cuda.is_available():
@@ -26,37 +39,57 @@ def choose_device(wanted: str, on_event: OnEvent) -> torch.device:
 
 
 class ForgivingEncoder:
-    """An encoder that halves its batch when the device's memory is full, then moves to the CPU; each is said once."""
+    """Encoder that copes with a device whose memory is full.
+
+    It halves its batch, and moves to the CPU where even one tile does not fit. Each is told once.
+
+    Parameters
+    ----------
+    encoder
+        Does the encoding.
+    on_event
+        Told by a `Fallback`.
+    """
 
     def __init__(self, encoder: Encoder, on_event: OnEvent) -> None:
         self.encoder = encoder
         self._on_event = on_event
-        self._largest: int | None = None
+        self._largest_batch: int | None = None
         self.fallbacks: list[str] = []
+        """Messages of the fallbacks so far."""
 
     def encode(self, tiles: np.ndarray) -> np.ndarray:
-        """Encode uint8 (B, H, W, 3) to float32 (B, dim), in parts where it must be."""
-        part = min(self._largest or len(tiles), len(tiles))
+        """Encode tiles, in smaller batches where memory is full.
+
+        Parameters
+        ----------
+        tiles
+            uint8 (B, H, W, 3).
+
+        Returns
+        -------
+        np.ndarray
+            float32 (B, dim), or (B, C, h, w) of an encoder that gives maps.
+        """
+        size = min(self._largest_batch or len(tiles), len(tiles))
         try:
-            return np.concatenate(
-                [self.encoder.encode(tiles[k : k + part]) for k in range(0, len(tiles), part)]
-            )
+            batches = [tiles[k : k + size] for k in range(0, len(tiles), size)]
+            return np.concatenate([self.encoder.encode(batch) for batch in batches])
         except torch.OutOfMemoryError:
             if self.encoder.device.type == "cpu":
                 raise
-        # Outside the except block, so that the traceback no longer holds the failed batch's tensors.
+        # Outside the except block, so that the traceback no longer holds the batch's tensors.
         torch.cuda.empty_cache()
-        if part > 1:
-            self._say("The GPU's memory is full; smaller batches are used.", largest=part // 2)
+        if size > 1:
+            self._largest_batch = size // 2
+            self._tell("The GPU's memory is full; smaller batches are used.")
         else:
+            self._largest_batch = None
             self.encoder = self.encoder.to(torch.device("cpu"))
-            self._say(
-                "The GPU's memory is full even for one tile; the CPU is used instead.", largest=None
-            )
+            self._tell("The GPU's memory is full even for one tile; the CPU is used instead.")
         return self.encode(tiles)
 
-    def _say(self, message: str, largest: int | None) -> None:
-        self._largest = largest
+    def _tell(self, message: str) -> None:
         if message not in self.fallbacks:
             self.fallbacks.append(message)
             self._on_event(Fallback(message))

@@ -1,4 +1,4 @@
-"""From tiles or images to features."""
+"""Encoding of tiles and images as features."""
 
 from __future__ import annotations
 
@@ -17,16 +17,27 @@ from napari_mil.inference.devices import ForgivingEncoder
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
-BATCH_MP, LARGEST_BATCH = 1.6, 256
-"""A batch holds so many megapixels (32 tiles of 224 px) and at most so many tiles; cancelling ends within one."""
+BATCH_MP = 1.6
+"""Megapixels in a batch: 32 tiles of 224 px; cancelling ends within one."""
+LARGEST_BATCH = 256
+"""Tiles in a batch at most."""
 OnBatch = Callable[[np.ndarray, np.ndarray], None]
+"""Takes the indices of a batch and all features so far."""
 
 
 class Progress:
-    """Rate over the last seconds and the time left."""
+    """Rate over the last seconds, and the time left.
+
+    Parameters
+    ----------
+    total
+        Number of units.
+    """
 
     def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0.0
+        self._total = total
+        self._done = 0.0
+        # (time, units done) of the last calls.
         self._recent: deque[tuple[float, float]] = deque([(time.monotonic(), 0.0)], maxlen=40)
 
     def advance(self, units: float) -> Advanced:
@@ -36,9 +47,9 @@ class Progress:
         self._recent.append((now, self._done))
         then, before = self._recent[0]
         rate = (self._done - before) / max(now - then, 1e-6)
-        return Advanced(
-            int(self._done + 1e-6), rate, (self._total - self._done) / rate if rate > 0 else None
-        )
+        eta = (self._total - self._done) / rate if rate > 0 else None
+        # Parts of units add up to a whole one but for rounding.
+        return Advanced(int(self._done + 1e-6), rate, eta)
 
 
 def embed_tiles(
@@ -57,7 +68,7 @@ def embed_tiles(
     Parameters
     ----------
     slide, grid
-        What to read.
+        The N tiles and the slide they are read from.
     encoder
         Turns tiles into vectors or maps.
     settings
@@ -65,20 +76,21 @@ def embed_tiles(
     cancel
         Asked once per batch.
     order
-        int (N,): which tile comes when; None is grid order.
+        int (N,): indices of the tiles in the order of reading; None is grid order.
     on_event
         Told of progress.
     on_batch
-        Given the indices of each batch and all features so far.
+        Called with the indices of each batch and all features so far.
 
     Returns
     -------
     np.ndarray
-        float32 (N, D) or (N, C, H, W) in grid order, whatever order tiles are visited in.
+        float32 (N, D) or (N, C, H, W) in grid order, whatever the order of reading.
     """
     visited = np.arange(len(grid)) if order is None else order
     size = int(np.clip(BATCH_MP * 1e6 // grid.tile_px**2, 1, LARGEST_BATCH))
-    progress, features = Progress(len(grid)), np.empty(0, np.float32)
+    progress = Progress(len(grid))
+    features = np.empty(0, np.float32)
     with ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="tile-reader") as pool:
         for indices, tiles in grid.read_batches(slide, visited, size, pool, settings.read_ahead):
             cancel.raise_if_cancelled()
@@ -98,7 +110,9 @@ def embed_images(
     smallest: int = 1,
     on_event: OnEvent = ignore,
 ) -> Bag:
-    """Encode the images of a folder, each as one instance at its own size; images of equal size go together.
+    """Encode the images of a folder, one instance each.
+
+    Each is encoded at its own size; neighbours of equal size share a batch.
 
     Parameters
     ----------
@@ -112,6 +126,11 @@ def embed_images(
         Least side in pixels; smaller images are continued by reflection.
     on_event
         Told of progress.
+
+    Returns
+    -------
+    Bag
+        Features (N, D) or (N, C, H, W), with the names of the images.
     """
     rows: list[np.ndarray] = []
     progress = Progress(len(images))
@@ -125,23 +144,30 @@ def embed_images(
 
 
 def at_least(image: np.ndarray, side: int) -> np.ndarray:
-    """Continue an image by reflection until both sides are long enough."""
+    """Continue an image by reflection to a least side.
+
+    Parameters
+    ----------
+    image
+        (H, W, C).
+    side
+        Least height and width in pixels.
+    """
     height, width = image.shape[:2]
     if min(height, width) >= side:
         return image
-    return np.pad(
-        image, ((0, max(0, side - height)), (0, max(0, side - width)), (0, 0)), mode="symmetric"
-    )
+    rows = (0, max(0, side - height))
+    columns = (0, max(0, side - width))
+    return np.pad(image, (rows, columns, (0, 0)), mode="symmetric")
 
 
 def _batches(images: Iterable[np.ndarray]) -> Iterable[list[np.ndarray]]:
+    """Yield batches of images of one size."""
     batch: list[np.ndarray] = []
     for image in images:
         batch.append(image)
-        if (
-            len(batch) >= LARGEST_BATCH
-            or len(batch) * image.shape[0] * image.shape[1] >= BATCH_MP * 1e6
-        ):
+        pixels = len(batch) * image.shape[0] * image.shape[1]
+        if len(batch) >= LARGEST_BATCH or pixels >= BATCH_MP * 1e6:
             yield batch
             batch = []
     if batch:

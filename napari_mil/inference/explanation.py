@@ -1,4 +1,4 @@
-"""What can be asked of an answer afterwards: the tree of its bag, the instances that mining would mask."""
+"""Explanations of an answer: its merge tree and its mining masks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from napari_mil.inference.prediction import Prediction
 def with_tree(
     prediction: Prediction, classifier: Classifier, on_block: Callable[[], None] | None = None
 ) -> Prediction:
-    """Return the answer with the merges of its bag: the method's own, or single linkage of the features as the classifier sees them.
+    """Return the answer with the merge tree of its bag.
+
+    The tree is the method's own, or single linkage of the features as the classifier sees them.
 
     Parameters
     ----------
     prediction
         An answer whose features are still in memory, or that has a tree.
     classifier
-        The one that gave it.
+        The classifier that gave the answer.
     on_block
-        Called now and then; what it raises ends the work.
+        Called between blocks of the work; an error it raises ends the work.
 
     Raises
     ------
@@ -38,10 +40,8 @@ def with_tree(
     """
     if prediction.tree is not None:
         return prediction
-    return replace(
-        prediction,
-        tree=single_linkage(_features(prediction, classifier).cpu().numpy(), on_block=on_block),
-    )
+    features = _standardised_features(prediction, classifier).cpu().numpy()
+    return replace(prediction, tree=single_linkage(features, on_block=on_block))
 
 
 def with_ward_tree(
@@ -75,14 +75,16 @@ def with_ward_tree(
 
 @torch.inference_mode()
 def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) -> Prediction:
-    """Return the answer with what a mining strategy would mask of its bag, the classifier being the teacher.
+    """Return the answer with the instances that mining would mask.
+
+    The classifier is the teacher.
 
     Parameters
     ----------
     prediction
         An answer whose features are still in memory.
     classifier
-        The one that gave it.
+        The classifier that gave the answer.
     strategy
         See `create_miner`; ratios are those published for its aggregator.
 
@@ -95,17 +97,26 @@ def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) ->
     UnknownNameError
         If the classifier's aggregator has nothing to rank instances by.
     """
-    features = _features(prediction, classifier)
+    features = _standardised_features(prediction, classifier)
     masks = create_miner(strategy, classifier.aggregator).eval().masks(features)
     return replace(prediction, masks={kind: mask.cpu().numpy() for kind, mask in masks.items()})
 
 
-def _features(prediction: Prediction, classifier: Classifier) -> Tensor:
-    """Return the features as the classifier sees them, if it is the one that gave the answer."""
+def _standardised_features(prediction: Prediction, classifier: Classifier) -> Tensor:
+    """Return the features as the classifier sees them.
+
+    Raises
+    ------
+    BagError
+        If the features are gone.
+    ClassifierError
+        If the classifier is not the one that gave the answer.
+    """
     if prediction.features is None:
         raise BagError("The features of this answer are no longer in memory; classify again.")
     if prediction.classifier.get("fingerprint") != classifier.fingerprint:
         raise ClassifierError(
-            f"The classifier {classifier.card.name} has changed since it gave this answer; classify again."
+            f"The classifier {classifier.card.name} has changed since it gave this answer; "
+            "classify again."
         )
     return classifier.standardise(prediction.features.features)

@@ -1,4 +1,4 @@
-"""What a bundle says about its encoder, its aggregator and its training, as types."""
+"""Facts of a bundle: its encoder, aggregator and training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ class EncoderRef:
     name: str
     fingerprint: str
     trained: bool = False
-    """Whether its weights lie in the bundle: a network trained together with the aggregator."""
+    """Whether its weights lie in the bundle.
+
+    That is so for a network trained together with the aggregator.
+    """
     maps: bool = False
     """Whether it gives feature maps instead of vectors."""
 
@@ -25,7 +28,7 @@ class AggregatorRef:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Options it was made with; the others have their defaults."""
+    """Options given; the others have their defaults."""
 
 
 @dataclass(frozen=True)
@@ -39,41 +42,50 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class StartFacts:
-    """Classifier that a training started from."""
+    """Classifier that training started from."""
 
     name: str
-    """Name of a shipped classifier; the user's own are not named."""
+    """Name of a shipped classifier; others are not named."""
     fingerprint: str
 
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """How a classifier was trained: counts and settings; no file name, no path, no patient."""
+    """How a classifier was trained: counts and settings.
+
+    No file name, path or patient is kept.
+    """
 
     bags: int | None = None
     bags_of_each_class: Mapping[str, int] = field(default_factory=dict)
     patients: int | None = None
     patients_known: bool = True
-    """Whether the cohort said who its patients are; otherwise each bag counted as one."""
+    """Whether patients were known; otherwise each bag counted as one."""
     instances: int | None = None
     split: SplitCounts | None = None
     left_out: int = 0
     """Bags that could not be encoded."""
     cohort_fingerprint: str = ""
     bag_fingerprints: tuple[str, ...] = ()
-    """Content ids of the bags, sorted: they tell whether a bag was trained on, not what it is."""
+    """Sorted content ids of the bags.
+
+    They tell whether a bag was trained on, not what it is.
+    """
     epoch_kept: int | None = None
-    """Counted from 1."""
+    """Epoch whose weights were kept, counted from 1."""
     epochs_trained: int | None = None
     chosen_by: str = ""
-    """What chose the epoch."""
+    """Criterion that chose the epoch."""
     recipe: str = ""
-    """Published way to train."""
+    """Published recipe of the training."""
     embedding: str = ""
-    """``features``, or how a network was trained: ``joint``, in ``chunks`` or ``frozen``."""
+    """``features``, or the training of the network.
+
+    One of ``joint``, ``chunks`` and ``frozen``.
+    """
     started_from: StartFacts | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the training configuration that decide the result."""
+    """Configuration fields that decide the result."""
     torch: str = ""
     """Version of torch."""
     notes: Mapping[str, Any] = field(default_factory=dict)

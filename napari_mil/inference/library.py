@@ -1,4 +1,4 @@
-"""The classifiers of this machine: shipped ones and the user's own."""
+"""Installed classifiers: shipped ones and the user's own."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ FOLDER = "classifiers"
 
 
 def list_classifiers(settings: Settings | None = None) -> dict[str, ClassifierCard]:
-    """Return the cards of all installed classifiers by name: shipped ones, then the user's own.
+    """Return the cards of all installed classifiers by name.
 
-    A damaged bundle is left out.
+    Shipped ones come first, then the user's own. A damaged bundle is left out.
     """
     own = (settings or Settings()).user_folder / FOLDER
     cards: dict[str, ClassifierCard] = {}
@@ -40,7 +40,14 @@ def list_classifiers(settings: Settings | None = None) -> dict[str, ClassifierCa
 
 
 def find_card(name_or_path: str | Path, settings: Settings | None = None) -> ClassifierCard:
-    """Return the card of an installed classifier by name, or of a bundle by its folder.
+    """Return the card of a classifier by name or folder.
+
+    Parameters
+    ----------
+    name_or_path
+        Name of an installed classifier, or folder of a bundle.
+    settings
+        Gives the folder of the user's own classifiers.
 
     Raises
     ------
@@ -56,7 +63,7 @@ def find_card(name_or_path: str | Path, settings: Settings | None = None) -> Cla
     try:
         is_folder = folder.is_dir()
     except OSError:
-        # No path that this system could hold.
+        # Such a path cannot exist on this system.
         is_folder = False
     if is_folder:
         return read_card(folder.resolve())
@@ -67,9 +74,10 @@ def find_card(name_or_path: str | Path, settings: Settings | None = None) -> Cla
 
 
 def install_bundle(folder: Path, settings: Settings) -> ClassifierCard:
-    """Copy a bundle to the user's own classifiers, as a whole or not at all.
+    """Copy a bundle to the user's own classifiers.
 
-    The same weights take their old place; no name of a shipped classifier is used.
+    It is copied whole or not at all. The same weights take their earlier place; a name of a shipped
+    classifier is not used.
 
     Returns
     -------
@@ -95,7 +103,7 @@ def install_bundle(folder: Path, settings: Settings) -> ClassifierCard:
 
 
 def _places(home: Path, name: str) -> Iterator[Path]:
-    """Yield the folders that a classifier may have, the best first."""
+    """Yield the folders that a classifier may have, best first."""
     for k in count(1):
         candidate = name if k == 1 else f"{name}-{k}"
         if not (SHIPPED / candidate).exists():

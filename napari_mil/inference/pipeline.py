@@ -1,4 +1,4 @@
-"""From a slide or a bag to its answer: plan the tiles, read and encode them, aggregate."""
+"""Classification of a slide or bag: plan, read, encode, aggregate."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
 PARTIAL_EVERY = 0.3
-"""Seconds between two partial answers; more where aggregating takes over a tenth of the time."""
+"""Seconds between two partial answers.
+
+There are more where aggregating takes over a tenth of the time.
+"""
 ONE_INSTANCE = "The bag has a single instance: there is nothing to compare it with."
 
 
@@ -58,19 +61,19 @@ def classify(
     Parameters
     ----------
     target
-        An open slide, a folder of images, a bag of features that the classifier's encoder made,
-        one of them as an opened target, or a path to one of them.
+        An open slide, a folder of images, a bag of features made by the classifier's encoder, an
+        opened target with one of these, or a path to one of these.
     classifier
         A classifier, its card, its name, or the folder of a bundle.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     grid
-        Tiles to use instead of the classifier's own grid on `mask`, which then is only noted.
+        Tiles to use instead of the classifier's own grid; `mask` is then only noted.
     mask
         ``"auto"`` detects tissue, None takes the whole slide.
     focus
-        (x, y) in level-0 pixels where tiles are encoded first, coarse to fine; None reads row by
-        row. The answer is the same.
+        (x, y) in level-0 pixels around which tiles are encoded first, coarse to fine; None reads
+        row by row. The answer is the same.
     on_event
         Told of progress, partial answers and fallbacks, in the caller's thread.
     cancel
@@ -105,9 +108,10 @@ def classify(
 
 
 def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
-    """Order tiles from coarse to fine and, within a pass, from a point outwards.
+    """Return the order of tiles from coarse to fine, outwards.
 
-    Every fourth tile comes first, then every second, then all.
+    Every fourth tile comes first, then every second, then all; within each pass, tiles are ordered
+    by their distance from the focus.
 
     Parameters
     ----------
@@ -119,7 +123,7 @@ def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        int (N,).
+        int (N,): indices of the tiles.
     """
     rows = grid.cells[:, 0]
     columns = grid.cells[:, 1]
@@ -146,7 +150,7 @@ class _Run:
     cancel: CancellationToken
     settings: Settings
     remarks: list[str] = field(default_factory=list)
-    """Sentences about what is less certain than it looks."""
+    """Sentences on what makes the answer less certain."""
     started: float = field(default_factory=time.monotonic)
 
     def classify(
@@ -157,7 +161,7 @@ class _Run:
         mask: Mask,
         focus: tuple[float, float] | None,
     ) -> Prediction:
-        """Classify whatever it is."""
+        """Classify a slide, a folder of images or a bag."""
         if isinstance(content, Slide):
             slide = with_assumed_scale(content, self.classifier.card)
             try:
@@ -264,11 +268,11 @@ class _Run:
         classifier: Classifier,
         focus: tuple[float, float] | None,
     ) -> np.ndarray:
-        """Encode all tiles, telling partial answers on the way."""
+        """Encode all tiles; send partial answers on the way."""
         encoded = np.zeros(len(grid), bool)
         next_partial = time.monotonic() + PARTIAL_EVERY / 2
 
-        def tell(indices: np.ndarray, features: np.ndarray) -> None:
+        def send_partial(indices: np.ndarray, features: np.ndarray) -> None:
             nonlocal next_partial
             encoded[indices] = True
             if time.monotonic() < next_partial or encoded.all():
@@ -288,7 +292,7 @@ class _Run:
             self.cancel,
             order=order,
             on_event=self.on_event,
-            on_batch=tell,
+            on_batch=send_partial,
         )
 
     def _predict(

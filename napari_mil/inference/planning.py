@@ -1,4 +1,4 @@
-"""Which tiles of a slide are classified."""
+"""Plans: the tiles of a slide that are classified."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Plan:
 
     grid: TileGrid
     tissue: TissueMask | None
-    """Tissue that the tiles lie on; None where the whole slide is taken."""
+    """Tissue under the tiles; None for the whole slide."""
 
 
 def plan_tiles(
@@ -38,7 +38,18 @@ def plan_tiles(
 ) -> Plan:
     """Lay a grid over the tissue of a slide.
 
-    The scale is judged before tissue is looked for, which takes longer.
+    The scale is checked before tissue is looked for, which takes longer.
+
+    Parameters
+    ----------
+    slide
+        What the tiles are cut from.
+    tiles
+        Size, scale and overlap of the tiles.
+    mask
+        ``"auto"`` detects tissue, None takes the whole slide.
+    cancel
+        Asked while tissue is looked for.
 
     Raises
     ------
@@ -73,9 +84,10 @@ def _tissue(slide: Slide, mask: Mask, cancel: CancellationToken | None) -> Tissu
 
 
 def with_assumed_scale(slide: Slide, card: ClassifierCard) -> Slide:
-    """Return a slide at the scale that a classifier assumes where the slide says none.
+    """Return a slide with the scale that a classifier assumes.
 
-    The result is the slide itself, or a twin of it to be closed by the caller.
+    A slide that says its scale is returned itself; otherwise the result is a twin of it, to be
+    closed by the caller.
     """
     if slide.mpp is not None or card.slide_mpp is None:
         return slide
@@ -83,7 +95,7 @@ def with_assumed_scale(slide: Slide, card: ClassifierCard) -> Slide:
 
 
 def scale_remarks(slide: Slide, card: ClassifierCard, grid: TileGrid) -> list[str]:
-    """Say where the scale of the tiles is less certain, or another, than the classifier expects."""
+    """Return remarks on uncertain or unexpected scales, as sentences."""
     expected = card.mpp
     if expected is None:
         return []

@@ -1,4 +1,4 @@
-"""The answer to one bag: what every view, export and report reads."""
+"""Predictions: the answer of a classifier for one bag."""
 
 from __future__ import annotations
 
@@ -23,25 +23,29 @@ if TYPE_CHECKING:
 SCHEMA = "napari-mil/prediction/1"
 PREDICTION_FILE, INSTANCES_FILE, TREE_FILE = "prediction.json", "instances.csv", "tree.csv"
 MASKED = "masked_"
-"""Columns of masks begin so."""
+"""Beginning of the names of mask columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One classifier's answer for one slide or bag of N instances; C classes.
+    """Answer of a classifier for one slide or bag.
 
-    `save` and `load` round-trip everything but `features`.
+    N instances, C classes, K attention heads. `save` and `load` round-trip everything but
+    `features`.
     """
 
     classes: tuple[str, ...]
     logits: np.ndarray
-    """float32 (C,), or (1,) for one sigmoid unit: as the aggregator gave them."""
+    """float32 (C,), or (1,) for one sigmoid unit.
+
+    As the aggregator gave them, before temperature.
+    """
     probabilities: np.ndarray
-    """float32 (C,): after temperature, one per class in that order."""
+    """float32 (C,): one per class, after temperature."""
     label: str | None
-    """The predicted class; None for multi-label answers."""
+    """Predicted class; None for multi-label answers."""
     labels: tuple[str, ...]
-    """All predicted classes: one, or for multi-label answers any number."""
+    """Predicted classes: one, or any number if multi-label."""
     coords: np.ndarray | None
     """int64 (N, 2): (x, y) in level-0 pixels; None for bags of images."""
     tile_size0: float | None
@@ -51,41 +55,49 @@ class Prediction:
     attention: np.ndarray | None = None
     """float32 (N, K): each column sums to 1."""
     instance_scores: np.ndarray | None = None
-    """float32 (N, C): probability of each class for each instance alone."""
+    """float32 (N, C): class probabilities of each instance alone."""
     critical: np.ndarray | None = None
     """int64: index of the top instance of each logit."""
     similarity: np.ndarray | None = None
-    """float32 (N,): cosine of each instance to the aggregate, where the method has it."""
+    """float32 (N,): cosine of each instance to the aggregate.
+
+    None where the method has no such value.
+    """
     tree: MergeTree | None = None
-    """The merges of the bag: of a hierarchical method, or asked for (see `explanation.with_tree`)."""
+    """Merges of the bag, or None.
+
+    They are a hierarchical method's own, or were asked for (see `explanation.with_tree`).
+    """
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     """bool (N,) by kind, where instances were masked."""
     slide: Mapping[str, Any] = field(default_factory=dict)
-    """name, fingerprint, dimensions, mpp, vendor; nothing else of a slide is kept."""
+    """name, fingerprint, dimensions, mpp and vendor of the slide.
+
+    Nothing else of a slide is kept.
+    """
     classifier: Mapping[str, Any] = field(default_factory=dict)
     """name, fingerprint, aggregator, encoder, temperature, threshold."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Fingerprint and scale of the grid, versions, device, fallbacks, seconds."""
     features: Bag | None = None
-    """The bag it was computed from, while it is in memory."""
+    """Bag it was computed from, while in memory."""
 
     @property
     def n_instances(self) -> int:
-        """N."""
+        """Number of instances, N."""
         return len(self.coords if self.coords is not None else self.names or ())
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Return per-instance values by column name: ``attention`` or one per class or head, ``score_<class>``, ``similarity``."""
+        """Return per-instance values by column name; see `instance_columns`."""
         return instance_columns(self.classes, self.attention, self.instance_scores, self.similarity)
 
     def anonymous(self) -> Prediction:
         """Return the same answer without the slide's name."""
-        return replace(
-            self, slide={key: value for key, value in self.slide.items() if key != "name"}
-        )
+        slide = {key: value for key, value in self.slide.items() if key != "name"}
+        return replace(self, slide=slide)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``prediction.json`` holds."""
+        """Return the content of ``prediction.json``."""
         return {
             "schema": SCHEMA,
             "slide": dict(self.slide),
@@ -105,9 +117,11 @@ class Prediction:
         }
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``prediction.json``, ``instances.csv`` and, where there is one, ``tree.csv`` into a folder, made if need be.
+        """Write the answer into a folder, made if need be.
 
-        All are written beside and renamed; ``prediction.json`` comes last, so that where it stands the answer is whole.
+        The files are ``prediction.json``, ``instances.csv`` and, where there is a tree,
+        ``tree.csv``. All are written beside and renamed; ``prediction.json`` comes last, so that
+        the answer is whole where it stands.
 
         Raises
         ------
@@ -116,34 +130,25 @@ class Prediction:
         """
         target = Path(folder)
         try:
-            for left_over in target.glob(".partial-*") if target.is_dir() else ():
-                shutil.rmtree(
-                    left_over, ignore_errors=True
-                )  # of a run that was killed while it wrote
+            if target.is_dir():
+                # A run that was killed while it wrote leaves such folders.
+                for left_over in target.glob(".partial-*"):
+                    shutil.rmtree(left_over, ignore_errors=True)
             target.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".partial-", dir=target) as beside:
-                table, tree, answer = (
-                    Path(beside, INSTANCES_FILE),
-                    Path(beside, TREE_FILE),
-                    Path(beside, PREDICTION_FILE),
-                )
-                self._write_table(table)
-                self._write_tree(tree)
-                answer.write_text(
-                    json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n",
-                    encoding="utf-8",
-                )
-                (target / PREDICTION_FILE).unlink(missing_ok=True)
-                os.replace(table, target / INSTANCES_FILE)
-                if tree.exists():
-                    os.replace(tree, target / TREE_FILE)
-                else:
-                    (target / TREE_FILE).unlink(missing_ok=True)
-                os.replace(answer, target / PREDICTION_FILE)
+            with tempfile.TemporaryDirectory(prefix=".partial-", dir=target) as part:
+                self._write_files(Path(part))
+                _replace_files(Path(part), target)
         except OSError as error:
             raise OutputError(
-                f"Results cannot be written to {target} ({error.strerror or error}); choose another folder."
+                f"Results cannot be written to {target} ({error.strerror or error}); "
+                "choose another folder."
             ) from error
+
+    def _write_files(self, folder: Path) -> None:
+        self._write_table(folder / INSTANCES_FILE)
+        self._write_tree(folder / TREE_FILE)
+        text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
+        (folder / PREDICTION_FILE).write_text(text, encoding="utf-8")
 
     def _write_table(self, path: Path) -> None:
         table: dict[str, Sequence[str]] = {}
@@ -157,30 +162,23 @@ class Prediction:
             }
         if self.names is not None:
             table["name"] = self.names
-        # float32's shortest text that reads back to the same bits.
+        # This is the shortest text of a float32 that reads back to the same bits.
         table.update({name: values.astype(str).tolist() for name, values in self.columns().items()})
-        table.update(
-            {
-                f"{MASKED}{kind}": mask.astype(int).astype(str).tolist()
-                for kind, mask in self.masks.items()
-            }
-        )
+        for kind, mask in self.masks.items():
+            table[f"{MASKED}{kind}"] = mask.astype(int).astype(str).tolist()
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(table)
             writer.writerows(zip(*table.values(), strict=True))
 
     def _write_tree(self, path: Path) -> None:
-        if self.tree is not None:
-            with path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(("left", "right", "new", "height"))
-                writer.writerows(
-                    (*triplet, repr(height))
-                    for triplet, height in zip(
-                        self.tree.triplets.tolist(), self.tree.heights.tolist(), strict=True
-                    )
-                )
+        if self.tree is None:
+            return
+        merges = zip(self.tree.triplets.tolist(), self.tree.heights.tolist(), strict=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("left", "right", "new", "height"))
+            writer.writerows((*triplet, repr(height)) for triplet, height in merges)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Prediction:
@@ -196,18 +194,10 @@ class Prediction:
             entries = json.loads((source / PREDICTION_FILE).read_text(encoding="utf-8"))
             if entries["schema"] != SCHEMA:
                 raise ValueError(f"schema {entries['schema']}")
-            with (source / INSTANCES_FILE).open(newline="", encoding="utf-8") as file:
-                rows = csv.reader(file)
-                header = next(rows)
-                columns = dict(zip(header, zip(*rows, strict=True), strict=False)) or dict.fromkeys(
-                    header, ()
-                )
-            prediction = cls._from_files(entries, columns)
-            return (
-                replace(prediction, tree=_read_tree(source / TREE_FILE))
-                if entries.get("tree")
-                else prediction
-            )
+            prediction = cls._from_files(entries, _read_columns(source / INSTANCES_FILE))
+            if entries.get("tree"):
+                prediction = replace(prediction, tree=_read_tree(source / TREE_FILE))
+            return prediction
         except (
             OSError,
             ValueError,
@@ -224,21 +214,22 @@ class Prediction:
     def _from_files(
         cls, entries: Mapping[str, Any], columns: Mapping[str, Sequence[str]]
     ) -> Prediction:
-        coords = (
-            np.stack([np.array(columns[axis], np.int64) for axis in "xy"], 1)
-            if "x" in columns
-            else None
-        )
-        attention = [
-            np.array(values, np.float32)
-            for name, values in columns.items()
-            if name.split("_")[0] == "attention"
-        ]
-        scores = [
-            np.array(values, np.float32)
-            for name, values in columns.items()
-            if name.startswith("score_")
-        ]
+        """Build a prediction.
+
+        Parameters
+        ----------
+        entries
+            Content of ``prediction.json``.
+        columns
+            Texts of ``instances.csv`` by column.
+        """
+        coords = None
+        if "x" in columns:
+            coords = np.stack([np.array(columns[axis], np.int64) for axis in "xy"], 1)
+        attention = [name for name in columns if name.split("_")[0] == "attention"]
+        scores = [name for name in columns if name.startswith("score_")]
+        critical = entries["critical"]
+        similarity = columns.get("similarity")
         return cls(
             classes=tuple(entries["classes"]),
             logits=np.array(entries["logits"], np.float32),
@@ -248,14 +239,10 @@ class Prediction:
             coords=coords,
             tile_size0=entries["tile_size0"],
             names=tuple(columns["name"]) if "name" in columns else None,
-            attention=np.stack(attention, 1) if attention else None,
-            instance_scores=np.stack(scores, 1) if scores else None,
-            critical=None
-            if entries["critical"] is None
-            else np.array(entries["critical"], np.int64),
-            similarity=np.array(columns["similarity"], np.float32)
-            if "similarity" in columns
-            else None,
+            attention=_stack_columns(columns, attention),
+            instance_scores=_stack_columns(columns, scores),
+            critical=None if critical is None else np.array(critical, np.int64),
+            similarity=None if similarity is None else np.array(similarity, np.float32),
             masks={
                 name.removeprefix(MASKED): np.array(values, np.int64) > 0
                 for name, values in columns.items()
@@ -267,8 +254,77 @@ class Prediction:
         )
 
 
+def instance_columns(
+    classes: tuple[str, ...],
+    attention: np.ndarray | None,
+    scores: np.ndarray | None,
+    similarity: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Return per-instance values by column name.
+
+    Names are ``attention``, or one such per class or head; ``score_<class>``; ``similarity``.
+
+    Parameters
+    ----------
+    classes
+        Names of the C classes.
+    attention
+        (N, K), or None.
+    scores
+        Instance scores (N, C), or None.
+    similarity
+        (N,), or None.
+    """
+    columns: dict[str, np.ndarray] = {}
+    if attention is not None:
+        for k, ending in enumerate(_head_endings(attention.shape[1], classes)):
+            columns[f"attention{ending}"] = attention[:, k]
+    if scores is not None:
+        columns.update({f"score_{name}": scores[:, c] for c, name in enumerate(classes)})
+    if similarity is not None:
+        columns["similarity"] = similarity
+    return columns
+
+
+def _head_endings(n_heads: int, classes: tuple[str, ...]) -> list[str]:
+    """Return the endings that tell attention heads apart."""
+    if n_heads == 1:
+        return [""]
+    if n_heads == len(classes):
+        return [f"_{name}" for name in classes]
+    return [f"_{k + 1}" for k in range(n_heads)]
+
+
+def _replace_files(part: Path, target: Path) -> None:
+    """Move the files of an answer to its folder, ``prediction.json`` last."""
+    (target / PREDICTION_FILE).unlink(missing_ok=True)
+    os.replace(part / INSTANCES_FILE, target / INSTANCES_FILE)
+    if (part / TREE_FILE).exists():
+        os.replace(part / TREE_FILE, target / TREE_FILE)
+    else:
+        (target / TREE_FILE).unlink(missing_ok=True)
+    os.replace(part / PREDICTION_FILE, target / PREDICTION_FILE)
+
+
+def _read_columns(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the texts of a table by column; without rows, empty columns."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        header = next(rows)
+        columns = dict(zip(header, zip(*rows, strict=True), strict=False))
+    return columns or dict.fromkeys(header, ())
+
+
+def _stack_columns(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> np.ndarray | None:
+    """Return the named columns as float32 (N, len(names)), or None without names."""
+    if not names:
+        return None
+    return np.stack([np.array(columns[name], np.float32) for name in names], 1)
+
+
 def _read_tree(path: Path) -> MergeTree:
-    from napari_mil.aggregators import MergeTree  # loads torch
+    # Loads torch.
+    from napari_mil.aggregators import MergeTree
 
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:]
@@ -276,28 +332,3 @@ def _read_tree(path: Path) -> MergeTree:
         np.array([row[:3] for row in rows], np.int64).reshape(-1, 3),
         np.array([row[3] for row in rows], np.float64),
     )
-
-
-def instance_columns(
-    classes: tuple[str, ...],
-    attention: np.ndarray | None,
-    scores: np.ndarray | None,
-    similarity: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
-    """Name the columns of attention (N, K), of instance scores (N, C) and of similarity (N,)."""
-    columns: dict[str, np.ndarray] = {}
-    if attention is not None:
-        heads = attention.shape[1]
-        names = (
-            [""]
-            if heads == 1
-            else [f"_{name}" for name in classes]
-            if heads == len(classes)
-            else [f"_{k + 1}" for k in range(heads)]
-        )
-        columns.update({f"attention{name}": attention[:, k] for k, name in enumerate(names)})
-    if scores is not None:
-        columns.update({f"score_{name}": scores[:, c] for c, name in enumerate(classes)})
-    if similarity is not None:
-        columns["similarity"] = similarity
-    return columns

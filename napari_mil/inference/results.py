@@ -1,6 +1,6 @@
-"""Where results go, whether they are there already, and classifying one target into its folder.
+"""Folders of results, shared by the window and the command line.
 
-Window, command line and cluster share this.
+A target is classified into its folder unless its result is there already.
 """
 
 from __future__ import annotations
@@ -27,38 +27,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassifyRequest:
-    """How one target is classified into its folder."""
+    """Options of classifying a target into its folder."""
 
     tiles: TileSpec | None = None
     """Tiles of slides; None takes those of the classifier."""
     mask: Mask = "auto"
     device: str = "auto"
     anonymous: bool = False
-    """Leave the name of the slide out, also of the folder."""
+    """Whether to leave the slide's name out, also of the folder."""
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What classifying one target came to."""
+    """Result of classifying one target."""
 
     prediction: Prediction
     folder: Path
     kept: bool
-    """Whether it was there already, from the same content, classifier and grid."""
+    """Whether it was there already.
+
+    It is kept if it comes from the same content, classifier and grid.
+    """
 
 
 @dataclass
 class ResultStore:
-    """Folders of results below one output folder, one a slide or bag."""
+    """Output folder with one folder per slide or bag."""
 
     out: Path
     _taken: dict[Path, str] = field(default_factory=dict)
-    """Folders given out, with the fingerprint they are for."""
+    """Fingerprints of the targets by folder given out."""
 
     def prepare(self) -> None:
-        """Check that the output folder can be written before any work is done.
+        """Check that the output folder can be written.
 
-        A missing one is made only when there is a result.
+        A missing folder is made only when there is a result.
 
         Raises
         ------
@@ -74,7 +77,7 @@ class ResultStore:
                     f"{nearest.name} is no folder, so results cannot be written to {self.out}; "
                     "choose another folder."
                 )
-            # Writing is the one way to know on every file system.
+            # Only writing tells on every file system whether writing works.
             with tempfile.TemporaryDirectory(prefix=".partial-", dir=nearest):
                 pass
         except OSError as error:
@@ -84,15 +87,15 @@ class ResultStore:
             ) from error
 
     def place(self, name: str, fingerprint: str) -> tuple[Path, Prediction | None]:
-        """Return the folder for a slide or bag and what it already holds from it.
+        """Return the folder of a slide or bag and its earlier result.
 
-        A folder of that name that belongs to another one, of this run or an earlier one, is left
-        alone: the next is ``<name>-2``.
+        A folder of that name that belongs to another slide or bag, of this run or an earlier one,
+        is left alone: the next is ``<name>-2``.
         """
         for folder in _candidates(self.out, name):
             if self._taken.get(folder, fingerprint) != fingerprint:
                 continue
-            earlier = _earlier(folder)
+            earlier = _read_earlier(folder)
             is_same = earlier is not None and earlier.slide.get("fingerprint") == fingerprint
             if is_same or (earlier is None and _is_free(folder)):
                 self._taken[folder] = fingerprint
@@ -107,7 +110,7 @@ class ResultStore:
         on_event: OnEvent,
         cancel: CancellationToken,
     ) -> Outcome:
-        """Classify a target into its folder, unless its answer is there already.
+        """Classify a target into its folder, or keep the result.
 
         Raises
         ------
@@ -172,8 +175,8 @@ def _candidates(out: Path, name: str) -> Iterator[Path]:
     yield from (out / f"{name}-{k}" for k in count(2))
 
 
-def _earlier(folder: Path) -> Prediction | None:
-    """Return the complete prediction that a folder holds, if it does."""
+def _read_earlier(folder: Path) -> Prediction | None:
+    """Return the complete prediction of a folder, or None."""
     if not (folder / PREDICTION_FILE).is_file():
         return None
     try:
@@ -183,7 +186,10 @@ def _earlier(folder: Path) -> Prediction | None:
 
 
 def _is_free(folder: Path) -> bool:
-    """Say whether a folder is missing or holds only what an interrupted run left."""
+    """Say whether a folder may be written.
+
+    It is missing, or holds only what an interrupted run left.
+    """
     if not os.path.lexists(folder):
         return True
     return folder.is_dir() and all(

@@ -1,4 +1,4 @@
-"""What is classified: a slide, a folder of images or a feature file, opened and hashed once."""
+"""Targets of classification: slides, folders of images, feature files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from napari_mil.slides.fingerprint import fingerprint_file
 
 @dataclass(frozen=True)
 class Identity:
-    """What a prediction keeps of its slide or bag; nothing else of a slide is kept."""
+    """What a prediction keeps of its slide or bag.
+
+    Nothing else of a slide is kept.
+    """
 
     name: str = ""
     fingerprint: str = ""
@@ -27,7 +30,7 @@ class Identity:
     vendor: str = ""
 
     def as_dict(self) -> dict[str, object]:
-        """Return what ``prediction.json`` holds of it."""
+        """Return the entries of ``prediction.json``."""
         if not self.fingerprint:
             return {}
         facts: dict[str, object] = {"name": self.name, "fingerprint": self.fingerprint}
@@ -47,9 +50,9 @@ def identity_of_slide(slide: Slide) -> Identity:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One thing to classify.
+    """Slide or bag to classify, as a context manager.
 
-    A context manager: a slide is closed at its end.
+    A slide is closed at the end of the context.
     """
 
     path: Path
@@ -73,7 +76,7 @@ class Target:
 
     @cached_property
     def identity(self) -> Identity:
-        """Name and fingerprint; hashes the content, once."""
+        """Name and fingerprint; the content is hashed once."""
         if isinstance(self.content, Slide):
             return identity_of_slide(self.content)
         if isinstance(self.content, ImageBag):
@@ -84,7 +87,7 @@ class Target:
 def open_target(
     path: Path, slide_mpp: float | None = None, settings: Settings | None = None
 ) -> Target:
-    """Open what can be classified.
+    """Open a slide, a folder of images or a feature file.
 
     Parameters
     ----------
@@ -98,7 +101,7 @@ def open_target(
     Raises
     ------
     NapariMilError
-        If it is none of them.
+        If the path is none of them.
     """
     if not is_bag(path):
         return Target(path, open_slide(path, slide_mpp, settings=settings))

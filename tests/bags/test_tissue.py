@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from napari_mil.bags import TissueMask, tissue_mask
+from napari_mil.errors import CancelledError
+from napari_mil.events import CancellationToken
 
 PINK, GLASS = (205, 120, 180), (243, 242, 244)
 
@@ -77,3 +79,10 @@ def test_coverage_counts_parts_of_mask_pixels():
     mask = TissueMask(np.array([[False, True], [False, True]]), (10.0, 10.0))
     corners = np.array([[5.0, 0.0], [0.0, 0.0], [10.0, 10.0], [15.0, 0.0]])
     assert mask.coverage(corners, 10.0) == pytest.approx([0.5, 0, 1, 0.5])
+
+
+def test_looking_for_tissue_can_be_cancelled(slide):
+    token = CancellationToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        tissue_mask(slide, token)

@@ -1,8 +1,10 @@
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from skimage.color import hed2rgb
 
 from napari_mil.bags import tile_grid
@@ -103,3 +105,13 @@ def test_the_documentation_lists_the_dimensions_in_order():
     rows = [line.split(" | ") for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
     assert [row[1] for row in rows] == list(DIMENSIONS)
     assert [row[0] for row in rows] == [f"| {k}" for k in range(len(DIMENSIONS))]
+
+
+def test_encoding_leaves_the_threads_of_torch_as_they_were():
+    seen = []
+    before = torch.get_num_threads()
+    create_encoder("texture", device="cpu", threads=2).encode(np.zeros((4, 64, 64, 3), np.uint8))
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert [torch.get_num_threads(), *seen] == [before, before]

@@ -1,17 +1,19 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from napari_mil.aggregators import create_aggregator
 from napari_mil.encoders import create_encoder
-from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.card import CARD_FILE, ClassifierCard
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.facts import AggregatorRef, EncoderRef
 
 
 @pytest.fixture(scope="session")
 def make_classifier():
-    """Return a function that makes an untrained classifier; its answers are real, its opinions are not."""
+    """Return a function that makes an untrained classifier."""
 
     def make(
         aggregator="gated-abmil",
@@ -22,14 +24,16 @@ def make_classifier():
     ):
         torch.manual_seed(3)
         texture = create_encoder("texture", device="cpu")
+        reference = None
+        if encoder:
+            fingerprint = texture.fingerprint if encoder is True else encoder
+            reference = EncoderRef("texture", fingerprint)
         entries = {
             "name": "untrained",
             "title": "Nothing it has learned",
             "classes": classes,
             "link": link,
-            "encoder": EncoderRef("texture", texture.fingerprint if encoder is True else encoder)
-            if encoder
-            else None,
+            "encoder": reference,
             "in_dim": texture.dim,
             "tile_px": 128,
             "mpp": 0.6,
@@ -67,3 +71,16 @@ def classifier(make_classifier):
 @pytest.fixture
 def features():
     return np.random.default_rng(0).random((20, 78), np.float32)
+
+
+@pytest.fixture
+def spoil_card():
+    """Return a function that changes entries of a bundle's card; None removes one."""
+
+    def spoil(folder, **changes):
+        entries = json.loads((folder / CARD_FILE).read_text())
+        entries.update(changes)
+        remaining = {key: value for key, value in entries.items() if value is not None}
+        (folder / CARD_FILE).write_text(json.dumps(remaining))
+
+    return spoil

@@ -1,5 +1,3 @@
-"""Trees and masks of an answer, asked for afterwards."""
-
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +10,7 @@ from napari_mil.errors import BagError, CancelledError, ClassifierError, Unknown
 from napari_mil.events import CancellationToken
 from napari_mil.inference.classifier import load_classifier
 from napari_mil.inference.explanation import with_masks, with_tree
+from napari_mil.inference.facts import AggregatorRef
 from napari_mil.inference.pipeline import classify
 
 
@@ -53,7 +52,8 @@ def test_masks_hide_what_the_classifier_ranks_highest(prediction, classifier, st
     assert set(masks) == kinds
     assert masks["high"].shape == (60,)
     assert masks["high"].any()
-    candidates = np.argsort(-prediction.attention[:, 0])[:2]  # 2 % of 60, rounded up
+    # 2 % of 60, rounded up.
+    candidates = np.argsort(-prediction.attention[:, 0])[:2]
     assert set(np.flatnonzero(masks["high"])) <= set(candidates)
 
 
@@ -76,7 +76,7 @@ def test_a_classifier_that_changed_since_is_not_asked(prediction, classifier):
 
 
 def test_ramils_random_merges_are_no_tree_of_the_tiles(prediction, classifier):
-    card = replace(classifier.card, link="softmax", aggregator={"name": "ramil", "options": {}})
+    card = replace(classifier.card, link="softmax", aggregator=AggregatorRef("ramil"))
     ramil = replace(
         classifier, card=card, aggregator=create_aggregator("ramil", card.in_dim, 2).eval()
     )
@@ -98,7 +98,7 @@ def test_without_features_nothing_can_be_asked(prediction, classifier):
 
 def test_hamil_puts_its_tree_and_similarity_into_the_answer(prediction, classifier):
     torch.manual_seed(0)
-    card = replace(classifier.card, link="softmax", aggregator={"name": "hamil", "options": {}})
+    card = replace(classifier.card, link="softmax", aggregator=AggregatorRef("hamil"))
     hamil = replace(
         classifier, card=card, aggregator=create_aggregator("hamil", card.in_dim, 2).eval()
     )

@@ -49,7 +49,8 @@ def prediction_of(n=3, attention=None, scores=None, **changes):
 
 def assert_equal(a, b):
     for field in Prediction.__dataclass_fields__:
-        left, right = getattr(a, field), getattr(b, field)
+        left = getattr(a, field)
+        right = getattr(b, field)
         if isinstance(left, np.ndarray):
             assert left.dtype == right.dtype, field
             assert np.array_equal(left, right), field
@@ -116,21 +117,21 @@ def test_a_bag_of_images_has_names_instead_of_places(tmp_path):
 
 
 def test_the_files_hold_what_the_contract_names(tmp_path):
-    prediction_of(3, np.full((3, 1), 1 / 3, np.float32), np.full((3, 2), 0.5, np.float32)).save(
-        tmp_path
-    )
+    attention = np.full((3, 1), 1 / 3, np.float32)
+    scores = np.full((3, 2), 0.5, np.float32)
+    prediction_of(3, attention, scores).save(tmp_path)
     entries = json.loads((tmp_path / PREDICTION_FILE).read_text())
     assert entries["schema"] == "napari-mil/prediction/1"
     assert set(entries["slide"]) == {"name", "fingerprint", "dimensions", "mpp", "vendor"}
     assert list(entries["probabilities"]) == entries["classes"] == ["no, none", "some"]
     assert entries["n_instances"] == 3
-    assert (tmp_path / INSTANCES_FILE).read_text().splitlines()[
-        0
-    ] == 'x,y,width,height,attention,"score_no, none",score_some'
+    header = (tmp_path / INSTANCES_FILE).read_text().splitlines()[0]
+    assert header == 'x,y,width,height,attention,"score_no, none",score_some'
 
 
 def test_columns_are_named_after_classes_or_heads():
-    two, three = np.zeros((5, 2)), np.zeros((5, 3))
+    two = np.zeros((5, 2))
+    three = np.zeros((5, 3))
     assert list(instance_columns(("a", "b"), two, None)) == ["attention_a", "attention_b"]
     assert list(instance_columns(("a", "b"), three, None)) == [
         "attention_1",
@@ -166,24 +167,24 @@ def test_half_an_answer_is_none(tmp_path, lost):
 
 def test_a_fault_while_writing_leaves_the_earlier_answer(tmp_path, monkeypatch):
     prediction_of(3).save(tmp_path)
-    monkeypatch.setattr(
-        Prediction,
-        "_write_table",
-        lambda self, path: (_ for _ in ()).throw(OSError(28, "No space left on device")),
-    )
+
+    def fail(self, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Prediction, "_write_table", fail)
     with pytest.raises(OutputError, match="No space left"):
         prediction_of(5).save(tmp_path)
     assert Prediction.load(tmp_path).n_instances == 3
 
 
-def test_a_file_in_the_way_is_said(tmp_path):
+def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         prediction_of().save(tmp_path / "file")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
-def test_a_folder_without_permission_is_said(tmp_path):
+def test_a_folder_without_permission_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="cannot be written"):
         prediction_of().save(tmp_path / "out")

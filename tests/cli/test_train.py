@@ -1,27 +1,16 @@
-"""train and evaluate as subprocesses."""
-
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
-COMMAND = [sys.executable, "-m", "napari_mil"]
+from tests.cli.command import TOOL, run
 
-
-def run(*arguments, timeout=300):
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+PUBLISHED_HAMIL = ("--aggregator", "hamil", "--protocol", "published")
 
 
 @pytest.fixture
@@ -46,53 +35,41 @@ def test_train_evaluate_and_classify(cohort, tmp_path):
     assert "optimistic" in done.stdout
     judged = run("evaluate", cohort, "--out", out, *options, "--folds", 3, "--repeats", 2)
     assert judged.returncode == 0, judged.stderr
-    assert "honest protocol, 2 × 3 folds by patient" in judged.stdout
-    assert (
-        "honest"
-        in json.loads((out / "classifier" / "classifier.json").read_text())["evaluation"][
-            "headline"
-        ]
-    )
+    assert "honest protocol, 2 × 3 folds by bag (patients unknown)" in judged.stdout
+    card = json.loads((out / "classifier" / "classifier.json").read_text())
+    assert "honest" in card["evaluation"]["headline"]
     bag = cohort / "malignant" / "malignant0.npy"
-    answer = run(
-        "classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers", "--json"
-    )
+    classify = ("classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers")
+    answer = run(*classify, "--json")
     assert answer.returncode == 0, answer.stderr
     prediction = json.loads(answer.stdout)
     assert prediction["label"] == "malignant"
     assert prediction["slide"]["name"] == "malignant0"
-    kept = run("classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers")
-    assert "kept, already made" in kept.stdout
+    assert "kept, already made" in run(*classify).stdout
     again = run("train", cohort, "--out", out, "--resume")
     assert again.returncode == 0
     assert "nothing to do" in again.stdout
 
 
 def test_a_configuration_file_is_enough(cohort, tmp_path):
-    assert (
-        run(
-            "train", cohort, "--out", tmp_path / "a", "--epochs", 2, "--set", "instance_dropout=0.1"
-        ).returncode
-        == 0
-    )
+    options = ("--epochs", 2, "--set", "instance_dropout=0.1")
+    assert run("train", cohort, "--out", tmp_path / "a", *options).returncode == 0
     done = run("train", tmp_path / "a" / "config.json", "--out", tmp_path / "b", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["epoch"] in (1, 2)
-    first, second = (
-        (tmp_path / name / "classifier" / "weights.safetensors").read_bytes() for name in "ab"
-    )
-    assert first == second
+    weights = [tmp_path / name / "classifier" / "weights.safetensors" for name in "ab"]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
         (["train", "{tmp}/nowhere", "--out", "{tmp}/r"], "no folder with annotated bags"),
         (["train", "{cohort}/benign", "--out", "{tmp}/r"], "holds no bag"),
         (["train", "{cohort}", "--out", "{tmp}/r", "--aggregator", "x"], "no aggregator named"),
         (["train", "{cohort}", "--out", "{tmp}/r", "--epochs", "0"], "epochs"),
         (["train", "{cohort}", "--out", "{tmp}/r", "--encoder", "texture"], "features already"),
-        (["train", "{cohort}", "--out", "{tmp}/r", "--from", "nobody"], "no classifier named"),
+        (["train", "{cohort}", "--out", "{tmp}/r", "--from", "missing"], "no classifier named"),
         (["train", "{cohort}", "--out", "{tmp}/r", "--set", "epochs"], "FIELD=VALUE"),
         (["train", "{cohort}", "--out", "{tmp}/r", "--set", "foo=1"], "foo"),
         (["train", "{cohort}", "--out", "{cohort}/benign/benign0.npy"], "no folder"),
@@ -106,51 +83,30 @@ def test_a_configuration_file_is_enough(cohort, tmp_path):
         ),
         (["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "1"], "at least 2 folds"),
         (
-            [
-                "evaluate",
-                "{cohort}",
-                "--out",
-                "{tmp}/r",
-                "--aggregator",
-                "hamil",
-                "--protocol",
-                "published",
-            ],
+            ["evaluate", "{cohort}", "--out", "{tmp}/r", *PUBLISHED_HAMIL],
             "no published protocol",
         ),
         (["train", "{cohort}"], "--out"),
     ],
 )
-def test_a_fault_of_the_input_is_one_sentence_and_leaves_with_2(cohort, tmp_path, arguments, said):
+def test_a_fault_of_the_input_is_one_sentence_and_leaves_with_2(cohort, tmp_path, arguments, words):
     done = run(*(argument.format(tmp=tmp_path, cohort=cohort) for argument in arguments))
     assert done.returncode == 2, done.stderr
-    assert said in done.stderr
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "r" / "classifier").exists()
 
 
 def test_an_interrupt_keeps_the_checkpoint_and_leaves_with_130(cohort, tmp_path):
     out = tmp_path / "run"
-    with subprocess.Popen(
-        [
-            *COMMAND,
-            "train",
-            str(cohort),
-            "--out",
-            str(out),
-            "--epochs",
-            "5000",
-            "--set",
-            "patience=5000",
-        ],
-        stderr=subprocess.PIPE,
-    ) as process:
+    command = [*TOOL, "train", cohort, "--out", out, "--epochs", "5000", "--set", "patience=5000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         while not (out / "checkpoint.pt").exists() and process.poll() is None:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGINT)
-        said = process.stderr.read().decode()
+        errors = process.stderr.read().decode()
         assert process.wait(60) == 130
-    assert "cancelled" in said
+    assert "cancelled" in errors
     assert (out / "checkpoint.pt").is_file()
 
 
@@ -163,10 +119,10 @@ def test_a_finished_run_needs_its_bags_no_more(cohort, tmp_path):
     assert "finished before" in again.stdout
 
 
-def test_a_reader_of_the_progress_who_leaves_does_not_stop_the_training(cohort, tmp_path):
+def test_a_closed_progress_pipe_does_not_stop_the_training(cohort, tmp_path):
     out = tmp_path / "run"
     with subprocess.Popen(
-        [*COMMAND, "train", str(cohort), "--out", str(out), "--epochs", "30"],
+        [*TOOL, "train", cohort, "--out", out, "--epochs", "30"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as process:
@@ -176,9 +132,23 @@ def test_a_reader_of_the_progress_who_leaves_does_not_stop_the_training(cohort, 
     assert (out / "classifier" / "classifier.json").is_file()
 
 
-def test_what_was_found_can_be_asked_for_alone(cohort, tmp_path):
+def test_a_dry_run_prints_what_was_found_and_writes_nothing(cohort, tmp_path):
     (cohort / "benign" / "empty.pt").touch()
     done = run("train", cohort, "--out", tmp_path / "run", "--dry-run")
     assert done.returncode == 0
     assert "skipped empty.pt" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_pattern_gives_the_patients_and_is_suggested_where_names_split_evenly(tmp_path):
+    for label in ("benign", "malignant"):
+        (tmp_path / label).mkdir()
+        for k in range(6):
+            np.save(tmp_path / label / f"{label[0]}{k // 2}_{k % 2}.npy", np.ones((3, 4), "f4"))
+    options = ("--out", tmp_path / "run", "--dry-run")
+    unknown = run("train", tmp_path, *options)
+    assert "patients unknown" in unknown.stderr
+    assert "6 patients: --patient-pattern" in unknown.stderr
+    known = run("train", tmp_path, *options, "--patient-pattern", "^(.+)_")
+    assert known.returncode == 0, known.stderr
+    assert "of 6 patients" in known.stderr

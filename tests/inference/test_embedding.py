@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_mil.bags import open_image_bag
+from napari_mil.encoders import create_encoder
+from napari_mil.errors import CancelledError
+from napari_mil.events import CancellationToken
+from napari_mil.inference.embedding import Progress, at_least, embed_images
+
+
+@pytest.fixture
+def images(tmp_path):
+    random = np.random.default_rng(0)
+    for k, side in enumerate((40, 40, 8, 64)):
+        pixels = random.integers(0, 256, (side, side + 3, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+    return open_image_bag(tmp_path)
+
+
+def test_images_of_any_size_give_the_features_they_have_alone(images):
+    encoder = create_encoder("texture", device="cpu")
+    events = []
+    bag = embed_images(images, encoder, CancellationToken(), smallest=16, on_event=events.append)
+    assert bag.names == ("0.png", "1.png", "2.png", "3.png")
+    alone = [encoder.encode(at_least(images.read(k), 16)[None]) for k in range(len(images))]
+    assert np.allclose(bag.features, np.concatenate(alone), atol=1e-5)
+    assert events[-1].done == 4
+
+
+def test_encoding_images_can_be_cancelled(images):
+    token = CancellationToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        embed_images(images, create_encoder("texture", device="cpu"), token)
+
+
+def test_a_small_image_is_continued_by_reflection():
+    image = np.arange(2 * 5 * 3, dtype=np.uint8).reshape(2, 5, 3)
+    padded = at_least(image, 4)
+    assert padded.shape == (4, 5, 3)
+    assert np.array_equal(padded[2:], image[::-1])
+    assert at_least(image, 2) is image
+
+
+def test_parts_of_a_unit_add_up_to_whole_ones():
+    progress = Progress(2)
+    done = [progress.advance(0.1).done for _ in range(20)]
+    assert done[8] == 0
+    assert done[9] == 1
+    assert done[-1] == 2
