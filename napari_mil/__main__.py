@@ -13,11 +13,15 @@ def add_view(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     """Add the verb that opens the window."""
     parser = verbs.add_parser(
         "view",
-        help="open slides in the window",
-        description="Open the window, with slides if any are given.",
+        help="open slides, bags, features, classifiers or runs in the window",
+        description="Open the window, with whatever is given.",
     )
     parser.add_argument(
-        "slides", nargs="*", metavar="SLIDE", help="slide file; several open as layers"
+        "paths",
+        nargs="*",
+        metavar="X",
+        help="slide, picture, folder of images, feature file, classifier, checkpoint, "
+        "annotations or run folder",
     )
     parser.add_argument(
         "--slide-mpp",
@@ -32,7 +36,7 @@ def _view(arguments: argparse.Namespace) -> int:
     # Qt and napari load for this verb alone.
     from napari_mil.gui.app import view
 
-    return view(arguments.slides, arguments.slide_mpp)
+    return view(arguments.paths, arguments.slide_mpp)
 
 
 def main() -> int:

@@ -1,1 +1,1 @@
-"""The only room with Qt and napari: state, jobs, layers, views and the controllers that connect them."""
+"""The only room with Qt and napari: model, views, controllers, layers and jobs."""

@@ -20,6 +20,8 @@ DRAIN_EVERY_MS = 50
 """Events reach the window at most twenty times a second."""
 CLOSING_WAIT_S = 1.5
 """Longest time that closing a window waits for its jobs."""
+ABANDONED_AFTER_MS = 400
+"""Time that cancelled work has to stop; then it is left to itself, unheard."""
 
 Tell = Callable[[Any], None]
 Work = Callable[[Tell, CancellationToken], Any]
@@ -48,9 +50,13 @@ class Job(QObject):
     cancelled = Signal()
     ended = Signal()
 
-    def __init__(self, kind: str, work: Work, parent: QObject | None = None) -> None:
+    def __init__(
+        self, kind: str, work: Work, parent: QObject | None = None, *, patient: bool = False
+    ) -> None:
         super().__init__(parent)
         self.kind = kind
+        self._patient = patient
+        self._ended = False
         self.token = CancellationToken()
         self._work = work
         self._heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -69,8 +75,14 @@ class Job(QObject):
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask the work to stop at its next batch."""
+        """Ask the work to stop at its next batch; what does not is left to itself."""
         self.token.cancel()
+        if not self._patient:
+            QTimer.singleShot(ABANDONED_AFTER_MS, self._abandon)
+
+    def _abandon(self) -> None:
+        if not self._ended:
+            self._end(_Outcome("cancelled"))
 
     def wait(self, seconds: float) -> bool:
         """Block until the thread has ended, or for so long; say whether it has."""
@@ -109,6 +121,9 @@ class Job(QObject):
                 self.event_happened.emit(event)
 
     def _end(self, outcome: _Outcome) -> None:
+        if self._ended:
+            return
+        self._ended = True
         self._timer.stop()
         if outcome.kind == "succeeded":
             self.succeeded.emit(outcome.value)
@@ -125,14 +140,17 @@ class JobRunner(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._running: dict[str, Job] = {}
+        self.left_behind = False
+        """Whether work was still under way when the window closed."""
 
-    def start(self, kind: str, work: Work) -> Job:
+    def start(self, kind: str, work: Work, *, patient: bool = False) -> Job:
         """Make a job of a kind, cancelling the one that runs.
 
-        Connect to its signals: it starts with the next turn of the event loop.
+        Connect to its signals: it starts with the next turn of the event loop. A patient job that
+        is cancelled is waited for.
         """
         self.cancel(kind)
-        job = Job(kind, work, self)
+        job = Job(kind, work, self, patient=patient)
         self._running[kind] = job
         job.ended.connect(lambda: self._forget(kind, job))
         QTimer.singleShot(0, job.start)
@@ -141,6 +159,10 @@ class JobRunner(QObject):
     def is_running(self, kind: str) -> bool:
         """Say whether a job of that kind has not ended."""
         return kind in self._running
+
+    def current(self, kind: str) -> Job | None:
+        """Return the job of that kind that has not ended."""
+        return self._running.get(kind)
 
     @property
     def busy(self) -> bool:
@@ -160,7 +182,9 @@ class JobRunner(QObject):
             job.blockSignals(True)
             job.cancel()
         until = time.monotonic() + CLOSING_WAIT_S
-        return all([job.wait(until - time.monotonic()) for job in jobs])
+        ended = [job.wait(until - time.monotonic()) for job in jobs]
+        self.left_behind |= not all(ended)
+        return all(ended)
 
     def _forget(self, kind: str, job: Job) -> None:
         if self._running.get(kind) is job:

@@ -1,4 +1,4 @@
-"""What the window remembers from one time to the next: folders of its dialogs and the classifier; never what was in them."""
+"""Folders of dialogs and the last classifier, remembered from one time to the next."""
 
 from __future__ import annotations
 

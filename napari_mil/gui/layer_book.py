@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 from vispy.color import get_colormap
 
+from napari_mil.gui.keys import CANVAS_KEYS
 from napari_mil.gui.model.display import Look, Role
 from napari_mil.gui.model.scene import LayerSpec, LayerType, Legend, Scene
 from napari_mil.gui.model.subjects import Place
@@ -90,6 +91,7 @@ class LayerBook:
         self._painted: np.ndarray | None = None
         self._cameras: dict[int, Camera] = {}
         self._camera_of: int | None = None
+        self._acts: Mapping[str, Callable[[], None]] = {}
         self._place: Callable[[int], tuple[Place, float] | None] = lambda key: None
         self._next = _single_shot(BETWEEN_LAYERS_MS, self._step)
         self._thumbnails = _single_shot(THUMBNAILS_AFTER_MS, self._renew_thumbnails)
@@ -139,6 +141,10 @@ class LayerBook:
     def set_place(self, place: Callable[[int], tuple[Place, float] | None]) -> None:
         """Say how to find (part to fit, world units per pixel) of a subject by its key."""
         self._place = place
+
+    def set_acts(self, acts: Mapping[str, Callable[[], None]]) -> None:
+        """Say what the keys of the canvas do, by name."""
+        self._acts = acts
 
     def chosen_shapes(self) -> Layer | None:
         """Return the shapes layer that is chosen, or the only one."""
@@ -363,6 +369,13 @@ class LayerBook:
             events.data.connect(lambda _: self._on_paint(layer))
         if key[0] in ("overlay", "groups", "marks"):
             self._describe(layer)
+        if key[0] in ("overlay", "groups", "marks", "subject", "selection"):
+            self._bind_keys(layer)
+
+    def _bind_keys(self, layer: Layer) -> None:
+        """Let arrow keys walk through the instances while a layer of the scene is active."""
+        for key in CANVAS_KEYS:
+            layer.bind_key(key.keys, lambda _, name=key.name: self._acts[name](), overwrite=True)
 
     def _describe(self, layer: Layer) -> None:
         """Let the status bar say what lies under the mouse; asked by napari's status thread."""

@@ -108,8 +108,14 @@ class Mosaic:
         width, height = self._sizes[i]
         scale = min(1.0, self._side / max(width, height))
         x, y = (self.layout.cells[i][::-1] + 0.5) * self.cell
-        width, height = width * scale, height * scale
-        return float(x - width / 2), float(y - height / 2), width, height
+        shown_width = width * scale
+        shown_height = height * scale
+        return (
+            float(x - shown_width / 2),
+            float(y - shown_height / 2),
+            shown_width,
+            shown_height,
+        )
 
     def at(self, i: int, size: tuple[int, int], *, decodes: bool) -> np.ndarray | None:
         """Return an image resized to (width, height), or None where it is not decoded yet."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from skimage.io import imread
-
+from napari_mil.bags import open_image_bag
+from napari_mil.events import CancellationToken
+from napari_mil.gui.mosaic import Mosaic
 from napari_mil.gui.reader import AXES, LayerTuple, slide_layer
+from napari_mil.settings import Settings
 from napari_mil.slides import open_slide
 
-SLIDE, BAG = "CMU-1-Small-Region.svs", "mixed-size"
-GAP = 0.05
-"""Gap between the images of a bag, as a share of a cell."""
+SLIDE = "CMU-1-Small-Region.svs"
+BAG = "mixed-size"
 
 
 def sample_path(name: str) -> Path:
@@ -30,23 +28,9 @@ def sample_slide() -> list[LayerTuple]:
 
 
 def sample_bag() -> list[LayerTuple]:
-    """Open the sample bag: its images side by side, each a layer at its own size and contrast."""
-    paths = sorted(sample_path(BAG).glob("*.tif"))
-    images = [imread(path) for path in paths]
-    cell = max(max(image.shape) for image in images) * (1 + GAP)
-    columns = math.ceil(math.sqrt(len(images)))
-    return [
-        (image, _image_arguments(path, image, k, columns, cell), "image")
-        for k, (path, image) in enumerate(zip(paths, images, strict=True))
-    ]
-
-
-def _image_arguments(
-    path: Path, image: np.ndarray, k: int, columns: int, cell: float
-) -> dict[str, Any]:
-    return {
-        "name": path.stem,
-        "translate": (k // columns * cell, k % columns * cell),
-        "contrast_limits": (float(image.min()), float(max(image.max(), image.min() + 1))),
-        "axis_labels": AXES,
-    }
+    """Open the sample bag: its images side by side."""
+    mosaic = Mosaic(open_image_bag(sample_path(BAG)), Settings().reader_threads)
+    mosaic.make_thumbnails(CancellationToken())
+    pixels = mosaic.pixels()
+    arguments = {"name": BAG, "rgb": True, "axis_labels": AXES, "multiscale": pixels.multiscale}
+    return [(pixels.data, arguments, "image")]

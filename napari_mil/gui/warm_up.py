@@ -8,12 +8,15 @@ from importlib import import_module
 
 FIRST_LAYER = ("scipy.ndimage",)
 """napari imports it for the thumbnail of its first layer: 0.1 to 0.4 s."""
-FIRST_CLASSIFICATION = ("pandas", "napari_mil.inference.pipeline")
+FIRST_CLASSIFICATION = ("pandas", "napari_mil.gui.work")
 """napari imports pandas for its first labels layer (0.4 s); the pipeline brings torch (2 s)."""
 
 
 def import_beside(modules: tuple[str, ...]) -> threading.Thread:
-    """Import modules one after the other in a thread; one that is missing is left to whoever needs it."""
+    """Import modules one after the other in a thread.
+
+    One that is missing is left to the code that needs it, which says so.
+    """
 
     def run() -> None:
         for name in modules:

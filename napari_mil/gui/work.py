@@ -123,4 +123,3 @@ def card_of_checkpoint(path: Path) -> ClassifierCard:
         If it cannot be opened safely, or is of no known project.
     """
     return open_published(path).card
-

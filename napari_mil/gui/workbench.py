@@ -3,54 +3,65 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import napari.viewer
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QApplication,
     QDialog,
-    QFileDialog,
     QMainWindow,
-    QStackedLayout,
+    QStackedWidget,
     QTabWidget,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers.classification import ClassificationController
 from napari_mil.gui.controllers.inspection import InspectionController
-from napari_mil.gui.controllers.legend import LegendController
-from napari_mil.gui.controllers.regions import RegionsController
-from napari_mil.gui.controllers.slides import SlidesController
-from napari_mil.gui.controllers.training import TrainingController
+from napari_mil.gui.controllers.opening import OpeningController
+from napari_mil.gui.controllers.subjects import SubjectsController
+from napari_mil.gui.controllers.train.regions import RegionsController
+from napari_mil.gui.controllers.train.result import ResultController
+from napari_mil.gui.controllers.train.run import RunController
+from napari_mil.gui.controllers.train.setup import SetupController, free_folder
+from napari_mil.gui.controllers.train.watch import WatchController
+from napari_mil.gui.dialogs import Dialogs
 from napari_mil.gui.jobs import JobRunner
+from napari_mil.gui.keys import bind_keys
 from napari_mil.gui.last_used import LastUsed
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.reader import slide_layer
+from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import training as training_actions
+from napari_mil.gui.model.scene import hover_words, scene
+from napari_mil.gui.model.session import Session, SessionState
+from napari_mil.gui.model.snapshots.classify import classify_snapshot
+from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
+from napari_mil.gui.model.snapshots.slide import slide_snapshot
+from napari_mil.gui.model.snapshots.train import train_snapshot
+from napari_mil.gui.model.snapshots.window import window_snapshot
 from napari_mil.gui.samples import SLIDE, sample_path
-from napari_mil.gui.state import WindowState
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.gui.views.inspect_tab import InspectTab
+from napari_mil.gui.views.notice_board import NoticeBoard
 from napari_mil.gui.views.slide_tab import SlideTab
 from napari_mil.gui.views.start_page import StartPage
-from napari_mil.gui.views.train_tab import TrainTab
+from napari_mil.gui.views.train.train_tab import TrainTab
 from napari_mil.gui.warm_up import FIRST_CLASSIFICATION, import_beside
 from napari_mil.settings import Settings
-from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 
 WIDTH = 380
 WARM_UP_AFTER_MS = 300
 """torch takes two seconds to import: in a thread, once the window stands."""
-FILE_FILTER = f"Slides ({' '.join(f'*{ending}' for ending in SLIDE_EXTENSIONS)} *.png *.jpg *.jpeg *.bmp);;All files (*)"
 
 
 class Workbench(QWidget):
-    """Composes state, jobs, views and controllers around one viewer.
+    """Composes session, jobs, views and controllers around one viewer.
 
     Parameters
     ----------
@@ -62,171 +73,226 @@ class Workbench(QWidget):
         super().__init__()
         self.setObjectName("napari-mil-workbench")
         self.setMinimumWidth(WIDTH)
-        self._viewer = napari_viewer
-        self.state = WindowState()
+        self.setAcceptDrops(True)
+        self.session = Session()
         self.jobs = JobRunner(self)
-        self.slide_tab, self.classify_tab, self.inspect_tab, self._start = (
-            SlideTab(),
-            ClassifyTab(),
-            InspectTab(),
-            StartPage(),
-        )
-        self.train_tab = TrainTab()
-        settings = replace(
-            Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1)
-        )  # one core stays with the window
+        # One core stays with the window.
+        settings = replace(Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1))
         self._last_used = LastUsed(settings)
-        book = LayerBook(napari_viewer)
-        self.slides = SlidesController(self.state, self.slide_tab, book, self.jobs, self._notify)
-        self.classification = ClassificationController(
-            self.state,
-            self.classify_tab,
-            book,
-            self.jobs,
-            self._notify,
-            self._show_notes,
-            settings,
-            self._last_used,
-        )
-        self.inspection = InspectionController(
-            self.state, self.inspect_tab, book, self.jobs, settings
-        )
-        self.training = TrainingController(
-            self.state,
-            self.train_tab,
-            book,
-            self.jobs,
-            self._notify,
-            self._show_notes,
-            self.open,
-            self._use_classifier,
-            settings,
-        )
-        self.regions = RegionsController(self.state, self.train_tab, book, self._notify)
-        self.legend = LegendController(book)
-
-        self.tabs = QTabWidget()
-        self.tabs.addTab(self.slide_tab, "Slide")
-        self.tabs.addTab(self.classify_tab, "Classify")
-        self.tabs.addTab(self.inspect_tab, "Inspect")
-        self.tabs.addTab(self.train_tab, "Train")
-        self.tabs.tabBar().setStyleSheet(
-            "QTabBar::tab { min-height: 20px; padding: 3px 14px; }"
-        )  # napari's own cuts the text
-        # No box layout: napari would add a stretch below it and halve the tabs' height.
-        self._pages = QStackedLayout(self)
-        self._pages.setContentsMargins(0, 4, 0, 0)
-        self._pages.addWidget(self._start)
-        self._pages.addWidget(self.tabs)
-
-        self._start.open_requested.connect(self._ask_for_slides)
-        self._start.sample_requested.connect(lambda: self.open([sample_path(SLIDE)]))
-        self._start.train_requested.connect(self._show_training)
-        self.train_tab.folder_requested.connect(self._ask_for_cohort)
-        self.train_tab.table_requested.connect(self._ask_for_table)
-        self.train_tab.run_requested.connect(self._ask_for_run)
-        self.train_tab.out_requested.connect(self._ask_for_out)
-        self._training_wanted = False
-        self.state.slides_changed.connect(self._choose_page)
-        self._choose_page()
+        self.book = LayerBook(napari_viewer, lambda world: hover_words(self.session.state, world))
+        self._make_views()
+        self._make_controllers(napari_viewer, settings)
+        self._connect_dialogs()
+        self.session.changed.connect(self._render)
+        self._render(self.session.state, self.session.state)
+        self.shortcuts = bind_keys(self, self._acts())
         self._closed = False
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.shut_down)
         QTimer.singleShot(WARM_UP_AFTER_MS, lambda: import_beside(FIRST_CLASSIFICATION))
 
-    def open(self, paths: list[Path], mpp: float | None = None) -> None:
-        """Open slides as layers; one that cannot be opened is said and the others still open."""
-        for path in paths:
-            try:
-                data, arguments, _ = slide_layer(open_slide(path, mpp))
-                self._viewer.add_image(data, **arguments)
-            except NapariMilError as error:
-                show_error(str(error))
+    def _make_views(self) -> None:
+        self.start_page = StartPage()
+        self.notices = NoticeBoard()
+        self.slide_tab = SlideTab()
+        self.classify_tab = ClassifyTab()
+        self.inspect_tab = InspectTab()
+        self.train_tab = TrainTab()
+        self.tabs = QTabWidget()
+        for tab, name in (
+            (self.slide_tab, "Slide"),
+            (self.classify_tab, "Classify"),
+            (self.inspect_tab, "Inspect"),
+            (self.train_tab, "Train"),
+        ):
+            self.tabs.addTab(tab, name)
+        # napari's own style cuts the text.
+        self.tabs.tabBar().setStyleSheet("QTabBar::tab { min-height: 20px; padding: 3px 14px; }")
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self.start_page)
+        self._pages.addWidget(self.tabs)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.addWidget(self.notices)
+        layout.addWidget(self._pages, 1)
+
+    def _make_controllers(self, viewer: Any, settings: Settings) -> None:
+        session = self.session
+        jobs = self.jobs
+        self.subjects = SubjectsController(session, self.slide_tab, self.book, jobs)
+        self.opening = OpeningController(
+            session,
+            self.notices,
+            jobs,
+            settings,
+            take_training=self._take_training,
+            show_classify=lambda: self.tabs.setCurrentWidget(self.classify_tab),
+        )
+        self.classification = ClassificationController(
+            session,
+            self.classify_tab,
+            self.book,
+            jobs,
+            self._show_notes,
+            settings,
+            self._last_used,
+        )
+        self.inspection = InspectionController(
+            session,
+            self.inspect_tab,
+            self.book,
+            jobs,
+            settings,
+            show_inspect=lambda: self.tabs.setCurrentWidget(self.inspect_tab),
+        )
+        self.setup = SetupController(session, self.train_tab, jobs, settings, self._show_notes)
+        self.run = RunController(
+            session,
+            self.train_tab,
+            jobs,
+            settings,
+            free_folder,
+            self.classification.list_classifiers,
+        )
+        self.watch = WatchController(session, self.train_tab, viewer, self.open)
+        self.result = ResultController(
+            session,
+            self.train_tab.result,
+            jobs,
+            settings,
+            open_paths=self.open,
+            show_notes=self._show_notes,
+            show_classifier=self._show_classifier,
+        )
+        self.regions = RegionsController(session, self.train_tab.regions, self.book)
+
+    def _connect_dialogs(self) -> None:
+        dialogs = Dialogs(self, self._last_used)
+        start = self.start_page
+        start.slides_requested.connect(lambda: self.open(dialogs.ask_for_files()))
+        start.images_requested.connect(lambda: self.open(dialogs.ask_for_images()))
+        start.sample_requested.connect(lambda: self.open([sample_path(SLIDE)]))
+        start.train_requested.connect(self.show_training)
+        self.slide_tab.open_requested.connect(lambda: self.open(dialogs.ask_for_files()))
+        self.slide_tab.folder_requested.connect(lambda: self.open(dialogs.ask_for_images()))
+        self.classify_tab.open_requested.connect(lambda: self.open(dialogs.ask_for_files()))
+        found = self.train_tab.found
+        found.folder_requested.connect(
+            lambda: _with_path(dialogs.ask_for_cohort(), self.setup.look_at)
+        )
+        found.table_requested.connect(
+            lambda: _with_path(dialogs.ask_for_table(), self.setup.look_at)
+        )
+        found.run_requested.connect(lambda: _with_path(dialogs.ask_for_run(), self.setup.open_run))
+        self.train_tab.setup.out_requested.connect(
+            lambda: _with_path(dialogs.ask_for_out(), self.setup.choose_out)
+        )
+
+    def _acts(self) -> dict[str, Any]:
+        """Return what the keys do, by name."""
+        apply = self.session.apply
+        acts = {
+            "classify": self.classification.classify,
+            "cancel": self.classification.cancel,
+            "toggle_overlay": lambda: apply(actions.toggle_overlay),
+            "next_class": lambda: apply(actions.step_name, 1),
+            "next_instance": lambda: self.inspection.step(1),
+            "previous_instance": lambda: self.inspection.step(-1),
+            "clear_selection": lambda: apply(actions.clear_selection),
+            "next_subject": lambda: apply(actions.step_subject, 1),
+            "previous_subject": lambda: apply(actions.step_subject, -1),
+            "slide_tab": lambda: self.show_tab(self.slide_tab),
+            "classify_tab": lambda: self.show_tab(self.classify_tab),
+            "inspect_tab": lambda: self.show_tab(self.inspect_tab),
+            "train_tab": lambda: self.show_tab(self.train_tab),
+        }
+        self.book.set_acts(acts)
+        return acts
+
+    @property
+    def busy(self) -> bool:
+        """Whether jobs run, or layers are still to be added."""
+        return self.jobs.busy or self.book.busy
+
+    def open(self, paths: Sequence[Path], mpp: float | None = None) -> None:
+        """Open whatever paths are; what cannot be opened is said and the others still open."""
+        if paths:
+            self.opening.open([Path(path) for path in paths], mpp)
+
+    def show_tab(self, tab: QWidget) -> None:
+        """Bring a tab to the front."""
+        self.tabs.setCurrentWidget(tab)
+
+    def show_training(self) -> None:
+        """Show the Train tab, which needs nothing open."""
+        self.session.train(training_actions.want)
+        self.tabs.setCurrentWidget(self.train_tab)
 
     def shut_down(self) -> None:
-        """Cancel what runs, wait at most two seconds, and let go of the viewer."""
+        """Cancel what runs, wait for a moment, and let go of the viewer."""
         if self._closed:
             return
         self._closed = True
+        self.run.let_go()
         self.jobs.close()
-        for controller in (
-            self.slides,
-            self.classification,
-            self.inspection,
-            self.training,
-            self.legend,
-        ):
-            controller.disconnect()
+        self.session.changed.disconnect(self._render)
+        self.book.disconnect()
+        self.watch.close()
 
     def event(self, event: QEvent | None) -> bool:
-        """End everything when napari takes the dock out of its window for good, and the jobs when the window itself goes."""
-        if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
+        """End everything when the dock leaves its window, and the jobs when the window goes."""
+        if event is None:
+            return bool(super().event(event))
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.shut_down()
-        elif (
-            event is not None
-            and event.type() == QEvent.Type.Hide
-            and isinstance(self.window(), QMainWindow)
-            and not self.window().isVisible()
-        ):
-            self.training.let_go()  # a dock that floats hides for a moment too, and is no main window
-            self.jobs.close()
+        elif event.type() == QEvent.Type.Hide:
+            # A dock that floats hides for a moment too, and is no main window.
+            window = self.window()
+            if isinstance(window, QMainWindow) and not window.isVisible():
+                self.run.let_go()
+                self.watch.stop()
+                self.jobs.close()
         return bool(super().event(event))
 
-    def _choose_page(self) -> None:
-        self._pages.setCurrentWidget(
-            self.tabs if self.state.slides or self._training_wanted else self._start
-        )
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take files and folders."""
+        data = None if event is None else event.mimeData()
+        if event is not None and data is not None and data.hasUrls():
+            event.acceptProposedAction()
 
-    def _show_training(self) -> None:
-        """Training needs no open slide."""
-        self._training_wanted = True
-        self._choose_page()
-        self.tabs.setCurrentWidget(self.train_tab)
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Open what is dropped."""
+        data = None if event is None else event.mimeData()
+        if event is not None and data is not None:
+            event.acceptProposedAction()
+            self.open([Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()])
 
-    def _use_classifier(self, name: str) -> None:
-        self.classification.use(name)
+    def _render(self, before: SessionState, after: SessionState) -> None:
+        """Show the state: the one place where views and layers follow it."""
+        window = window_snapshot(after)
+        self.notices.render(window.notices, window.busy)
+        page = self.tabs if window.shows_tabs else self.start_page
+        if self._pages.currentWidget() is not page:
+            self._pages.setCurrentWidget(page)
+        self.slide_tab.render(slide_snapshot(after))
+        self.classify_tab.render(classify_snapshot(after))
+        self.inspect_tab.render(inspect_snapshot(after))
+        self.train_tab.render(train_snapshot(after))
+        self.classification.stop_without_subject()
+        self.book.reconcile(scene(after))
+
+    def _take_training(self, path: Path, is_run: bool) -> None:
+        self.show_training()
+        if is_run:
+            self.setup.open_run(path)
+        else:
+            self.setup.look_at(path)
+
+    def _show_classifier(self, name: str) -> None:
+        self.classification.list_classifiers()
+        self.session.apply(actions.choose_classifier, name)
         self.tabs.setCurrentWidget(self.classify_tab)
-
-    def _ask_for_cohort(self) -> None:
-        if folder := self._ask_for_folder("annotated", "Annotated folder: one folder per class"):
-            self.training.look_at(folder)
-
-    def _ask_for_table(self) -> None:
-        before = self._last_used.folder("annotated")
-        name, _ = QFileDialog.getOpenFileName(
-            self, "Table with the columns slide, label[, patient]", before, "Tables (*.csv *.tsv)"
-        )
-        if name:
-            self._last_used.remember_folder("annotated", Path(name).parent)
-            self.training.look_at(Path(name))
-
-    def _ask_for_run(self) -> None:
-        if folder := self._ask_for_folder("run", "Folder of an earlier run"):
-            self.training.open_run(folder)
-
-    def _ask_for_out(self) -> None:
-        if folder := self._ask_for_folder("run", "Folder for the run"):
-            self.training.choose_out(folder)
-
-    def _ask_for_folder(self, dialog: str, title: str) -> Path | None:
-        """Ask, beginning where such a dialog ended last."""
-        name = QFileDialog.getExistingDirectory(self, title, self._last_used.folder(dialog))
-        if not name:
-            return None
-        self._last_used.remember_folder(dialog, Path(name))
-        return Path(name)
-
-    def _notify(self, sentence: str) -> None:
-        show_error(sentence)
-
-    def _ask_for_slides(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(
-            self, "Open slides", self._last_used.folder("slides"), FILE_FILTER
-        )
-        if names:
-            self._last_used.remember_folder("slides", Path(names[0]).parent)
-        self.open([Path(name) for name in names])
 
     def _show_notes(self, title: str, text: str) -> None:
         dialog = QDialog(self)
@@ -236,3 +302,8 @@ class Workbench(QWidget):
         browser.setMarkdown(text)
         QVBoxLayout(dialog).addWidget(browser)
         dialog.show()
+
+
+def _with_path(path: Path | None, act: Any) -> None:
+    if path is not None:
+        act(path)

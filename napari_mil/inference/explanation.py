@@ -67,7 +67,7 @@ def with_ward_tree(
     ClassifierError
         If the classifier is not the one that gave the answer any more.
     """
-    features = _features(prediction, classifier).cpu().numpy()
+    features = _standardised_features(prediction, classifier).cpu().numpy()
     if features.ndim == 4:
         features = features.mean((2, 3))
     return ward_tree(features, on_block)

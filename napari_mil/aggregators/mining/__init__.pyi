@@ -12,9 +12,9 @@ from .miner import (
 )
 
 __all__ = [
+    "STRATEGIES",
     "MaskRatios",
     "Miner",
-    "STRATEGIES",
     "StrategyCard",
     "create_miner",
     "mask_instances",

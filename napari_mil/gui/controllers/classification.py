@@ -67,9 +67,7 @@ class ClassificationController:
         view.classify_requested.connect(self.classify)
         view.cancel_requested.connect(self.cancel)
         view.subject_chosen.connect(lambda key: session.apply(actions.choose_subject, key))
-        view.classifier_chosen.connect(
-            lambda name: session.apply(actions.choose_classifier, name)
-        )
+        view.classifier_chosen.connect(lambda name: session.apply(actions.choose_classifier, name))
         view.tissue_chosen.connect(
             lambda choice: session.apply(actions.set_tissue_choice, TissueChoice(choice))
         )
@@ -105,9 +103,7 @@ class ClassificationController:
         job.event_happened.connect(lambda event: self._on_event(number, event))
         job.succeeded.connect(lambda prediction: self._on_succeeded(number, prediction))
         job.failed.connect(lambda text, details: self._on_failed(number, text, details))
-        job.cancelled.connect(
-            lambda: self._session.apply(actions.end_run, number, "Cancelled.")
-        )
+        job.cancelled.connect(lambda: self._session.apply(actions.end_run, number, "Cancelled."))
 
     def cancel(self) -> None:
         """Ask the run to stop."""
@@ -123,8 +119,9 @@ class ClassificationController:
 
     def _work(self, subject: Subject, inputs: Inputs) -> Callable[[Tell, CancellationToken], Any]:
         """Collect on the event loop what the thread needs, and return what it does."""
-        content = subject.slide if subject.kind is SubjectKind.SLIDE else None
-        content = content or subject.images or subject.bag
+        content: Any = subject.images or subject.bag
+        if subject.kind is SubjectKind.SLIDE:
+            content = subject.slide
         mask: Any = None
         if subject.kind is SubjectKind.SLIDE and subject.tissue_choice is not TissueChoice.WHOLE:
             # Tissue that was detected before need not be detected again.

@@ -174,9 +174,7 @@ class OpeningController:
             return mosaic.pixels()
 
         job = self._jobs.start(THUMBNAILS_JOB, work)
-        job.succeeded.connect(
-            lambda pixels: self._session.apply(actions.set_pixels, key, pixels)
-        )
+        job.succeeded.connect(lambda pixels: self._session.apply(actions.set_pixels, key, pixels))
 
         def on_ended() -> None:
             self._unfinished.pop(key, None)

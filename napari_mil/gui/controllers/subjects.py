@@ -26,9 +26,7 @@ TISSUE_JOB = "tissue"
 class SubjectsController:
     """Chooses, rescales and closes subjects; finds and keeps their tissue."""
 
-    def __init__(
-        self, session: Session, view: SlideTab, book: LayerBook, jobs: JobRunner
-    ) -> None:
+    def __init__(self, session: Session, view: SlideTab, book: LayerBook, jobs: JobRunner) -> None:
         self._session = session
         self._book = book
         self._jobs = jobs
@@ -42,9 +40,7 @@ class SubjectsController:
         book.layer_removed.connect(self._on_layer_removed)
         book.tissue_painted.connect(self._on_painted)
         book.slide_layer_added.connect(self._adopt)
-        book.look_changed.connect(
-            lambda role, look: session.apply(actions.set_look, role, look)
-        )
+        book.look_changed.connect(lambda role, look: session.apply(actions.set_look, role, look))
         book.set_place(self._place)
         session.changed.connect(self._close_what_is_gone)
         for layer in book.slide_layers():

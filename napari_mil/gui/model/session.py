@@ -202,6 +202,21 @@ class Session:
     ) -> None:
         """Apply an action; listeners may apply further ones, which are told after it."""
         self._state = action(self._state, *arguments, **options)
+        self._tell()
+
+    def train(
+        self,
+        action: Callable[Concatenate[Training, P], Training],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Apply an action on the training of the state."""
+        training = action(self._state.training, *arguments, **options)
+        if training is not self._state.training:
+            self._state = replace(self._state, training=training)
+            self._tell()
+
+    def _tell(self) -> None:
         if self._telling:
             return
         self._telling = True
@@ -359,7 +374,7 @@ def _inquiry_without(inquiry: Inquiry | None, key: int) -> Inquiry | None:
     return None if inquiry is not None and inquiry.subject == key else inquiry
 
 
-def update_subject(state: SessionState, key: int, **fields: Any) -> SessionState:
+def update_subject(state: SessionState, key: int, /, **fields: Any) -> SessionState:
     """Change fields of an open subject."""
     subjects = tuple(
         replace(subject, **fields) if subject.key == key else subject for subject in state.subjects
@@ -518,7 +533,7 @@ def _without_training(display: Display) -> Display:
     return replace(display, kind=None) if display.kind is Kind.TRAINING else display
 
 
-def update_run(state: SessionState, number: int, **fields: Any) -> SessionState:
+def update_run(state: SessionState, number: int, /, **fields: Any) -> SessionState:
     """Change what is known of the run under way; a late word of another one changes nothing."""
     if state.run is None or state.run.number != number:
         return state
@@ -541,9 +556,7 @@ def keep_detected_tissue(state: SessionState, number: int, mask: TissueMask) -> 
     subject = state.subject(run.subject)
     if subject is None or subject.tissue is None:
         return state
-    return update_run(
-        state, number, inputs=replace(run.inputs, tissue=subject.tissue.version)
-    )
+    return update_run(state, number, inputs=replace(run.inputs, tissue=subject.tissue.version))
 
 
 def finish_run(state: SessionState, number: int, answer: Answer) -> SessionState:
@@ -642,6 +655,12 @@ def _visible(display: Display) -> Display:
     for role in (Role.OVERLAY, Role.GROUPS, Role.MARKS):
         display = display.with_look(role, Look(visible=True))
     return display
+
+
+def show_training(state: SessionState) -> SessionState:
+    """Show the overlay of the watched bag in training, whatever was hidden."""
+    display = replace(state.display, kind=Kind.TRAINING)
+    return replace(state, display=_visible(display))
 
 
 def choose_name(state: SessionState, name: str) -> SessionState:
@@ -744,7 +763,7 @@ def set_picture(state: SessionState, picture: Picture) -> SessionState:
     return replace(state, picture=picture)
 
 
-# Actions: notices and training
+# Actions: notices
 
 
 def add_notice(state: SessionState, text: str, details: str = "") -> SessionState:
@@ -758,10 +777,3 @@ def close_notice(state: SessionState, key: int) -> SessionState:
     """Close a notice."""
     rest = tuple(notice for notice in state.notices if notice.key != key)
     return replace(state, notices=rest)
-
-
-def update_training(
-    state: SessionState, action: Callable[Concatenate[Training, ...], Training], *arguments: Any
-) -> SessionState:
-    """Apply an action on training."""
-    return replace(state, training=action(state.training, *arguments))

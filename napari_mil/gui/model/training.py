@@ -385,6 +385,16 @@ def add_epoch(training: Training, event: EpochEnded) -> Training:
     )
 
 
+def choose_watched(training: Training, path: str) -> Training:
+    """Choose the bag to watch; empty for none."""
+    return replace(training, watch_path=path)
+
+
+def choose_region_class(training: Training, name: str) -> Training:
+    """Choose the class that drawn shapes become regions of."""
+    return replace(training, region_class=name)
+
+
 def show_epoch(training: Training, epoch: int) -> Training:
     """Show an epoch on the watched slide and in the curves."""
     watch = None if training.watch is None else training.watch.at(epoch)

@@ -90,9 +90,7 @@ class InspectTab(QWidget):
         self._working_line = QWidget()
         self._working_line.setLayout(row(self.working, self.cancel_button, stretched=0))
         self._map = Card()
-        self._map.setLayout(
-            column(self._form, self._working_line, self.legend, stretch=False)
-        )
+        self._map.setLayout(column(self._form, self._working_line, self.legend, stretch=False))
         self.instance = InstanceCard()
         content = QWidget()
         content.setLayout(column(self.subject, self.facts, self._map, self.instance))

@@ -43,8 +43,7 @@ class ResultCard(Card):
             Qt.TextInteractionFlag.LinksAccessibleByMouse
             | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
         )
-        self._link.linkActivated.connect(lambda _: self.about_requested.emit(self._classifier))
-        self._classifier = ""
+        self._link.linkActivated.connect(self._on_link)
         for part in (self._title, self._about):
             layout.addWidget(part)
         layout.addLayout(self._bars)
@@ -60,7 +59,6 @@ class ResultCard(Card):
         if snapshot is None or snapshot == self._shown:
             return
         self._shown = snapshot
-        self._classifier = snapshot.classifier
         self._title.setText(snapshot.title)
         self._about.setText(snapshot.about)
         self._link.setText(
@@ -71,6 +69,10 @@ class ResultCard(Card):
         self.renew_button.setVisible(bool(snapshot.stale))
         set_words(self._remarks, "\n".join(snapshot.remarks))
         self._facts.setText(snapshot.facts)
+
+    def _on_link(self, _: str) -> None:
+        if self._shown is not None:
+            self.about_requested.emit(self._shown.classifier)
 
     def _render_bars(self, snapshot: CardSnapshot) -> None:
         while self._bars.count():

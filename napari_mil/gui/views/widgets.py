@@ -243,9 +243,7 @@ class Swatch(QWidget):
         pattern = PATTERNS[self._glyph.pattern]
         side = self.width() / len(pattern)
         for row, column in zip(*pattern.nonzero(), strict=True):
-            painter.fillRect(
-                QRectF(float(column) * side, float(row) * side, side, side), colour
-            )
+            painter.fillRect(QRectF(float(column) * side, float(row) * side, side, side), colour)
 
 
 class GroupLegend(QWidget):

@@ -132,4 +132,3 @@ def _tissue_words(subject: Subject) -> str:
         return "No tissue found; paint it in the layer."
     how = "painted" if subject.tissue.painted else "outlined"
     return f"{mask.fraction:.0%} of the slide, {how}; paint and erase in its layer."
-

@@ -55,9 +55,7 @@ class SetupView(QWidget):
         self.out_button.setAccessibleName("change the run folder")
         self._form_layout = QFormLayout()
         self._form_layout.setContentsMargins(0, 0, 0, 0)
-        self._form_layout.setFieldGrowthPolicy(
-            QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow
-        )
+        self._form_layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for label, widget in (
             ("Slides' µm/px", self.scale_edit),
             ("Patients", self.patients_edit),

@@ -1,0 +1,82 @@
+"""File dialogs of the window; each begins where it ended last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
+from napari_mil.bags.images import IMAGE_ENDINGS
+from napari_mil.bags.readers import FEATURE_ENDINGS
+from napari_mil.gui.last_used import LastUsed
+from napari_mil.gui.model.recognition import CHECKPOINT_ENDINGS
+from napari_mil.slides import SLIDE_EXTENSIONS
+
+
+def _patterns(endings: tuple[str, ...]) -> str:
+    return " ".join(f"*{ending}" for ending in dict.fromkeys(endings))
+
+
+FILE_FILTER = ";;".join(
+    (
+        "All files (*)",
+        f"Slides and pictures ({_patterns((*SLIDE_EXTENSIONS, *IMAGE_ENDINGS))})",
+        f"Features and checkpoints ({_patterns((*FEATURE_ENDINGS, *CHECKPOINT_ENDINGS))})",
+        f"Annotations ({_patterns(ANNOTATION_ENDINGS)})",
+    )
+)
+
+
+class Dialogs:
+    """Asks for files and folders over a window."""
+
+    def __init__(self, parent: QWidget, last_used: LastUsed) -> None:
+        self._parent = parent
+        self._last_used = last_used
+
+    def ask_for_files(self) -> list[Path]:
+        """Ask for files to open."""
+        names, _ = QFileDialog.getOpenFileNames(
+            self._parent, "Open", self._last_used.folder("slides"), FILE_FILTER
+        )
+        if names:
+            self._last_used.remember_folder("slides", Path(names[0]).parent)
+        return [Path(name) for name in names]
+
+    def ask_for_images(self) -> list[Path]:
+        """Ask for a folder to open."""
+        folder = self._ask_for_folder("images", "Open a folder")
+        return [] if folder is None else [folder]
+
+    def ask_for_cohort(self) -> Path | None:
+        """Ask for annotated bags."""
+        return self._ask_for_folder("annotated", "Annotated folder: one folder per class")
+
+    def ask_for_table(self) -> Path | None:
+        """Ask for a table of labelled bags."""
+        name, _ = QFileDialog.getOpenFileName(
+            self._parent,
+            "Table with the columns slide, label[, patient]",
+            self._last_used.folder("annotated"),
+            "Tables (*.csv *.tsv)",
+        )
+        if not name:
+            return None
+        self._last_used.remember_folder("annotated", Path(name).parent)
+        return Path(name)
+
+    def ask_for_run(self) -> Path | None:
+        """Ask for an earlier run."""
+        return self._ask_for_folder("run", "Folder of an earlier run")
+
+    def ask_for_out(self) -> Path | None:
+        """Ask for the folder of a run."""
+        return self._ask_for_folder("run", "Folder for the run")
+
+    def _ask_for_folder(self, dialog: str, title: str) -> Path | None:
+        name = QFileDialog.getExistingDirectory(self._parent, title, self._last_used.folder(dialog))
+        if not name:
+            return None
+        self._last_used.remember_folder(dialog, Path(name))
+        return Path(name)
