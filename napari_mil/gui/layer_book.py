@@ -282,9 +282,8 @@ class LayerBook:
 
     def _dress_canvas(self) -> None:
         canvas = self._viewer.canvas
-        background = WHITE if self._scene.white_canvas else None
-        if canvas.background_color_override != background:
-            canvas.background_color_override = background
+        if (canvas.background_color_override is not None) != self._scene.white_canvas:
+            canvas.background_color_override = WHITE if self._scene.white_canvas else None
         bar = canvas.overlays.scale_bar
         if bar.visible != self._scene.has_scale_bar:
             bar.box = True

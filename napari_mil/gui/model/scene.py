@@ -138,12 +138,17 @@ def _subject_layer(state: SessionState, subject: Subject) -> LayerSpec:
         name=subject.name,
         data=subject.pixels.data,
         affine=_pixels_affine(subject),
-        units=subject.placement.units,
+        units=_common_units(state, subject),
         visible=is_current and look.visible is not False,
         opacity=1.0 if look.opacity is None else look.opacity,
         rgb=subject.pixels.rgb,
         multiscale=subject.pixels.multiscale,
     )
+
+
+def _common_units(state: SessionState, subject: Subject) -> tuple[str, str]:
+    """Return the units of the shown subject: napari draws layers of several units without any."""
+    return (state.current_subject or subject).placement.units
 
 
 def _pixels_affine(subject: Subject) -> Affine:

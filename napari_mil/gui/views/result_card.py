@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_mil.gui.model.snapshots.classify import CardSnapshot
+from napari_mil.gui.views.colours import colours_of
 from napari_mil.gui.views.widgets import (
     Card,
     ProbabilityBar,
@@ -61,8 +62,9 @@ class ResultCard(Card):
         self._shown = snapshot
         self._title.setText(snapshot.title)
         self._about.setText(snapshot.about)
+        colour = colours_of(self).accent
         self._link.setText(
-            f'<a href="about" style="color: inherit">About {snapshot.classifier}</a>'
+            f'<a href="about" style="color: {colour}">About {snapshot.classifier}</a>'
         )
         self._render_bars(snapshot)
         set_words(self._stale, snapshot.stale)
