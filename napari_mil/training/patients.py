@@ -1,4 +1,4 @@
-"""Who the patients are: barcodes, patterns on names, and a pattern to offer."""
+"""Patients of bags, from barcodes and patterns on names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from napari_mil.training.cohort import Cohort
 BARCODE = re.compile(r"^TCGA-\w{2}-\w{4}(?=[-.]|$)")
 """A TCGA barcode; its first three parts are the patient."""
 SEPARATORS = "_-. "
+"""Characters between the parts of a name."""
 MOST_PARTS = 3
+"""Most parts of a name that are taken as the patient."""
 FEWEST_PATIENTS = 4
+"""Groups below which a pattern is not offered."""
 MOST_UNEVEN = 3.0
 """Largest group over the median group that still looks like patients."""
 
@@ -26,7 +29,7 @@ def barcode_of(path: Path) -> str | None:
 
 
 def own_name(path: Path) -> str:
-    """Return what stands for the patient of a bag that nothing else is known of."""
+    """Return the name that stands for an unknown patient: that of the bag."""
     return f"{path.parent.name}/{bag_name(path)}"
 
 

@@ -1,4 +1,4 @@
-"""Looking at annotated folders: bags, labels, patients, and what is left out and why.
+"""Scans of annotated folders: bags, labels, patients, and what is left out.
 
 root/<class>/<slide>                     a slide a bag
 root/<class>/<folder>/*.png              a folder of images a bag
@@ -41,22 +41,22 @@ SIDE_FILES = (".csv", ".md", ".txt")
 def scan_annotated_folder(
     root: str | os.PathLike[str], on_bag: Callable[[int, int], None] = lambda done, total: None
 ) -> Cohort:
-    """Look at a folder with one folder per class, one with ``labels.csv``, or such a table.
+    """Scan an annotated folder, or a table of labelled bags.
 
-    Slides are opened and feature files looked into, but neither is read whole. TCGA barcodes give
-    the patient where a table does not.
+    The folder holds one folder per class, or ``labels.csv``. Slides are opened and feature files
+    looked into, but neither is read whole. TCGA barcodes give the patient where a table does not.
 
     Parameters
     ----------
     root
         The folder or the table.
     on_bag
-        Told (done, total) on the way.
+        Called with (done, total) on the way.
 
     Returns
     -------
     Cohort
-        Whatever was found; `Cohort.check` says whether it can be trained on.
+        Bags that can be used, and findings; `Cohort.check` says whether it can be trained on.
 
     Raises
     ------

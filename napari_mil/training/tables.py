@@ -33,7 +33,9 @@ SPLITS = {
     "validation": "validation",
     "test": "test",
 }
+"""Names that each split may have."""
 LABEL_SEPARATOR = ";"
+"""Character between several labels of one bag."""
 BAG_ENDINGS = (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS)
 """Endings of files that can be bags."""
 

@@ -1,4 +1,4 @@
-"""Default size of training tiles: small enough that a bag is a bag."""
+"""Default size of training tiles, small enough that slides hold several."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ FEWEST_TILES = 16
 SMALLEST_DEFAULT_TILE = 32
 """Side in pixels below which a tile shows single nuclei at most."""
 MOST_SLIDES_ASKED = 50
+"""Slides that are opened at most."""
 
 
 def fitting_tile_px(
@@ -36,7 +37,7 @@ def fitting_tile_px(
     smallest
         Side in pixels that the encoder needs at least.
     slide_mpp
-        Micrometres per level-0 pixel of slides that do not say theirs.
+        Micrometres per level-0 pixel of slides that do not say it.
 
     Returns
     -------
@@ -46,9 +47,9 @@ def fitting_tile_px(
     areas = _areas_um2(slides, slide_mpp)
     if not areas:
         return px
-    typical = median(areas)
+    median_area = median(areas)
     least = max(smallest, SMALLEST_DEFAULT_TILE)
-    while px // 2 >= least and typical / (px * mpp) ** 2 < FEWEST_TILES:
+    while px // 2 >= least and median_area / (px * mpp) ** 2 < FEWEST_TILES:
         px //= 2
     return px
 
