@@ -33,7 +33,7 @@ INTENDED_USE = "Research use only; not for diagnosis."
 VALIDATION = "validation, optimistic"
 """Entry of a card's evaluation: figures on the validation bags."""
 TEST_SPLIT = "test split"
-"""Entry of a card's evaluation: figures on the test split of the table."""
+"""Entry of a card's evaluation: figures on the test split."""
 SMALL = 50
 """Bags below which the notes call the cohort small."""
 CHOSEN_BY = {
@@ -116,7 +116,10 @@ def make_classifier(
 def _encoder_ref(
     instances: Instances, network: torch.nn.Module | None, plan: Plan
 ) -> EncoderRef | None:
-    """Return the encoder of a bundle: its own network, a frozen encoder by name, or None."""
+    """Return the encoder of a bundle.
+
+    Its own network, a frozen encoder by name, or None for features from elsewhere.
+    """
     if network is not None:
         fingerprint = weights_fingerprint(network)
         return EncoderRef(str(instances.encoder), fingerprint, trained=True, maps=plan.maps)

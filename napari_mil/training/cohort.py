@@ -149,7 +149,10 @@ class Cohort:
 
     @cached_property
     def targets(self) -> np.ndarray:
-        """Class indices int64 (B,), or float32 (B, C) where bags have several classes."""
+        """Targets of the bags.
+
+        Class indices int64 (B,), or 0 and 1 float32 (B, C) where bags have several classes.
+        """
         place = {name: k for k, name in enumerate(self.classes)}
         if not self.multi_label:
             return np.array([place[bag.labels[0]] for bag in self.bags], np.int64)
@@ -160,7 +163,7 @@ class Cohort:
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
-        """Name of the group of each bag, which stays together in a fold.
+        """Groups of the bags, which stay together in a fold.
 
         Groups are patients, and patients joined by copies of one bag.
         """

@@ -27,7 +27,10 @@ MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
 They do not change what is computed, so they are left out where runs are compared, and in bundles.
 """
 MEMORY_FIELDS = {"backbone", "chunk"}
-"""Fields that free memory decides where they are left open; the result is the same."""
+"""Fields that free memory decides where they are open.
+
+The result is the same.
+"""
 FEWEST_TO_SELECT = 20
 """Training bags below which no epoch is chosen.
 

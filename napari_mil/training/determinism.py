@@ -1,4 +1,4 @@
-"""Same bits from the same seed: threads, deterministic kernels and the seeds of epochs."""
+"""Deterministic computing, and the seeds of epochs."""
 
 from __future__ import annotations
 

@@ -133,7 +133,8 @@ class _Environment:
 
 
 def _evaluate(design: Design, environment: _Environment) -> Evaluation:
-    on_event, settings = environment.on_event, environment.settings
+    on_event = environment.on_event
+    settings = environment.settings
     start = None
     if design.config.start_from is not None:
         start = load_classifier(design.config.start_from, settings)
@@ -197,7 +198,7 @@ def _write(
     start: Classifier | None,
     on_event: OnEvent,
 ) -> None:
-    """Write ``evaluation.json``, and the figures to the card of the folder's classifier."""
+    """Write ``evaluation.json`` and the card of the folder's classifier."""
     text = json.dumps(evaluation.as_dict(), indent=1, ensure_ascii=False)
     folder.write(EVALUATION, text + "\n")
     if folder.finished and not write_figures_to_card(evaluation, folder, design, start):
@@ -212,7 +213,7 @@ def _write(
 def write_figures_to_card(
     evaluation: Evaluation, folder: RunFolder, design: Design, start: Classifier | None
 ) -> bool:
-    """Write figures to the card of the classifier that they are about.
+    """Write figures to the card of their classifier.
 
     Returns
     -------

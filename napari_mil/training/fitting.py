@@ -178,7 +178,7 @@ class Fitting:
     def _row(
         self, epoch: int, rate: float, means: Mapping[str, float], cancel: CancellationToken
     ) -> Row:
-        """Return the line of an epoch from the mean terms of its loss."""
+        """Return the line of an epoch in ``history.csv``."""
         row: Row = {"epoch": epoch + 1, LOSS: means[LOSS]}
         terms = sorted(set(means) - {LOSS, MASKED})
         row |= {f"loss: {term}": means[term] for term in terms}
@@ -254,7 +254,7 @@ class Fitting:
         return float(np.mean(areas)) if areas else None
 
     def use_best(self) -> int:
-        """Load the weights of the chosen epoch; return its number, counted from 1."""
+        """Load the weights of the chosen epoch; return its number."""
         if self.best is not None:
             self.network.load_state_dict(self.best.state)
         self.network.eval()
@@ -305,7 +305,7 @@ class Fitting:
         return (tensor - self._mean.reshape(shape)) / self._scale.reshape(shape)
 
     def _learn(self, order: np.ndarray, epoch: int, cancel: CancellationToken) -> dict[str, float]:
-        """Visit the training bags once; return the mean of every term of the loss."""
+        """Visit the training bags once; return the mean loss terms."""
         network = self.network
         network.train()
         bags_per_step = self.config.bags_per_step or 1
@@ -356,7 +356,7 @@ class Fitting:
         return f"lower the learning rate, or look at the features.{checkpoint}"
 
     def _visit(self, b: int, epoch: int, sums: dict[str, float]) -> Tensor:
-        """Return the loss of a bag; add its terms to the sums of the epoch."""
+        """Return the loss of a bag; add its terms to sums."""
         bag, instance_target = self._drop_instances(self.bag(b), self._known_instances(b))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             output: BagOutput = self.network(bag, self._target(b), instance_target)
@@ -379,7 +379,7 @@ class Fitting:
         return loss
 
     def _known_instances(self, b: int) -> Tensor | None:
-        """Return the targets of a bag's instances, where they are used and known."""
+        """Return the targets of a bag's instances, or None."""
         target = self._instance_targets.get(b)
         if target is None or not self.config.instance_labels:
             return None
@@ -388,7 +388,7 @@ class Fitting:
     def _drop_instances(
         self, bag: Tensor, instance_target: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Leave out a random share of the instances, one stays at least."""
+        """Leave out a random share of the instances."""
         share = self.config.instance_dropout
         if not share:
             return bag, instance_target
@@ -427,7 +427,7 @@ class Fitting:
         return self.config.precision == "mixed"
 
     def _update_best(self, row: Row) -> None:
-        """Copy the weights of the best epoch; nothing where none is chosen."""
+        """Copy the weights of the best epoch, where one is chosen."""
         if self.selection == "last":
             self.best = None
             return
@@ -439,7 +439,7 @@ class Fitting:
 
 
 def _has_both_kinds(target: np.ndarray) -> bool:
-    """Say whether tiles of one sigmoid unit hold known positives and negatives."""
+    """Say whether known tiles are of both classes of two."""
     if target.ndim != 1 or target.dtype != np.float32:
         return False
     return len(np.unique(target[~np.isnan(target)])) == 2

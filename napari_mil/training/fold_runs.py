@@ -34,7 +34,10 @@ from napari_mil.training.vectorised import HEADS_AT_ONCE, can_fit_together, fit_
 
 POLL_S = 0.2
 OnProgress = Callable[[float], None]
-"""Called with the number of folds, or the part of one, that were finished."""
+"""Function called with the number of finished folds.
+
+A part of a fold is a fraction.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,10 @@ class FoldRunner:
     def run(
         self, tasks: list[FoldTask], cancel: CancellationToken, on_done: OnProgress
     ) -> list[FoldResult]:
-        """Train the folds without a result; return all results in the order of the tasks."""
+        """Train the folds without a result; return all results.
+
+        They are in the order of the tasks.
+        """
         results: dict[int, FoldResult] = {}
         for k, task in enumerate(tasks):
             earlier = self._load_result(task)
@@ -250,7 +256,8 @@ class FoldRunner:
 
 def _shared_facts(training: FoldTraining) -> tuple[object, ...]:
     """Return what the results of all folds depend on."""
-    cohort, start = training.store.cohort, training.start
+    cohort = training.store.cohort
+    start = training.start
     return (
         training.config.model_dump(exclude=MACHINE_FIELDS),
         training.plan,

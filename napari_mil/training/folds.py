@@ -1,4 +1,4 @@
-"""Splits, the folds of a cross-validation, and how patients are dealt into them."""
+"""Folds of a cross-validation, and their splits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FoldTask:
     split: Split
     seed: int
     every_epoch: bool
-    """Whether logits of every epoch are wanted, instead of the kept epoch alone.
+    """Whether the test bags are classified after every epoch.
 
     Set where the epoch is chosen on the test fold.
     """
@@ -47,13 +47,19 @@ class FoldResult:
     """Answers of the classifier of one fold."""
 
     test: np.ndarray
-    """Logits of the test bags, float64 (E, B, C), of every epoch or of the kept one (E = 1)."""
+    """Logits of the test bags, float64 (E, B, C).
+
+    Of every epoch, or of the kept one alone (E = 1).
+    """
     validation: np.ndarray
     """Logits of the validation bags in the kept epoch, float64 (V, C)."""
     epoch: int
     """Number of the kept epoch, counted from 1."""
     tile_auc: float = math.nan
-    """AUC of the overlay on annotated tiles of the test bags; NaN where none are annotated."""
+    """AUC of the overlay on annotated tiles of test bags.
+
+    NaN where none are annotated.
+    """
 
 
 def stratified_group_folds(

@@ -20,7 +20,7 @@ import numpy as np
 from napari_mil.annotations import Region, tile_cover
 
 MAJORITY = 0.5
-"""Share of a tile that lies in a region from which the tile belongs to it."""
+"""Share of a tile in regions of its class."""
 UNKNOWN = -1
 
 

@@ -1,4 +1,4 @@
-"""What an instance of a cohort is: which encoder makes it, from which tiles."""
+"""Encoder and tiles of a cohort."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from napari_mil.training.tile_size import FEWEST_TILES, SMALLEST_DEFAULT_TILE, f
 
 DEFAULT_ENCODER = "texture"
 DEFAULT_MPP = 0.5
-"""Micrometres per pixel of tiles for a network that is trained with the aggregator."""
+"""Micrometres per pixel of tiles for a trained network."""
 
 
 @dataclass(frozen=True)
 class Instances:
-    """What an instance of a cohort is and how it is made."""
+    """Kind of a cohort's instances, and how they are made."""
 
     kind: str
     """``tiles``, ``images`` or ``features``."""
     encoder: str | None
-    """Name of the encoder or network; None for features that were extracted elsewhere."""
+    """Name of the encoder or network; None for bare features."""
     fingerprint: str = ""
     """Fingerprint of a frozen encoder."""
     tile_px: int | None = None
@@ -40,7 +40,7 @@ class Instances:
     overlap: float = 0.0
     """Share of a tile that its neighbour repeats."""
     trained: bool = False
-    """Whether the encoder is trained with the aggregator: instances are images then."""
+    """Whether the encoder is trained; instances are images then."""
 
 
 def choose_instances(
@@ -139,9 +139,11 @@ def _of_trained_network(
     card: ClassifierCard | None,
     on_event: OnEvent,
 ) -> Instances:
-    """Return the images that a network takes which is trained with the aggregator."""
+    """Return the images or tiles that a trained network takes."""
     if card is not None:
-        px, mpp, overlap = card.tile_px, card.mpp, card.overlap
+        px = card.tile_px
+        mpp = card.mpp
+        overlap = card.overlap
     else:
         px = config.tile_px or BACKBONES[name].tile_px
         mpp = None
@@ -174,7 +176,9 @@ def _of_frozen_encoder(
     if not _is_tiled(cohort):
         return Instances(kind, name, encoder.fingerprint)
     if card is not None:
-        px, mpp, overlap = card.tile_px, card.mpp, card.overlap
+        px = card.tile_px
+        mpp = card.mpp
+        overlap = card.overlap
     else:
         mpp = config.mpp or encoder.mpp
         overlap = config.overlap

@@ -1,4 +1,4 @@
-"""Files in the folder of a run, and the state of a run that they show.
+"""Files in the folder of a run, and its state.
 
 Answered without torch and without opening a checkpoint: the window and the command line ask first.
 """
@@ -27,7 +27,7 @@ def is_finished(folder: Path) -> bool:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Say whether there is a checkpoint that a run could go on from."""
+    """Say whether a run has a checkpoint but no classifier."""
     return (folder / CHECKPOINT).is_file() and not is_finished(folder)
 
 

@@ -15,13 +15,16 @@ from scipy.special import expit, log_softmax, softmax
 from scipy.stats import rankdata
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
-"""Figure of targets (B,) or (B, C) and logits (B,) or (B, C)."""
+"""Figure as a function of targets and logits, (B,) or (B, C)."""
 BINS = 10
 """Bins of the calibration error."""
 TEMPERATURES = np.geomspace(0.25, 20, 400)
 """Temperatures that are tried."""
 DOUBT = 0.5
-"""Standard deviation of log T: temperatures between 0.6 and 1.6 need no evidence."""
+"""Standard deviation of the logarithm of a temperature.
+
+Temperatures between 0.6 and 1.6 need no evidence.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +240,8 @@ def mean_auc(targets: np.ndarray, logits: np.ndarray) -> float:
     if targets.ndim == 1 and logits.shape[1] == 1:
         return auc(targets, logits[:, 0])
     if targets.ndim == 2:
-        truth, values = targets, logits
+        truth = targets
+        values = logits
     else:
         truth = targets[:, None] == np.arange(logits.shape[1])
         values = softmax(logits, 1)
@@ -292,7 +296,8 @@ def fit_temperature(
     """
     truth = np.asarray(targets)
     if truth.ndim == 1 and logits.shape[-1] == len(truth) and logits.shape[0] != len(truth):
-        truth, logits = np.tile(truth, len(logits)), logits.reshape(-1, 1)
+        truth = np.tile(truth, len(logits))
+        logits = logits.reshape(-1, 1)
     if logits.ndim == 1:
         logits = logits[:, None]
     penalty = 1 / (2 * DOUBT**2 * len(truth)) if cautious else 0.0
@@ -339,10 +344,6 @@ def estimate(
         Out-of-fold logits, (repeats, B) or (repeats, B, C).
     groups, samples, seed, folds
         See `estimates`.
-
-    Returns
-    -------
-    Estimate
     """
     truth = np.asarray(targets)
     return estimates(
@@ -444,5 +445,5 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _sd(values: Sequence[float]) -> float:
-    """Return the standard deviation of a sample; NaN with fewer than two values."""
+    """Return the standard deviation; NaN of fewer than two values."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")

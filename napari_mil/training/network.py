@@ -1,4 +1,4 @@
-"""Networks that are trained: an aggregator, with a backbone or a miner around it."""
+"""Networks that are trained: aggregators, backbones and miners."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from napari_mil.training.memory import measure_bytes_per_image, memory_budget
 from napari_mil.training.store import BagStore
 
 LARGEST_CHUNK = 64
-"""Most images that pass a network at a time; more are not faster."""
+"""Most images in a chunk; more are not faster."""
 Embedding = Literal["features", "joint", "chunks", "frozen"]
 
 
@@ -49,7 +49,7 @@ class Plan:
     """Images that pass the network at a time."""
     aggregator_options: Mapping[str, Any]
     activation_bytes: int = field(default=0, repr=False, compare=False)
-    """Memory that images take on their way through a network that is trained."""
+    """Memory of activations in a trained network, in bytes."""
 
 
 def make_plan(
@@ -232,7 +232,10 @@ class Standardised(nn.Module):
         self.register_buffer("scale", torch.ones(dim))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn images (N, C, H, W) into features (N, D) or (N, D, h, w)."""
+        """Turn images (N, C, H, W) into standardised features.
+
+        Vectors (N, D) or maps (N, D, h, w).
+        """
         features: Tensor = self.network(images)
         shape = (-1, *(1,) * (features.ndim - 2))
         return (features - self.mean.reshape(shape)) / self.scale.reshape(shape)

@@ -1,4 +1,4 @@
-"""Training in a child process, so that a window never waits for it (no Qt).
+"""Training in a child process, beside a window (no Qt).
 
 The two processes send length-prefixed pickles over the child's standard input and output. The child
 ends when its input closes: with the window, however that ended. Training is a loop of small steps
@@ -29,7 +29,10 @@ LENGTH = struct.Struct("<Q")
 """Length of a message, sent before it."""
 POLL_S = 0.05
 PATIENCE_S = 5.0
-"""Seconds that a cancelled child may take to end by itself: it stops between two bags."""
+"""Seconds that a cancelled child may take to end.
+
+It stops between two bags.
+"""
 NICENESS = 5
 """Niceness of the child, so that the window goes first."""
 
@@ -129,7 +132,7 @@ def _receive_result(stream: IO[bytes], on_event: OnEvent) -> Any:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Close the pipes of the child, and kill it if it does not end."""
+    """Close the child's pipes; kill it if it does not end."""
     assert child.stdin is not None
     assert child.stdout is not None
     with suppress(OSError):
@@ -216,7 +219,10 @@ def _main() -> None:
 
 
 def _follow_state(control: IO[bytes], cancel: CancellationToken) -> None:
-    """Set the token as the parent sends its state; cancel once the parent has gone."""
+    """Set the token as the parent sends its state.
+
+    It is cancelled once the parent has gone.
+    """
     setters = {"cancel": cancel.cancel, "pause": cancel.pause, "resume": cancel.resume}
     with suppress(EOFError, OSError):
         while True:

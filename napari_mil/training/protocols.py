@@ -26,7 +26,7 @@ LAST_EPOCH = "the last epoch, threshold 0.5"
 BEST_AUC = "the epoch of largest AUC on the test fold"
 BEST_ACCURACY = "the epoch of largest accuracy on the test fold"
 AT_THRESHOLD = "at its ROC-optimal threshold there"
-"""Threshold of two classes, where the epoch is chosen on the test fold too."""
+"""Threshold of two classes that is chosen on the test fold."""
 PUBLISHED: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("dsmil", "dsmil-released"), (BEST_ACCURACY, "dsmil-wsi, classical script")),
     **dict.fromkeys(("mi-net", "mi-net-instance", "mi-net-ds", "mi-net-rc"), (LAST_EPOCH, "MINNs")),
@@ -46,7 +46,7 @@ WITHOUT_RULE = {
     "dtfd": "its script needs a validation set of its own for the epoch, "
     "and takes the threshold from the test set",
 }
-"""Reason why an aggregator has no rule that chooses on the test fold."""
+"""Reasons why aggregators have no published rule."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Published training recipes of every method, for what a configuration leaves open."""
+"""Published training recipes of every method."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Recipe:
     learning_rate: float = 1e-4
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
-    """Betas of Adam and its variants; SGD takes the first as momentum (Nesterov)."""
+    """Betas of Adam; SGD takes the first as Nesterov momentum."""
     schedule: Schedule = "constant"
     step_factor: float = 0.1
-    """Factor of the learning rate after half of the epochs, where it goes in steps."""
+    """Factor of the learning rate in the second half, under ``steps``."""
     epochs: int = 100
     bags_per_step: int = 1
     patience: int = 20
@@ -84,9 +84,9 @@ MINING_LARGE = replace(
     patience=20,
     earliest_stop=70,
 )
-"""Recipe of mining with all three masks, whose ratios are published for TCGA.
+"""Recipe of mining with all three masks.
 
-Those of the other strategies are published for CAMELYON16.
+Its ratios are published for TCGA, those of the other strategies for CAMELYON16.
 """
 
 RECIPES: dict[str, Recipe] = {

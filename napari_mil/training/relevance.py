@@ -26,11 +26,14 @@ def relevance(output: BagOutput) -> tuple[np.ndarray, str]:
         column = likeliest if logits.shape[1] > 1 else 0
         return probabilities[:, column].cpu().numpy(), "score"
     if output.attention is not None:
-        values, kind = output.attention, "attention"
+        kind = "attention"
+        values = output.attention
     elif output.scores is not None:
-        values, kind = output.scores, "attention"
+        kind = "attention"
+        values = output.scores
     elif output.similarity is not None:
-        values, kind = output.similarity[:, None], "similarity"
+        kind = "similarity"
+        values = output.similarity[:, None]
     else:
         return np.zeros(0, np.float32), ""
     column = likeliest if values.shape[1] == len(output.logits) else 0

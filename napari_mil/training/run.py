@@ -48,9 +48,9 @@ from napari_mil.training.splits import split_of, why_none
 from napari_mil.training.store import BagStore
 
 SHARED_FROM = 2_000_000
-"""Values of the largest bag (4 000 instances of 512) from which several cores are faster.
+"""Values of the largest bag from which several cores are faster.
 
-Below, threads wait for each other longer than they work.
+As in 4 000 instances of 512 features. Below, threads wait for each other longer than they work.
 """
 
 
@@ -338,7 +338,7 @@ class _Run:
         return remarks
 
     def _read_watched_bag(self, store: BagStore, split: Split) -> np.ndarray | None:
-        """Return the instances of the bag to watch; tell its tiles and its part."""
+        """Return the instances of the bag to watch; emit `Watching`."""
         if self.watch is None:
             return None
         b = store.position(self.watch)
@@ -363,7 +363,7 @@ def _part_of(split: Split, b: int) -> str:
 
 
 def _remark_bags_seen_before(start: Classifier, cohort: Cohort) -> list[str]:
-    """Return a remark on bags that the classifier to start from was trained on."""
+    """Return a remark on bags that the start was trained on."""
     trained_on = set(start.card.training.bag_fingerprints)
     n_seen = sum(bag.content in trained_on for bag in cohort.bags)
     if not n_seen:

@@ -30,7 +30,7 @@ def class_weights(cohort: Cohort, training: Sequence[int], config: TrainingConfi
 def epoch_order(
     config: TrainingConfig, training: Sequence[int], weights: np.ndarray, epoch: int
 ) -> np.ndarray:
-    """Return the numbers of the training bags in the order of an epoch.
+    """Return the training bags in the order of an epoch.
 
     Drawn with replacement, rare classes more often, where sampling balances classes.
 

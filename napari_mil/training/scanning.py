@@ -33,7 +33,7 @@ NEGATIVE = re.compile(
     r"|no[-_ ].*|non[-_ ].*|without[-_ ].*)$",
     re.IGNORECASE,
 )
-"""Names that by themselves say which of two classes is the negative one."""
+"""Names of negative classes."""
 SIDE_FILES = (".csv", ".md", ".txt")
 """Endings of files that lie beside bags without being any."""
 
@@ -103,7 +103,7 @@ def scan_annotated_folder(
 
 
 def _ordered(names: set[str], multi_label: bool) -> tuple[str, ...]:
-    """Sort classes by name; of two, the negative one stands first where its name says so."""
+    """Sort classes; of two, a negative one comes first."""
     ordered = sorted(names)
     if len(ordered) == 2 and not multi_label:
         first, second = ordered
@@ -144,7 +144,10 @@ def _entries_of_class(folder: Path, skipped: list[Finding]) -> Iterator[Entry]:
 
 
 def _is_companion(path: Path) -> bool:
-    """Say whether something belongs to another bag: annotations, or the folder of a MIRAX slide."""
+    """Say whether a path belongs to another bag.
+
+    Annotations, or the folder of a MIRAX slide.
+    """
     if path.is_dir():
         return path.name == ANNOTATION_FOLDER or path.with_suffix(".mrxs").is_file()
     name = path.name.lower()

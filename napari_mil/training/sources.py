@@ -29,7 +29,7 @@ from napari_mil.training.instances import Instances
 
 @dataclass(frozen=True)
 class BagSource:
-    """Where the instances of one bag are, and where they lie in the slide."""
+    """Instances of one bag: files, and places in the slide."""
 
     n: int
     """Number of instances."""
@@ -218,7 +218,10 @@ class BagEncoder:
         return BagSource(n, (self._encoder.dim,), features_path=path)
 
     def _key(self, content: str, scale: str) -> str:
-        """Return the name of a bag in the cache, from all that its instances depend on."""
+        """Return the name of a bag in the cache.
+
+        Made of all that its instances depend on.
+        """
         instances = self._instances
         facts = (
             content,
@@ -240,7 +243,7 @@ class BagEncoder:
 
 
 def _is_readable(path: Path) -> bool:
-    """Say whether a file of the cache is there and whole; mark it as used."""
+    """Say whether a cache file is whole; mark it as used."""
     try:
         if path.suffix == ".npy":
             np.load(path, mmap_mode="r")

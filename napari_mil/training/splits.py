@@ -1,4 +1,4 @@
-"""Bags that train, choose and test: in one run, and in the folds of a cross-validation."""
+"""Splits of a cohort, for one run or for every fold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from napari_mil.training.folds import FoldTask, Split, stratified_group_folds
 from napari_mil.training.protocols import Protocol
 
 MOST_PARTS = 20
-"""Most parts that patients are dealt into; a validation share is a number of parts."""
+"""Most parts that patients are dealt into.
+
+A validation share is a number of parts.
+"""
 
 
 def stratum_of(targets: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from napari_mil.training.memory import memory_budget
 from napari_mil.training.sources import BagEncoder, BagSource
 
 KEPT_FOR_S = 7 * 86_400
-"""Seconds since its last use after which a cache file may be removed.
+"""Seconds without use after which a cache file may go.
 
 Younger ones may be in use by another run.
 """
@@ -103,7 +103,10 @@ class BagStore:
         self.__dict__.update({**state, "_cancel": CancellationToken()})
 
     def read(self, b: int) -> np.ndarray:
-        """Return the features of a bag, float32 (N, D), or its images, uint8 (N, H, W, 3)."""
+        """Return the instances of a bag.
+
+        Features float32 (N, D), maps float32 (N, D, h, w), or images uint8 (N, H, W, 3).
+        """
         if b not in self._loaded:
             values = self._sources[b].read()
             if not self.in_memory:
@@ -167,7 +170,7 @@ class BagStore:
         return encoded
 
     def _encode_bags(self, cohort: Cohort, on_event: OnEvent) -> list[int]:
-        """Encode what is not in the cache; return the numbers of the bags that can be used."""
+        """Encode all bags; return the numbers of those that can be used."""
         usable = []
         on_event(Started(len(cohort), "slides" if self.kind == SLIDES else "bags"))
         progress = Progress(len(cohort))
@@ -205,7 +208,7 @@ class BagStore:
             )
 
     def _common_dim(self) -> int:
-        """Return the number of features, or of channels of a network that is trained.
+        """Return the number of features, or of image channels.
 
         Raises
         ------

@@ -150,7 +150,8 @@ def summarise(
     remarks: tuple[str, ...],
 ) -> Evaluation:
     """Turn the answers of every fold into figures with their uncertainty."""
-    cohort, config = design.cohort, design.config
+    cohort = design.cohort
+    config = design.config
     n_outputs = results[0].test.shape[-1]
     answers = _Answers(design, n_outputs)
     for task, result in zip(tasks, results, strict=True):
@@ -219,7 +220,7 @@ class _Answers:
         self._errors: dict[str, list[float]] = {"validation": [], "validation, uncalibrated": []}
 
     def add_published(self, task: FoldTask, result: FoldResult) -> None:
-        """Add a fold whose epoch and threshold are chosen on its test bags."""
+        """Add a fold; choose its epoch on the test bags."""
         rule, _ = published_rule(self._design.config)
         test = list(task.split.test)
         epoch, threshold = choose_on_test(rule, self._targets[test], result.test)

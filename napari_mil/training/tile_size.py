@@ -10,7 +10,10 @@ from napari_mil.errors import NapariMilError
 from napari_mil.slides import open_slide
 
 FEWEST_TILES = 16
-"""Tiles of the median slide, below which multiple-instance learning has little to choose from."""
+"""Tiles that the median slide should hold at least.
+
+With fewer, multiple-instance learning has little to choose from.
+"""
 SMALLEST_DEFAULT_TILE = 32
 """Side in pixels below which a tile shows single nuclei at most."""
 MOST_SLIDES_ASKED = 50
@@ -24,7 +27,9 @@ def fitting_tile_px(
     smallest: int,
     slide_mpp: float | None = None,
 ) -> int:
-    """Halve the side of tiles until the median slide holds `FEWEST_TILES` of them.
+    """Halve the tile size until the median slide holds enough.
+
+    Enough are `FEWEST_TILES`.
 
     Parameters
     ----------

@@ -39,9 +39,9 @@ from napari_mil.training.sampling import epoch_order
 from napari_mil.training.store import BagStore
 
 KINDS = (ABMIL, DSMIL, DSMILReleased, InstanceMax, InstanceMean, EmbeddingMax, EmbeddingMean)
-"""Methods whose loss follows from the bag's answer alone, written over `Bags`."""
+"""Methods written over `Bags` that need no instance targets."""
 LONGEST_BAG = 400
-"""Instances of a bag beyond which one head keeps a core busy by itself."""
+"""Instances beyond which one head keeps a core busy."""
 MOST_PADDING = 10.0
 """Largest ratio of the longest bag to the mean one."""
 LARGEST_HEAD = 65_000
@@ -110,7 +110,7 @@ class PaddedBag(Bags):
 
 
 class _Head(nn.Module):
-    """An aggregator on one padded bag of features that are not yet standardised."""
+    """An aggregator on one padded bag, with standardisation."""
 
     def __init__(self, aggregator: PackedAggregator, mean: Tensor, scale: Tensor) -> None:
         super().__init__()
@@ -121,7 +121,10 @@ class _Head(nn.Module):
     def forward(
         self, features: Tensor, is_instance: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return loss () and logits (C,) of features (N, D), mask bool (N, 1) and a target."""
+        """Return loss () and logits (C,) of one bag.
+
+        Features (N, D), bool (N, 1) that marks instances, and the target.
+        """
         standardised = (features - self.mean) / self.scale  # type: ignore[operator]
         output: PackedOutput = self.aggregator.answer(standardised, PaddedBag(is_instance))
         losses = self.aggregator.losses(output, target, None)
@@ -186,7 +189,7 @@ def fit_together(
 
 @dataclass
 class _Progress:
-    """Best epoch of one head so far, and logits of every epoch where they are wanted."""
+    """Best epoch of one head so far."""
 
     value: float = -math.inf
     epoch: int = 0
@@ -253,7 +256,7 @@ class _HeadStack:
         ]
 
     def _update(self, progress: _Progress, k: int, answers: np.ndarray, epoch: int) -> None:
-        """Compare an epoch of a head with its best one, and see whether the head has finished."""
+        """Update the best epoch of a head, and whether it has finished."""
         fitting = self._fittings[k]
         task = self._tasks[k]
         if task.every_epoch:
@@ -311,7 +314,10 @@ class _HeadStack:
             self._optimiser.step(rate, [len(some) > 0 for some in visited])
 
     def _step_weights(self, fitting: Fitting, bags: np.ndarray) -> list[float]:
-        """Return the weight of each bag in its step, 0 for one that only fills a place."""
+        """Return the weight of each bag in its step.
+
+        0 for one that only fills a place.
+        """
         weights = [0.0] * self._bags_per_step
         for j, b in enumerate(bags):
             weight = 1.0
@@ -341,7 +347,10 @@ class _HeadStack:
     def _forward(
         self, features: Tensor, is_instance: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return losses (F, K) and logits (F, K, C) of K bags for each of F heads."""
+        """Return losses (F, K) and logits (F, K, C).
+
+        Of K bags for each of F heads.
+        """
 
         def of_one_bag(
             weights: Any, buffers: Any, x: Tensor, mask: Tensor, target: Tensor
@@ -398,7 +407,10 @@ def _result_of(task: FoldTask, progress: _Progress) -> FoldResult:
 
 
 def _fill_up(bags: np.ndarray, n: int) -> list[int]:
-    """Return n numbers of bags: the last one again, or 0, where there are fewer."""
+    """Return n numbers of bags, the last one repeated.
+
+    Bag 0 where there is none; filled places have weight 0 in the loss.
+    """
     filler = bags[-1] if len(bags) else 0
     return [*(int(b) for b in bags), *[int(filler)] * (n - len(bags))]
 

@@ -22,7 +22,7 @@ DIM = 8
 
 @pytest.fixture(autouse=True)
 def _as_in_a_run():
-    """Compute with one thread and deterministic kernels, as runs on small cohorts do.
+    """Compute with one thread and deterministic kernels.
 
     Two threads of torch on a busy machine wait a hundred times longer than they work.
     """
@@ -35,9 +35,9 @@ def _as_in_a_run():
 
 
 def planted(random, label, classes, dim=DIM, signal=3.0, sizes=(5, 30)):
-    """A bag in which a third of the instances is shifted along the axis of its class.
+    """Return a bag with a planted signal.
 
-    In the first of two classes none is.
+    A third of the instances is shifted along the axis of the class; none in the first of two.
     """
     bag = random.normal(0, 1, (int(random.integers(*sizes)), dim)).astype(np.float32)
     for k in (label,) if np.isscalar(label) else label:
@@ -58,7 +58,8 @@ def feature_folder(tmp_path):
     """Return a function that writes root/<class>/*.npy."""
 
     def write(n=12, classes=("benign", "malignant"), name="cohort", seed=0, **options):
-        root, random = tmp_path / name, np.random.default_rng(seed)
+        root = tmp_path / name
+        random = np.random.default_rng(seed)
         for k, label in enumerate(classes):
             (root / label).mkdir(parents=True)
             for i in range(n):
@@ -73,7 +74,8 @@ def feature_folder(tmp_path):
 
 @pytest.fixture
 def multi_label_folder(tmp_path):
-    root, random = tmp_path / "multi", np.random.default_rng(1)
+    root = tmp_path / "multi"
+    random = np.random.default_rng(1)
     root.mkdir()
     lines = ["slide,label"]
     for i in range(30):
@@ -135,7 +137,7 @@ def image_folder(tmp_path):
 
 @pytest.fixture
 def image_cohort(tmp_path):
-    """Bags of small pictures of several sizes; in one class some hold a bright square."""
+    """Bags of small pictures; in one class some hold bright squares."""
     random = np.random.default_rng(0)
     for label in ("dark", "bright"):
         for b in range(8):

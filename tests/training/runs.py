@@ -8,7 +8,7 @@ def weights(run):
 
 
 def cancelling(at):
-    """A token and a listener that sets it after so many epochs."""
+    """Return arguments that cancel a run after some epochs."""
     token = CancellationToken()
 
     def listen(event):

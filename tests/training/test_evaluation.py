@@ -29,7 +29,7 @@ def test_a_signal_is_found_and_noise_is_not(cohort, noise_cohort, quick, setting
 def test_choosing_on_the_test_fold_makes_something_of_noise_and_is_labelled_so(
     noise_cohort, quick, settings, tmp_path
 ):
-    """The trap that made published figures: the same network, the same noise."""
+    """Same network, same noise, two protocols."""
     config = quick(epochs=12, aggregator="dsmil-released", aggregator_options={})
     honest = cross_validate(noise_cohort, config, folds=5, settings=settings, workers=1)
     published = cross_validate(

@@ -112,7 +112,7 @@ def test_going_on_from_a_state_comes_to_the_same_bits(cohort, quick, fit, fields
 
 
 def test_a_step_over_several_bags_is_the_mean_of_their_gradients(cohort, quick, fit):
-    """One step over all bags moves weights by the mean of their gradients."""
+    """A step moves weights by the mean gradient of its bags."""
     split = Split((0, 1, 12, 13))
     config = quick(
         optimiser="sgd",

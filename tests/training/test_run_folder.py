@@ -59,7 +59,7 @@ def test_a_checkpoint_without_its_configuration_or_its_bags_is_not_gone_on_with(
     run = tmp_path / "run"
     with pytest.raises(CancelledError):
         train(cohort, quick(), out=run, settings=settings, **cancelling(2))
-    kept = {
+    contents = {
         name: (run / name).read_bytes() for name in ("config.json", "cohort.json", "checkpoint.pt")
     }
     (run / "config.json").unlink()
@@ -68,11 +68,11 @@ def test_a_checkpoint_without_its_configuration_or_its_bags_is_not_gone_on_with(
             TrainingError, match=r"checkpoint\.pt and history\.csv and cohort\.json, but no run"
         ):
             train(cohort, quick(learning_rate=0.5), out=run, settings=settings, resume=resume)
-    (run / "config.json").write_bytes(kept["config.json"])
+    (run / "config.json").write_bytes(contents["config.json"])
     (run / "cohort.json").unlink()
     with pytest.raises(TrainingError, match=r"cohort\.json of run cannot be read"):
         train(cohort, quick(), out=run, settings=settings, resume=True)
-    (run / "cohort.json").write_bytes(kept["cohort.json"])
+    (run / "cohort.json").write_bytes(contents["cohort.json"])
     state = torch.load(run / "checkpoint.pt", weights_only=False)
     torch.save({"fitting": {**state["fitting"], "network": {}}}, run / "checkpoint.pt")
     with pytest.raises(TrainingError, match="does not fit its configuration"):

@@ -1,4 +1,4 @@
-"""Which bags choose: a share of the patients, every class on both sides."""
+"""Validation bags: a share of the patients, every class on both sides."""
 
 import numpy as np
 import pytest

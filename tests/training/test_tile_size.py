@@ -7,7 +7,7 @@ from tests.conftest import write_pyramid
 
 @pytest.fixture
 def slides(tmp_path):
-    """Three slides of 512 px at 0.5 µm per pixel; the last one does not say its scale."""
+    """Slides of 512 px at 0.5 µm per pixel, one without scale."""
     pixels = np.full((512, 512, 3), 200, np.uint8)
     scales = (0.5, 0.5, None)
     return [write_pyramid(tmp_path / f"{k}.tiff", pixels, mpp=mpp) for k, mpp in enumerate(scales)]
