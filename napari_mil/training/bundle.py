@@ -1,4 +1,4 @@
-"""From a fitted network to the classifier bundle that Classify, the command line and other people open."""
+"""Classifier bundles made of fitted networks, with their cards and notes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,27 @@ from napari_mil.inference.facts import (
 from napari_mil.training.cohort import Cohort
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Fitting
+from napari_mil.training.instances import Instances
 from napari_mil.training.metrics import best_threshold, calibration_error, figures, fit_temperature
 from napari_mil.training.network import Plan, parts_of
 from napari_mil.training.recipes import recipe_of
 
 FEWEST_TO_CALIBRATE = 10
-"""Fewer validation bags say nothing about probabilities."""
+"""Validation bags below which nothing is said about probabilities."""
 LICENCE = "the user's own; the data decides"
 INTENDED_USE = "Research use only; not for diagnosis."
-VALIDATION, TEST_SPLIT = "validation, optimistic", "test split"
-"""Entries of a card's evaluation."""
+VALIDATION = "validation, optimistic"
+"""Entry of a card's evaluation: figures on the validation bags."""
+TEST_SPLIT = "test split"
+"""Entry of a card's evaluation: figures on the test split."""
 SMALL = 50
-"""Fewer bags than this, and the card says so."""
+"""Bags below which the notes call the cohort small."""
+CHOSEN_BY = {
+    "loss": "least validation loss",
+    "auc": "largest validation AUC",
+    "last": "nothing: the last epoch",
+}
+"""How the epoch was chosen, in words."""
 
 
 def make_classifier(
@@ -44,25 +53,36 @@ def make_classifier(
     start: Classifier | None,
     backbone: Any,
 ) -> Classifier:
-    """Make a bundle of the network as it is now."""
-    store, cohort = fitting.store, fitting.store.cohort
-    aggregator, own_backbone = parts_of(fitting.network)
-    network = own_backbone.network if own_backbone is not None else backbone
-    instances = store.instances
-    encoder: EncoderRef | None = None
-    if network is not None:
-        encoder = EncoderRef(
-            str(instances.encoder), weights_fingerprint(network), trained=True, maps=plan.maps
-        )
-    elif instances.encoder is not None:
-        encoder = EncoderRef(instances.encoder, instances.fingerprint)
+    """Make a bundle of a fitted network.
+
+    Parameters
+    ----------
+    name
+        Name of the classifier.
+    config
+        How it was trained.
+    plan
+        What was built.
+    fitting
+        Network, with the weights of the kept epoch, and its bags.
+    epoch
+        Number of the kept epoch, counted from 1.
+    start
+        Classifier that training started from.
+    backbone
+        Network that made the features without being trained, or None.
+    """
+    cohort = fitting.store.cohort
+    instances = fitting.store.instances
+    aggregator, trained_backbone = parts_of(fitting.network)
+    network = backbone if trained_backbone is None else trained_backbone.network
     chosen = calibrate(config, fitting)
     card = ClassifierCard(
         name=name,
         title=_title(cohort),
         classes=cohort.classes,
         link=_link(cohort, plan),
-        encoder=encoder,
+        encoder=_encoder_ref(instances, network, plan),
         in_dim=aggregator.in_dim,
         tile_px=instances.tile_px,
         mpp=instances.mpp,
@@ -78,9 +98,12 @@ def make_classifier(
         training=_training_facts(config, plan, fitting, epoch, start),
         evaluation=_on_validation(fitting, chosen),
     )
-    mean, scale = torch.from_numpy(fitting.mean), torch.from_numpy(fitting.scale)
-    if own_backbone is not None:
-        mean, scale = own_backbone.mean.cpu(), own_backbone.scale.cpu()
+    if trained_backbone is None:
+        mean = torch.from_numpy(fitting.mean)
+        scale = torch.from_numpy(fitting.scale)
+    else:
+        mean = trained_backbone.mean.cpu()
+        scale = trained_backbone.scale.cpu()
     return Classifier(
         card,
         aggregator.cpu().eval(),
@@ -90,6 +113,21 @@ def make_classifier(
     )
 
 
+def _encoder_ref(
+    instances: Instances, network: torch.nn.Module | None, plan: Plan
+) -> EncoderRef | None:
+    """Return the encoder of a bundle.
+
+    Its own network, a frozen encoder by name, or None for features from elsewhere.
+    """
+    if network is not None:
+        fingerprint = weights_fingerprint(network)
+        return EncoderRef(str(instances.encoder), fingerprint, trained=True, maps=plan.maps)
+    if instances.encoder is not None:
+        return EncoderRef(instances.encoder, instances.fingerprint)
+    return None
+
+
 def _link(cohort: Cohort, plan: Plan) -> str:
     if cohort.multi_label:
         return "multi-label"
@@ -97,22 +135,27 @@ def _link(cohort: Cohort, plan: Plan) -> str:
 
 
 def calibrate(config: TrainingConfig, fitting: Fitting) -> dict[str, float]:
-    """Choose temperature and threshold on the validation bags; 1 and 0.5 where there are too few."""
+    """Choose temperature and threshold on the validation bags.
+
+    They are 1 and 0.5 where there are too few.
+    """
     bags = fitting.split.validation
     if len(bags) < FEWEST_TO_CALIBRATE:
         return {"temperature": 1.0, "threshold": 0.5}
-    targets, logits = fitting.store.cohort.targets[list(bags)], fitting.logits(bags)
+    targets = fitting.store.cohort.targets[list(bags)]
+    logits = fitting.logits(bags)
     temperature = round(fit_temperature(targets, logits, cautious=True), 3)
-    threshold = (
-        best_threshold(targets, logits[:, 0] / temperature)
-        if config.threshold == "validation" and logits.shape[1] == 1
-        else 0.5
-    )
+    threshold = 0.5
+    if config.threshold == "validation" and logits.shape[1] == 1:
+        threshold = best_threshold(targets, logits[:, 0] / temperature)
     return {"temperature": temperature, "threshold": threshold}
 
 
 def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, Any]:
-    """Return figures on the bags that chose the epoch, and on a test split where the table names one."""
+    """Return figures on the validation bags and on the test split.
+
+    Only those that there are; a protocol and a headline say what they come from.
+    """
     entries: dict[str, Any] = {}
     cohort = fitting.store.cohort
     if fitting.split.test:
@@ -126,14 +169,10 @@ def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, A
     if fitting.split.validation:
         entries[VALIDATION] = _figures(fitting, fitting.split.validation, chosen)
         if "protocol" not in entries:
-            choice = (
-                "chose the epoch" + (" and the temperature" if chosen["temperature"] != 1 else "")
-                if fitting.selects != "last"
-                else "chose nothing"
-                + (" but the temperature" if chosen["temperature"] != 1 else "")
-            )
             entries["protocol"] = (
-                f"validation: {len(fitting.split.validation)} bags, which {choice}; optimistic. `evaluate` gives honest figures"
+                f"validation: {len(fitting.split.validation)} bags, "
+                f"which {_choice_words(fitting, chosen)}; optimistic. "
+                "`evaluate` gives honest figures"
             )
             entries["headline"] = _headline(
                 entries[VALIDATION], f"{len(fitting.split.validation)} validation bags, optimistic"
@@ -144,53 +183,51 @@ def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, A
     return entries
 
 
+def _choice_words(fitting: Fitting, chosen: Mapping[str, float]) -> str:
+    """Return in words what the validation bags chose."""
+    is_calibrated = chosen["temperature"] != 1
+    if fitting.selection == "last":
+        return "chose nothing but the temperature" if is_calibrated else "chose nothing"
+    return "chose the epoch and the temperature" if is_calibrated else "chose the epoch"
+
+
 def _figures(
     fitting: Fitting, bags: tuple[int, ...], chosen: Mapping[str, float]
 ) -> dict[str, Any]:
-    targets, logits = (
-        fitting.store.cohort.targets[list(bags)],
-        fitting.logits(bags) / chosen["temperature"],
-    )
-    found: dict[str, Any] = {
+    """Return every figure on some bags, rounded to four digits."""
+    targets = fitting.store.cohort.targets[list(bags)]
+    logits = fitting.logits(bags) / chosen["temperature"]
+    rounded: dict[str, Any] = {
         name: None if np.isnan(value) else round(value, 4)
         for name, value in figures(targets, logits, chosen["threshold"]).items()
     }
-    found["expected_calibration_error"] = round(calibration_error(targets, logits), 4)
-    if (tiles := fitting.overlay_auc(bags)) is not None:
-        found["tile_auc"] = round(tiles, 4)
-    return found
+    rounded["expected_calibration_error"] = round(calibration_error(targets, logits), 4)
+    tile_auc = fitting.overlay_auc(bags)
+    if tile_auc is not None:
+        rounded["tile_auc"] = round(tile_auc, 4)
+    return rounded
 
 
 def _headline(entry: Mapping[str, Any], where: str) -> str:
-    name = "auc" if "auc" in entry else "auc_macro"
-    value = entry.get(name)
-    return (
-        f"AUC {value:.2f} on {where}"
-        if value is not None
-        else f"accuracy {entry.get('accuracy', entry.get('accuracy_macro')):.2f} on {where}"
-    )
+    area = entry.get("auc" if "auc" in entry else "auc_macro")
+    if area is not None:
+        return f"AUC {area:.2f} on {where}"
+    accuracy = entry.get("accuracy", entry.get("accuracy_macro"))
+    return f"accuracy {accuracy:.2f} on {where}"
 
 
 def _title(cohort: Cohort) -> str:
     names = [name.replace("_", " ") for name in cohort.classes]
-    return (
-        " or ".join(names)
-        if len(names) == 2
-        else ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    )
-
-
-CHOSEN_BY = {
-    "loss": "least validation loss",
-    "auc": "largest validation AUC",
-    "last": "nothing: the last epoch",
-}
+    if len(names) == 2:
+        return " or ".join(names)
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
 
 
 def _training_facts(
     config: TrainingConfig, plan: Plan, fitting: Fitting, epoch: int, start: Classifier | None
 ) -> TrainingFacts:
-    """Return counts and settings: no name, no path, no patient."""
+    """Return counts and settings, without names, paths and patients."""
     cohort = fitting.store.cohort
     split = fitting.split
     settings = {
@@ -212,7 +249,7 @@ def _training_facts(
         bag_fingerprints=tuple(sorted({bag.content for bag in cohort.bags})),
         epoch_kept=epoch,
         epochs_trained=fitting.epoch,
-        chosen_by=CHOSEN_BY[fitting.selects],
+        chosen_by=CHOSEN_BY[fitting.selection],
         recipe=recipe_of(config.aggregator, config.strategy).source,
         embedding=plan.embedding,
         started_from=started_from,
@@ -222,7 +259,7 @@ def _training_facts(
 
 
 def notes(card: ClassifierCard) -> str:
-    """Return ``card.md``: the same facts for people."""
+    """Return the text of ``card.md``: the card's facts for readers."""
     lines = [
         f"# {card.name}",
         "",
@@ -255,7 +292,7 @@ def _training_lines(card: ClassifierCard) -> list[str]:
     assert training.split is not None
     takes = f"- Takes {card.takes}."
     if card.mpp_assumed:
-        takes += " **The scale is assumed**: the training slides did not say theirs."
+        takes += " **The scale is assumed**: the training slides did not say it."
     counts = ", ".join(f"{count} {name}" for name, count in training.bags_of_each_class.items())
     patients = f"{training.patients} patients"
     if not training.patients_known:
@@ -291,12 +328,12 @@ def _table(entry: Mapping[str, Any]) -> list[str]:
             "| figure | pooled | 95 % interval | mean of folds ± SD | SD over repeats |",
             "| --- | --- | --- | --- | --- |",
         ]
-        return head + [
-            f"| {name.replace('_', ' ')} | {_number(v['mean'])} | {_number(v['low'])} to {_number(v['high'])} | "
-            f"{_number(v['fold_mean'])} ± {_number(v['sd_folds'])} | {_number(v['sd_repeats'])} |"
-            for name, v in entry.items()
-            if isinstance(v, Mapping)
+        rows = [
+            _estimate_row(name, estimate)
+            for name, estimate in entry.items()
+            if isinstance(estimate, Mapping)
         ]
+        return head + rows
     return [
         "| figure | value |",
         "| --- | --- |",
@@ -304,8 +341,18 @@ def _table(entry: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _estimate_row(name: str, estimate: Mapping[str, Any]) -> str:
+    number = {key: _number(value) for key, value in estimate.items()}
+    return (
+        f"| {name.replace('_', ' ')} | {number['mean']} | {number['low']} to {number['high']} | "
+        f"{number['fold_mean']} ± {number['sd_folds']} | {number['sd_repeats']} |"
+    )
+
+
 def _number(value: Any) -> str:
-    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _encoder_words(card: ClassifierCard) -> str:

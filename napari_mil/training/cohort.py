@@ -1,4 +1,4 @@
-"""Annotated bags: what there is to train on, and what was noticed while looking at it."""
+"""Cohorts of labelled bags, with what was noticed while scanning them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding
 
 SLIDES = "slides"
+"""Kind of bags: slides, whose instances are tiles."""
 IMAGES = "image folders"
+"""Kind of bags: folders of images, whose instances are the images."""
 FEATURES = "feature files"
-"""Kinds of bags."""
+"""Kind of bags: files of features that were extracted already."""
 TABLE = "labels.csv"
 """Table that an annotated folder may hold."""
 
@@ -31,27 +33,33 @@ class CohortBag:
 
     path: Path
     label: str | tuple[str, ...]
-    """Its class; the classes it has where bags have several, possibly none."""
+    """Class; a tuple of classes, possibly empty, where bags have several."""
     patient: str
-    """Patient whose bags stay together in a fold; named after the bag where nothing says it."""
+    """Patient whose bags stay together in a fold.
+
+    Named after the bag where the patient is unknown.
+    """
     n: int | None
-    """Number of instances; None for slides, whose tiles depend on the configuration."""
+    """Number of instances; None for slides.
+
+    Their tiles depend on the configuration.
+    """
     kind: str
     """``slides``, ``image folders`` or ``feature files``."""
     split: str | None = None
-    """``train``, ``validation`` or ``test`` where the table says so."""
+    """``train``, ``validation`` or ``test``, where the table says so."""
     annotations: tuple[Path, ...] = ()
     """Files of regions beside a slide."""
     mpp: float | None = None
     """Micrometres per level-0 pixel of a slide that says it."""
     content: str = ""
-    """Id of the content: equal for copies."""
+    """Identifier of the content, equal for copies."""
     patient_known: bool = True
     """Whether a table, a barcode or a pattern names the patient."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Its classes, whether it has one or several."""
+        """Classes of the bag as a tuple."""
         return (self.label,) if isinstance(self.label, str) else self.label
 
     def with_content(
@@ -63,12 +71,12 @@ class CohortBag:
         mpp: float | None = None,
         annotations: tuple[Path, ...] = (),
     ) -> CohortBag:
-        """Return the bag with what looking into it told."""
+        """Return the bag with facts about its content."""
         return replace(self, kind=kind, n=n, content=content, mpp=mpp, annotations=annotations)
 
     @property
     def regions(self) -> str:
-        """Id of what its files of regions hold now; nothing without any."""
+        """Identifier of the content of its annotation files; empty without any."""
         content = hashlib.sha256()
         for path in self.annotations:
             with suppress(OSError):  # gone: that is another content too
@@ -78,53 +86,60 @@ class CohortBag:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Labelled bags of one kind or of several, and what was found on the way."""
+    """Labelled bags, and findings about them."""
 
     root: Path
     classes: tuple[str, ...]
-    """Of two, the negative first where its name says so (normal, benign, control, …); otherwise by name."""
+    """Names of the classes.
+
+    Of two, the negative one comes first where its name says so (normal, benign, control, …);
+    otherwise they are sorted.
+    """
     bags: tuple[CohortBag, ...]
     skipped: tuple[Finding, ...] = ()
     """Files and rows that are not used, with the reason."""
     warnings: tuple[Finding, ...] = ()
-    """What is odd about bags that are used."""
+    """Findings about bags that are used."""
     multi_label: bool = False
     source: Path | None = None
-    """What was looked at: the folder, or a table in it."""
+    """Folder or table that was scanned."""
 
     def __len__(self) -> int:
         return len(self.bags)
 
     @property
     def fingerprint(self) -> str:
-        """Id of contents, labels and regions, whatever their order: 32 hexadecimal digits that name nobody."""
+        """Identifier of contents, labels and regions, whatever their order.
+
+        32 hexadecimal digits that reveal no name.
+        """
         facts = sorted((bag.content, bag.labels, bag.regions) for bag in self.bags)
         return hashlib.sha256(repr((self.classes, facts)).encode()).hexdigest()[:32]
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of bags that there are."""
+        """Kinds of the bags."""
         return tuple(dict.fromkeys(bag.kind for bag in self.bags))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Bags of each class."""
-        found = Counter(label for bag in self.bags for label in bag.labels)
-        return {name: found[name] for name in self.classes}
+        """Number of bags of each class."""
+        counts = Counter(label for bag in self.bags for label in bag.labels)
+        return {name: counts[name] for name in self.classes}
 
     @property
     def without_scale(self) -> int:
-        """Slides that do not say how large their pixels are."""
+        """Number of slides that do not say their scale."""
         return sum(bag.kind == SLIDES and bag.mpp is None for bag in self.bags)
 
     @property
     def n_patients(self) -> int:
-        """Different patients."""
+        """Number of patients."""
         return len({bag.patient for bag in self.bags})
 
     @property
     def patients_known(self) -> bool:
-        """Whether anything says who the patients are."""
+        """Whether the patient of any bag is known."""
         return any(bag.patient_known for bag in self.bags)
 
     @property
@@ -134,7 +149,10 @@ class Cohort:
 
     @cached_property
     def targets(self) -> np.ndarray:
-        """Class indices int64 (B,), or float32 (B, C) where bags have several classes."""
+        """Targets of the bags.
+
+        Class indices int64 (B,), or 0 and 1 float32 (B, C) where bags have several classes.
+        """
         place = {name: k for k, name in enumerate(self.classes)}
         if not self.multi_label:
             return np.array([place[bag.labels[0]] for bag in self.bags], np.int64)
@@ -145,7 +163,10 @@ class Cohort:
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
-        """What stays together in a fold, for each bag: patients, and patients joined by copies of one bag."""
+        """Groups of the bags, which stay together in a fold.
+
+        Groups are patients, and patients joined by copies of one bag.
+        """
         parent: dict[str, str] = {}
 
         def root(name: str) -> str:
@@ -156,13 +177,13 @@ class Cohort:
         first: dict[str, str] = {}
         for bag in self.bags:
             if bag.content:
-                known = first.setdefault(bag.content, bag.patient)
-                parent[root(bag.patient)] = root(known)
+                first_patient = first.setdefault(bag.content, bag.patient)
+                parent[root(bag.patient)] = root(first_patient)
         return tuple(root(bag.patient) for bag in self.bags)
 
-    def only(self, kept: Sequence[int]) -> Cohort:
+    def only(self, numbers: Sequence[int]) -> Cohort:
         """Return the cohort of some of its bags."""
-        return replace(self, bags=tuple(self.bags[k] for k in kept))
+        return replace(self, bags=tuple(self.bags[k] for k in numbers))
 
     def with_patients(self, pattern: str | None) -> Cohort:
         """Return the cohort with patients read from names by a pattern.
@@ -194,12 +215,13 @@ class Cohort:
         """
         if name not in self.classes or len(self.classes) != 2 or self.multi_label:
             raise TrainingError(
-                f"The positive class {name!r} is not one of two classes; there are {', '.join(self.classes)}."
+                f"The positive class {name!r} is not one of two classes; "
+                f"there are {', '.join(self.classes)}."
             )
         return replace(self, classes=(*(other for other in self.classes if other != name), name))
 
     def check(self) -> None:
-        """Refuse a cohort that nothing can be learnt from.
+        """Refuse a cohort that cannot be trained on.
 
         Raises
         ------
@@ -208,7 +230,8 @@ class Cohort:
         """
         if not self.bags:
             raise TrainingError(
-                f"{self.root.name} holds no bag that can be used{self._first_reason()}; make one folder per class, or a {TABLE}."
+                f"{self.root.name} holds no bag that can be used{self._first_reason()}; "
+                f"make one folder per class, or a {TABLE}."
             )
         if len(self.kinds) > 1:
             raise TrainingError(
@@ -217,7 +240,8 @@ class Cohort:
         present = [name for name, count in self.counts.items() if count]
         if len(present) < 2 and not (self.multi_label and present):
             raise TrainingError(
-                f"{self.root.name} holds one class only ({present[0]}); training needs at least two."
+                f"{self.root.name} holds one class only ({present[0]}); "
+                "training needs at least two."
             )
 
     def _first_reason(self) -> str:

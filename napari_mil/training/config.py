@@ -1,4 +1,7 @@
-"""Everything that decides a training run, in one typed object that the window, the command line and a file share."""
+"""Configuration of a training run.
+
+One typed object that the window, the command line and ``config.json`` share.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +22,37 @@ from napari_mil.networks.cards import BACKBONES
 from napari_mil.training.recipes import Optimiser, Recipe, Schedule, Strategy, recipe_of
 
 MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
-"""Where a run computes and from what path, not what it computes: left out where runs are compared, and in bundles."""
+"""Fields that say where a run computes and from which path.
+
+They do not change what is computed, so they are left out where runs are compared, and in bundles.
+"""
 MEMORY_FIELDS = {"backbone", "chunk"}
-"""What memory decides where nobody does, with the same result."""
+"""Fields that free memory decides where they are open.
+
+The result is the same.
+"""
 FEWEST_TO_SELECT = 20
-"""Below so many training bags nothing is chosen on validation bags: the last epoch is taken (methods §13)."""
+"""Training bags below which no epoch is chosen.
+
+With fewer, validation bags choose nothing and the last epoch is taken (methods §13).
+"""
 SETTLED_BY_COHORT = {"in_dim", "n_classes", "multi_label", "spatial_dims"}
 """Options of an aggregator that follow from the cohort."""
 Positive = Annotated[int, Field(ge=1)]
 
 
 class TrainingConfig(BaseModel):
-    """How to train; what is None comes from the method's published recipe (`recipes`) or from the cohort."""
+    """How to train.
+
+    What is None comes from the method's published recipe (`recipes`) or from the cohort.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cohort: str | None = Field(
         None,
-        description="Folder with annotated bags, or its table, so that a configuration is complete by itself.",
+        description="Folder with annotated bags, or its table, "
+        "so that a configuration is complete by itself.",
     )
     aggregator: str = Field(
         "gated-abmil",
@@ -54,19 +70,23 @@ class TrainingConfig(BaseModel):
     )
     encoder: str | None = Field(
         None,
-        description="A frozen encoder, or a network trained together with the aggregator (lenet5, nucleus-net, resnet18); by default texture.",
+        description="A frozen encoder, or a network trained together with the aggregator "
+        "(lenet5, nucleus-net, resnet18); by default texture.",
     )
     backbone: Literal["auto", "joint", "chunks", "frozen"] = Field(
         "auto",
-        description="How a trained network meets large bags: whole, in chunks computed twice, or not trained; by default what memory allows.",
+        description="How a trained network meets large bags: whole, in chunks computed twice, "
+        "or not trained; by default what memory allows.",
     )
     chunk: Positive | None = Field(
         None,
-        description="Images that pass a trained network at a time, where it is trained in chunks; by default what memory allows.",
+        description="Images that pass a trained network at a time, where it is trained in chunks; "
+        "by default what memory allows.",
     )
     start_from: str | None = Field(
         None,
-        description="Classifier (name or folder) whose weights, encoder and tiling are the start; by default fresh weights.",
+        description="Classifier (name or folder) whose weights, encoder and tiling are the start; "
+        "by default fresh weights.",
     )
     patient_pattern: str | None = Field(
         None,
@@ -89,7 +109,8 @@ class TrainingConfig(BaseModel):
     slide_mpp: float | None = Field(
         None,
         gt=0,
-        description="µm per level-0 pixel of slides that do not say it; assumed, and said so in the card.",
+        description="µm per level-0 pixel of slides that do not say it; "
+        "assumed, and said so in the card.",
     )
     mask: Literal["auto", "none"] = Field(
         "auto", description="Tiles on detected tissue, or of the whole slide."
@@ -105,7 +126,8 @@ class TrainingConfig(BaseModel):
     )
     schedule: Schedule | None = Field(
         None,
-        description="Course of the learning rate: constant, cosine to 0, steps (at half of the epochs), inverse.",
+        description="Course of the learning rate: constant, cosine to 0, "
+        "steps (at half of the epochs), inverse.",
     )
     bags_per_step: Positive | None = Field(
         None, description="Bags whose gradients are averaged before the optimiser steps."
@@ -119,7 +141,8 @@ class TrainingConfig(BaseModel):
     )
     alternate_streams: bool = Field(
         False,
-        description="DSMIL: one epoch the instance stream learns, the next one the bag stream, instead of both at once.",
+        description="DSMIL: one epoch the instance stream learns, the next one the bag stream, "
+        "instead of both at once.",
     )
     instance_labels: bool = Field(
         True, description="Supervise the instance head by annotated regions, where there are both."
@@ -130,7 +153,8 @@ class TrainingConfig(BaseModel):
         0.2,
         ge=0,
         le=0.5,
-        description="Share of the training patients that choose the epoch, the temperature and the threshold.",
+        description="Share of the training patients that choose the epoch, the temperature "
+        "and the threshold.",
     )
     patience: Positive | None = Field(
         None, description="Epochs without improvement on validation bags before training stops."
@@ -140,11 +164,13 @@ class TrainingConfig(BaseModel):
     )
     select: Literal["auto", "loss", "auc", "last"] = Field(
         "auto",
-        description=f"Epoch that is kept: of least validation loss, largest AUC, or the last; auto is loss, with under {FEWEST_TO_SELECT} bags the last.",
+        description="Epoch that is kept: of least validation loss, largest AUC, or the last; "
+        f"auto is loss, with under {FEWEST_TO_SELECT} bags the last.",
     )
     threshold: Literal["half", "validation"] = Field(
         "half",
-        description="Probability from which the positive class is predicted: 0.5, or best on validation bags.",
+        description="Probability from which the positive class is predicted: 0.5, "
+        "or best on validation bags.",
     )
 
     seed: int = Field(
@@ -164,7 +190,8 @@ class TrainingConfig(BaseModel):
     memory_gb: float | None = Field(
         None,
         gt=0,
-        description="Memory that features and activations may take; by default half of what is free.",
+        description="Memory in GB that features and activations may take; "
+        "by default half of what is free.",
     )
 
     @model_validator(mode="after")
@@ -219,16 +246,16 @@ class TrainingConfig(BaseModel):
 
     @property
     def mines(self) -> bool:
-        """Whether there is a mining strategy."""
+        """Whether instances are mined during training."""
         return self.strategy in STRATEGIES
 
     @property
     def trains_encoder(self) -> bool:
-        """Whether the encoder is a network that is trained together with the aggregator."""
+        """Whether the encoder is trained together with the aggregator."""
         return self.encoder in BACKBONES
 
     def with_recipe(self) -> TrainingConfig:
-        """Return the configuration with what it leaves open filled in from the published recipe."""
+        """Return the configuration with open fields filled from the recipe."""
         names = (
             "optimiser",
             "learning_rate",
@@ -245,7 +272,7 @@ class TrainingConfig(BaseModel):
 
     @property
     def recipe(self) -> Recipe:
-        """The published way to train, with what no field of a configuration stands for."""
+        """Published way to train, with facts beyond the configuration's fields."""
         return recipe_of(self.aggregator, self.strategy)
 
     def changed(self, **fields: Any) -> TrainingConfig:
@@ -263,13 +290,13 @@ class TrainingConfig(BaseModel):
         return json.dumps(self.model_dump(), indent=2) + "\n"
 
 
-def _check_name(what: str, name: str, known: Collection[str]) -> None:
+def _check_name(role: str, name: str, known: Collection[str]) -> None:
     if name not in known:
-        raise ValueError(f"There is no {what} named {name!r}; choose one of {', '.join(known)}.")
+        raise ValueError(f"There is no {role} named {name!r}; choose one of {', '.join(known)}.")
 
 
 def make_config(**fields: Any) -> TrainingConfig:
-    """Make a configuration.
+    """Make a configuration from its fields.
 
     Raises
     ------
@@ -280,15 +307,14 @@ def make_config(**fields: Any) -> TrainingConfig:
         return TrainingConfig(**fields)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = str(first["msg"]).removeprefix("Value error, ")
-        raise OptionError(
-            f"{where}: {what}; it is {first['input']!r}." if where else what
-        ) from None
+        field = ".".join(str(part) for part in first["loc"])
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        message = f"{field}: {reason}; it is {first['input']!r}." if field else reason
+        raise OptionError(message) from None
 
 
 def read_config(path: str | os.PathLike[str]) -> TrainingConfig:
-    """Read a configuration.
+    """Read a configuration from a JSON file.
 
     Raises
     ------
@@ -300,7 +326,8 @@ def read_config(path: str | os.PathLike[str]) -> TrainingConfig:
         fields = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise OptionError(
-            f"{file.name} is no readable configuration ({error}); give the config.json of a run, or write one like it."
+            f"{file.name} is no readable configuration ({error}); "
+            "give the config.json of a run, or write one like it."
         ) from error
     if not isinstance(fields, dict):
         raise OptionError(

@@ -1,4 +1,7 @@
-"""Training the folds of a cross-validation: many small heads in one vectorised pass, everything else in parallel processes."""
+"""Training of the folds of a cross-validation.
+
+Small heads are trained in one vectorised pass, everything else in parallel processes.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from napari_mil.encoders import BackboneEncoder
 from napari_mil.errors import CancelledError, NapariMilError, OutputError, TrainingError
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.files import PART, whole_or_nothing
@@ -24,146 +27,146 @@ from napari_mil.inference.classifier import Classifier
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.fitting import Fitting
 from napari_mil.training.folds import FoldResult, FoldTask
-from napari_mil.training.network import Plan, build, frozen_backbone, scaling_of
-from napari_mil.training.store import BagStore, memory_budget
-from napari_mil.training.vectorised import HEADS_AT_ONCE, fit_together, is_worth_it
+from napari_mil.training.memory import memory_budget
+from napari_mil.training.network import Plan, build, encode_by_frozen_backbone, scaling_of
+from napari_mil.training.store import BagStore
+from napari_mil.training.vectorised import HEADS_AT_ONCE, can_fit_together, fit_together
 
 POLL_S = 0.2
+OnProgress = Callable[[float], None]
+"""Function called with the number of finished folds.
+
+A part of a fold is a fraction.
+"""
+
+
+@dataclass(frozen=True)
+class FoldTraining:
+    """What the training of every fold shares."""
+
+    store: BagStore
+    config: TrainingConfig
+    plan: Plan
+    start: Classifier | None
+    device: torch.device
+
+    def fit(self, task: FoldTask, cancel: CancellationToken) -> FoldResult:
+        """Train the classifier of one fold."""
+        return fit_fold(self.store, self.config, self.plan, self.start, self.device, task, cancel)
 
 
 class FoldRunner:
-    """Trains folds, keeping what is done.
+    """Trains folds and keeps the results of finished ones on disk.
 
     Parameters
     ----------
-    store, config, plan, start
-        As for a run.
-    device
-        Where to compute.
+    training
+        What the folds share.
     folder
-        For the answers of finished folds; None keeps none.
+        Folder for results of single folds; None keeps none.
     resume
-        Use those that are there.
+        Whether to use the results that are there.
     workers
-        Processes at most.
+        Most processes.
+
+    Attributes
+    ----------
+    remarks
+        What a reader of the figures should know.
     """
 
     def __init__(
-        self,
-        store: BagStore,
-        config: TrainingConfig,
-        plan: Plan,
-        start: Classifier | None,
-        device: torch.device,
-        folder: Path | None,
-        resume: bool,
-        workers: int,
+        self, training: FoldTraining, folder: Path | None, resume: bool, workers: int
     ) -> None:
-        self._store, self._config, self._plan, self._start, self._device = (
-            store,
-            config,
-            plan,
-            start,
-            device,
-        )
-        self._folder, self._workers = folder, workers
-        cohort = store.cohort
-        bags = [(bag.content, bag.labels, bag.regions) for bag in cohort.bags]
-        self._same = (
-            config.model_dump(exclude=MACHINE_FIELDS),
-            plan,
-            None if start is None else start.fingerprint,
-            cohort.classes,
-            bags,
-        )
+        self._training = training
+        self._folder = folder
+        self._workers = workers
+        self._shared_facts = _shared_facts(training)
         self.remarks: list[str] = []
         if not resume:
-            self.forget()
+            self.remove_results()
 
     def run(
-        self, tasks: list[FoldTask], cancel: CancellationToken, on_done: Callable[[float], None]
+        self, tasks: list[FoldTask], cancel: CancellationToken, on_done: OnProgress
     ) -> list[FoldResult]:
-        """Train what is not done yet; return the answers in the order of the tasks."""
+        """Train the folds without a result; return all results.
+
+        They are in the order of the tasks.
+        """
         results: dict[int, FoldResult] = {}
         for k, task in enumerate(tasks):
-            if (earlier := self._kept(task)) is not None:
+            earlier = self._load_result(task)
+            if earlier is not None:
                 results[k] = earlier
         if results:
             on_done(len(results))
         missing = [k for k in range(len(tasks)) if k not in results]
-        if missing and is_worth_it(self._store, self._config, self._plan, self._device):
+        training = self._training
+        if missing and can_fit_together(
+            training.store, training.config, training.plan, training.device
+        ):
             self.remarks.append(
                 f"{len(missing)} folds were trained together in one vectorised pass."
             )
-            for first in range(0, len(missing), HEADS_AT_ONCE):
-                some = missing[first : first + HEADS_AT_ONCE]
-                together = fit_together(
-                    self._store,
-                    self._config,
-                    self._plan,
-                    self._start,
-                    [tasks[k] for k in some],
-                    cancel,
-                    on_done,
-                )
-                results |= {
-                    k: self._keep(tasks[k], result)
-                    for k, result in zip(some, together, strict=True)
-                }
+            self._fit_together(tasks, missing, results, cancel, on_done)
+        elif missing and self._is_serial(len(missing)):
+            for k in missing:
+                results[k] = self._save_result(tasks[k], training.fit(tasks[k], cancel))
+                on_done(1)
         elif missing:
-            self._in_processes(tasks, missing, results, cancel, on_done)
+            self._fit_in_processes(tasks, missing, results, cancel, on_done)
         return [results[k] for k in range(len(tasks))]
 
-    def forget(self) -> None:
-        """Remove the answers of single folds, once they are summed up or nobody wants them; what else lies there is not ours."""
+    def remove_results(self) -> None:
+        """Remove the results of single folds; other files in the folder stay."""
         if self._folder is None or not self._folder.is_dir():
             return
-        for path in (
-            *self._folder.glob("repeat-*-fold-*.npz"),
-            *self._folder.glob(f".repeat-*{PART}"),
-        ):
+        results = self._folder.glob("repeat-*-fold-*.npz")
+        partial = self._folder.glob(f".repeat-*{PART}")
+        for path in (*results, *partial):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             self._folder.rmdir()
 
-    def _in_processes(
+    def _is_serial(self, n_missing: int) -> bool:
+        return self._workers == 1 or n_missing == 1 or self._training.device.type == "cuda"
+
+    def _fit_together(
         self,
         tasks: list[FoldTask],
         missing: list[int],
         results: dict[int, FoldResult],
         cancel: CancellationToken,
-        on_done: Callable[[float], None],
+        on_done: OnProgress,
     ) -> None:
-        if self._workers == 1 or len(missing) == 1 or self._device.type == "cuda":
-            for k in missing:
-                results[k] = self._keep(
-                    tasks[k],
-                    fit_fold(
-                        self._store,
-                        self._config,
-                        self._plan,
-                        self._start,
-                        self._device,
-                        tasks[k],
-                        cancel,
-                    ),
-                )
-                on_done(1)
-            return
-        bags = 2 * (self._store.bytes if self._store.in_memory else self._store.largest_bytes)
-        affordable = int(memory_budget(self._config) // max(1, bags + self._plan.activation_bytes))
+        training = self._training
+        for first in range(0, len(missing), HEADS_AT_ONCE):
+            batch = missing[first : first + HEADS_AT_ONCE]
+            fitted = fit_together(
+                training.store,
+                training.config,
+                training.plan,
+                training.start,
+                [tasks[k] for k in batch],
+                cancel,
+                on_done,
+            )
+            for k, result in zip(batch, fitted, strict=True):
+                results[k] = self._save_result(tasks[k], result)
+
+    def _fit_in_processes(
+        self,
+        tasks: list[FoldTask],
+        missing: list[int],
+        results: dict[int, FoldResult],
+        cancel: CancellationToken,
+        on_done: OnProgress,
+    ) -> None:
         pool = ProcessPoolExecutor(
-            min(self._workers, len(missing), max(1, affordable)),
+            self._affordable_workers(len(missing)),
             mp_context=get_context("spawn"),
             initializer=_prepare_worker,
-            initargs=(
-                os.getpid(),
-                self._store,
-                self._config,
-                self._plan,
-                self._start,
-                self._device,
-            ),
+            initargs=(os.getpid(), self._training),
         )
         try:
             waiting: dict[Future[FoldResult], int] = {
@@ -173,35 +176,48 @@ class FoldRunner:
                 done, _ = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
                 for future in done:
                     k = waiting.pop(future)
-                    results[k] = self._keep(tasks[k], future.result())
+                    results[k] = self._save_result(tasks[k], future.result())
                     on_done(1)
                 cancel.raise_if_cancelled()
         except BrokenProcessPool as error:
             raise TrainingError(
-                "A fold's process ended unexpectedly, perhaps for want of memory; resume with fewer processes."
+                "A fold's process ended unexpectedly, perhaps for want of memory; "
+                "resume with fewer processes."
             ) from error
         except (CancelledError, NapariMilError):
-            for process in list((pool._processes or {}).values()):  # a fold may take an hour
+            # A fold may take an hour, so that its end is not waited for.
+            for process in list((pool._processes or {}).values()):
                 process.terminate()
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _file(self, task: FoldTask) -> Path | None:
-        return (
-            None
-            if self._folder is None
-            else self._folder / f"repeat-{task.repeat}-fold-{task.fold}.npz"
-        )
+    def _affordable_workers(self, n_missing: int) -> int:
+        """Return the number of processes that memory allows."""
+        store = self._training.store
+        # A process holds its bags twice: as read, and scaled.
+        bags = 2 * (store.bytes if store.in_memory else store.largest_bytes)
+        needed = max(1, bags + self._training.plan.activation_bytes)
+        affordable = int(memory_budget(self._training.config) // needed)
+        return min(self._workers, n_missing, max(1, affordable))
 
-    def _kept(self, task: FoldTask) -> FoldResult | None:
-        path = self._file(task)
+    def _path(self, task: FoldTask) -> Path | None:
+        if self._folder is None:
+            return None
+        return self._folder / f"repeat-{task.repeat}-fold-{task.fold}.npz"
+
+    def _load_result(self, task: FoldTask) -> FoldResult | None:
+        """Return the result of a fold on disk, or None.
+
+        One of other settings or bags is not used, and one that was cut short is trained again.
+        """
+        path = self._path(task)
         if path is None or not path.is_file():
             return None
         try:
             with np.load(path, allow_pickle=False) as archive:
                 if archive["key"].item() != self._key(task):
-                    return None  # of other settings or bags
+                    return None
                 return FoldResult(
                     archive["test"],
                     archive["validation"],
@@ -209,32 +225,46 @@ class FoldRunner:
                     float(archive["tile_auc"]),
                 )
         except (OSError, ValueError, KeyError):
-            return None  # cut short; it is trained again
+            return None
 
-    def _keep(self, task: FoldTask, result: FoldResult) -> FoldResult:
-        path = self._file(task)
-        if path is not None:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with whole_or_nothing(path) as part, part.open("wb") as file:
-                    key, tile_auc = np.array(self._key(task)), np.array(result.tile_auc)
-                    np.savez(
-                        file,
-                        test=result.test,
-                        validation=result.validation,
-                        epoch=np.array(result.epoch),
-                        tile_auc=tile_auc,
-                        key=key,
-                    )
-            except OSError as error:
-                raise OutputError(
-                    f"The folds cannot be kept in {path.parent} ({error.strerror or error}); make room, then resume."
-                ) from error
+    def _save_result(self, task: FoldTask, result: FoldResult) -> FoldResult:
+        path = self._path(task)
+        if path is None:
+            return result
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_or_nothing(path) as part, part.open("wb") as file:
+                np.savez(
+                    file,
+                    test=result.test,
+                    validation=result.validation,
+                    epoch=np.array(result.epoch),
+                    tile_auc=np.array(result.tile_auc),
+                    key=np.array(self._key(task)),
+                )
+        except OSError as error:
+            raise OutputError(
+                f"The folds cannot be kept in {path.parent} ({error.strerror or error}); "
+                "make room, then resume."
+            ) from error
         return result
 
     def _key(self, task: FoldTask) -> str:
-        """Say what a fold's answers depend on."""
-        return repr((task, self._same))
+        """Return all that the result of a fold depends on."""
+        return repr((task, self._shared_facts))
+
+
+def _shared_facts(training: FoldTraining) -> tuple[object, ...]:
+    """Return what the results of all folds depend on."""
+    cohort = training.store.cohort
+    start = training.start
+    return (
+        training.config.model_dump(exclude=MACHINE_FIELDS),
+        training.plan,
+        None if start is None else start.fingerprint,
+        cohort.classes,
+        [(bag.content, bag.labels, bag.regions) for bag in cohort.bags],
+    )
 
 
 def fit_fold(
@@ -247,27 +277,20 @@ def fit_fold(
     cancel: CancellationToken,
 ) -> FoldResult:
     """Train the classifier of one fold."""
-    own = task.own(config)
+    fold_config = task.fold_config(config)
     torch.manual_seed(task.seed)
     if plan.embedding == "frozen":
-        backbone = frozen_backbone(plan, store, start)
-        store = store.encoded_by(
-            BackboneEncoder(
-                str(store.instances.encoder),
-                backbone,
-                int(store.instances.tile_px or 0),
-                device=device,
-            )
-        )
-    network = build(own, plan, store, start, ignore)
-    fitting = Fitting(network, store, task.split, own, device, scaling_of(start, plan))
-    answers = []
+        store, _ = encode_by_frozen_backbone(plan, store, start, device)
+    network = build(fold_config, plan, store, start, ignore)
+    scaling = scaling_of(start, plan)
+    fitting = Fitting(network, store, task.split, fold_config, device, scaling)
+    every_epoch = []
     while not fitting.finished:
         fitting.advance(cancel)
         if task.every_epoch:
-            answers.append(fitting.logits(task.split.test))
+            every_epoch.append(fitting.logits(task.split.test))
     epoch = fitting.use_best()
-    test = np.stack(answers) if task.every_epoch else fitting.logits(task.split.test)[None]
+    test = np.stack(every_epoch) if task.every_epoch else fitting.logits(task.split.test)[None]
     tile_auc = fitting.overlay_auc(task.split.test)
     return FoldResult(
         test,
@@ -277,31 +300,25 @@ def fit_fold(
     )
 
 
-_worker: tuple[BagStore, TrainingConfig, Plan, Classifier | None, torch.device] | None = None
+_worker_training: FoldTraining | None = None
+"""What the folds share, in a worker process."""
 
 
-def _prepare_worker(
-    parent: int,
-    store: BagStore,
-    config: TrainingConfig,
-    plan: Plan,
-    start: Classifier | None,
-    device: torch.device,
-) -> None:
-    global _worker
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+def _prepare_worker(parent: int, training: FoldTraining) -> None:
+    global _worker_training
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    _worker = (store, config, plan, start, device)
+    _worker_training = training
 
 
-def _follow(parent: int) -> None:
-    """End with the process that asked, however that ended."""
+def _end_with(parent: int) -> None:
+    """End this process once its parent has ended, however it ended."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
 def _fit_in_worker(task: FoldTask) -> FoldResult:
-    assert _worker is not None
-    return fit_fold(*_worker, task, CancellationToken())
+    assert _worker_training is not None
+    return _worker_training.fit(task, CancellationToken())

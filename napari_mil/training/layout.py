@@ -1,4 +1,7 @@
-"""What lies in the folder of a run, and what can be told from it without opening a checkpoint (no torch: the window and the command line ask first)."""
+"""Files in the folder of a run, and its state.
+
+Answered without torch and without opening a checkpoint: the window and the command line ask first.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +11,34 @@ from pathlib import Path
 from napari_mil.inference.card import CARD_FILE, RUN_FOLDER
 from napari_mil.training.cohort import Cohort
 
-CONFIG, HISTORY, CHECKPOINT, EVALUATION, COHORT = (
-    "config.json",
-    "history.csv",
-    "checkpoint.pt",
-    "evaluation.json",
-    "cohort.json",
-)
-CLASSIFIER, FOLDS, LOCK = RUN_FOLDER, "folds", ".lock"
+CONFIG = "config.json"
+HISTORY = "history.csv"
+CHECKPOINT = "checkpoint.pt"
+EVALUATION = "evaluation.json"
+COHORT = "cohort.json"
+CLASSIFIER = RUN_FOLDER
+FOLDS = "folds"
+LOCK = ".lock"
 
 
 def is_finished(folder: Path) -> bool:
-    """Say whether a run has come to its classifier."""
+    """Say whether a run has written its classifier."""
     return (folder / CLASSIFIER / CARD_FILE).is_file()
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Say whether there is a checkpoint that a run could go on from."""
+    """Say whether a run has a checkpoint but no classifier."""
     return (folder / CHECKPOINT).is_file() and not is_finished(folder)
 
 
 def begun_with(folder: Path, cohort: Cohort) -> bool:
-    """Say whether a run was begun with any bag of a cohort; where that cannot be told, the run itself says what is wrong."""
+    """Say whether a run was begun with any bag of a cohort.
+
+    True where the run's own list of bags cannot be read: resuming it then says what is wrong.
+    """
     try:
-        begun = {
-            bag[0] for bag in json.loads((folder / COHORT).read_text(encoding="utf-8"))["bags"]
-        }
+        text = (folder / COHORT).read_text(encoding="utf-8")
+        contents = {bag[0] for bag in json.loads(text)["bags"]}
     except (OSError, ValueError, LookupError, TypeError):
         return True
-    return not begun.isdisjoint(bag.content for bag in cohort.bags)
+    return not contents.isdisjoint(bag.content for bag in cohort.bags)

@@ -1,7 +1,8 @@
 """Figures about a classifier, each with its uncertainty.
 
-Three kinds of answers: one sigmoid unit (binary), exclusive classes (softmax), independent labels (sigmoids). Of several classes, macro
-figures are means over classes, micro figures count every label of every bag alike.
+Three kinds of answers: one sigmoid unit (binary), exclusive classes (softmax), independent labels
+(sigmoids). Of several classes, macro figures are means over classes, micro figures count every
+label of every bag alike.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from scipy.special import expit, log_softmax, softmax
 from scipy.stats import rankdata
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
-"""(targets (B,) or (B, C), logits (B,) or (B, C)) -> figure."""
+"""Figure as a function of targets and logits, (B,) or (B, C)."""
 BINS = 10
+"""Bins of the calibration error."""
 TEMPERATURES = np.geomspace(0.25, 20, 400)
+"""Temperatures that are tried."""
 DOUBT = 0.5
-"""Of log T: temperatures between 0.6 and 1.6 need no evidence."""
+"""Standard deviation of the logarithm of a temperature.
+
+Temperatures between 0.6 and 1.6 need no evidence.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,61 +32,93 @@ class Estimate:
     """One figure from a repeated cross-validation."""
 
     mean: float
-    """Over repeats, each pooled over its folds."""
+    """Mean over repeats, each pooled over its folds."""
     low: float
+    """Lower end of the 95 % interval by bootstrap over groups."""
     high: float
-    """95 % interval: bootstrap over groups."""
+    """Upper end of that interval."""
     sd_repeats: float
     """Standard deviation over repeats: what another draw of folds changes."""
     fold_mean: float = float("nan")
     """Mean over single folds, where they are known."""
     sd_folds: float = float("nan")
-    """Standard deviation over single folds: what another test set of that size changes."""
+    """Standard deviation over single folds.
+
+    It is what another test set of that size changes.
+    """
     undefined_folds: int = 0
-    """Folds on which the figure does not exist, such as an AUC where one class is missing."""
+    """Number of folds on which the figure does not exist.
+
+    Such as an AUC where one class is missing.
+    """
 
     def as_dict(self) -> dict[str, float | None]:
-        """Return plain numbers, rounded to four digits; None where there is none."""
+        """Return plain numbers, rounded to four digits; None for NaN."""
         return {
             key: None if np.isnan(value) else round(value, 4) for key, value in asdict(self).items()
         }
 
 
 def auc(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Area under the ROC curve by ranks, ties counted half; NaN where one class is missing."""
+    """Return the area under the ROC curve.
+
+    By ranks, ties counted half; NaN where one class is missing.
+    """
     positive = np.asarray(labels) == 1
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    n_positive = int(positive.sum())
+    n_negative = int((~positive).sum())
     if not n_positive or not n_negative:
         return float("nan")
-    return float(
-        (rankdata(logits)[positive].sum() - n_positive * (n_positive + 1) / 2)
-        / (n_positive * n_negative)
-    )
+    # Mann-Whitney U of the positives, over the number of pairs.
+    u = rankdata(logits)[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(u / (n_positive * n_negative))
 
 
 def average_precision(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Mean precision over the positives, ties taken together; NaN without a positive."""
+    """Return the mean precision over the positives.
+
+    Ties are taken together; NaN without a positive.
+    """
     positive = np.asarray(labels) == 1
     if not positive.any():
         return float("nan")
     order = np.argsort(-np.asarray(logits), kind="stable")
-    hits, ranked = np.cumsum(positive[order]), np.asarray(logits)[order]
-    last = np.flatnonzero(np.append(np.diff(ranked) != 0, True))  # where a run of equal values ends
-    precision, found = hits[last] / (last + 1), np.diff(np.append(0, hits[last]))
-    return float((precision * found).sum() / positive.sum())
+    hits = np.cumsum(positive[order])
+    ranked = np.asarray(logits)[order]
+    # Precision is taken where a run of equal values ends.
+    last = np.flatnonzero(np.append(np.diff(ranked) != 0, True))
+    precision = hits[last] / (last + 1)
+    new_hits = np.diff(np.append(0, hits[last]))
+    return float((precision * new_hits).sum() / positive.sum())
 
 
 def accuracy(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Share of bags on the right side of probability 0.5."""
+    """Return the share of bags on the right side of probability 0.5."""
     return float(np.mean((np.asarray(logits) > 0) == (np.asarray(labels) == 1)))
 
 
 def decided(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return what follows from yes-or-no answers bool (n,); NaN where its denominator is empty."""
+    """Return the figures of yes-or-no answers.
+
+    Parameters
+    ----------
+    labels
+        0 or 1, (B,).
+    predicted
+        bool (B,).
+
+    Returns
+    -------
+    dict
+        A figure by name; NaN where its denominator is empty.
+    """
     truth = np.asarray(labels) == 1
-    tp, tn = int((truth & predicted).sum()), int((~truth & ~predicted).sum())
-    fp, fn = int((~truth & predicted).sum()), int((truth & ~predicted).sum())
-    sensitivity, specificity = _ratio(tp, tp + fn), _ratio(tn, tn + fp)
+    tp = int((truth & predicted).sum())
+    tn = int((~truth & ~predicted).sum())
+    fp = int((~truth & predicted).sum())
+    fn = int((truth & ~predicted).sum())
+    sensitivity = _ratio(tp, tp + fn)
+    specificity = _ratio(tn, tn + fp)
     return {
         "accuracy": _ratio(tp + tn, len(truth)),
         "balanced_accuracy": (sensitivity + specificity) / 2,
@@ -93,7 +131,17 @@ def decided(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 def binary_figures(
     labels: np.ndarray, logits: np.ndarray, threshold: float | np.ndarray = 0.5
 ) -> dict[str, float]:
-    """Return every figure of one sigmoid unit: labels 0/1 (B,), logits (B,), threshold on the probability (of each bag, if wanted)."""
+    """Return every figure of one sigmoid unit.
+
+    Parameters
+    ----------
+    labels
+        0 or 1, (B,).
+    logits
+        (B,).
+    threshold
+        Probability from which a bag is positive; one for all, or (B,).
+    """
     return {
         **decided(labels, expit(logits) >= threshold),
         "auc": auc(labels, logits),
@@ -102,9 +150,20 @@ def binary_figures(
 
 
 def multiclass_figures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """Return figures of exclusive classes: labels int (B,), logits (B, C); one class against the rest, averaged over classes."""
-    predicted, probabilities = logits.argmax(1), softmax(logits, 1)
-    each = [
+    """Return every figure of exclusive classes.
+
+    One class against the rest, averaged over classes.
+
+    Parameters
+    ----------
+    labels
+        Class indices, int (B,).
+    logits
+        (B, C).
+    """
+    predicted = logits.argmax(1)
+    probabilities = softmax(logits, 1)
+    per_class = [
         {
             **decided(labels == c, predicted == c),
             "auc": auc(labels == c, probabilities[:, c]),
@@ -113,7 +172,7 @@ def multiclass_figures(labels: np.ndarray, logits: np.ndarray) -> dict[str, floa
         for c in range(logits.shape[1])
     ]
     macro = {
-        name: _mean([figures[name] for figures in each])
+        name: _mean([figures[name] for figures in per_class])
         for name in ("f1", "sensitivity", "specificity", "auc", "average_precision")
     }
     return {
@@ -126,10 +185,24 @@ def multiclass_figures(labels: np.ndarray, logits: np.ndarray) -> dict[str, floa
 def multilabel_figures(
     labels: np.ndarray, logits: np.ndarray, threshold: float = 0.5
 ) -> dict[str, float]:
-    """Return figures of independent labels: labels 0/1 (B, C), logits (B, C); macro and micro, and the share of bags right in all labels."""
-    each = [binary_figures(labels[:, c], logits[:, c], threshold) for c in range(labels.shape[1])]
+    """Return every figure of independent labels.
+
+    Macro and micro, and the share of bags that are right in all labels.
+
+    Parameters
+    ----------
+    labels
+        0 or 1, (B, C).
+    logits
+        (B, C).
+    threshold
+        Probability from which a label is given.
+    """
+    per_label = [
+        binary_figures(labels[:, c], logits[:, c], threshold) for c in range(labels.shape[1])
+    ]
     micro = binary_figures(labels.ravel(), logits.ravel(), threshold)
-    macro = {f"{name}_macro": _mean([figures[name] for figures in each]) for name in micro}
+    macro = {f"{name}_macro": _mean([figures[name] for figures in per_label]) for name in micro}
     exact = float(np.mean(((expit(logits) >= threshold) == (labels == 1)).all(1)))
     return {
         **macro,
@@ -141,27 +214,42 @@ def multilabel_figures(
 def figures(
     targets: np.ndarray, logits: np.ndarray, threshold: float | np.ndarray = 0.5
 ) -> dict[str, float]:
-    """Return every figure of an answer, by the shapes: targets int (B,) with logits (B, 1) or (B, C), or float (B, C) with (B, C)."""
+    """Return every figure of the answers, by the shapes.
+
+    Parameters
+    ----------
+    targets
+        int (B,), or 0 and 1 (B, C) for independent labels.
+    logits
+        (B, 1) of one sigmoid unit, otherwise (B, C).
+    threshold
+        Threshold on the probability; not used for exclusive classes.
+    """
     if targets.ndim == 2:
         return multilabel_figures(targets, logits, float(np.mean(threshold)))
-    return (
-        binary_figures(targets, logits[:, 0], threshold)
-        if logits.shape[1] == 1
-        else multiclass_figures(targets, logits)
-    )
+    if logits.shape[1] == 1:
+        return binary_figures(targets, logits[:, 0], threshold)
+    return multiclass_figures(targets, logits)
 
 
 def mean_auc(targets: np.ndarray, logits: np.ndarray) -> float:
-    """Return the AUC, or its mean over classes or labels that have both kinds of bags."""
+    """Return the AUC, or its mean over classes or labels.
+
+    Classes without both kinds of bags do not count; shapes as `figures`.
+    """
     if targets.ndim == 1 and logits.shape[1] == 1:
         return auc(targets, logits[:, 0])
-    truth = targets if targets.ndim == 2 else targets[:, None] == np.arange(logits.shape[1])
-    values = logits if targets.ndim == 2 else softmax(logits, 1)
+    if targets.ndim == 2:
+        truth = targets
+        values = logits
+    else:
+        truth = targets[:, None] == np.arange(logits.shape[1])
+        values = softmax(logits, 1)
     return _mean([auc(truth[:, c], values[:, c]) for c in range(logits.shape[1])])
 
 
 def negative_log_likelihood(targets: np.ndarray, logits: np.ndarray) -> float:
-    """Return the mean over bags (and labels): shapes as `figures`."""
+    """Return the mean loss over bags (and labels); shapes as `figures`."""
     if targets.ndim == 1 and logits.shape[1] > 1:
         return float(-log_softmax(logits, 1)[np.arange(len(targets)), targets].mean())
     truth = targets.reshape(logits.shape)
@@ -169,17 +257,20 @@ def negative_log_likelihood(targets: np.ndarray, logits: np.ndarray) -> float:
 
 
 def calibration_error(targets: np.ndarray, logits: np.ndarray) -> float:
-    """Return the expected calibration error over ten bins of equal width: of the probability of the predicted class, or of each label.
+    """Return the expected calibration error over ten bins of equal width.
 
+    Of the probability of the predicted class, or of each label; shapes as `figures`.
     Guo et al. 2017, "On calibration of modern neural networks", eq. 3.
     """
     if targets.ndim == 1 and logits.shape[1] > 1:
         probabilities = softmax(logits, 1)
-        confidence, right = probabilities.max(1), probabilities.argmax(1) == targets
+        confidence = probabilities.max(1)
+        right = probabilities.argmax(1) == targets
     else:
         p = expit(logits).ravel()
         truth = targets.reshape(logits.shape).ravel() == 1
-        confidence, right = np.maximum(p, 1 - p), (p >= 0.5) == truth
+        confidence = np.maximum(p, 1 - p)
+        right = (p >= 0.5) == truth
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = [
         abs(right[bins == k].mean() - confidence[bins == k].mean()) * (bins == k).mean()
@@ -199,25 +290,30 @@ def fit_temperature(
     targets, logits
         Shapes as `figures`; logits (repeats, B) of one sigmoid unit with targets (B,) also work.
     cautious
-        Stay near 1 unless the bags say otherwise: log T is normal around 0 with a standard deviation of `DOUBT`, the less the more bags
-        there are. Few bags that happen to be told apart without error then do not make probabilities of 0 and 1.
+        Whether to stay near 1 unless many bags speak against it: log T is normal around 0 with a
+        standard deviation of `DOUBT`, which weighs the less the more bags there are. Few bags that
+        happen to be told apart without error then do not make probabilities of 0 and 1.
     """
     truth = np.asarray(targets)
     if truth.ndim == 1 and logits.shape[-1] == len(truth) and logits.shape[0] != len(truth):
-        truth, logits = np.tile(truth, len(logits)), logits.reshape(-1, 1)
+        truth = np.tile(truth, len(logits))
+        logits = logits.reshape(-1, 1)
     if logits.ndim == 1:
         logits = logits[:, None]
-    doubt = 1 / (2 * DOUBT**2 * len(truth)) if cautious else 0.0
-    return float(
-        min(
-            TEMPERATURES,
-            key=lambda t: negative_log_likelihood(truth, logits / t) + doubt * np.log(t) ** 2,
-        )
-    )
+    penalty = 1 / (2 * DOUBT**2 * len(truth)) if cautious else 0.0
+
+    def loss(temperature: float) -> float:
+        likelihood = negative_log_likelihood(truth, logits / temperature)
+        return likelihood + penalty * float(np.log(temperature)) ** 2
+
+    return float(min(TEMPERATURES, key=loss))
 
 
 def best_threshold(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Return the probability that maximises sensitivity + specificity - 1, between two bags; 0.5 where one class is missing."""
+    """Return the threshold that maximises sensitivity + specificity - 1.
+
+    A probability between two bags, of several the one nearest to 0.5; 0.5 where a class is missing.
+    """
     p = np.unique(expit(logits))
     if len(np.unique(labels)) < 2 or len(p) < 2:
         return 0.5
@@ -236,22 +332,18 @@ def estimate(
     seed: int = 0,
     folds: np.ndarray | None = None,
 ) -> Estimate:
-    """Estimate one figure from repeated out-of-fold logits; see `estimates`.
+    """Estimate one figure from repeated out-of-fold logits.
 
     Parameters
     ----------
     metric
         Figure of one repeat.
     targets
-        (B,) or (B, C).
+        Targets of the bags, (B,) or (B, C).
     logits
-        Out-of-fold logits (repeats, B) or (repeats, B, C).
+        Out-of-fold logits, (repeats, B) or (repeats, B, C).
     groups, samples, seed, folds
         See `estimates`.
-
-    Returns
-    -------
-    Estimate
     """
     truth = np.asarray(targets)
     return estimates(
@@ -279,15 +371,15 @@ def estimates(
     figures_of
         Figures by name of some bags (indices (n,)) in one repeat.
     repeats
-        How many there are.
+        Number of repeats.
     groups
-        What is drawn together, (B,): whole groups, with replacement.
+        Group of each bag, (B,): the bootstrap draws whole groups, with replacement.
     samples
-        Bootstrap samples.
+        Number of bootstrap samples.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     folds
-        int (repeats, B): fold of each bag, for the figures of single folds.
+        Fold of each bag, int (repeats, B), for the figures of single folds.
 
     Returns
     -------
@@ -298,37 +390,43 @@ def estimates(
     unique = np.unique(names)
     members = [np.flatnonzero(names == group) for group in unique]
     random = np.random.default_rng(seed)
-    everything = np.arange(len(names))
-    per_repeat = [figures_of(everything, repeat) for repeat in range(repeats)]
+    every_bag = np.arange(len(names))
+    per_repeat = [figures_of(every_bag, repeat) for repeat in range(repeats)]
     per_fold = [
-        figures_of(np.flatnonzero(drawn == k), r)
-        for r, drawn in enumerate(folds if folds is not None else ())
-        for k in np.unique(drawn)
+        figures_of(np.flatnonzero(fold_of == k), repeat)
+        for repeat, fold_of in enumerate(folds if folds is not None else ())
+        for k in np.unique(fold_of)
     ]
     resampled = []
     for _ in range(samples):
-        index = np.concatenate([members[g] for g in random.integers(len(unique), size=len(unique))])
-        some = [figures_of(index, repeat) for repeat in range(repeats)]
-        resampled.append({name: _mean([one[name] for one in some]) for name in some[0]})
+        drawn = random.integers(len(unique), size=len(unique))
+        index = np.concatenate([members[g] for g in drawn])
+        of_repeats = [figures_of(index, repeat) for repeat in range(repeats)]
+        resampled.append({name: _mean([one[name] for one in of_repeats]) for name in of_repeats[0]})
     return {
         name: _estimate(
-            *([one[name] for one in several] for several in (per_repeat, per_fold, resampled))
+            [one[name] for one in per_repeat],
+            [one[name] for one in per_fold],
+            [one[name] for one in resampled],
         )
         for name in per_repeat[0]
     }
 
 
 def _estimate(repeats: list[float], folds: list[float], resampled: list[float]) -> Estimate:
-    there, drawn = _existing(folds), _existing(resampled)
-    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (float("nan"), float("nan"))
+    known_folds = _known(folds)
+    known_samples = _known(resampled)
+    low = high = float("nan")
+    if known_samples:
+        low, high = np.percentile(known_samples, [2.5, 97.5])
     return Estimate(
-        _mean(repeats),
-        float(low),
-        float(high),
-        float(np.std(repeats, ddof=1)) if len(repeats) > 1 else float("nan"),
-        _mean(folds),
-        float(np.std(there, ddof=1)) if len(there) > 1 else float("nan"),
-        len(folds) - len(there),
+        mean=_mean(repeats),
+        low=float(low),
+        high=float(high),
+        sd_repeats=_sd(repeats),
+        fold_mean=_mean(folds),
+        sd_folds=_sd(known_folds),
+        undefined_folds=len(folds) - len(known_folds),
     )
 
 
@@ -336,11 +434,16 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
-def _existing(values: Sequence[float]) -> list[float]:
+def _known(values: Sequence[float]) -> list[float]:
     return [value for value in values if not np.isnan(value)]
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Mean of what exists."""
-    there = _existing(values)
-    return float(np.mean(there)) if there else float("nan")
+    """Return the mean of the values that exist; NaN without any."""
+    known = _known(values)
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _sd(values: Sequence[float]) -> float:
+    """Return the standard deviation; NaN of fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")

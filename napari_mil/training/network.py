@@ -1,4 +1,4 @@
-"""From a configuration to the network that is trained, and from that to the classifier that is kept."""
+"""Networks that are trained: aggregators, backbones and miners."""
 
 from __future__ import annotations
 
@@ -14,42 +14,57 @@ from napari_mil.aggregators import Aggregator, create_aggregator, create_miner
 from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.end_to_end import EndToEnd
 from napari_mil.aggregators.mining.miner import Miner
+from napari_mil.encoders import BackboneEncoder
 from napari_mil.errors import OptionError
 from napari_mil.events import Fallback, OnEvent
 from napari_mil.inference.classifier import Classifier
 from napari_mil.networks import BACKBONES, create_backbone
 from napari_mil.training.config import TrainingConfig
-from napari_mil.training.memory import measure_bytes_per_image
-from napari_mil.training.store import BagStore, memory_budget
+from napari_mil.training.memory import measure_bytes_per_image, memory_budget
+from napari_mil.training.store import BagStore
 
 LARGEST_CHUNK = 64
-"""Images; more at a time are not faster."""
+"""Most images in a chunk; more are not faster."""
 Embedding = Literal["features", "joint", "chunks", "frozen"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is built, decided once per run and kept with it."""
+    """What is built, decided once per run."""
 
     n_outputs: int
-    """Logits: one for two exclusive classes, otherwise one per class."""
+    """Number of logits: one for two exclusive classes, otherwise one per class."""
     multi_label: bool
     in_dim: int
-    """Features of an instance as the aggregator sees them."""
+    """Features of an instance that the aggregator takes."""
     maps: bool
+    """Whether the aggregator takes maps (D, h, w) instead of vectors."""
     embedding: Embedding
-    """``features`` that do not change, or how a network is trained: ``joint``, in ``chunks``, or ``frozen``."""
+    """How instances become features.
+
+    ``features`` that do not change, or a network that is trained as a whole (``joint``), trained
+    in ``chunks``, or ``frozen``.
+    """
     chunk: int | None
     """Images that pass the network at a time."""
     aggregator_options: Mapping[str, Any]
     activation_bytes: int = field(default=0, repr=False, compare=False)
-    """Memory that images take on their way through a network that is trained."""
+    """Memory of activations in a trained network, in bytes."""
 
 
 def make_plan(
     config: TrainingConfig, store: BagStore, start: Classifier | None, on_event: OnEvent
 ) -> Plan:
-    """Decide what is built; how large bags meet a network in training is decided by measuring it, and said."""
+    """Decide what is built.
+
+    How large bags meet a network in training is decided by measuring it, and `on_event` is called
+    with the choice.
+
+    Raises
+    ------
+    OptionError
+        If the classifier to start from has another aggregator, or takes other features.
+    """
     cohort = store.cohort
     if start is not None:
         _check_start(config, store, start)
@@ -64,64 +79,85 @@ def make_plan(
         return Plan(n_outputs, cohort.multi_label, store.dim, False, "features", None, options)
     maps = BACKBONES[name].has_maps and AGGREGATORS[config.aggregator].works_on_maps
     backbone = create_backbone(name, store.instances.tile_px, maps)
-    embedding, chunk, size = _embedding(config, backbone, store, on_event)
+    embedding, chunk, activation_bytes = _choose_embedding(config, backbone, store, on_event)
     dim = cast("int", backbone.out_dim)
-    return Plan(n_outputs, cohort.multi_label, dim, maps, embedding, chunk, options, size)
+    return Plan(
+        n_outputs, cohort.multi_label, dim, maps, embedding, chunk, options, activation_bytes
+    )
 
 
-def _embedding(
+def _choose_embedding(
     config: TrainingConfig, backbone: nn.Module, store: BagStore, on_event: OnEvent
 ) -> tuple[Embedding, int | None, int]:
-    """Choose how bags of images meet the network, in which chunks, and what memory that takes: from the bytes of one image and the largest bag."""
+    """Choose how bags of images meet the network.
+
+    Decided by the activations of one image, the largest bag and the memory budget.
+
+    Returns
+    -------
+    tuple
+        Embedding, images in a chunk, and memory of activations in bytes.
+    """
     assert store.instances.encoder is not None
     assert store.instances.tile_px is not None
-    per_image = measure_bytes_per_image(
-        backbone, BACKBONES[store.instances.encoder].channels, store.instances.tile_px
-    )
-    budget, largest = memory_budget(config), max(store.sizes)
+    channels = BACKBONES[store.instances.encoder].channels
+    per_image = measure_bytes_per_image(backbone, channels, store.instances.tile_px)
+    budget = memory_budget(config)
+    largest = max(store.sizes)
     needed = per_image * largest
     chunk = config.chunk or max(1, min(LARGEST_CHUNK, int(budget // per_image)))
-    size = f"the largest bag has {largest} images of {per_image / 1e6:.3g} MB of activations each, {needed / 1e9:.2f} GB in all; {budget / 1e9:.2f} GB may be used"
-    wanted = config.backbone
-    if wanted == "auto":
-        wanted = "joint" if needed <= budget else "chunks" if per_image <= budget else "frozen"
-        what = {
-            "joint": "The network is trained together with the aggregator",
-            "chunks": f"The network is trained in chunks of {chunk} images, computed twice",
-            "frozen": "The network stays as it is, and the aggregator alone is trained",
-        }[wanted]
-        on_event(Fallback(f"{what}: {size}."))
-    at_once = {"joint": largest, "chunks": min(chunk, largest), "frozen": 0}[wanted]
-    return wanted, (chunk if wanted == "chunks" else None), int(per_image * at_once)
+    embedding: Embedding
+    if config.backbone != "auto":
+        embedding = config.backbone
+    else:
+        if needed <= budget:
+            embedding = "joint"
+            choice = "The network is trained together with the aggregator"
+        elif per_image <= budget:
+            embedding = "chunks"
+            choice = f"The network is trained in chunks of {chunk} images, computed twice"
+        else:
+            embedding = "frozen"
+            choice = "The network stays as it is, and the aggregator alone is trained"
+        reason = (
+            f"the largest bag has {largest} images of {per_image / 1e6:.3g} MB of activations "
+            f"each, {needed / 1e9:.2f} GB in all; {budget / 1e9:.2f} GB may be used"
+        )
+        on_event(Fallback(f"{choice}: {reason}."))
+    if embedding == "chunks":
+        return embedding, chunk, int(per_image * min(chunk, largest))
+    if embedding == "joint":
+        return embedding, None, int(per_image * largest)
+    return embedding, None, 0
 
 
 def build(
     config: TrainingConfig, plan: Plan, store: BagStore, start: Classifier | None, on_event: OnEvent
 ) -> Aggregator:
-    """Make the network that is trained: an aggregator, a backbone with one, or a miner around either; seeded by the caller."""
-    aggregator = _aggregator(config, plan, plan.n_outputs)
+    """Build the network that is trained; seeded by the caller.
+
+    An aggregator, a backbone with one, or a miner around either.
+    """
+    aggregator = _build_aggregator(config, plan, plan.n_outputs)
     network: Aggregator = aggregator
-    if plan.embedding != "features":
+    if plan.embedding in ("joint", "chunks"):
         assert store.instances.encoder is not None
-        if plan.embedding != "frozen":
-            standardised = Standardised(_backbone(plan, store, start), plan.in_dim)
-            if start is not None and start.backbone is not None:
-                standardised.mean.copy_(start.mean)
-                standardised.scale.copy_(start.scale)
-            network = EndToEnd(
-                standardised, aggregator, BACKBONES[store.instances.encoder].channels, plan.chunk
-            )
+        standardised = Standardised(_build_backbone(plan, store, start), plan.in_dim)
+        if start is not None and start.backbone is not None:
+            standardised.mean.copy_(start.mean)
+            standardised.scale.copy_(start.scale)
+        channels = BACKBONES[store.instances.encoder].channels
+        network = EndToEnd(standardised, aggregator, channels, plan.chunk)
     if start is not None:
-        of_classes = (
-            set()
-            if start.card.classes == store.cohort.classes
-            else _layers_of_classes(config, plan, aggregator)
-        )
-        fresh = load_what_fits(aggregator, start.aggregator.state_dict(), of_classes)
+        skipped: set[str] = set()
+        if start.card.classes != store.cohort.classes:
+            skipped = _class_tensors(config, plan, aggregator)
+        fresh = copy_matching_tensors(aggregator, start.aggregator.state_dict(), skipped)
         if fresh:
             on_event(
                 Fallback(
-                    f"The classes are others than those of {start.card.name}: {', '.join(fresh)} start fresh, everything else goes on learning."
+                    f"The classes are others than those of {start.card.name}: {', '.join(fresh)} "
+                    "start fresh, everything else goes on learning."
                 )
             )
     if config.mines:
@@ -129,25 +165,23 @@ def build(
     return network
 
 
-def _aggregator(config: TrainingConfig, plan: Plan, n_outputs: int) -> Aggregator:
-    task: dict[str, Any] = {"multi_label": plan.multi_label, "spatial_dims": 2 if plan.maps else 1}
+def _build_aggregator(config: TrainingConfig, plan: Plan, n_outputs: int) -> Aggregator:
+    options: dict[str, Any] = {
+        "multi_label": plan.multi_label,
+        "spatial_dims": 2 if plan.maps else 1,
+        **plan.aggregator_options,
+    }
     try:
-        return create_aggregator(
-            config.aggregator, plan.in_dim, n_outputs, **task, **plan.aggregator_options
-        )
+        return create_aggregator(config.aggregator, plan.in_dim, n_outputs, **options)
     except (RuntimeError, MemoryError, OverflowError) as error:
         reason = str(error).split("\n", 1)[0][:120]
         raise OptionError(
-            f"{config.aggregator} cannot be made with the options {dict(plan.aggregator_options)} ({reason})."
+            f"{config.aggregator} cannot be made with the options "
+            f"{dict(plan.aggregator_options)} ({reason})."
         ) from error
 
 
-def frozen_backbone(plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
-    """Make the network that stays as it is."""
-    return _backbone(plan, store, start).eval()
-
-
-def _backbone(plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
+def _build_backbone(plan: Plan, store: BagStore, start: Classifier | None) -> nn.Module:
     assert store.instances.encoder is not None
     backbone = create_backbone(store.instances.encoder, store.instances.tile_px, plan.maps)
     if start is not None and start.backbone is not None:
@@ -155,15 +189,37 @@ def _backbone(plan: Plan, store: BagStore, start: Classifier | None) -> nn.Modul
     return backbone
 
 
+def encode_by_frozen_backbone(
+    plan: Plan, store: BagStore, start: Classifier | None, device: torch.device
+) -> tuple[BagStore, nn.Module]:
+    """Encode images by a network that is not trained.
+
+    Returns
+    -------
+    tuple
+        The bags with its features, and the network.
+    """
+    backbone = _build_backbone(plan, store, start).eval()
+    encoder = BackboneEncoder(
+        str(store.instances.encoder),
+        backbone,
+        int(store.instances.tile_px or 0),
+        device=device,
+    )
+    return store.encoded_by(encoder), backbone
+
+
 class Standardised(nn.Module):
-    """A backbone whose features are centred and scaled, as the aggregator behind it expects them; 0 and 1 for a fresh one.
+    """A backbone whose features are centred and scaled.
+
+    The aggregator behind it expects them so; mean and scale are 0 and 1 for a fresh one.
 
     Parameters
     ----------
     network
         Images to vectors or maps.
     dim
-        D, their length or channels.
+        Length of the vectors, or channels of the maps, D.
     """
 
     mean: Tensor
@@ -176,65 +232,90 @@ class Standardised(nn.Module):
         self.register_buffer("scale", torch.ones(dim))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, D) or (N, D, h, w)."""
+        """Turn images (N, C, H, W) into standardised features.
+
+        Vectors (N, D) or maps (N, D, h, w).
+        """
         features: Tensor = self.network(images)
         shape = (-1, *(1,) * (features.ndim - 2))
         return (features - self.mean.reshape(shape)) / self.scale.reshape(shape)
 
 
 def scaling_of(start: Classifier | None, plan: Plan) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the scale of features that the weights to start from know, where features do not change; None lets the training bags decide."""
-    if (
-        start is None
-        or plan.embedding not in ("features", "frozen")
-        or (plan.embedding == "frozen" and start.backbone is None)
-    ):
+    """Return mean and scale of the classifier to start from.
+
+    None where there is no start, or where features change; the training bags then decide.
+    """
+    if start is None or plan.embedding not in ("features", "frozen"):
+        return None
+    if plan.embedding == "frozen" and start.backbone is None:
         return None
     return start.mean.numpy(), start.scale.numpy()
 
 
 def parts_of(network: Aggregator) -> tuple[Aggregator, Standardised | None]:
-    """Return the aggregator of a trained network, and its backbone where it has one."""
-    answering = network.student if isinstance(network, Miner) else network
-    if not isinstance(answering, EndToEnd):
-        return answering, None
-    assert isinstance(answering.backbone, Standardised)
-    return answering.aggregator, answering.backbone
+    """Return the aggregator of a trained network, and its backbone or None."""
+    inner = network.student if isinstance(network, Miner) else network
+    if not isinstance(inner, EndToEnd):
+        return inner, None
+    assert isinstance(inner.backbone, Standardised)
+    return inner.aggregator, inner.backbone
 
 
-def load_what_fits(
-    aggregator: nn.Module, state: Mapping[str, Tensor], but: Collection[str] = ()
+def copy_matching_tensors(
+    aggregator: nn.Module, state: Mapping[str, Tensor], skipped: Collection[str] = ()
 ) -> list[str]:
-    """Take over every tensor of equal name and shape but some; return the names of layers that stay fresh."""
+    """Copy tensors whose name and shape match.
+
+    Parameters
+    ----------
+    aggregator
+        Network to copy to.
+    state
+        Tensors to copy from.
+    skipped
+        Names of tensors that are not copied.
+
+    Returns
+    -------
+    list of str
+        Names of the layers that keep a fresh tensor.
+    """
     own = aggregator.state_dict()
-    fitting = {
+    matching = {
         key: tensor
         for key, tensor in state.items()
-        if key in own and own[key].shape == tensor.shape and key not in but
+        if key in own and own[key].shape == tensor.shape and key not in skipped
     }
     with torch.no_grad():
-        for key, tensor in fitting.items():
+        for key, tensor in matching.items():
             own[key].copy_(tensor)
-    return sorted({key.rsplit(".", 1)[0] for key in own if key not in fitting})
+    return sorted({key.rsplit(".", 1)[0] for key in own if key not in matching})
 
 
-def _layers_of_classes(config: TrainingConfig, plan: Plan, aggregator: Aggregator) -> set[str]:
-    """Return the tensors whose size follows the number of classes: they mean nothing to other classes."""
+def _class_tensors(config: TrainingConfig, plan: Plan, aggregator: Aggregator) -> set[str]:
+    """Return the names of tensors whose size follows the number of classes.
+
+    They mean nothing to other classes.
+    """
     state = torch.get_rng_state()
-    more = _aggregator(config, plan, plan.n_outputs + 1).state_dict()
+    larger = _build_aggregator(config, plan, plan.n_outputs + 1).state_dict()
     torch.set_rng_state(state)
     return {
-        key for key, tensor in aggregator.state_dict().items() if tensor.shape != more[key].shape
+        key for key, tensor in aggregator.state_dict().items() if tensor.shape != larger[key].shape
     }
 
 
 def _check_start(config: TrainingConfig, store: BagStore, start: Classifier) -> None:
+    """Refuse a start with another aggregator, or one that takes other features."""
     name = start.card.aggregator.name
     if config.aggregator != name:
         raise OptionError(
-            f"The classifier {start.card.name} is {name}, not {config.aggregator}; leave the aggregator out, or start fresh."
+            f"The classifier {start.card.name} is {name}, not {config.aggregator}; "
+            "leave the aggregator out, or start fresh."
         )
     if not store.instances.trained and store.dim != start.card.in_dim:
         raise OptionError(
-            f"The classifier {start.card.name} takes features of length {start.card.in_dim}, the cohort has {store.dim}; start from another, or fresh."
+            f"The classifier {start.card.name} takes features of length {start.card.in_dim}, "
+            f"the cohort has {store.dim}; start from another, or fresh."
         )

@@ -1,4 +1,4 @@
-"""Optimisers, the course of their learning rate, and how gradients are clipped."""
+"""Optimisers, learning rates and parts for gradient clipping."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from torch import Tensor, nn
 from napari_mil.training.config import TrainingConfig
 
 INVERSE_DECAY = 1e-4
-"""Of the inverse course, per step of the optimiser."""
+"""Decay of the inverse learning rate, per step of the optimiser."""
 
 
 class LookaheadRAdam(torch.optim.RAdam):
-    """RAdam, drawn back every `PERIOD` steps half of the way to where it was after the last of them.
+    """Lookahead over RAdam.
 
-    Source: Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1, over Liu et al. 2020, "On the variance of
-    the adaptive learning rate and beyond", algorithm 2, whose authors pull weights towards 0 apart from the gradient.
+    Every `PERIOD` steps the weights go back half of the way to where they were `PERIOD` steps ago.
+    Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1, over Liu et
+    al. 2020, "On the variance of the adaptive learning rate and beyond", algorithm 2, whose authors
+    decay weights apart from the gradient.
     """
 
-    PERIOD, SHARE = 6, 0.5
+    PERIOD = 6
+    SHARE = 0.5
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -47,47 +50,63 @@ class LookaheadRAdam(torch.optim.RAdam):
 def make_optimiser(
     config: TrainingConfig, weights: Iterable[tuple[str, nn.Parameter]]
 ) -> torch.optim.Optimizer:
-    """Make the optimiser of a configuration whose recipe is filled in, for weights by their names."""
+    """Make the optimiser of a configuration.
+
+    Parameters
+    ----------
+    config
+        Configuration with its recipe filled in.
+    weights
+        Name and weight, as `torch.nn.Module.named_parameters` gives them.
+    """
     assert config.learning_rate is not None
     assert config.weight_decay is not None
-    rate, betas = config.learning_rate, config.recipe.betas
-    decayed: dict[float, list[nn.Parameter]] = defaultdict(list)
+    rate = config.learning_rate
+    betas = config.recipe.betas
+    by_decay: dict[float, list[nn.Parameter]] = defaultdict(list)
     for name, weight in weights:
-        decayed[
-            config.weight_decay
-            if config.recipe.decays_biases or not _is_bias(name, weight)
-            else 0.0
-        ].append(weight)
-    groups = [{"params": some, "weight_decay": decay} for decay, some in decayed.items()]
+        decays = config.recipe.decays_biases or not _is_bias(name, weight)
+        by_decay[config.weight_decay if decays else 0.0].append(weight)
+    groups = [{"params": some, "weight_decay": decay} for decay, some in by_decay.items()]
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, rate, momentum=betas[0], nesterov=True, fused=True)
     if config.optimiser in ("radam", "lookahead-radam"):
         rectified = LookaheadRAdam if config.optimiser == "lookahead-radam" else torch.optim.RAdam
         return rectified(groups, rate, betas=betas, decoupled_weight_decay=True)
-    kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
-    return kind(
-        groups, rate, betas=betas, fused=True
-    )  # one pass over the weights instead of a dozen
+    adam = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
+    # Fused: one pass over the weights instead of a dozen.
+    return adam(groups, rate, betas=betas, fused=True)
 
 
 def clipped_parts(
     config: TrainingConfig, weights: Iterable[tuple[str, nn.Parameter]]
 ) -> list[list[nn.Parameter]]:
-    """Return the weights whose gradients are clipped together: all of them, unless the recipe takes the network apart."""
-    apart = config.recipe.clipped_apart
-    parts: dict[int, list[nn.Parameter]] = defaultdict(list)
+    """Return the parts of a network whose gradients are clipped together.
+
+    One part with all weights, unless the recipe clips some modules by themselves.
+    """
+    named_parts = config.recipe.clipped_apart
+    rest = len(named_parts)
+    weights_of_part: dict[int, list[nn.Parameter]] = defaultdict(list)
     for name, weight in weights:
-        modules = name.split(".")
-        parts[
-            next(
-                (k for k, part in enumerate(apart) if not set(modules).isdisjoint(part)), len(apart)
-            )
-        ].append(weight)
-    return list(parts.values())
+        modules = set(name.split("."))
+        matches = (k for k, part in enumerate(named_parts) if not modules.isdisjoint(part))
+        weights_of_part[next(matches, rest)].append(weight)
+    return list(weights_of_part.values())
 
 
 def rate_at(config: TrainingConfig, epoch: int, steps: int) -> float:
-    """Return the learning rate of an epoch, counted from 0, of so many steps of the optimiser."""
+    """Return the learning rate of an epoch.
+
+    Parameters
+    ----------
+    config
+        Configuration with its recipe filled in.
+    epoch
+        Epoch, counted from 0.
+    steps
+        Steps of the optimiser in an epoch.
+    """
     assert config.learning_rate is not None
     assert config.epochs is not None
     rate = config.learning_rate

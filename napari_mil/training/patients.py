@@ -1,4 +1,4 @@
-"""Who the patients are: barcodes, patterns on names, and a pattern to offer."""
+"""Patients of bags, from barcodes and patterns on names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from napari_mil.training.cohort import Cohort
 BARCODE = re.compile(r"^TCGA-\w{2}-\w{4}(?=[-.]|$)")
 """A TCGA barcode; its first three parts are the patient."""
 SEPARATORS = "_-. "
+"""Characters between the parts of a name."""
 MOST_PARTS = 3
+"""Most parts of a name that are taken as the patient."""
 FEWEST_PATIENTS = 4
+"""Groups below which a pattern is not offered."""
 MOST_UNEVEN = 3.0
 """Largest group over the median group that still looks like patients."""
 
@@ -26,12 +29,12 @@ def barcode_of(path: Path) -> str | None:
 
 
 def own_name(path: Path) -> str:
-    """Return what stands for the patient of a bag that nothing else is known of."""
+    """Return the bag's name, which stands for an unknown patient."""
     return f"{path.parent.name}/{bag_name(path)}"
 
 
 def suggest_pattern(cohort: Cohort) -> str | None:
-    """Return a pattern on names that splits the bags evenly into patients, or None.
+    """Return a pattern that splits names evenly into patients, or None.
 
     The first one to three parts of the names are tried, as in ``ytma10_010704_benign1``; the one
     with the most groups of several bags each is offered.
@@ -57,7 +60,10 @@ def _prefix_pattern(separator: str, parts: int) -> str:
 
 
 def _groups(names: Sequence[str], pattern: str) -> Counter[str]:
-    """Count names by the patient that a pattern reads from them; empty if one does not match."""
+    """Count the names of each patient by a pattern.
+
+    Empty if a name does not match.
+    """
     matches = [re.match(pattern, name) for name in names]
     if not all(matches):
         return Counter()
@@ -65,7 +71,10 @@ def _groups(names: Sequence[str], pattern: str) -> Counter[str]:
 
 
 def _is_even(groups: Counter[str], n_bags: int, n_classes: int) -> bool:
-    """Say whether groups look like patients: several, of several bags each, none dominating."""
+    """Say whether groups look like patients.
+
+    There are several, of several bags each, and none dominates.
+    """
     if len(groups) < max(FEWEST_PATIENTS, n_classes + 1) or 2 * len(groups) > n_bags:
         return False
     sizes = sorted(groups.values())

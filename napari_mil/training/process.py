@@ -1,7 +1,8 @@
-"""Training in a process of its own, so that a window beside it never waits for it (no Qt).
+"""Training in a child process, beside a window (no Qt).
 
-The two sides talk in length-prefixed pickles over the child's standard input and output. The child ends when its input closes: with the
-window, however that ended. Training is a loop of small steps in Python; in a thread it would take the window's turn a thousand times a second.
+The two processes send length-prefixed pickles over the child's standard input and output. The child
+ends when its input closes: with the window, however that ended. Training is a loop of small steps
+in Python; in a thread it would take the interpreter from the window a thousand times a second.
 """
 
 from __future__ import annotations
@@ -25,16 +26,20 @@ from napari_mil.settings import Settings
 from napari_mil.training.cohort import Cohort
 
 LENGTH = struct.Struct("<Q")
+"""Length of a message, sent before it."""
 POLL_S = 0.05
 PATIENCE_S = 5.0
-"""How long a cancelled child may take to end by itself: it stops between two bags."""
+"""Seconds that a cancelled child may take to end.
+
+It stops between two bags.
+"""
 NICENESS = 5
-"""The window goes first."""
+"""Niceness of the child, so that the window goes first."""
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What a child process is asked to do."""
+    """Work for a child process."""
 
     cohort: Cohort
     config: dict[str, Any]
@@ -43,26 +48,31 @@ class TrainingRequest:
     resume: bool = False
     watch: Path | None = None
     folds: int = 0
-    """Cross-validate afterwards with so many folds; 0 does not."""
+    """Folds of a cross-validation after training; 0 for none."""
     repeats: int = 1
     settings: Settings | None = None
 
 
 class ChildDefectError(Exception):
-    """Raised in the parent where the child met a defect of ours; its text is the child's traceback."""
+    """A defect of the package in the child process.
+
+    Raised in the parent; its text is the child's traceback.
+    """
 
 
 def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken) -> Any:
-    """Train in another process; blocks without holding the interpreter.
+    """Train in a child process.
+
+    Blocks without holding the interpreter.
 
     Parameters
     ----------
     request
-        What to do.
+        Work for the child.
     on_event
-        Told every event of the child, in this thread.
+        Called with every event of the child, in this thread.
     cancel
-        Its state (cancelled, paused) is passed on.
+        Token whose state (cancelled, paused) is passed on.
 
     Returns
     -------
@@ -71,16 +81,15 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
     Raises
     ------
     NapariMilError
-        What the child raised; a `TrainingError` where it died.
+        If the child raised one; a `TrainingError` if it died.
+    ChildDefectError
+        If the child met a defect of the package.
     CancelledError
         If it was cancelled.
     """
-    environment = {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-    }  # threads that wait leave the core to the window
-    child = subprocess.Popen(
+    # Passive: threads that wait leave the core to the window.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
+    child = subprocess.Popen(  # noqa: S603 - this interpreter
         [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -88,58 +97,77 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
     )
     assert child.stdin is not None
     assert child.stdout is not None
-    over = threading.Event()
-    follower = threading.Thread(
-        target=_pass_on, args=(cancel, child, over), daemon=True, name="training-control"
+    ended = threading.Event()
+    control = threading.Thread(
+        target=_pass_on_state, args=(cancel, child, ended), daemon=True, name="training-control"
     )
     try:
         _send(child.stdin, request)
-        follower.start()
-        while True:
-            kind, value = _receive(child.stdout)
-            if kind == "event":
-                on_event(value)
-            elif kind == "result":
-                return value
-            elif kind == "error":
-                raise value
-            else:
-                raise ChildDefectError(value)
+        control.start()
+        return _receive_result(child.stdout, on_event)
     except (EOFError, OSError, pickle.UnpicklingError):
         if cancel.cancelled:
             raise CancelledError("Cancelled; the last checkpoint is kept.") from None
         raise TrainingError(
-            f"The training process ended unexpectedly (code {child.wait()}); the last checkpoint is whole: Resume goes on from it."
+            f"The training process ended unexpectedly (code {child.wait()}); "
+            "the last checkpoint is whole: Resume goes on from it."
         ) from None
     finally:
-        over.set()
-        with suppress(OSError):
-            child.stdin.close()
-        try:
-            child.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        child.stdout.close()
+        ended.set()
+        _end(child)
 
 
-def _pass_on(
-    cancel: CancellationToken, child: subprocess.Popen[bytes], over: threading.Event
+def _receive_result(stream: IO[bytes], on_event: OnEvent) -> Any:
+    """Pass on the events of the child until its result comes."""
+    while True:
+        kind, value = _receive(stream)
+        if kind == "event":
+            on_event(value)
+        elif kind == "result":
+            return value
+        elif kind == "error":
+            raise value
+        else:
+            raise ChildDefectError(value)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Close the child's pipes; kill it if it does not end."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with suppress(OSError):
+        child.stdin.close()
+    try:
+        child.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    child.stdout.close()
+
+
+def _pass_on_state(
+    cancel: CancellationToken, child: subprocess.Popen[bytes], ended: threading.Event
 ) -> None:
-    """Tell the child whenever the token changes."""
-    told = "resume"
-    while not over.wait(POLL_S):
-        state = "cancel" if cancel.cancelled else "pause" if cancel.paused else "resume"
-        if state != told:
-            told = state
+    """Send the state of the token to the child whenever it changes."""
+    assert child.stdin is not None
+    sent = "resume"
+    while not ended.wait(POLL_S):
+        state = _state_of(cancel)
+        if state != sent:
+            sent = state
             with suppress(OSError, ValueError):
-                assert child.stdin is not None
                 _send(child.stdin, state)
         if state == "cancel":
-            over.wait(PATIENCE_S)
-            if not over.is_set():
+            ended.wait(PATIENCE_S)
+            if not ended.is_set():
                 child.kill()
             return
+
+
+def _state_of(cancel: CancellationToken) -> str:
+    if cancel.cancelled:
+        return "cancel"
+    return "pause" if cancel.paused else "resume"
 
 
 def _send(stream: IO[bytes], value: Any) -> None:
@@ -149,12 +177,15 @@ def _send(stream: IO[bytes], value: Any) -> None:
 
 
 def _receive(stream: IO[bytes]) -> Any:
-    """Read one message; both ends are ours, started by each other."""
-    (length,) = LENGTH.unpack(_exactly(stream, LENGTH.size))
-    return pickle.loads(_exactly(stream, length))
+    """Read one message.
+
+    Both processes run this package, and one started the other, so that pickles can be trusted.
+    """
+    (length,) = LENGTH.unpack(_read_exactly(stream, LENGTH.size))
+    return pickle.loads(_read_exactly(stream, length))  # noqa: S301 - from this package
 
 
-def _exactly(stream: IO[bytes], n: int) -> bytes:
+def _read_exactly(stream: IO[bytes], n: int) -> bytes:
     content = stream.read(n)
     if content is None or len(content) < n:
         raise EOFError
@@ -162,52 +193,61 @@ def _exactly(stream: IO[bytes], n: int) -> bytes:
 
 
 def _main() -> None:
-    """Be the child."""
+    """Run the child process."""
+    # Messages keep the standard output; prints go to stderr.
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anything prints goes to stderr
+    os.dup2(2, 1)
     with suppress(OSError, AttributeError):
         os.nice(NICENESS)
     control: IO[bytes] = io.BufferedReader(io.FileIO(0, closefd=False))
     request: TrainingRequest = _receive(control)
-    cancel, lock = CancellationToken(), threading.Lock()
+    cancel = CancellationToken()
+    lock = threading.Lock()
 
-    def tell(kind: str, value: Any) -> None:
-        with lock, suppress(OSError):  # nobody listens any more: cancelled in a moment
+    def answer(kind: str, value: Any) -> None:
+        # A parent that has gone is noticed by _follow_state, which cancels.
+        with lock, suppress(OSError):
             _send(answers, (kind, value))
 
-    threading.Thread(target=_obey, args=(control, cancel), daemon=True).start()
+    threading.Thread(target=_follow_state, args=(control, cancel), daemon=True).start()
     try:
-        tell("result", _work(request, lambda event: tell("event", event), cancel))
+        answer("result", _train(request, lambda event: answer("event", event), cancel))
     except NapariMilError as error:
-        tell("error", error)
+        answer("error", error)
     except Exception:
-        tell("defect", traceback.format_exc())
+        answer("defect", traceback.format_exc())
 
 
-def _obey(control: IO[bytes], cancel: CancellationToken) -> None:
-    orders = {"cancel": cancel.cancel, "pause": cancel.pause, "resume": cancel.resume}
+def _follow_state(control: IO[bytes], cancel: CancellationToken) -> None:
+    """Set the token as the parent sends its state.
+
+    It is cancelled once the parent has gone.
+    """
+    setters = {"cancel": cancel.cancel, "pause": cancel.pause, "resume": cancel.resume}
     with suppress(EOFError, OSError):
         while True:
-            orders[_receive(control)]()
-    cancel.cancel()  # the window has gone
+            setters[_receive(control)]()
+    cancel.cancel()
 
 
-def _work(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken) -> Any:
+def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken) -> Any:
     from napari_mil.events import Finished
     from napari_mil.training.config import make_config
     from napari_mil.training.evaluation import cross_validate
     from napari_mil.training.run import TrainingResult, train
 
-    def tell(event: Event) -> None:
+    # Figures of a cross-validation are read from the run's folder.
+    def pass_on(event: Event) -> None:
         if not isinstance(event, Finished) or isinstance(event.result, TrainingResult):
             on_event(event)
 
-    settings, config = request.settings or Settings(), make_config(**request.config)
+    settings = request.settings or Settings()
+    config = make_config(**request.config)
     result = train(
         request.cohort,
         config,
         out=request.out,
-        on_event=tell,
+        on_event=pass_on,
         cancel=cancel,
         resume=request.resume,
         watch=request.watch,
@@ -220,7 +260,7 @@ def _work(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken
             folds=request.folds,
             repeats=request.repeats,
             out=request.out,
-            on_event=tell,
+            on_event=pass_on,
             cancel=cancel,
             resume=True,
             settings=settings,

@@ -1,4 +1,4 @@
-"""How each method was trained by its authors: what a configuration leaves open comes from here."""
+"""Published training recipes of every method."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Recipe:
     """One published way to train."""
 
     source: str
-    """Where it is published, and what is ours."""
+    """Publication and its values, and which values are chosen here."""
     optimiser: Optimiser = "adam"
     learning_rate: float = 1e-4
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
-    """Of Adam and its kin; SGD takes the first as momentum (Nesterov)."""
+    """Betas of Adam; SGD takes the first as Nesterov momentum."""
     schedule: Schedule = "constant"
     step_factor: float = 0.1
-    """What is left of the rate after half of the epochs, where it goes in steps."""
+    """Factor of the learning rate in the second half, under ``steps``."""
     epochs: int = 100
     bags_per_step: int = 1
     patience: int = 20
@@ -33,17 +33,21 @@ class Recipe:
     clip: float | None = None
     """Largest norm of the gradient."""
     decays_biases: bool = True
-    """Whether biases and other weights in one dimension are pulled towards 0 too."""
+    """Whether biases and other one-dimensional weights decay too."""
     clipped_apart: tuple[tuple[str, ...], ...] = ()
-    """Parts of the network, each by the names of its modules, whose gradients are clipped each by itself."""
+    """Parts of the network whose gradients are clipped each by itself.
+
+    Each part is given by the names of its modules.
+    """
 
 
 ATTENTION = Recipe(
-    "Ilse et al. 2018, MNIST-bags: Adam 5e-4, decay 1e-4; epochs and patience are ours",
+    "Ilse et al. 2018, MNIST-bags: Adam 5e-4, decay 1e-4; epochs and patience chosen here",
     learning_rate=5e-4,
 )
 MI_NET = Recipe(
-    "Wang et al. 2018: SGD with Nesterov momentum 0.9, 5e-4 / (1 + 1e-4 t), L2 .005 of kernels (twice that as a decay), 50 epochs",
+    "Wang et al. 2018: SGD with Nesterov momentum 0.9, 5e-4 / (1 + 1e-4 t), "
+    "L2 .005 of kernels (twice that as a decay), 50 epochs",
     "sgd",
     5e-4,
     0.01,
@@ -52,7 +56,7 @@ MI_NET = Recipe(
     decays_biases=False,
 )
 IMAGES = Recipe(
-    "Tu et al. 2021 (HAMIL): Adam 1e-4, 8 bags a step; epochs are ours",
+    "Tu et al. 2021 (HAMIL): Adam 1e-4, 8 bags a step; epochs chosen here",
     learning_rate=1e-4,
     weight_decay=0.0,
     bags_per_step=8,
@@ -64,7 +68,8 @@ CLAM = Recipe(
     earliest_stop=50,
 )
 MINING_SMALL = Recipe(
-    "Tang et al. 2023, CAMELYON16: Adam 2e-4, decay 1e-5, cosine to 0, up to 200 epochs, stop after 30 from the 130th on",
+    "Tang et al. 2023, CAMELYON16: Adam 2e-4, decay 1e-5, cosine to 0, up to 200 epochs, "
+    "stop after 30 from the 130th on",
     learning_rate=2e-4,
     weight_decay=1e-5,
     schedule="cosine",
@@ -74,11 +79,15 @@ MINING_SMALL = Recipe(
 )
 MINING_LARGE = replace(
     MINING_SMALL,
-    source="Tang et al. 2023, TCGA: Adam 2e-4, decay 1e-5, cosine to 0, up to 200 epochs, stop after 20 from the 70th on",
+    source="Tang et al. 2023, TCGA: Adam 2e-4, decay 1e-5, cosine to 0, up to 200 epochs, "
+    "stop after 20 from the 70th on",
     patience=20,
     earliest_stop=70,
 )
-"""With all three masks, whose ratios are published for TCGA; the others' are for CAMELYON16."""
+"""Recipe of mining with all three masks.
+
+Its ratios are published for TCGA, those of the other strategies for CAMELYON16.
+"""
 
 RECIPES: dict[str, Recipe] = {
     **dict.fromkeys(
@@ -107,7 +116,8 @@ RECIPES: dict[str, Recipe] = {
         epochs=60,
     ),
     "dsmil-released": Recipe(
-        "Li et al. 2021 (dsmil-wsi, classical script): Adam 2e-4 (.5, .9), decay 5e-3, cosine to 0, 40 epochs",
+        "Li et al. 2021 (dsmil-wsi, classical script): Adam 2e-4 (.5, .9), decay 5e-3, "
+        "cosine to 0, 40 epochs",
         learning_rate=2e-4,
         weight_decay=5e-3,
         betas=(0.5, 0.9),
@@ -121,7 +131,8 @@ RECIPES: dict[str, Recipe] = {
     "clam-sb": CLAM,
     "clam-mb": CLAM,
     "transmil": Recipe(
-        "Shao et al. 2021: Lookahead over RAdam 2e-4, decay 1e-5 (no biases), 200 epochs, stop after 10, 2 bags a step",
+        "Shao et al. 2021: Lookahead over RAdam 2e-4, decay 1e-5 (no biases), 200 epochs, "
+        "stop after 10, 2 bags a step",
         "lookahead-radam",
         2e-4,
         1e-5,
@@ -131,7 +142,8 @@ RECIPES: dict[str, Recipe] = {
         decays_biases=False,
     ),
     "dtfd": Recipe(
-        "Zhang et al. 2022: Adam 1e-4, decay 1e-4, a fifth from the middle on, clip 5 (projection, attention, classifier, second tier: each by itself)",
+        "Zhang et al. 2022: Adam 1e-4, decay 1e-4, a fifth from the middle on, clip 5 "
+        "(projection, attention, classifier, second tier: each by itself)",
         schedule="steps",
         step_factor=0.2,
         epochs=200,
@@ -147,7 +159,10 @@ RECIPES: dict[str, Recipe] = {
 
 
 def recipe_of(aggregator: str, strategy: str) -> Recipe:
-    """Return the published recipe; masked mining has its own, whatever its base."""
+    """Return the published recipe of a method.
+
+    Masked mining has its own, whatever aggregator it is used with.
+    """
     if strategy == "plain":
         return RECIPES[aggregator]
     return MINING_LARGE if strategy == "lr-ham" else MINING_SMALL

@@ -1,4 +1,7 @@
-"""A run on disk: configuration, history, the last good checkpoint; written whole or not at all, held by one process at a time."""
+"""Folder of one run: configuration, history and the last checkpoint.
+
+Files are written whole or not at all, and one process at a time works in the folder.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +34,16 @@ from napari_mil.training.layout import (
 )
 
 MOVABLE_FIELDS = {"memory_gb", "device"}
-"""What a run that goes on may be given anew."""
+"""Fields that may change when a run is resumed."""
 
 
 class RunFolder:
-    """The folder of one run.
+    """Folder of one run.
 
     Parameters
     ----------
     path
-        Made when something is written.
+        Folder, made when something is written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,12 +66,15 @@ class RunFolder:
 
     @property
     def started(self) -> bool:
-        """Whether a run of ours is in the folder that has come to something."""
+        """Whether the folder holds a run with a checkpoint or a classifier."""
         return self.config.is_file() and (self.finished or is_unfinished(self.path))
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other processes out; the operating system lets go when this one ends, however it ends.
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out inside the context.
+
+        The operating system releases the lock when this process ends, however it ends. A folder
+        that was made here and holds nothing to go on from is removed.
 
         Raises
         ------
@@ -77,7 +83,8 @@ class RunFolder:
         OutputError
             If the folder cannot be made or written.
         """
-        lock, made = FileLock(self.path / LOCK), not self.path.exists()
+        lock = FileLock(self.path / LOCK)
+        made_here = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
@@ -89,38 +96,47 @@ class RunFolder:
             raise OutputError(
                 f"{self.path} cannot be written ({error.strerror or error}); choose another folder."
             ) from error
-        for litter in self.path.glob(f".*{PART}"):  # of a process that was killed while it wrote
-            litter.unlink(missing_ok=True)
+        # Partial files are left by a process that was killed while it wrote.
+        for partial in self.path.glob(f".*{PART}"):
+            partial.unlink(missing_ok=True)
         try:
             yield
         except BaseException:
-            if made and not any(
-                (self.path / name).exists() for name in (CHECKPOINT, CLASSIFIER, EVALUATION, FOLDS)
-            ):
+            if made_here and not self._holds_results():
                 for name in (CONFIG, COHORT):
                     (self.path / name).unlink(missing_ok=True)
             raise
         finally:
             lock.release()
-            if made:
+            if made_here:
                 self._remove_if_empty()
 
+    def _holds_results(self) -> bool:
+        results = (CHECKPOINT, CLASSIFIER, EVALUATION, FOLDS)
+        return any((self.path / name).exists() for name in results)
+
     def begin(self, config: TrainingConfig, asked: set[str], resume: bool) -> TrainingConfig:
-        """Write the configuration, or find the one that is there; return the one that counts.
+        """Write the configuration, or read that of the run to resume.
 
         Parameters
         ----------
         config
-            What to begin with.
+            Configuration of a new run.
         asked
-            Fields that somebody set on purpose: a run that goes on keeps all others as they were.
+            Fields that were set on purpose; a run that is resumed keeps all others as they were.
         resume
-            Whether to go on with what is there.
+            Whether to go on with the run that is there.
+
+        Returns
+        -------
+        TrainingConfig
+            Configuration of the run.
 
         Raises
         ------
         TrainingError
-            If the folder holds a run and nobody asked to go on, it was started with other values of what was asked, or files there are none of ours.
+            If the folder holds a run and `resume` is false, the run was started with other values
+            of the fields asked for, or the folder holds files of another origin.
         """
         if not self.started:
             self._check_ownership()
@@ -131,16 +147,7 @@ class RunFolder:
                 f"{self.path} holds a run already; resume it, or choose another folder."
             )
         before = read_config(self.config)
-        undecided = {name for name in MEMORY_FIELDS if getattr(config, name) in (None, "auto")}
-        compared = sorted(asked - (MACHINE_FIELDS - {"threads"}) - undecided)
-        if other := [
-            f"{name} {getattr(before, name)!r}, now {getattr(config, name)!r}"
-            for name in compared
-            if getattr(before, name) != getattr(config, name)
-        ]:
-            raise TrainingError(
-                f"The run in {self.path.name} was started with {'; '.join(other[:3])}; resume it with the same settings, or choose another folder."
-            )
+        self._check_same_settings(before, config, asked)
         renewed = before.model_copy(
             update={name: getattr(config, name) for name in asked & MOVABLE_FIELDS}
         )
@@ -148,18 +155,34 @@ class RunFolder:
             self.write(CONFIG, renewed.as_json())
         return renewed
 
+    def _check_same_settings(
+        self, before: TrainingConfig, now: TrainingConfig, asked: set[str]
+    ) -> None:
+        undecided = {name for name in MEMORY_FIELDS if getattr(now, name) in (None, "auto")}
+        compared = sorted(asked - (MACHINE_FIELDS - {"threads"}) - undecided)
+        differences = [
+            f"{name} {getattr(before, name)!r}, now {getattr(now, name)!r}"
+            for name in compared
+            if getattr(before, name) != getattr(now, name)
+        ]
+        if differences:
+            raise TrainingError(
+                f"The run in {self.path.name} was started with {'; '.join(differences[:3])}; "
+                "resume it with the same settings, or choose another folder."
+            )
+
     def write(self, name: str, text: str) -> None:
-        """Write a text file as a whole or not at all.
+        """Write a text file whole or not at all.
 
         Raises
         ------
         OutputError
-            If the disk is full or the folder has gone; what was there before is untouched.
+            If the disk is full or the folder has gone; the earlier file is untouched.
         """
         self._replace(name, text.encode())
 
     def write_history(self, rows: Sequence[Row]) -> None:
-        """Write a line an epoch; a figure that does not exist is left empty."""
+        """Write ``history.csv``, one line per epoch; missing figures stay empty."""
         names = list(dict.fromkeys(name for row in rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
@@ -177,7 +200,7 @@ class RunFolder:
         self.write_history(state["fitting"]["history"])
 
     def load(self) -> dict[str, Any] | None:
-        """Return the last checkpoint, or None where there is none.
+        """Return the last checkpoint, or None.
 
         Raises
         ------
@@ -190,39 +213,46 @@ class RunFolder:
             state = load_pickle(self.path / CHECKPOINT)
         except NapariMilError as error:
             raise TrainingError(
-                f"The checkpoint of {self.path.name} cannot be read ({error}); remove it to start again."
+                f"The checkpoint of {self.path.name} cannot be read ({error}); "
+                "remove it to start again."
             ) from error
         if not isinstance(state, dict) or "fitting" not in state:
             raise TrainingError(
-                f"The checkpoint of {self.path.name} is none of ours; remove it to start again."
+                f"The checkpoint of {self.path.name} was not written by napari-mil; "
+                "remove it to start again."
             )
         return state
 
-    def forget_checkpoint(self) -> None:
-        """Remove what a finished run has no need of."""
+    def remove_checkpoint(self) -> None:
+        """Remove the checkpoint of a finished run."""
         (self.path / CHECKPOINT).unlink(missing_ok=True)
 
     def _check_ownership(self) -> None:
-        """Refuse to write over what is not a run's, or is left of one whose configuration has gone."""
+        """Refuse to write over files of another origin.
+
+        Also over those of a run whose configuration has gone.
+        """
+        must_be_absent: tuple[str, ...] = (CHECKPOINT, HISTORY, CLASSIFIER, COHORT)
         if self.config.is_file():
             try:
                 read_config(self.config)
             except NapariMilError as error:
                 raise TrainingError(
-                    f"{self.path} holds a {CONFIG} that is no run's ({error}); choose another folder."
+                    f"{self.path} holds a {CONFIG} that is no run's ({error}); "
+                    "choose another folder."
                 ) from error
-            taken: tuple[str, ...] = (CLASSIFIER,)
-        else:
-            taken = (CHECKPOINT, HISTORY, CLASSIFIER, COHORT)
-        if there := [name for name in taken if (self.path / name).exists()]:
+            must_be_absent = (CLASSIFIER,)
+        present = [name for name in must_be_absent if (self.path / name).exists()]
+        if present:
             raise TrainingError(
-                f"{self.path} holds {' and '.join(there)}, but no run that could go on; choose another folder, or move them away."
+                f"{self.path} holds {' and '.join(present)}, but no run that could go on; "
+                "choose another folder, or move them away."
             )
 
     def _remove_if_empty(self) -> None:
         if not self.path.is_dir() or any(path.name != LOCK for path in self.path.iterdir()):
             return
-        with suppress(OSError):  # somebody else has come
+        with suppress(OSError):  # another process has written into it
             (self.path / LOCK).unlink(missing_ok=True)
             self.path.rmdir()
 
@@ -232,6 +262,6 @@ class RunFolder:
                 part.write_bytes(content)
         except OSError as error:
             raise OutputError(
-                f"{name} cannot be written to {self.path} ({error.strerror or error}); make room or put the folder back, then resume: "
-                "the last checkpoint is whole."
+                f"{name} cannot be written to {self.path} ({error.strerror or error}); "
+                "make room or put the folder back, then resume: the last checkpoint is whole."
             ) from error

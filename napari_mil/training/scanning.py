@@ -1,4 +1,4 @@
-"""Looking at annotated folders: bags, labels, patients, and what is left out and why.
+"""Scans of annotated folders: bags, labels, patients, and what is left out.
 
 root/<class>/<slide>                     a slide a bag
 root/<class>/<folder>/*.png              a folder of images a bag
@@ -33,7 +33,7 @@ NEGATIVE = re.compile(
     r"|no[-_ ].*|non[-_ ].*|without[-_ ].*)$",
     re.IGNORECASE,
 )
-"""Names that by themselves say which of two classes is the negative one."""
+"""Names of negative classes."""
 SIDE_FILES = (".csv", ".md", ".txt")
 """Endings of files that lie beside bags without being any."""
 
@@ -41,22 +41,22 @@ SIDE_FILES = (".csv", ".md", ".txt")
 def scan_annotated_folder(
     root: str | os.PathLike[str], on_bag: Callable[[int, int], None] = lambda done, total: None
 ) -> Cohort:
-    """Look at a folder with one folder per class, one with ``labels.csv``, or such a table.
+    """Scan an annotated folder, or a table of labelled bags.
 
-    Slides are opened and feature files looked into, but neither is read whole. TCGA barcodes give
-    the patient where a table does not.
+    The folder holds one folder per class, or ``labels.csv``. Slides are opened and feature files
+    looked into, but neither is read whole. TCGA barcodes give the patient where a table does not.
 
     Parameters
     ----------
     root
         The folder or the table.
     on_bag
-        Told (done, total) on the way.
+        Called with (done, total) on the way.
 
     Returns
     -------
     Cohort
-        Whatever was found; `Cohort.check` says whether it can be trained on.
+        Bags that can be used, and findings; `Cohort.check` says whether it can be trained on.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def scan_annotated_folder(
 
 
 def _ordered(names: set[str], multi_label: bool) -> tuple[str, ...]:
-    """Sort classes by name; of two, the negative one stands first where its name says so."""
+    """Sort classes; of two, a negative one comes first."""
     ordered = sorted(names)
     if len(ordered) == 2 and not multi_label:
         first, second = ordered
@@ -144,7 +144,10 @@ def _entries_of_class(folder: Path, skipped: list[Finding]) -> Iterator[Entry]:
 
 
 def _is_companion(path: Path) -> bool:
-    """Say whether something belongs to another bag: annotations, or the folder of a MIRAX slide."""
+    """Say whether a path belongs to another bag.
+
+    Annotations, or the folder of a MIRAX slide.
+    """
     if path.is_dir():
         return path.name == ANNOTATION_FOLDER or path.with_suffix(".mrxs").is_file()
     name = path.name.lower()

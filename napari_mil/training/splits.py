@@ -1,7 +1,9 @@
-"""Which bags teach, choose and judge."""
+"""Splits of a cohort, for one run or for every fold."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,44 +11,54 @@ import numpy as np
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohort import Cohort
 from napari_mil.training.config import FEWEST_TO_SELECT, TrainingConfig
-from napari_mil.training.fitting import Split
-from napari_mil.training.folds import stratified_group_folds
+from napari_mil.training.folds import FoldTask, Split, stratified_group_folds
+from napari_mil.training.protocols import Protocol
 
 MOST_PARTS = 20
-"""Parts that patients are dealt into; a share is a number of them."""
+"""Most parts that patients are dealt into.
+
+A validation share is a number of parts.
+"""
 
 
 def stratum_of(targets: np.ndarray) -> np.ndarray:
-    """Return one integer per bag that folds keep in proportion: its class, or its rarest label."""
+    """Return one integer per bag that folds keep in proportion.
+
+    It is the class of a bag, or its rarest label where bags have several.
+    """
     if targets.ndim == 1:
         return targets
-    rarity = targets.sum(0)
-    return np.array(
-        [
-            int(np.where(row > 0, rarity, np.inf).argmin()) if row.any() else targets.shape[1]
-            for row in targets
-        ]
-    )
+    n_bags_with = targets.sum(0)
+    without_label = targets.shape[1]
+    strata = [
+        int(np.where(row > 0, n_bags_with, np.inf).argmin()) if row.any() else without_label
+        for row in targets
+    ]
+    return np.array(strata)
 
 
 def validation_split(cohort: Cohort, bags: np.ndarray, config: TrainingConfig, seed: int) -> Split:
-    """Put a share of the patients aside to choose the epoch, stratified; nothing where there are too few bags to choose by.
+    """Put a stratified share of the patients aside for validation.
 
-    Both parts hold every class, or nothing is put aside.
+    Nothing is put aside where there are too few bags to choose by, or where one of the two parts
+    would lack a class.
     """
-    everything = tuple(int(b) for b in bags)
+    everything = _as_bags(bags)
     if config.validation == 0 or _too_few(config, len(bags)):
         return Split(everything)
-    targets, groups = cohort.targets[bags], [cohort.groups[b] for b in bags]
-    share = max(Fraction(config.validation).limit_denominator(MOST_PARTS), Fraction(1, MOST_PARTS))
-    parts, wanted = max(2, min(share.denominator, len(set(groups)))), share.numerator
-    if len(set(groups)) < 2:
+    targets = cohort.targets[bags]
+    groups = [cohort.groups[b] for b in bags]
+    n_groups = len(set(groups))
+    if n_groups < 2:
         return Split(everything)
-    drawn = stratified_group_folds(stratum_of(targets), groups, parts, seed)
+    share = max(Fraction(config.validation).limit_denominator(MOST_PARTS), Fraction(1, MOST_PARTS))
+    parts = max(2, min(share.denominator, n_groups))
+    n_aside = min(share.numerator, parts - 1)
+    part_of = stratified_group_folds(stratum_of(targets), groups, parts, seed)
     for first in range(parts):
-        aside = (drawn - first) % parts < min(wanted, parts - 1)
-        if _has_all(targets, aside) and _has_all(targets, ~aside):
-            return Split(tuple(int(b) for b in bags[~aside]), tuple(int(b) for b in bags[aside]))
+        aside = (part_of - first) % parts < n_aside
+        if _has_all_classes(targets, aside) and _has_all_classes(targets, ~aside):
+            return Split(_as_bags(bags[~aside]), _as_bags(bags[aside]))
     return Split(everything)
 
 
@@ -60,7 +72,9 @@ def why_none(split: Split, config: TrainingConfig) -> str:
 
 
 def split_of(cohort: Cohort, config: TrainingConfig) -> Split:
-    """Split a cohort for one run: as its table says, otherwise by drawing patients.
+    """Split a cohort for one run.
+
+    The table's column decides, and where it names no validation bags, patients are drawn.
 
     Raises
     ------
@@ -68,28 +82,81 @@ def split_of(cohort: Cohort, config: TrainingConfig) -> Split:
         If the table leaves a class without a bag to train on.
     """
     named = np.array([bag.split or "" for bag in cohort.bags])
-    test, validation = np.flatnonzero(named == "test"), np.flatnonzero(named == "validation")
-    rest = np.flatnonzero((named != "test") & (named != "validation"))
-    taught = {label for b in rest for label in cohort.bags[b].labels}
-    if missing := [name for name in cohort.classes if name not in taught]:
+    test = np.flatnonzero(named == "test")
+    validation = np.flatnonzero(named == "validation")
+    training = np.flatnonzero((named != "test") & (named != "validation"))
+    trained_classes = {label for b in training for label in cohort.bags[b].labels}
+    missing = [name for name in cohort.classes if name not in trained_classes]
+    if missing:
         raise TrainingError(
-            f"The training split of {cohort.root.name} holds no bag of the class {missing[0]}; change the column 'split'."
+            f"The training split of {cohort.root.name} holds no bag of the class {missing[0]}; "
+            "change the column 'split'."
         )
-    drawn = (
-        Split(tuple(map(int, rest)), tuple(map(int, validation)))
-        if len(validation)
-        else validation_split(cohort, rest, config, config.seed)
-    )
-    return Split(drawn.training, drawn.validation, tuple(map(int, test)))
+    if len(validation):
+        split = Split(_as_bags(training), _as_bags(validation))
+    else:
+        split = validation_split(cohort, training, config, config.seed)
+    return replace(split, test=_as_bags(test))
 
 
-def _has_all(targets: np.ndarray, chosen: np.ndarray) -> bool:
-    return (
-        set(np.unique(targets)) == set(np.unique(targets[chosen]))
-        if targets.ndim == 1
-        else bool(chosen.any())
-    )
+def fold_tasks(
+    cohort: Cohort, config: TrainingConfig, folds: int, repeats: int, protocol: Protocol
+) -> list[FoldTask]:
+    """Draw the folds of every repeat, and in each the validation bags.
+
+    Raises
+    ------
+    TrainingError
+        If there are fewer patients than folds, or the training part of a fold lacks a class.
+    """
+    n_groups = len(set(cohort.groups))
+    if n_groups < folds:
+        raise TrainingError(
+            f"{n_groups} patients cannot be put into {folds} folds; "
+            "use fewer folds, or name the patients in labels.csv."
+        )
+    strata = stratum_of(cohort.targets)
+    tasks = []
+    for repeat in range(repeats):
+        fold_of = stratified_group_folds(strata, cohort.groups, folds, config.seed + repeat)
+        for fold in range(folds):
+            test = np.flatnonzero(fold_of == fold)
+            training = np.flatnonzero(fold_of != fold)
+            _check_classes(cohort, training)
+            seed = _fold_seed(config.seed, repeat, fold)
+            if protocol == "published":
+                split = Split(_as_bags(training), _as_bags(test), _as_bags(test))
+            else:
+                honest = validation_split(cohort, training, config, seed)
+                split = replace(honest, test=_as_bags(test))
+            tasks.append(FoldTask(repeat, fold, split, seed, every_epoch=protocol == "published"))
+    return tasks
 
 
-def _too_few(config: TrainingConfig, bags: int) -> bool:
-    return config.select == "auto" and bags < FEWEST_TO_SELECT
+def _fold_seed(seed: int, repeat: int, fold: int) -> int:
+    return int(np.random.SeedSequence((seed, repeat, fold)).generate_state(1)[0] % 2**31)
+
+
+def _check_classes(cohort: Cohort, training: np.ndarray) -> None:
+    """Refuse the training part of a fold that lacks a class."""
+    if cohort.multi_label:
+        return
+    if len(np.unique(cohort.targets[training])) < len(cohort.classes):
+        raise TrainingError(
+            "A fold leaves a class without a bag to train on: too few patients have it; "
+            "use fewer folds or name the patients."
+        )
+
+
+def _as_bags(numbers: Iterable[int]) -> tuple[int, ...]:
+    return tuple(int(b) for b in numbers)
+
+
+def _has_all_classes(targets: np.ndarray, chosen: np.ndarray) -> bool:
+    if targets.ndim == 1:
+        return set(np.unique(targets)) == set(np.unique(targets[chosen]))
+    return bool(chosen.any())
+
+
+def _too_few(config: TrainingConfig, n_bags: int) -> bool:
+    return config.select == "auto" and n_bags < FEWEST_TO_SELECT

@@ -33,14 +33,16 @@ SPLITS = {
     "validation": "validation",
     "test": "test",
 }
+"""Names that each split may have."""
 LABEL_SEPARATOR = ";"
+"""Character between several labels of one bag."""
 BAG_ENDINGS = (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS)
 """Endings of files that can be bags."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A bag as a folder or a table lists it, before it is looked at."""
+    """A bag that a folder or a table lists."""
 
     path: Path
     labels: tuple[str, ...]
@@ -49,7 +51,9 @@ class Entry:
 
 
 def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> Iterator[Entry]:
-    """Yield the bags that a table lists; rows that cannot be used go to `skipped`.
+    """Yield the bags that a table lists.
+
+    Rows that cannot be used go to `skipped`, oddities to `warnings`.
 
     Raises
     ------
@@ -137,7 +141,7 @@ def _delimiter(header: str) -> str:
 
 
 def _columns(table: Path, header: list[str]) -> dict[str, str | None]:
-    """Return the header's own name of each column, None where there is none."""
+    """Return the header's name of each column, or None."""
     plain = [name.strip().lower() for name in header]
     doubled = sorted(name for name, times in Counter(plain).items() if times > 1)
     if doubled:
@@ -159,7 +163,10 @@ def _columns(table: Path, header: list[str]) -> dict[str, str | None]:
 
 
 def _files_by_name(folder: Path) -> Mapping[str, list[Path]]:
-    """Return the bags beside a table by name without ending, which tables often leave out."""
+    """Return the bags beside a table, by name without ending.
+
+    Tables often leave the ending out.
+    """
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in BAG_ENDINGS and path.is_file():

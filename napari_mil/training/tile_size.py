@@ -1,4 +1,4 @@
-"""Default size of training tiles: small enough that a bag is a bag."""
+"""Default size of training tiles, small enough that slides hold several."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from napari_mil.errors import NapariMilError
 from napari_mil.slides import open_slide
 
 FEWEST_TILES = 16
-"""Tiles of the median slide, below which multiple-instance learning has little to choose from."""
+"""Tiles that the median slide should hold at least.
+
+With fewer, multiple-instance learning has little to choose from.
+"""
 SMALLEST_DEFAULT_TILE = 32
 """Side in pixels below which a tile shows single nuclei at most."""
 MOST_SLIDES_ASKED = 50
+"""Slides that are opened at most."""
 
 
 def fitting_tile_px(
@@ -23,7 +27,9 @@ def fitting_tile_px(
     smallest: int,
     slide_mpp: float | None = None,
 ) -> int:
-    """Halve the side of tiles until the median slide holds `FEWEST_TILES` of them.
+    """Halve the tile size until the median slide holds enough.
+
+    Enough are `FEWEST_TILES`.
 
     Parameters
     ----------
@@ -36,7 +42,7 @@ def fitting_tile_px(
     smallest
         Side in pixels that the encoder needs at least.
     slide_mpp
-        Micrometres per level-0 pixel of slides that do not say theirs.
+        Micrometres per level-0 pixel of slides that do not say it.
 
     Returns
     -------
@@ -46,9 +52,9 @@ def fitting_tile_px(
     areas = _areas_um2(slides, slide_mpp)
     if not areas:
         return px
-    typical = median(areas)
+    median_area = median(areas)
     least = max(smallest, SMALLEST_DEFAULT_TILE)
-    while px // 2 >= least and typical / (px * mpp) ** 2 < FEWEST_TILES:
+    while px // 2 >= least and median_area / (px * mpp) ** 2 < FEWEST_TILES:
         px //= 2
     return px
 

@@ -3,27 +3,42 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from napari_mil.events import CancellationToken, ignore
 from napari_mil.settings import Settings
+from napari_mil.training import summaries
 from napari_mil.training.config import make_config
+from napari_mil.training.fitting import Fitting
+from napari_mil.training.folds import Split
+from napari_mil.training.network import build, make_plan
 from napari_mil.training.scanning import scan_annotated_folder
+from napari_mil.training.store import BagStore
+from tests.conftest import write_pyramid
 
+CPU = torch.device("cpu")
 DIM = 8
 
 
 @pytest.fixture(autouse=True)
 def _as_in_a_run():
-    """Two threads of torch on a busy machine wait for each other a hundred times longer than they work."""
+    """Compute with one thread and deterministic kernels.
+
+    Two threads of torch on a busy machine wait a hundred times longer than they work.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)  # as every run computes
+    torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)
     torch.set_num_threads(before)
 
 
 def planted(random, label, classes, dim=DIM, signal=3.0, sizes=(5, 30)):
-    """A bag in which a third of the instances is shifted along the axis of its class; the first class has none."""
+    """Return a bag with a planted signal.
+
+    A third of the instances is shifted along the axis of the class; none in the first of two.
+    """
     bag = random.normal(0, 1, (int(random.integers(*sizes)), dim)).astype(np.float32)
     for k in (label,) if np.isscalar(label) else label:
         if k or classes > 2 or not np.isscalar(label):
@@ -43,7 +58,8 @@ def feature_folder(tmp_path):
     """Return a function that writes root/<class>/*.npy."""
 
     def write(n=12, classes=("benign", "malignant"), name="cohort", seed=0, **options):
-        root, random = tmp_path / name, np.random.default_rng(seed)
+        root = tmp_path / name
+        random = np.random.default_rng(seed)
         for k, label in enumerate(classes):
             (root / label).mkdir(parents=True)
             for i in range(n):
@@ -58,7 +74,8 @@ def feature_folder(tmp_path):
 
 @pytest.fixture
 def multi_label_folder(tmp_path):
-    root, random = tmp_path / "multi", np.random.default_rng(1)
+    root = tmp_path / "multi"
+    random = np.random.default_rng(1)
     root.mkdir()
     lines = ["slide,label"]
     for i in range(30):
@@ -91,3 +108,72 @@ def quick():
         )
 
     return make
+
+
+@pytest.fixture
+def slide_cohort(tmp_path, slide):
+    """Regions of a real slide, two classes by where they lie."""
+    for k in range(8):
+        folder = tmp_path / "slides" / ("left", "right")[k % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = slide.read_region((400 + 700 * (k % 2), 300 + 260 * (k // 2)), 0, (256, 256))
+        write_pyramid(folder / f"region{k}.tiff", pixels, mpp=None)
+    return scan_annotated_folder(tmp_path / "slides")
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    random = np.random.default_rng(0)
+    for label, level in (("dim", 60), ("bright", 200)):
+        for b in range(4):
+            folder = tmp_path / "cells" / label / f"bag{b}"
+            folder.mkdir(parents=True)
+            for i in range(3):
+                Image.fromarray(
+                    (random.integers(0, 40, (30, 34, 3)) + level).astype(np.uint8)
+                ).save(folder / f"{i}.png")
+    return tmp_path / "cells"
+
+
+@pytest.fixture
+def image_cohort(tmp_path):
+    """Bags of small pictures; in one class some hold bright squares."""
+    random = np.random.default_rng(0)
+    for label in ("dark", "bright"):
+        for b in range(8):
+            folder = tmp_path / "images" / label / f"bag{b}"
+            folder.mkdir(parents=True)
+            for i in range(int(random.integers(2, 5))):
+                side = int(random.integers(30, 40))
+                pixels = random.integers(0, 90, (side, side + 4, 3))
+                if label == "bright" and i < 2:
+                    pixels[5:20, 5:20] = 250
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+    return scan_annotated_folder(tmp_path / "images")
+
+
+@pytest.fixture
+def noise_cohort(feature_folder):
+    return scan_annotated_folder(feature_folder(n=20, signal=0.0, name="noise"))
+
+
+@pytest.fixture
+def fit(settings):
+    """Return a function that sets up a fitting of a cohort."""
+
+    def make(cohort, config, split=None, store=None):
+        config = config.with_recipe()
+        store = store or BagStore(cohort, config, settings, ignore, CancellationToken(), None)
+        torch.manual_seed(config.seed)
+        plan = make_plan(config, store, None, ignore)
+        n = len(store)
+        split = split or Split(tuple(k for k in range(n) if k % 4), tuple(range(0, n, 4)))
+        return Fitting(build(config, plan, store, None, ignore), store, split, config, CPU)
+
+    return make
+
+
+@pytest.fixture
+def few_samples(monkeypatch):
+    """Let intervals rest on few bootstrap samples."""
+    monkeypatch.setattr(summaries, "SAMPLES", 50)

@@ -1,30 +1,7 @@
-import itertools
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from napari_mil.aggregators import list_aggregators
 from napari_mil.errors import OptionError
 from napari_mil.training.config import TrainingConfig, make_config, read_config
-from napari_mil.training.optimisation import rate_at
-from napari_mil.training.recipes import RECIPES
-
-
-def test_every_aggregator_has_a_recipe_with_its_source():
-    assert set(RECIPES) == set(list_aggregators())
-    for name in RECIPES:
-        filled = make_config(aggregator=name).with_recipe()
-        assert None not in (
-            filled.epochs,
-            filled.learning_rate,
-            filled.weight_decay,
-            filled.optimiser,
-            filled.schedule,
-            filled.bags_per_step,
-            filled.patience,
-        )
-        assert RECIPES[name].source
 
 
 def test_what_is_given_wins_over_the_recipe():
@@ -83,21 +60,3 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(OptionError):
         read_config(tmp_path / "config.json")
-
-
-@given(
-    epochs=st.integers(1, 300), schedule=st.sampled_from(["constant", "cosine", "steps", "inverse"])
-)
-def test_the_rate_never_rises_and_starts_as_given(epochs, schedule):
-    config = make_config(epochs=epochs, schedule=schedule, learning_rate=0.1).with_recipe()
-    rates = [rate_at(config, epoch, 10) for epoch in range(epochs)]
-    assert rates[0] == (0.1 if schedule != "steps" or epochs > 1 else pytest.approx(0.1))
-    assert all(later <= earlier for earlier, later in itertools.pairwise(rates))
-    assert min(rates) >= 0
-
-
-def test_steps_fall_in_the_middle_as_published():
-    config = make_config(aggregator="dsmil").with_recipe()
-    assert config.epochs == 60
-    assert [rate_at(config, epoch, 1) for epoch in (29, 30)] == pytest.approx([1e-4, 1e-5])
-    assert rate_at(make_config(aggregator="dtfd").with_recipe(), 100, 1) == pytest.approx(2e-5)

@@ -1,34 +1,21 @@
 """From images: a network and an aggregator learn together."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from napari_mil import classify, load_classifier
+from napari_mil.aggregators.end_to_end import EndToEnd
+from napari_mil.bags import open_image_bag
+from napari_mil.encoders.backbone import resized
 from napari_mil.errors import ClassifierError
-from napari_mil.events import Fallback
-from napari_mil.networks import BACKBONES, create_backbone
-from napari_mil.training.memory import measure_bytes_per_image
+from napari_mil.networks import as_input
 from napari_mil.training.run import train
 from napari_mil.training.scanning import scan_annotated_folder
-
-
-@pytest.fixture
-def image_cohort(tmp_path):
-    """Bags of small pictures of several sizes; in one class some hold a bright square."""
-    random = np.random.default_rng(0)
-    for label in ("dark", "bright"):
-        for b in range(8):
-            folder = tmp_path / "images" / label / f"bag{b}"
-            folder.mkdir(parents=True)
-            for i in range(int(random.integers(2, 5))):
-                side = int(random.integers(30, 40))
-                pixels = random.integers(0, 90, (side, side + 4, 3))
-                if label == "bright" and i < 2:
-                    pixels[5:20, 5:20] = 250
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-    return scan_annotated_folder(tmp_path / "images")
+from tests.conftest import write_pyramid
 
 
 def weights(result):
@@ -77,18 +64,12 @@ def test_folders_of_images_are_learnt_and_classified(
 
 
 def test_what_was_trained_is_what_answers(image_cohort, quick, settings, tmp_path):
-    """The bundle's two halves, the encoder and the aggregator, give what the network gave in one piece."""
-    from napari_mil.aggregators.end_to_end import EndToEnd
-    from napari_mil.encoders.backbone import resized
-    from napari_mil.networks import as_input
-
+    """Encoder and aggregator of the bundle give what the whole network gives."""
     result = train(
         image_cohort, quick(encoder="lenet5", epochs=1), out=tmp_path / "run", settings=settings
     )
     classifier = load_classifier(result.classifier)
     bag = image_cohort.bags[3]
-    from napari_mil.bags import open_image_bag
-
     images = open_image_bag(bag.path)
     stacked = np.concatenate([resized(images.read(i)[None], 28) for i in range(len(images))])
     whole = EndToEnd(classifier.backbone, classifier.aggregator, channels=1).eval()
@@ -131,45 +112,7 @@ def test_chunks_come_to_the_same_weights_as_the_whole_bag(
     assert chunks.card.training.embedding == "chunks"
 
 
-def test_memory_is_measured_and_the_choice_is_said(image_cohort, quick, settings, tmp_path):
-    said = {}
-    per_image = measure_bytes_per_image(create_backbone("resnet18", 32), 3, 32)
-    for name, memory_gb in (
-        ("joint", 8.0),
-        ("chunks", 2.5e-9 * per_image),
-        ("frozen", 0.5e-9 * per_image),
-    ):
-        events = []
-        config = quick(encoder="resnet18", tile_px=32, epochs=1, memory_gb=memory_gb)
-        result = train(
-            image_cohort, config, out=tmp_path / name, settings=settings, on_event=events.append
-        )
-        said[name] = next(
-            event.message
-            for event in events
-            if isinstance(event, Fallback) and "activations" in event.message
-        )
-        assert load_classifier(result.classifier).card.training.embedding == name
-    assert "trained together" in said["joint"]
-    assert "in chunks of" in said["chunks"]
-    assert "stays as it is" in said["frozen"]
-    assert "largest bag has 4 images" in said["joint"]
-
-
-@pytest.mark.parametrize("name", list(BACKBONES))
-def test_measured_memory_grows_with_the_images(name):
-    spec = BACKBONES[name]
-    small, large = (
-        measure_bytes_per_image(create_backbone(name, side), spec.channels, side)
-        for side in (28, 56)
-    )
-    assert small > 4 * spec.channels * 28**2
-    assert 3 < large / small < 8
-
-
 def test_slides_are_learnt_from_pixels(slide, quick, settings, tmp_path):
-    from tests.conftest import write_pyramid
-
     for k in range(6):
         folder = tmp_path / "slides" / "ab"[k % 2]
         folder.mkdir(parents=True, exist_ok=True)
@@ -193,8 +136,6 @@ def test_slides_are_learnt_from_pixels(slide, quick, settings, tmp_path):
 
 
 def test_grey_and_colour_reach_the_network_in_range():
-    from napari_mil.networks import as_input
-
     tiles = np.zeros((2, 4, 4, 3), np.uint8)
     tiles[1] = 255
     assert as_input(tiles, 3).shape == (2, 3, 4, 4)
@@ -203,9 +144,7 @@ def test_grey_and_colour_reach_the_network_in_range():
 
 @pytest.mark.slow
 def test_drosophila_embryos_train_hamil_from_images(shared, quick, settings, tmp_path):
-    """The papers' kind of data, several labels a bag; far too few to score, enough to fit."""
-    import csv
-
+    """Bags with several labels, as in the papers; too few to score, enough to fit."""
     source = shared / "data/bags_labelled/drosophila_ish"
     images = next(path.parent for path in source.rglob("insitu67044.jpg"))
     with (source / "bags.csv").open() as file:

@@ -3,45 +3,14 @@ import pytest
 import torch
 
 from napari_mil.errors import TrainingError
-from napari_mil.events import CancellationToken, ignore
-from napari_mil.training.fitting import Fitting, Split, epoch_order, relevance
-from napari_mil.training.network import build, make_plan
+from napari_mil.events import CancellationToken
+from napari_mil.training.folds import Split
+from napari_mil.training.metrics import negative_log_likelihood
 from napari_mil.training.recipes import RECIPES
 from napari_mil.training.scanning import scan_annotated_folder
-from napari_mil.training.store import BagStore, standardisation
+from tests.training.fittings import run, same, weights
 
-CPU = torch.device("cpu")
 SMALL = {"transmil": {"hidden": 64}}
-
-
-@pytest.fixture
-def fit(settings):
-    """Return a function that sets up a fitting of a cohort."""
-
-    def make(cohort, config, split=None, store=None):
-        config = config.with_recipe()
-        store = store or BagStore(cohort, config, settings, ignore, CancellationToken(), None)
-        torch.manual_seed(config.seed)
-        plan = make_plan(config, store, None, ignore)
-        n = len(store)
-        split = split or Split(tuple(k for k in range(n) if k % 4), tuple(range(0, n, 4)))
-        return Fitting(build(config, plan, store, None, ignore), store, split, config, CPU)
-
-    return make
-
-
-def run(fitting, epochs=None):
-    for _ in range(epochs or fitting.epochs):
-        fitting.advance(CancellationToken())
-    return fitting
-
-
-def weights(fitting):
-    return {key: tensor.clone() for key, tensor in fitting.network.state_dict().items()}
-
-
-def same(a, b):
-    return all(torch.equal(a[key], b[key]) for key in a)
 
 
 @pytest.mark.parametrize("aggregator", list(RECIPES))
@@ -143,7 +112,7 @@ def test_going_on_from_a_state_comes_to_the_same_bits(cohort, quick, fit, fields
 
 
 def test_a_step_over_several_bags_is_the_mean_of_their_gradients(cohort, quick, fit):
-    """One step of plain descent over all bags equals the sum of what each bag pulls, divided by their number."""
+    """A step moves weights by the mean gradient of its bags."""
     split = Split((0, 1, 12, 13))
     config = quick(
         optimiser="sgd",
@@ -186,18 +155,16 @@ def test_training_stops_when_validation_no_longer_improves(feature_folder, quick
     assert fitting.epoch - fitting.best.epoch >= 3 or fitting.epoch == 5
     losses = [row["validation_loss"] for row in fitting.history]
     assert fitting.use_best() == int(np.argmin(losses)) + 1
-    kept = fitting.logits(fitting.split.validation)
-    from napari_mil.training.metrics import negative_log_likelihood
-
+    logits = fitting.logits(fitting.split.validation)
     assert negative_log_likelihood(
-        fitting.store.cohort.targets[list(fitting.split.validation)], kept
+        fitting.store.cohort.targets[list(fitting.split.validation)], logits
     ) == pytest.approx(min(losses))
 
 
 def test_nothing_is_chosen_with_few_bags(feature_folder, quick, fit):
     few = scan_annotated_folder(feature_folder(n=6))
     fitting = run(fit(few, quick(epochs=3, patience=1)))
-    assert fitting.selects == "last"
+    assert fitting.selection == "last"
     assert fitting.use_best() == 3
 
 
@@ -250,74 +217,3 @@ def test_mining_reports_its_masks_and_moves_its_teacher(cohort, quick, fit):
     assert 0.3 < fitting.history[0]["mask_ratio"] < 1
     assert "loss: consistency" in fitting.history[0]
     assert any(not torch.equal(tensor, weights(fitting)[key]) for key, tensor in teacher.items())
-
-
-def test_rare_classes_weigh_more_or_come_more_often(feature_folder, quick, fit):
-    root = feature_folder(n=20)
-    for path in sorted((root / "malignant").iterdir())[5:]:
-        path.unlink()
-    uneven = scan_annotated_folder(root)
-    split = Split(tuple(range(25)))
-    weighed = fit(uneven, quick(class_balance="weights"), split).class_weights
-    assert weighed[:20].sum() == pytest.approx(weighed[20:].sum())
-    assert weighed.mean() == pytest.approx(1)
-    drawn = np.concatenate(
-        [
-            epoch_order(fit(uneven, quick(class_balance="sampling", seed=seed), split), epoch)
-            for seed in range(4)
-            for epoch in range(5)
-        ]
-    )
-    assert 0.4 < np.mean(drawn >= 20) < 0.6
-    assert fit(uneven, quick(), split).class_weights.tolist() == [1.0] * 25
-
-
-def test_features_are_scaled_by_training_bags_alone(cohort, quick, fit):
-    fitting = fit(cohort, quick(), Split((0, 13), (1, 14)))
-    expected = np.concatenate([fitting.store.read(0), fitting.store.read(13)])
-    assert np.allclose(fitting.mean, expected.mean(0), rtol=1e-5)
-    assert np.allclose(fitting.scale, expected.std(0), rtol=1e-4)
-
-
-def test_scaling_survives_constants_and_takes_maps():
-    mean, scale = standardisation([np.array([[1.0, 5.0], [3.0, 5.0]], np.float32)])
-    assert mean.tolist() == [2.0, 5.0]
-    assert scale.tolist() == [1.0, 1.0]
-    maps = np.random.default_rng(0).normal(3, 2, (4, 5, 6, 7)).astype(np.float32)
-    mean, scale = standardisation([maps[:1], maps[1:]])
-    assert np.allclose(mean, maps.mean((0, 2, 3)), atol=1e-5)
-    assert np.allclose(scale, maps.std((0, 2, 3)), atol=1e-5)
-
-
-def test_bags_that_do_not_fit_are_read_at_every_visit(cohort, quick, fit):
-    small, large = fit(cohort, quick(memory_gb=1e-9, epochs=2)), fit(cohort, quick(epochs=2))
-    assert not small.store.in_memory
-    assert large.store.in_memory
-    assert same(weights(run(small)), weights(run(large)))
-    assert not small.store._held
-
-
-def test_relevance_is_a_value_per_instance_between_0_and_1(cohort, quick, fit):
-    for aggregator in RECIPES:
-        fitting = fit(cohort, quick(aggregator=aggregator, aggregator_options={}))
-        bag = fitting.bag(0)
-        with torch.no_grad():
-            values, what = relevance(fitting.network.eval()(bag))
-        if len(values):
-            assert values.shape == (len(bag),)
-            assert values.min() >= 0
-            assert values.max() <= 1
-            assert what in ("score", "attention", "similarity")
-        else:
-            assert aggregator in (
-                "embedding-max",
-                "embedding-mean",
-                "mi-net",
-                "mi-net-ds",
-                "mi-net-rc",
-                "mvcnn",
-                "spoc",
-                "ramil",
-                "gnn-mil",
-                "deepmiml",
-            ), aggregator

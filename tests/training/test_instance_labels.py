@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
 import shapely
+import torch
 
+from napari_mil.aggregators import create_aggregator
 from napari_mil.annotations import Region, write_geojson
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.training.instance_labels import instance_targets
 from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.store import BagStore
+from tests.conftest import write_pyramid
 
 COORDS = np.array([[0, 0], [100, 0], [200, 0]])
 TWO = ("normal", "tumour")
@@ -63,9 +66,7 @@ def test_independent_labels_are_known_where_they_have_regions():
 
 
 def test_regions_beside_a_slide_reach_its_tiles(tmp_path, noise, quick, settings):
-    """Two slides; the annotated one has its tissue's left half marked, and tiles know it."""
-    from tests.conftest import write_pyramid
-
+    """Of two slides, one has its left half annotated."""
     for label in TWO:
         (tmp_path / "data" / label).mkdir(parents=True)
         write_pyramid(tmp_path / "data" / label / f"{label}.tiff", noise[:256, :256])
@@ -86,10 +87,6 @@ def test_regions_beside_a_slide_reach_its_tiles(tmp_path, noise, quick, settings
     "aggregator", ["dsmil", "dsmil-released", "mi-net-instance", "single-instance"]
 )
 def test_unknown_instances_do_not_enter_the_loss(aggregator):
-    import torch
-
-    from napari_mil.aggregators import create_aggregator
-
     torch.manual_seed(0)
     network = create_aggregator(aggregator, 4, 1).eval()
     bag = torch.randn(6, 4)

@@ -1,15 +1,18 @@
-"""Optimisers as their papers have them, and the parts of a recipe that no field stands for."""
+"""Optimisers as published, learning rates, and decay and clipping by recipe."""
 
+import itertools
 import math
 from copy import deepcopy
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from napari_mil.aggregators import create_aggregator
 from napari_mil.training.config import make_config
-from napari_mil.training.optimisation import LookaheadRAdam, clipped_parts, make_optimiser
+from napari_mil.training.optimisation import LookaheadRAdam, clipped_parts, make_optimiser, rate_at
 
 
 class PrintedRAdam:
@@ -109,3 +112,21 @@ def test_dtfd_is_clipped_module_by_module_and_other_methods_as_a_whole():
         sum(weight.numel() for module in part for weight in module.parameters()) for part in modules
     ]
     assert len(norms("gated-abmil")[0]) == 1
+
+
+@given(
+    epochs=st.integers(1, 300), schedule=st.sampled_from(["constant", "cosine", "steps", "inverse"])
+)
+def test_the_rate_never_rises_and_starts_as_given(epochs, schedule):
+    config = make_config(epochs=epochs, schedule=schedule, learning_rate=0.1).with_recipe()
+    rates = [rate_at(config, epoch, 10) for epoch in range(epochs)]
+    assert rates[0] == (0.1 if schedule != "steps" or epochs > 1 else pytest.approx(0.1))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates))
+    assert min(rates) >= 0
+
+
+def test_steps_fall_in_the_middle_as_published():
+    config = make_config(aggregator="dsmil").with_recipe()
+    assert config.epochs == 60
+    assert [rate_at(config, epoch, 1) for epoch in (29, 30)] == pytest.approx([1e-4, 1e-5])
+    assert rate_at(make_config(aggregator="dtfd").with_recipe(), 100, 1) == pytest.approx(2e-5)

@@ -1,6 +1,7 @@
-"""Training in a process of its own."""
+"""Training in a child process."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -114,8 +115,6 @@ train_beside(request, lambda event: print(type(event).__name__, flush=True), Can
 
 
 def test_the_child_ends_with_its_parent_however_that_ended(cohort, settings, tmp_path):
-    import pickle
-
     (tmp_path / "request").write_bytes(
         pickle.dumps(request(cohort, tmp_path / "run", settings, config={"epochs": 5000}))
     )

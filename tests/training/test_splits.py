@@ -1,10 +1,11 @@
-"""Which bags choose: a share of the patients, every class on both sides."""
+"""Validation bags: a share of the patients, every class on both sides."""
 
 import numpy as np
 import pytest
 
 from napari_mil.training.scanning import scan_annotated_folder
-from napari_mil.training.splits import split_of, why_none
+from napari_mil.training.splits import fold_tasks, split_of, why_none
+from tests.training.cohorts import with_patients
 
 
 def uneven(feature_folder, positives, negatives):
@@ -45,3 +46,27 @@ def test_the_reason_why_none_are_put_aside_is_the_right_one(feature_folder, quic
         split = split_of(cohort, config)
         assert split.validation == ()
         assert said in why_none(split, config)
+
+
+def test_no_patient_stands_on_both_sides_and_choices_are_made_on_training_patients(
+    feature_folder, quick
+):
+    cohort = with_patients(feature_folder(n=24), per_patient=3)
+    tasks = fold_tasks(cohort, quick(), 4, 3, "honest")
+    groups = np.array(cohort.groups)
+    for task in tasks:
+        parts = [
+            set(groups[list(part)])
+            for part in (task.split.training, task.split.validation, task.split.test)
+        ]
+        assert not (parts[0] & parts[2])
+        assert not (parts[1] & parts[2])
+        assert not (parts[0] & parts[1])
+        assert sorted((*task.split.training, *task.split.validation, *task.split.test)) == list(
+            range(48)
+        )
+        assert task.split.validation
+    for repeat in range(3):
+        tested = [b for task in tasks if task.repeat == repeat for b in task.split.test]
+        assert sorted(tested) == list(range(48)), "every bag is tested once per repeat"
+    assert len({task.seed for task in tasks}) == len(tasks)

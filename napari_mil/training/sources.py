@@ -1,0 +1,271 @@
+"""Instances of single bags: encoded once, then read from the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from napari_mil.bags import Bag, TileGrid, TileSpec, open_image_bag, read_bag, write_bag
+from napari_mil.bags.images import ImageBag
+from napari_mil.encoders import Encoder
+from napari_mil.encoders.backbone import resized
+from napari_mil.errors import NapariMilError, OptionError, OutputError, UnreadableSlideError
+from napari_mil.events import CancellationToken, Fallback, OnEvent
+from napari_mil.files import mark_used, whole_or_nothing
+from napari_mil.inference.devices import ForgivingEncoder
+from napari_mil.inference.embedding import embed_images, embed_tiles
+from napari_mil.inference.planning import Mask, plan_tiles
+from napari_mil.settings import Settings
+from napari_mil.slides import Slide, open_slide
+from napari_mil.training.cohort import FEATURES, IMAGES, CohortBag
+from napari_mil.training.config import TrainingConfig
+from napari_mil.training.instances import Instances
+
+
+@dataclass(frozen=True)
+class BagSource:
+    """Instances of one bag: files, and places in the slide."""
+
+    n: int
+    """Number of instances."""
+    shape: tuple[int, ...]
+    """Shape of one instance."""
+    coords: np.ndarray | None = None
+    """Corners (x, y) of the tiles in level-0 pixels, (N, 2)."""
+    size0: float | None = None
+    """Side of a tile in level-0 pixels."""
+    origin: tuple[float, float] = (0.0, 0.0)
+    """Level-0 pixel (x, y) from which QuPath counts; see `Slide.origin`."""
+    grid: TileGrid | None = None
+    """Tiles of a slide."""
+    features_path: Path | None = None
+    images_path: Path | None = None
+    values: np.ndarray | None = None
+    """Instances that memory holds already."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the instances take as float32."""
+        return 4 * self.n * int(np.prod(self.shape))
+
+    def read(self) -> np.ndarray:
+        """Read the instances, (N, ...).
+
+        Raises
+        ------
+        UnreadableSlideError
+            If their file cannot be read any more.
+        """
+        if self.values is not None:
+            return self.values
+        try:
+            if self.images_path is not None:
+                return np.load(self.images_path, mmap_mode="r")
+            assert self.features_path is not None
+            return read_bag(self.features_path).features
+        except (OSError, ValueError) as error:
+            path = self.images_path or self.features_path
+            raise UnreadableSlideError(
+                f"{path} cannot be read any more ({error}); resume the run."
+            ) from error
+
+
+class BagEncoder:
+    """Encodes bags, or finds them in the cache.
+
+    Parameters
+    ----------
+    instances
+        What an instance is.
+    encoder
+        The frozen encoder; None for features, and for a network that is trained.
+    config
+        Mask and assumed scale of slides.
+    settings
+        Folders and thread counts.
+    on_event
+        Called with what did not go as planned.
+    cancel
+        Token that ends the work.
+    """
+
+    def __init__(
+        self,
+        instances: Instances,
+        encoder: Encoder | None,
+        config: TrainingConfig,
+        settings: Settings,
+        on_event: OnEvent,
+        cancel: CancellationToken,
+    ) -> None:
+        self._instances = instances
+        self._encoder = encoder
+        self._config = config
+        self._settings = settings
+        self._on_event = on_event
+        self._cancel = cancel
+        self._said_encoder_assumed = False
+
+    def source_of(self, bag: CohortBag) -> BagSource:
+        """Encode one bag, or find it in the cache.
+
+        Raises
+        ------
+        NapariMilError
+            If the bag cannot be read or encoded.
+        OptionError
+            If its features were made by another encoder than the classifier to start from takes.
+        OutputError
+            If the cache cannot be written.
+        """
+        if bag.kind == FEATURES:
+            return self._from_features(bag)
+        if bag.kind == IMAGES:
+            return self._from_images(open_image_bag(bag.path))
+        with open_slide(bag.path, settings=self._settings) as slide:
+            if slide.mpp is not None or self._config.slide_mpp is None:
+                return self._from_slide(slide)
+        with open_slide(bag.path, self._config.slide_mpp, settings=self._settings) as slide:
+            return self._from_slide(slide)
+
+    def _from_features(self, bag: CohortBag) -> BagSource:
+        loaded = read_bag(bag.path)
+        self._check_encoder(bag, loaded)
+        return BagSource(
+            len(loaded),
+            loaded.features.shape[1:],
+            loaded.coords,
+            loaded.tile_size0,
+            features_path=bag.path,
+        )
+
+    def _check_encoder(self, bag: CohortBag, loaded: Bag) -> None:
+        """Compare the encoder of a feature file with that of the start.
+
+        A file that does not name its encoder is taken as made by it, with one remark per cohort.
+        """
+        if not self._instances.fingerprint:
+            return
+        made_by = loaded.provenance.get("encoder")
+        if made_by is not None and made_by != self._instances.fingerprint:
+            raise OptionError(
+                f"{bag.path.name} was made by another encoder than the classifier to start from "
+                "was trained on; start fresh."
+            )
+        if made_by is None and not self._said_encoder_assumed:
+            self._said_encoder_assumed = True
+            self._on_event(
+                Fallback(
+                    "The files do not say who made their features; "
+                    f"they are taken as those of {self._instances.encoder}."
+                )
+            )
+
+    def _from_slide(self, slide: Slide) -> BagSource:
+        instances = self._instances
+        assert instances.tile_px is not None
+        assert instances.mpp is not None
+        mask: Mask = "auto" if self._config.mask == "auto" else None
+        tiles = TileSpec(instances.tile_px, instances.mpp, instances.overlap)
+        grid = plan_tiles(slide, tiles, mask, cancel=self._cancel).grid
+        key = self._key(slide.fingerprint, repr(slide.mpp))
+        placed = BagSource(
+            len(grid),
+            (instances.tile_px, instances.tile_px, 3),
+            coords=grid.coords,
+            size0=grid.tile_size0,
+            origin=slide.origin,
+            grid=grid,
+        )
+        if instances.trained:
+            path = self._images_path(key)
+            if not _is_readable(path):
+                pixels = (grid.read(slide, i) for i in range(len(grid)))
+                _save_images(pixels, (placed.n, *placed.shape), path)
+            return replace(placed, images_path=path)
+        assert self._encoder is not None
+        path = self._features_path(key)
+        if not _is_readable(path):
+            encoder = ForgivingEncoder(self._encoder, self._on_event)
+            features = embed_tiles(slide, grid, encoder, self._settings, self._cancel)
+            provenance = {"encoder": self._encoder.fingerprint, "grid": grid.fingerprint}
+            bag = Bag(features, grid.coords, grid.tile_size0, provenance=provenance)
+            write_bag(bag, path)
+        return replace(placed, shape=(self._encoder.dim,), features_path=path)
+
+    def _from_images(self, images: ImageBag) -> BagSource:
+        key = self._key(images.fingerprint, "")
+        n = len(images)
+        if self._instances.trained:
+            px = self._instances.tile_px
+            assert px is not None
+            path = self._images_path(key)
+            if not _is_readable(path):
+                pixels = (resized(images.read(i)[None], px)[0] for i in range(n))
+                _save_images(pixels, (n, px, px, 3), path)
+            return BagSource(n, (px, px, 3), images_path=path)
+        assert self._encoder is not None
+        path = self._features_path(key)
+        if not _is_readable(path):
+            encoder = ForgivingEncoder(self._encoder, self._on_event)
+            bag = embed_images(images, encoder, self._cancel, self._encoder.smallest_tile)
+            write_bag(replace(bag, provenance={"encoder": self._encoder.fingerprint}), path)
+        return BagSource(n, (self._encoder.dim,), features_path=path)
+
+    def _key(self, content: str, scale: str) -> str:
+        """Return the name of a bag in the cache.
+
+        Made of all that its instances depend on.
+        """
+        instances = self._instances
+        facts = (
+            content,
+            scale,
+            instances.encoder,
+            instances.fingerprint,
+            instances.tile_px,
+            instances.mpp,
+            instances.overlap,
+        )
+        text = repr((facts, self._config.mask, version("napari-mil")))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _features_path(self, key: str) -> Path:
+        return self._settings.cache_folder / "features" / f"{key}.h5"
+
+    def _images_path(self, key: str) -> Path:
+        return self._settings.cache_folder / "images" / f"{key}.npy"
+
+
+def _is_readable(path: Path) -> bool:
+    """Say whether a cache file is whole; mark it as used."""
+    try:
+        if path.suffix == ".npy":
+            np.load(path, mmap_mode="r")
+        else:
+            read_bag(path)
+    except (OSError, ValueError, EOFError, NapariMilError):
+        return False
+    mark_used(path)
+    return True
+
+
+def _save_images(images: Iterable[np.ndarray], shape: tuple[int, ...], path: Path) -> None:
+    """Write images one at a time, uint8 (N, H, W, 3)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_or_nothing(path) as part:
+            array = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+            for k, image in enumerate(images):
+                array[k] = image
+            array.flush()
+            del array
+    except OSError as error:
+        raise OutputError(
+            f"Tiles cannot be kept in {path.parent} ({error.strerror or error}); make room there."
+        ) from error

@@ -1,0 +1,309 @@
+"""Figures of a cross-validation, summed up from the answers of its folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_mil.aggregators.output import link
+from napari_mil.training.bundle import FEWEST_TO_CALIBRATE
+from napari_mil.training.cohort import Cohort
+from napari_mil.training.folds import FoldResult, FoldTask
+from napari_mil.training.metrics import (
+    Estimate,
+    best_threshold,
+    calibration_error,
+    estimates,
+    figures,
+    fit_temperature,
+)
+from napari_mil.training.protocols import (
+    LAST_EPOCH,
+    Design,
+    Protocol,
+    choose_on_test,
+    describe_honest_selection,
+    describe_published_selection,
+    published_rule,
+)
+
+SCHEMA = "napari-mil/evaluation/1"
+SAMPLES = 1000
+"""Number of bootstrap samples."""
+DECIDING = ("accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity")
+"""Figures that depend on the threshold."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a way of training, with where they come from."""
+
+    protocol: Protocol
+    selection: str
+    """How the epoch and the threshold were chosen, in words."""
+    classes: tuple[str, ...]
+    folds: int
+    repeats: int
+    n_bags: int
+    n_patients: int
+    metrics: Mapping[str, Estimate]
+    """Figures at probability 0.5; under the published protocol, at its threshold."""
+    at_validation_threshold: Mapping[str, Estimate] = field(default_factory=dict)
+    """Figures at the threshold that is best on validation bags.
+
+    Each fold has its own threshold; two classes only.
+    """
+    calibration: Mapping[str, float | None] = field(default_factory=dict)
+    """Expected calibration error before and after a temperature.
+
+    On validation bags and on test bags.
+    """
+    overlay: Mapping[str, float | int] = field(default_factory=dict)
+    """AUC of the overlay on annotated tiles of test bags.
+
+    The mean over bags and then folds, its spread, and the number of folds that had any.
+    """
+    epochs: tuple[int, ...] = ()
+    """Epoch kept in each repeat and fold, counted from 1."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    unit: str = "patient"
+    """What stays together in a fold, in words; see `Cohort.unit`."""
+    from_trained: bool = False
+    """Whether folds start from a classifier, which may have seen these bags."""
+    out_of_fold: tuple[Mapping[str, Any], ...] = ()
+    """Name, label and probabilities of each bag.
+
+    One probability per repeat, from a classifier that was not trained on the bag's patient.
+    """
+
+    @property
+    def headline(self) -> str:
+        """The figure to quote, with its interval and protocol."""
+        name = "auc" if "auc" in self.metrics else "auc_macro"
+        area = self.metrics[name]
+        return f"AUC {area.mean:.2f} ({area.low:.2f}–{area.high:.2f}), {self.label}"
+
+    @property
+    def label(self) -> str:
+        """Protocol and folds, in a few words."""
+        times = f"{self.repeats} × {self.folds}" if self.repeats > 1 else str(self.folds)
+        label = f"{self.protocol} protocol, {times} folds by {self.unit}"
+        if self.protocol == "published" and not self.selection.startswith(LAST_EPOCH):
+            label += "; chosen on the test fold, optimistic"
+        if self.from_trained:
+            label += "; from weights trained before"
+        return label
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content of ``evaluation.json``."""
+        return {
+            "schema": SCHEMA,
+            "protocol": self.protocol,
+            "selection": self.selection,
+            "headline": self.headline,
+            "classes": list(self.classes),
+            "folds": self.folds,
+            "repeats": self.repeats,
+            "bags": self.n_bags,
+            "patients": self.n_patients,
+            "metrics": self._with_protocol(self.metrics),
+            "at validation threshold": self._with_protocol(self.at_validation_threshold),
+            "calibration": dict(self.calibration),
+            "overlay": {**self.overlay, "protocol": self.protocol} if self.overlay else {},
+            "epochs kept": list(self.epochs),
+            "remarks": list(self.remarks),
+            "settings": dict(self.settings),
+            "out of fold": [dict(row) for row in self.out_of_fold],
+        }
+
+    def for_card(self) -> dict[str, Any]:
+        """Return the entries of a bundle's card, without names of bags."""
+        drawn = "patients" if self.unit == "patient" else "bags"
+        entries: dict[str, Any] = {
+            "headline": self.headline,
+            "protocol": f"{self.label}; {self.selection}; 95 % intervals by bootstrap over {drawn}",
+            "cross-validation": self._with_protocol(self.metrics),
+        }
+        if self.at_validation_threshold:
+            entries["cross-validation, at the validation threshold"] = self._with_protocol(
+                self.at_validation_threshold
+            )
+        if self.overlay:
+            entries["overlay"] = dict(self.overlay)
+        return {**entries, "calibration": dict(self.calibration)}
+
+    def _with_protocol(self, metrics: Mapping[str, Estimate]) -> dict[str, Any]:
+        return {
+            name: {**value.as_dict(), "protocol": self.protocol} for name, value in metrics.items()
+        }
+
+
+def summarise(
+    design: Design,
+    tasks: Sequence[FoldTask],
+    results: Sequence[FoldResult],
+    remarks: tuple[str, ...],
+) -> Evaluation:
+    """Turn the answers of every fold into figures with their uncertainty."""
+    cohort = design.cohort
+    config = design.config
+    n_outputs = results[0].test.shape[-1]
+    answers = _Answers(design, n_outputs)
+    for task, result in zip(tasks, results, strict=True):
+        if design.protocol == "published":
+            answers.add_published(task, result)
+        else:
+            answers.add_honest(task, result)
+    honest = design.protocol == "honest"
+    at_validation_threshold = {}
+    if honest and n_outputs == 1 and bool((answers.validation_threshold != 0.5).any()):
+        every_figure = answers.estimate_figures(answers.validation_threshold)
+        at_validation_threshold = {name: every_figure[name] for name in DECIDING}
+    return Evaluation(
+        protocol=design.protocol,
+        selection=(
+            describe_honest_selection(config, tasks)
+            if honest
+            else describe_published_selection(config, n_outputs)
+        ),
+        classes=cohort.classes,
+        folds=design.folds,
+        repeats=design.repeats,
+        n_bags=len(cohort),
+        n_patients=len(set(cohort.groups)),
+        metrics=answers.estimate_figures(answers.threshold),
+        at_validation_threshold=at_validation_threshold,
+        calibration=answers.summarise_calibration() if honest else {},
+        overlay=_summarise_overlays([result.tile_auc for result in results]),
+        epochs=tuple(answers.epochs),
+        settings=config.model_dump(exclude={"cohort"}),
+        remarks=remarks,
+        unit=cohort.unit,
+        from_trained=config.start_from is not None,
+        out_of_fold=_out_of_fold_rows(cohort, answers.logits, answers.fold_of),
+    )
+
+
+class _Answers:
+    """Out-of-fold logits and thresholds of every bag in every repeat.
+
+    Attributes
+    ----------
+    fold_of
+        Fold in which each bag was tested, int (R, B).
+    raw, logits
+        Logits before and after the temperature of the fold, float64 (R, B, C).
+    threshold
+        Threshold on the probability, (R, B): 0.5, or the published one.
+    validation_threshold
+        Threshold that is best on the fold's validation bags, (R, B).
+    epochs
+        Kept epoch of each fold, counted from 1.
+    """
+
+    def __init__(self, design: Design, n_outputs: int) -> None:
+        self._design = design
+        self._targets = design.cohort.targets
+        shape = (design.repeats, len(self._targets))
+        self.fold_of = np.zeros(shape, int)
+        self.raw = np.zeros((*shape, n_outputs))
+        self.logits = np.zeros((*shape, n_outputs))
+        self.threshold = np.full(shape, 0.5)
+        self.validation_threshold = np.full(shape, 0.5)
+        self.epochs: list[int] = []
+        self._temperatures: list[float] = []
+        self._errors: dict[str, list[float]] = {"validation": [], "validation, uncalibrated": []}
+
+    def add_published(self, task: FoldTask, result: FoldResult) -> None:
+        """Add a fold; choose its epoch on the test bags."""
+        rule, _ = published_rule(self._design.config)
+        test = list(task.split.test)
+        epoch, threshold = choose_on_test(rule, self._targets[test], result.test)
+        self.fold_of[task.repeat, test] = task.fold
+        self.raw[task.repeat, test] = result.test[epoch]
+        self.logits[task.repeat, test] = result.test[epoch]
+        self.threshold[task.repeat, test] = threshold
+        self.epochs.append(epoch + 1)
+
+    def add_honest(self, task: FoldTask, result: FoldResult) -> None:
+        """Add a fold whose choices were made on validation bags."""
+        test = list(task.split.test)
+        targets = self._targets[list(task.split.validation)]
+        temperature = 1.0
+        if len(targets) >= FEWEST_TO_CALIBRATE:
+            temperature = fit_temperature(targets, result.validation, cautious=True)
+            calibrated = result.validation / temperature
+            self._errors["validation, uncalibrated"].append(
+                calibration_error(targets, result.validation)
+            )
+            self._errors["validation"].append(calibration_error(targets, calibrated))
+            if calibrated.shape[-1] == 1:
+                threshold = best_threshold(targets, calibrated[:, 0])
+                self.validation_threshold[task.repeat, test] = threshold
+        self.fold_of[task.repeat, test] = task.fold
+        self.raw[task.repeat, test] = result.test[0]
+        self.logits[task.repeat, test] = result.test[0] / temperature
+        self.epochs.append(result.epoch)
+        self._temperatures.append(temperature)
+
+    def estimate_figures(self, threshold: np.ndarray) -> dict[str, Estimate]:
+        """Return every figure at the thresholds (R, B) of the bags."""
+        return estimates(
+            lambda index, repeat: figures(
+                self._targets[index], self.logits[repeat, index], threshold[repeat, index]
+            ),
+            self._design.repeats,
+            self._design.cohort.groups,
+            SAMPLES,
+            folds=self.fold_of,
+        )
+
+    def summarise_calibration(self) -> dict[str, float | None]:
+        """Return the expected calibration errors, rounded to four digits."""
+        summary: dict[str, float | None] = {
+            f"expected calibration error on {name}": float(np.mean(values)) if values else None
+            for name, values in self._errors.items()
+        }
+        summary["expected calibration error on test bags"] = self._test_error(self.logits)
+        summary["expected calibration error on test bags, uncalibrated"] = self._test_error(
+            self.raw
+        )
+        summary["temperature, mean over folds"] = float(np.mean(self._temperatures))
+        return {name: None if value is None else round(value, 4) for name, value in summary.items()}
+
+    def _test_error(self, logits: np.ndarray) -> float:
+        """Return the calibration error of test bags, averaged over repeats."""
+        return float(np.mean([calibration_error(self._targets, row) for row in logits]))
+
+
+def _summarise_overlays(areas: Sequence[float]) -> dict[str, float | int]:
+    """Return the mean tile AUC of the folds and its spread."""
+    known = [area for area in areas if not np.isnan(area)]
+    if not known:
+        return {}
+    return {
+        "tile_auc": round(float(np.mean(known)), 4),
+        "SD over folds": round(float(np.std(known)), 4),
+        "folds with annotated tiles": len(known),
+    }
+
+
+def _out_of_fold_rows(
+    cohort: Cohort, logits: np.ndarray, fold_of: np.ndarray
+) -> tuple[Mapping[str, Any], ...]:
+    """Return name, label, folds and probabilities of every bag."""
+    probabilities = link(torch.from_numpy(logits), cohort.multi_label).numpy()
+    return tuple(
+        {
+            "bag": bag.path.name,
+            "label": list(bag.labels),
+            "folds": fold_of[:, b].tolist(),
+            "probabilities": np.round(probabilities[:, b], 5).tolist(),
+        }
+        for b, bag in enumerate(cohort.bags)
+    )

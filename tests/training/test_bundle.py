@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from safetensors import SafetensorError
+
+from napari_mil import classify, load_classifier
+from napari_mil.errors import OutputError
+from napari_mil.inference.facts import SplitCounts
+from napari_mil.training.run import train
+from napari_mil.training.scanning import scan_annotated_folder
+
+
+def test_a_bundle_says_nothing_of_names_paths_and_patients(
+    feature_folder, quick, settings, tmp_path
+):
+    root = feature_folder(name="secret-hospital")
+    (root / "labels.csv").write_text(
+        "slide,label,patient\n"
+        + "".join(
+            f"{p.parent.name}/{p.name},{p.parent.name},Jane-{k}\n"
+            for k, p in enumerate(sorted(root.glob("*/*.npy")))
+        )
+    )
+    result = train(
+        scan_annotated_folder(root), quick(epochs=1), out=tmp_path / "run", settings=settings
+    )
+    text = "".join(
+        path.read_text() for path in result.classifier.iterdir() if path.suffix in (".json", ".md")
+    )
+    assert not any(word in text for word in ("secret", "Jane", "benign_00", str(tmp_path)))
+
+
+def test_independent_labels_are_learnt(multi_label_folder, quick, settings, tmp_path):
+    cohort = scan_annotated_folder(multi_label_folder)
+    result = train(cohort, quick(epochs=15), out=tmp_path / "run", settings=settings)
+    classifier = load_classifier(result.classifier)
+    assert classifier.card.link == "multi-label"
+    right = [
+        set(classify(bag.path, classifier, device="cpu").labels) == set(bag.labels)
+        for bag in cohort.bags
+    ]
+    assert np.mean(right) > 0.7
+    assert "auc_macro" in classifier.card.evaluation["validation, optimistic"]
+
+
+def test_a_split_in_the_table_is_kept_and_its_test_part_looked_at_once(
+    feature_folder, quick, settings, tmp_path
+):
+    root = feature_folder()
+    paths = sorted(root.glob("*/*.npy"))
+    splits = ["train", "train", "val", "test"]
+    (root / "labels.csv").write_text(
+        "slide,label,split\n"
+        + "".join(
+            f"{p.relative_to(root)},{p.parent.name},{splits[k % 4]}\n" for k, p in enumerate(paths)
+        )
+    )
+    result = train(scan_annotated_folder(root), quick(), out=tmp_path / "run", settings=settings)
+    card = load_classifier(result.classifier).card
+    assert card.training.split == SplitCounts(12, 6, 6)
+    assert "held-out" in card.evaluation["headline"]
+
+
+def test_a_full_disk_while_the_bundle_is_written_is_one_sentence(
+    cohort, quick, settings, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("napari_mil.inference.classifier.save_file", full)
+    with pytest.raises(OutputError, match=r"classifier cannot be written.*No space.*resume"):
+        train(cohort, quick(epochs=2), out=tmp_path / "run", settings=settings)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        ".lock",
+        "checkpoint.pt",
+        "cohort.json",
+        "config.json",
+        "history.csv",
+    ]
+    monkeypatch.undo()
+    train(cohort, quick(epochs=2), out=tmp_path / "run", resume=True, settings=settings)

@@ -1,0 +1,37 @@
+import json
+
+from napari_mil.inference.card import CARD_FILE
+from napari_mil.training.layout import (
+    CHECKPOINT,
+    CLASSIFIER,
+    COHORT,
+    begun_with,
+    is_finished,
+    is_unfinished,
+)
+from napari_mil.training.scanning import scan_annotated_folder
+
+
+def test_a_run_is_unfinished_between_its_first_checkpoint_and_its_classifier(tmp_path):
+    assert not is_unfinished(tmp_path)
+    (tmp_path / CHECKPOINT).touch()
+    assert is_unfinished(tmp_path)
+    assert not is_finished(tmp_path)
+    (tmp_path / CLASSIFIER).mkdir()
+    (tmp_path / CLASSIFIER / CARD_FILE).touch()
+    assert is_finished(tmp_path)
+    assert not is_unfinished(tmp_path)
+
+
+def test_a_run_is_recognised_by_any_of_its_bags(cohort, feature_folder, tmp_path):
+    content = cohort.bags[0].content
+    (tmp_path / COHORT).write_text(json.dumps({"bags": [[content, ["benign"], False, ""]]}))
+    other = scan_annotated_folder(feature_folder(name="other", seed=1))
+    assert begun_with(tmp_path, cohort)
+    assert not begun_with(tmp_path, other)
+
+
+def test_a_run_whose_bags_cannot_be_read_is_left_to_resuming(cohort, tmp_path):
+    assert begun_with(tmp_path, cohort)
+    (tmp_path / COHORT).write_text("{")
+    assert begun_with(tmp_path, cohort)

@@ -1,0 +1,136 @@
+import shutil
+
+import pytest
+from PIL import Image
+
+from napari_mil.errors import TrainingError
+from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES
+from napari_mil.training.scanning import scan_annotated_folder
+from tests.training.cohorts import notes, put, reasons, table
+
+
+def test_one_folder_per_class(feature_folder):
+    found = scan_annotated_folder(feature_folder(n=3))
+    assert found.classes == ("benign", "malignant")
+    assert found.counts == {"benign": 3, "malignant": 3}
+    assert [bag.label for bag in found.bags] == ["benign"] * 3 + ["malignant"] * 3
+    assert found.kinds == (FEATURES,)
+    assert all(bag.n for bag in found.bags)
+    assert found.targets.tolist() == [0, 0, 0, 1, 1, 1]
+    assert not found.skipped
+    assert not found.warnings
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("tumour", "normal"), ("normal", "tumour")),
+        (("epithelium", "no-epithelium"), ("no-epithelium", "epithelium")),
+        (("b", "a"), ("a", "b")),
+        (("malignant", "benign"), ("benign", "malignant")),
+        (("1", "0"), ("0", "1")),
+        (("control", "normal"), ("control", "normal")),
+    ],
+)
+def test_of_two_classes_the_negative_comes_first_where_its_name_says_so(tmp_path, names, expected):
+    for name in names:
+        put(tmp_path / name / "a.npy")
+    assert scan_annotated_folder(tmp_path).classes == expected
+
+
+def test_slides_and_folders_of_images_are_bags(tmp_path, slide_path, noise):
+    (tmp_path / "a").mkdir()
+    shutil.copy(slide_path, tmp_path / "a" / "one.svs")
+    folder = tmp_path / "b" / "protein"
+    folder.mkdir(parents=True)
+    for i in range(3):
+        Image.fromarray(noise[i * 20 : i * 20 + 30, :40]).save(folder / f"{i}.png")
+    found = scan_annotated_folder(tmp_path)
+    assert [(bag.kind, bag.n) for bag in found.bags] == [(SLIDES, None), (IMAGES, 3)]
+    with pytest.raises(TrainingError, match="mixes slides and image folders"):
+        found.check()
+
+
+def test_what_cannot_be_used_is_named_with_its_reason(feature_folder, spoil, tmp_path):
+    root = feature_folder(n=2)
+    spoil("empty", root / "benign" / "empty.safetensors")
+    spoil("text", root / "benign" / "text.svs")
+    spoil("text", root / "benign" / "notes.docx")
+    spoil("damaged picture", root / "benign" / "picture.png")
+    spoil("dangling link", root / "malignant" / "link.svs")
+    (root / "malignant" / "nothing").mkdir()
+    put(root / "loose.npy")
+    found = scan_annotated_folder(root)
+    assert len(found.bags) == 4
+    assert set(reasons(found)) == {
+        "empty.safetensors",
+        "text.svs",
+        "notes.docx",
+        "picture.png",
+        "link.svs",
+        "nothing",
+        "loose.npy",
+    }
+    assert all(reason.strip() and "\n" not in reason for reason in reasons(found).values())
+
+
+def test_companions_of_slides_are_not_bags(feature_folder):
+    root = feature_folder(n=2)
+    for name in (
+        "benign_00.geojson",
+        "benign_00.xml",
+        "readme.txt",
+        ".hidden.npy",
+        "features.npy.part",
+    ):
+        (root / "benign" / name).touch()
+    (root / "annotations").mkdir()
+    found = scan_annotated_folder(root)
+    assert len(found.bags) == 4
+    assert not found.skipped
+
+
+def test_twins_are_named_kept_and_stay_in_one_fold(feature_folder):
+    root = feature_folder(n=3)
+    shutil.copy(root / "benign" / "benign_00.npy", root / "malignant" / "twin.npy")
+    found = scan_annotated_folder(root)
+    assert len(found.bags) == 7
+    assert "same content as benign_00.npy" in notes(found)["twin.npy"]
+    assert "one of them is wrong" in notes(found)["twin.npy"]
+    group = {bag.path.name: group for bag, group in zip(found.bags, found.groups, strict=True)}
+    assert group["twin.npy"] == group["benign_00.npy"]
+    assert len(set(found.groups)) == 6
+
+
+def test_copies_in_training_and_test_are_no_secret(feature_folder):
+    root = feature_folder(n=3)
+    shutil.copy(root / "benign" / "benign_00.npy", root / "benign" / "copy.npy")
+    rows = []
+    for path in sorted(root.glob("*/*.npy")):
+        split = "test" if path.name == "copy.npy" else "train"
+        rows.append(f"{path.relative_to(root)},{path.parent.name},{split}")
+    found = table(root, "slide,label,split\n" + "\n".join(rows))
+    assert "several splits: figures will be too good" in notes(found)["copy.npy"]
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "file.txt"])
+def test_a_path_that_is_no_folder_is_refused(tmp_path, missing):
+    if missing == "file.txt":
+        (tmp_path / missing).write_text("x")
+    with pytest.raises(TrainingError):
+        scan_annotated_folder(tmp_path / missing).check()
+
+
+def test_bags_of_one_name_in_several_classes_are_several_patients(tmp_path):
+    for label in "ab":
+        for k in range(3):
+            put(tmp_path / label / f"{k}.npy")
+    found = scan_annotated_folder(tmp_path)
+    assert found.n_patients == 6
+    assert not found.warnings
+
+
+def test_a_class_without_a_bag_is_named(feature_folder):
+    root = feature_folder(n=2)
+    (root / "third").mkdir()
+    assert "holds no bag" in reasons(scan_annotated_folder(root))["third"]

@@ -1,0 +1,35 @@
+import pytest
+
+from napari_mil.errors import CancelledError, TrainingError
+from napari_mil.training.run import train
+from napari_mil.training.scanning import scan_annotated_folder
+from tests.training.fittings import run, same, weights
+from tests.training.runs import cancelling
+
+
+def test_bags_that_do_not_fit_are_read_at_every_visit(cohort, quick, fit):
+    small, large = fit(cohort, quick(memory_gb=1e-9, epochs=2)), fit(cohort, quick(epochs=2))
+    assert not small.store.in_memory
+    assert large.store.in_memory
+    assert same(weights(run(small)), weights(run(large)))
+    assert not small.store._loaded
+
+
+def test_slides_that_cannot_be_tiled_are_left_out_and_said(slide_cohort, quick, settings, tmp_path):
+    with pytest.raises(TrainingError, match=r"No bag of slides can be used.*no resolution"):
+        train(slide_cohort, quick(), out=tmp_path / "none", settings=settings)
+
+
+def test_a_data_folder_that_vanished_is_named_and_the_checkpoint_stays(
+    feature_folder, quick, settings, tmp_path
+):
+    root = feature_folder()
+    cohort = scan_annotated_folder(root)
+    with pytest.raises(CancelledError):
+        train(cohort, quick(), out=tmp_path / "run", settings=settings, **cancelling(1))
+    root.rename(tmp_path / "elsewhere")
+    with pytest.raises(TrainingError, match="not there any more"):
+        train(cohort, quick(), out=tmp_path / "run", resume=True, settings=settings)
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+    (tmp_path / "elsewhere").rename(root)
+    train(cohort, quick(), out=tmp_path / "run", resume=True, settings=settings)

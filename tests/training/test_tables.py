@@ -1,0 +1,117 @@
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_mil.errors import TrainingError
+from napari_mil.training.scanning import scan_annotated_folder
+from tests.training.cohorts import notes, put, reasons, table
+
+
+def test_a_table_may_be_separated_by_semicolons(tmp_path):
+    for name in "ab":
+        put(tmp_path / f"{name}.npy")
+    found = table(tmp_path, 'slide;label;patient\na;"x;y";P1\nb;y;P2\n')
+    assert [bag.labels for bag in found.bags] == [("x", "y"), ("y",)]
+    assert [bag.patient for bag in found.bags] == ["P1", "P2"]
+
+
+def test_a_table_names_labels_patients_and_splits(tmp_path):
+    for name in "abcd":
+        put(tmp_path / f"{name}.npy")
+    found = table(
+        tmp_path,
+        "\ufeffSlide,Label,Patient,Split\na,x,p1,train\nb.npy,y,p1,val\nc.npy,x,p2,TEST\nd,y,,\n",
+    )
+    assert [(bag.path.name, bag.label, bag.patient, bag.split) for bag in found.bags] == [
+        ("a.npy", "x", "p1", "train"),
+        ("b.npy", "y", "p1", "validation"),
+        ("c.npy", "x", "p2", "test"),
+        ("d.npy", "y", f"{tmp_path.name}/d", None),
+    ]
+    said = [what for _, what in found.warnings]
+    assert any("Patient p1 has bags labelled x and y" in what for what in said)
+    assert any("Patient p1 stands in several splits" in what for what in said)
+
+
+def test_columns_and_separators_of_other_tools(tmp_path):
+    for name in "ab":
+        put(tmp_path / f"{name}.npy")
+    found = table(tmp_path, "case_id\tslide_id\tlabel\np1\ta\tx\np2\tb\ty\n")
+    assert [(bag.patient, bag.label) for bag in found.bags] == [("p1", "x"), ("p2", "y")]
+
+
+def test_several_labels_and_none(tmp_path):
+    for name in "abc":
+        put(tmp_path / f"{name}.npy")
+    found = table(tmp_path, "slide,label\na,x;y\nb,y\nc,\n")
+    assert found.multi_label
+    assert found.classes == ("x", "y")
+    assert found.targets.tolist() == [[1, 1], [0, 1], [0, 0]]
+    assert found.bags[2].labels == ()
+
+
+def test_rows_that_make_no_sense_are_named(tmp_path):
+    for name in "abcde":
+        put(tmp_path / f"{name}.npy")
+    shutil.copy(tmp_path / "d.npy", tmp_path / "d.h5")
+    put(tmp_path.parent / "outside.npy")
+    found = table(
+        tmp_path,
+        "slide,label,split\na,x,\na,y,\nb,x,\nb,x,\nc,x,sometimes\nmissing,x,\n../outside.npy,x,\n,x,\ne,,\nd,y,\n",
+    )
+    assert [bag.path.name for bag in found.bags] == ["b.npy"]
+    said = reasons(found)
+    assert "listed twice, with different labels" in said["a.npy"]
+    assert "sometimes" in said["c.npy"]
+    assert "no such file" in said["missing"]
+    assert "outside the folder" in said["outside.npy"]
+    assert "no label" in said["e.npy"]
+    assert "Several files" in said["d"]
+    assert "listed twice" in notes(found)["b.npy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("slide|label\na|x\n", "no column"),
+        ("", "no column"),
+        ("slide,label,Label\n", "several columns named 'label'"),
+        ("name,label\n", "'slide'"),
+        ("slide,name\n", "'label'"),
+    ],
+)
+def test_a_table_without_its_columns_is_refused(tmp_path, text, said):
+    with pytest.raises(TrainingError, match=said):
+        table(tmp_path, text)
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "labels.csv").write_bytes(b"slide,label\n\xff\xfe\x00")
+    with pytest.raises(TrainingError, match=r"labels\.csv cannot be read"):
+        scan_annotated_folder(tmp_path)
+
+
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), max_size=8
+    )
+)
+def test_no_table_brings_it_down(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / "labels.csv").write_text(
+        "slide,label,patient,split\n" + "\n".join(rows), encoding="utf-8"
+    )
+    try:
+        found = scan_annotated_folder(folder)
+    except TrainingError:
+        return
+    assert not [bag for bag in found.bags if not bag.path.exists()]
+
+
+def test_a_name_no_file_can_have_is_one_row_too_many(tmp_path):
+    put(tmp_path / "a.npy")
+    found = table(tmp_path, f"slide,label\na,x\n{'z' * 5000},y\n")
+    assert len(found.bags) == 1
+    assert len(found.skipped) == 1
