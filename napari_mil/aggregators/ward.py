@@ -77,7 +77,7 @@ def _find_nearest_drawn(
 
 
 def _join_undrawn(merges: np.ndarray, drawn: np.ndarray, nearest: np.ndarray) -> MergeTree:
-    """Return the tree of all instances from scipy's linkage of the drawn ones.
+    """Extend scipy's linkage of the drawn instances to all.
 
     The others join their nearest drawn ones at height 0, before the merges of Ward.
     """

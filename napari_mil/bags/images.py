@@ -77,7 +77,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def _natural_key(file: Path) -> list[int | str]:
-    """Return the parts of a name, numbers as numbers, by which to sort."""
+    """Return a sorting key of names that compares numbers as numbers."""
     parts = re.split(r"(\d+)", file.name)
     return [int(part) if part.isdigit() else part.lower() for part in parts]
 

@@ -13,7 +13,7 @@ SEVERAL_DOTS = (".ome.tif", ".ome.tiff", ".tar.gz")
 
 
 def bag_name(path: Path) -> str:
-    """Return the name of a bag: its path's name without a known ending.
+    """Return the name of a bag, without a known ending.
 
     Names may hold dots, so other endings stay. Folders keep their whole name.
     """

@@ -24,9 +24,9 @@ class SlideBackend(Protocol):
     level_downsamples: tuple[float, ...]
     """Level-0 pixels per pixel of each stored level."""
     tile_sizes: tuple[tuple[int, int] | None, ...]
-    """(width, height) of the file's tiles per level, None where it has none."""
+    """(width, height) of the file's tiles per level, or None."""
     bounds: tuple[int, int, int, int]
-    """(x, y, width, height) in level-0 pixels outside which nothing is stored."""
+    """(x, y, width, height) of the stored part in level-0 pixels."""
     properties: Mapping[str, str]
     """Entries of the file, as OpenSlide names them."""
     associated_images: Mapping[str, np.ndarray]

@@ -123,7 +123,7 @@ def _mean_mpp(properties: Mapping[str, str]) -> float | None:
 
 
 def _tile_size(properties: Mapping[str, str], level: int) -> tuple[int, int] | None:
-    """Return (width, height) of a level's tiles, or None where it has none."""
+    """Return (width, height) of a level's tiles, or None."""
     try:
         width = int(properties[f"openslide.level[{level}].tile-width"])
         height = int(properties[f"openslide.level[{level}].tile-height"])

@@ -54,7 +54,7 @@ The content of a file, not its ending, decides how it is opened.
 """
 
 DETAILED_VIRTUAL_DOWNSAMPLE = 8
-"""Largest downsample of a computed level that is averaged from all pixels.
+"""Largest downsample at which computed levels average all pixels.
 
 A computed level is one that the file lacks. Up to this downsample its chunks are exact even where
 the whole level would exceed the budget of pixels; beyond, they are sampled.
@@ -307,7 +307,7 @@ class Slide:
         return (*stored, *self._halved_levels(stored[-1]))
 
     def _halved_levels(self, base: Level) -> list[Level]:
-        """Return levels that the file lacks, each half the size of the one before."""
+        """Return levels that the file lacks, each half the previous."""
         settings = self._settings
         overview = SampledOverview(self._backend, base.index, settings.overview_budget_mp)
         _, _, stored_width, stored_height = self.bounds
@@ -396,7 +396,7 @@ class Slide:
 
 
 class _StoredWindow:
-    """Windows of one stored level, (row, column) first as arrays have it."""
+    """Reader of windows of one stored level by row and column."""
 
     def __init__(self, backend: SlideBackend, level: int) -> None:
         self._backend = backend
