@@ -1,4 +1,4 @@
-"""Bag -> BagOutput: one file per family, equations beside the code (knows no slide)."""
+"""Aggregators: from the instances of a bag to its classes."""
 
 import lazy_loader
 

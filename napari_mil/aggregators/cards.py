@@ -1,32 +1,36 @@
-"""Cards of the aggregators: what a user can choose, importable without torch."""
+"""Cards of the aggregators, importable without torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 ROOM = "napari_mil.aggregators"
+"""Package that holds the modules of aggregators."""
 
 
 @dataclass(frozen=True, slots=True)
 class AggregatorCard:
-    """What a user needs to know before choosing an aggregator."""
+    """Description of an aggregator for choosing one."""
 
     name: str
     """Name in `create_aggregator`."""
     title: str
-    """What it computes, in one line."""
+    """What it computes, in words."""
     source: str
     """Paper that defines it."""
     implementation: str
     """Dotted path of its class, ``module:class``."""
     works_on_maps: bool = False
-    """Whether feature maps reach it whole; the others average them over space first."""
+    """Whether it takes feature maps whole.
+
+    The others average maps over space first.
+    """
     can_be_mined: bool = False
-    """Whether it ranks instances, so that masked mining can wrap it."""
+    """Whether it ranks instances and masked mining can wrap it."""
     two_streams: bool = False
-    """Whether its instance stream and its bag stream can be trained in turns."""
+    """Whether its instance and bag streams can be trained in turns."""
     merges_instances: bool = False
-    """Whether its answer holds the merge tree of the bag."""
+    """Whether it merges along the single-linkage tree of the bag."""
 
 
 def _card(
@@ -40,6 +44,7 @@ def _card(
     two_streams: bool = False,
     merges_instances: bool = False,
 ) -> AggregatorCard:
+    """Make a card; `implementation` is ``module:class`` in this room."""
     return AggregatorCard(
         name,
         title,
@@ -212,7 +217,7 @@ _CARDS = (
 )
 
 AGGREGATORS: dict[str, AggregatorCard] = {card.name: card for card in _CARDS}
-"""Cards by name; adding an aggregator is a class and a card."""
+"""Cards by name; adding an aggregator takes a class and a card."""
 
 
 def list_aggregators() -> dict[str, AggregatorCard]:
@@ -221,5 +226,5 @@ def list_aggregators() -> dict[str, AggregatorCard]:
 
 
 def names_that_can_be_mined() -> tuple[str, ...]:
-    """Return the names of the aggregators that masked mining can wrap."""
+    """Return the names of aggregators that masked mining can wrap."""
     return tuple(name for name, card in AGGREGATORS.items() if card.can_be_mined)

@@ -1,8 +1,8 @@
-"""Ward's tree of a bag: merges that add least to the variance within clusters.
+"""Ward's tree of a bag, by least growth of variance within clusters.
 
-Ward 1963, "Hierarchical grouping to optimize an objective function", JASA 58:236. Of bags with
-more than `LARGEST_BAG` instances, so many are drawn and make the tree; every other instance joins
-the nearest of them first.
+Ward 1963, "Hierarchical grouping to optimize an objective function", JASA 58:236. Of a bag with
+more than `LARGEST_BAG` instances, that many are drawn and make the tree; every other instance joins
+the nearest drawn one first.
 """
 
 from __future__ import annotations
@@ -16,51 +16,55 @@ from scipy.spatial import cKDTree
 from napari_mil.aggregators.merge_tree import MergeTree
 
 LARGEST_BAG = 6000
-"""Instances whose distances are all computed: 144 MB."""
+"""Largest number of instances whose distances are all computed.
+
+They take 144 MB.
+"""
 MOST_DIMENSIONS = 16
-"""Principal directions by which instances of larger bags find their nearest one."""
+"""Principal directions in which nearest drawn instances are searched."""
 
 
 def ward_tree(points: np.ndarray, on_block: Callable[[], None] = lambda: None) -> MergeTree:
-    """Grow Ward's tree.
+    """Compute Ward's tree of the instances of a bag.
 
     Parameters
     ----------
     points
-        (N, D): features.
+        Features, float (N, D), N >= 1.
     on_block
-        Called between steps; what it raises ends the work.
+        Called between steps; an exception that it raises ends the work.
 
     Returns
     -------
     MergeTree
-        Of N leaves.
+        Tree of N leaves; heights are Ward's distances, 0 where instances join drawn ones.
     """
     n = len(points)
     if n == 1:
         return MergeTree(np.empty((0, 3), np.int64), np.empty(0))
     if n <= LARGEST_BAG:
         on_block()
-        return _tree(linkage(points, "ward"), n)
+        return _as_merge_tree(linkage(points, "ward"), n)
     drawn = np.sort(np.random.default_rng(0).choice(n, LARGEST_BAG, replace=False))
-    nearest = _nearest(points, drawn, on_block)
+    nearest = _find_nearest_drawn(points, drawn, on_block)
     on_block()
-    return _with_joined(linkage(points[drawn], "ward"), drawn, nearest)
+    return _join_undrawn(linkage(points[drawn], "ward"), drawn, nearest)
 
 
-def _tree(merges: np.ndarray, n: int) -> MergeTree:
-    """Turn scipy's linkage (N - 1, 4) into a tree."""
+def _as_merge_tree(merges: np.ndarray, n: int) -> MergeTree:
+    """Convert scipy's linkage (N - 1, 4) to a tree of N leaves."""
     new = n + np.arange(n - 1)
     triplets = np.column_stack([merges[:, :2].astype(np.int64), new])
     return MergeTree(triplets, merges[:, 2].astype(np.float64))
 
 
-def _nearest(
+def _find_nearest_drawn(
     points: np.ndarray, drawn: np.ndarray, on_block: Callable[[], None]
 ) -> np.ndarray:
-    """Return for each instance the place in `drawn` of its nearest one, int (N,)."""
+    """Return each instance's nearest drawn one, int64 (N,) positions in `drawn`."""
     centred = points[drawn] - points[drawn].mean(0)
     on_block()
+    # In many dimensions a k-d tree is slow: the search takes the principal directions only.
     _, vectors = np.linalg.eigh(centred.T @ centred)
     directions = vectors[:, -MOST_DIMENSIONS:]
     tree = cKDTree(points[drawn] @ directions)
@@ -72,8 +76,11 @@ def _nearest(
     return nearest
 
 
-def _with_joined(merges: np.ndarray, drawn: np.ndarray, nearest: np.ndarray) -> MergeTree:
-    """Return the tree of all instances: first they join drawn ones at height 0, then Ward's."""
+def _join_undrawn(merges: np.ndarray, drawn: np.ndarray, nearest: np.ndarray) -> MergeTree:
+    """Extend scipy's linkage of the drawn instances to all.
+
+    The others join their nearest drawn ones at height 0, before the merges of Ward.
+    """
     n = len(nearest)
     m = len(drawn)
     cluster = drawn.copy()
@@ -83,10 +90,10 @@ def _with_joined(merges: np.ndarray, drawn: np.ndarray, nearest: np.ndarray) -> 
     for new, i in enumerate(np.flatnonzero(~is_drawn), n):
         triplets.append((cluster[nearest[i]], i, new))
         cluster[nearest[i]] = new
-    # Clusters of scipy's numbering: drawn ones first, then its own merges.
-    first = n + len(triplets)
-    numbers = np.concatenate([cluster, first + np.arange(m - 1)])
-    left, right = numbers[merges[:, :2].astype(np.int64)].T
-    own = np.column_stack([left, right, first + np.arange(m - 1)])
+    # scipy numbers the drawn instances first, then its own merges.
+    new_clusters = n + len(triplets) + np.arange(m - 1)
+    cluster_of_number = np.concatenate([cluster, new_clusters])
+    left, right = cluster_of_number[merges[:, :2].astype(np.int64)].T
+    ward_triplets = np.column_stack([left, right, new_clusters])
     heights = np.concatenate([np.zeros(len(triplets)), merges[:, 2]])
-    return MergeTree(np.concatenate([np.array(triplets, np.int64), own]), heights)
+    return MergeTree(np.concatenate([np.array(triplets, np.int64), ward_triplets]), heights)

@@ -1,4 +1,7 @@
-"""From pixels or files to bags: tissue, tile grid, image folders, feature files, the bag itself (no torch, no Qt)."""
+"""Bags of instances, made from slides, images or feature files.
+
+Tissue masks, tile grids, image folders, readers and writers; importing it loads no torch and no Qt.
+"""
 
 from napari_mil.bags.bag import Bag
 from napari_mil.bags.grid import TileGrid, TileSpec, tile_grid

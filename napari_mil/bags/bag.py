@@ -1,4 +1,4 @@
-"""One bag: the instances of a slide (or of a folder of images) as an aggregator sees them."""
+"""Bags: the instances of a slide or of a folder of images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_mil.findings import Finding
 
 @dataclass(frozen=True, eq=False)
 class Bag:
-    """Instances with what is known about them.
+    """Features of instances with their places, names and origin.
 
     Raises
     ------
@@ -23,22 +23,26 @@ class Bag:
     """
 
     features: np.ndarray
-    """float32 (N, D), or maps (N, C, H, W)."""
+    """Features, float32 (N, D), or maps (N, C, H, W)."""
     coords: np.ndarray | None = None
-    """int64 (N, 2): (x, y) of the top left corner of each tile in level-0 pixels; None for bags of images."""
+    """Top left corners (x, y) of tiles in level-0 pixels, int64 (N, 2).
+
+    None for bags of images.
+    """
     tile_size0: float | None = None
-    """Side of a tile in level-0 pixels, exact."""
+    """Exact side of a tile in level-0 pixels, or None."""
     names: tuple[str, ...] | None = None
     """Names of the instances of an image bag."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Fingerprints of slide, grid and encoder."""
     warnings: tuple[Finding, ...] = ()
-    """What was odd about its file."""
+    """Findings about its file."""
 
     def __post_init__(self) -> None:
         if self.features.ndim not in (2, 4) or len(self.features) == 0:
             raise NapariMilError(
-                f"A bag needs at least one instance as (N, D) vectors or (N, C, H, W) maps, not an array of shape {self.features.shape}."
+                "A bag needs at least one instance as (N, D) vectors or (N, C, H, W) maps, "
+                f"not an array of shape {self.features.shape}."
             )
         if self.features.dtype != np.float32:
             object.__setattr__(self, "features", self.features.astype(np.float32))

@@ -1,4 +1,4 @@
-"""Regular grid of tiles at any requested scale."""
+"""Regular grids of tiles at any scale."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ Tiles at a still finer scale would be interpolated, not read.
 
 @dataclass(frozen=True, slots=True)
 class TileSpec:
-    """Size and scale of the tiles that are wanted."""
+    """Requested size and scale of tiles."""
 
     px: int
     """Side in pixels."""
     mpp: float
-    """Micrometres per pixel; does not count where `level` is given."""
+    """Micrometres per pixel, ignored where `level` is given."""
     overlap: float = 0.0
     """Share of a tile that its neighbour repeats, in [0, 1)."""
     level: int | None = None
-    """Stored level whose pixels are taken whatever their scale; None goes by `mpp`."""
+    """Stored level to take pixels of; None goes by `mpp`."""
 
     def lay(self, slide: Slide, mask: TissueMask | None = None) -> TileGrid:
         """Lay the grid of these tiles over a slide; see `tile_grid`."""
@@ -133,8 +133,7 @@ class TileGrid:
         Yields
         ------
         indices, tiles
-            int (B,) and uint8 (B, tile_px, tile_px, 3), in the given order whatever thread was
-            first.
+            int (B,) and uint8 (B, tile_px, tile_px, 3), in the order of `order`.
         """
         batches = iter([order[k : k + batch_size] for k in range(0, len(order), batch_size)])
         in_flight: list[tuple[np.ndarray, list[Future[np.ndarray]]]] = []
@@ -215,6 +214,7 @@ def tile_grid(
 
 
 def _check_arguments(tile_px: int, mpp: float, overlap: float, min_tissue: float) -> None:
+    """Refuse arguments of `tile_grid` that are out of range."""
     for name, value, is_valid in (
         ("tile_px", tile_px, tile_px >= 1 and tile_px == int(tile_px)),
         ("mpp", mpp, math.isfinite(mpp) and mpp > 0),
@@ -250,9 +250,10 @@ def tile_scale(
                 f"its levels are 0 to {slide.level_count - 1}."
             )
         downsample = slide.level_downsamples[level]
-        return slide.mpp * downsample if slide.mpp else None, tile_px * downsample, level
+        level_mpp = slide.mpp * downsample if slide.mpp else None
+        return level_mpp, tile_px * downsample, level
     if slide.mpp is None:
-        raise MissingMppError(_without_scale(slide), Remedy.GIVE_SCALE, Remedy.TAKE_LEVEL)
+        raise MissingMppError(_missing_scale(slide), Remedy.GIVE_SCALE, Remedy.TAKE_LEVEL)
     if slide.mpp > LARGEST_ENLARGEMENT * mpp:
         raise ResolutionError(
             f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, "
@@ -263,12 +264,12 @@ def tile_scale(
     return mpp, tile_px * downsample, slide.best_level_for_downsample(downsample)
 
 
-def _without_scale(slide: Slide) -> str:
+def _missing_scale(slide: Slide) -> str:
+    """Say in words what is wrong with the scale of a slide."""
     implausible = slide.scale.implausible
-    problem = "no resolution"
-    if implausible is not None:
-        problem = f"an implausible resolution ({implausible:.4g} µm per pixel)"
-    return f"{slide.path.name} has {problem}"
+    if implausible is None:
+        return f"{slide.path.name} has no resolution"
+    return f"{slide.path.name} has an implausible resolution ({implausible:.4g} µm per pixel)"
 
 
 def _tissue_share(

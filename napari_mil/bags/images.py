@@ -1,4 +1,7 @@
-"""A folder of images as a bag: each image is an instance and keeps its name and size."""
+"""Folders of images as bags.
+
+Each image is an instance and keeps its name and size.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,20 @@ from PIL import Image, UnidentifiedImageError
 from napari_mil.errors import BagError
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+"""Endings of image files."""
 LARGEST_MP = 100
-"""An instance is decoded whole; larger pictures are slides."""
+"""Size limit of an image in megapixels.
+
+An image is decoded whole; larger pictures are slides.
+"""
 
 
 @dataclass(frozen=True)
 class ImageBag:
-    """The images of one folder, in natural order of their names; nothing is decoded until it is read."""
+    """Images of one folder in natural order of their names.
+
+    An image is decoded when it is read.
+    """
 
     folder: Path
     files: tuple[Path, ...]
@@ -37,10 +47,13 @@ class ImageBag:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Id of the content: 32 hexadecimal digits, independent of names and place."""
+        """Id of the content: 32 hexadecimal digits.
+
+        It does not depend on names and places of the files.
+        """
         digest = hashlib.sha256()
         for file in self.files:
-            digest.update(hashlib.sha256(_bytes(file)).digest())
+            digest.update(hashlib.sha256(_read_bytes(file)).digest())
         return digest.hexdigest()[:32]
 
     def read(self, i: int) -> np.ndarray:
@@ -49,24 +62,28 @@ class ImageBag:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the image files of a folder in natural order of their names (2 before 10)."""
-    found = [
+    """Return the image files of a folder in natural order.
+
+    In natural order, 2 comes before 10.
+    """
+    files = [
         entry
         for entry in folder.iterdir()
         if entry.suffix.lower() in IMAGE_ENDINGS
         and entry.is_file()
         and not entry.name.startswith(".")
     ]
-    return sorted(
-        found,
-        key=lambda file: [
-            int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", file.name)
-        ],
-    )
+    return sorted(files, key=_natural_key)
+
+
+def _natural_key(file: Path) -> list[int | str]:
+    """Return a sorting key of names that compares numbers as numbers."""
+    parts = re.split(r"(\d+)", file.name)
+    return [int(part) if part.isdigit() else part.lower() for part in parts]
 
 
 def open_image_bag(folder: str | os.PathLike[str]) -> ImageBag:
-    """Look at a folder of images.
+    """Open a folder of images as a bag.
 
     Raises
     ------
@@ -90,8 +107,9 @@ def open_image_bag(folder: str | os.PathLike[str]) -> ImageBag:
 def read_image(path: Path) -> np.ndarray:
     """Decode a picture as RGB on white.
 
-    Grey, palette and transparent pictures become RGB. More than 8 bits are scaled from 0 to the picture's own maximum: microscopes fill 12
-    of 16 bits as often as all. Of a stack, the first page is taken; several fluorescence channels become red, green and blue.
+    Grey, palette and transparent pictures become RGB. More than 8 bits are scaled from 0 to the
+    picture's own maximum: microscopes fill 12 of 16 bits as often as all. Of a stack, the first
+    page is taken; several fluorescence channels become red, green and blue.
 
     Returns
     -------
@@ -107,26 +125,29 @@ def read_image(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             if image.width * image.height > LARGEST_MP * 1e6:
                 raise BagError(
-                    f"{path.name} has {image.width * image.height / 1e6:.0f} MP, more than the {LARGEST_MP} of an instance; open it as a slide."
+                    f"{path.name} has {image.width * image.height / 1e6:.0f} MP, "
+                    f"more than the {LARGEST_MP} of an instance; open it as a slide."
                 )
             if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-                return _eight_bits(np.asarray(image))
+                return _as_eight_bit_rgb(np.asarray(image))
             if "A" in image.mode or "transparency" in image.info:
-                flat = Image.alpha_composite(
-                    Image.new("RGBA", image.size, "white"), image.convert("RGBA")
-                )
+                white = Image.new("RGBA", image.size, "white")
+                flat = Image.alpha_composite(white, image.convert("RGBA"))
                 return np.array(flat.convert("RGB"))
             return np.array(image.convert("RGB"))
     except UnidentifiedImageError:
-        return _with_tifffile(path)
+        return _decode_with_tifffile(path)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BagError(
             f"{path.name} is a damaged picture that cannot be decoded; copy it again."
         ) from error
 
 
-def _with_tifffile(path: Path) -> np.ndarray:
-    """Decode what Pillow does not: several 16-bit channels, rarer compressions."""
+def _decode_with_tifffile(path: Path) -> np.ndarray:
+    """Decode a TIFF that Pillow cannot, uint8 (H, W, 3).
+
+    Such files have several 16-bit channels or rarer compressions.
+    """
     try:
         with tifffile.TiffFile(path) as file:
             pixels = file.pages[0].asarray()
@@ -138,42 +159,40 @@ def _with_tifffile(path: Path) -> np.ndarray:
         pixels = np.moveaxis(pixels, 0, 2)
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] > 4):
         raise BagError(
-            f"{path.name} has the shape {pixels.shape}, which is no picture; save it as PNG or TIFF."
+            f"{path.name} has the shape {pixels.shape}, which is no picture; "
+            "save it as PNG or TIFF."
         )
-    return _eight_bits(pixels)
+    return _as_eight_bit_rgb(pixels)
 
 
-def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+def _as_eight_bit_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels (H, W) or (H, W, C) as uint8 (H, W, 3)."""
     if pixels.dtype != np.uint8:
         values = np.nan_to_num(pixels.astype(np.float32))
-        pixels = (
-            np.clip(values * (255 / max(float(values.max()), 1e-9)), 0, 255)
-            .round()
-            .astype(np.uint8)
-        )
+        gain = 255 / max(float(values.max()), 1e-9)
+        pixels = np.clip(values * gain, 0, 255).round().astype(np.uint8)
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, None], 3, 2)
-    channels = pixels[:, :, :3]
-    return (
-        np.concatenate(
-            [channels, np.zeros((*pixels.shape[:2], 3 - channels.shape[2]), np.uint8)], 2
-        )
-        if channels.shape[2] < 3
-        else channels
-    )
+    n_missing = 3 - pixels.shape[2]
+    if n_missing <= 0:
+        return pixels[:, :, :3]
+    black = np.zeros((*pixels.shape[:2], n_missing), np.uint8)
+    return np.concatenate([pixels, black], 2)
 
 
-def _bytes(file: Path) -> bytes:
+def _read_bytes(file: Path) -> bytes:
+    """Return the content of a file."""
     try:
         return file.read_bytes()
     except OSError as error:
         raise BagError(
-            f"{file.name} cannot be read ({error.strerror or error}); check the folder {file.parent.name}."
+            f"{file.name} cannot be read ({error.strerror or error}); "
+            f"check the folder {file.parent.name}."
         ) from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of a picture, from its header where that says it.
+    """Return (width, height) of a picture, if possible from its header.
 
     Raises
     ------

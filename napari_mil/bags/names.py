@@ -9,11 +9,14 @@ from napari_mil.bags.readers import FEATURE_ENDINGS
 from napari_mil.slides import SLIDE_EXTENSIONS
 
 SEVERAL_DOTS = (".ome.tif", ".ome.tiff", ".tar.gz")
-"""Endings of two parts."""
+"""File endings of two parts."""
 
 
 def bag_name(path: Path) -> str:
-    """Return the name of a bag; names hold dots, so only known endings of files are taken off."""
+    """Return the name of a bag, without a known ending.
+
+    Names may hold dots, so other endings stay. Folders keep their whole name.
+    """
     name = path.name
     if path.is_dir():
         return name

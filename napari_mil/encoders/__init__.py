@@ -1,4 +1,4 @@
-"""Tile -> vector: the registry and the encoders that need no download."""
+"""Encoders of tiles as feature vectors."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Cards of the encoders: what a user can choose, importable without torch."""
+"""Cards of the encoders, importable without torch."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EncoderCard:
-    """What a user needs to know before choosing an encoder."""
+    """Description of an encoder for choosing one."""
 
     name: str
+    """Name in `create_encoder`."""
     title: str
-    """What it computes, in a few words."""
+    """What it computes, in words."""
     dim: int
     """Length of a feature vector."""
     tile_px: int
-    """Side of a tile that it was made for, in pixels."""
+    """Side in pixels of the tiles it was made for."""
     mpp: float
     """Micrometres per pixel that it was made for."""
     source: str
     """Paper or model card it comes from."""
     licence: str
+    """Licence of its code and weights."""
     implementation: str
     """Dotted path of its class, ``module:class``."""
     smallest_tile: int = 1
     """Least side of a tile in pixels."""
     needs: str = ""
-    """What is missing before it can run: a download, a licence, an extra; empty if embedded."""
+    """What is missing before it can run, or an empty string.
+
+    It may be a download, a licence or an extra of the package.
+    """
 
 
 TEXTURE = EncoderCard(
@@ -42,9 +47,12 @@ TEXTURE = EncoderCard(
 )
 
 ENCODERS: dict[str, EncoderCard] = {card.name: card for card in (TEXTURE,)}
-"""Cards by name; adding an encoder is a class and a card."""
+"""Cards by name; adding an encoder takes a class and a card."""
 
 
 def list_encoders() -> dict[str, EncoderCard]:
-    """Return the card of every encoder by name; `card.needs` is empty where it can run now."""
+    """Return the card of every encoder by name.
+
+    The field `needs` of a card is empty where the encoder can run now.
+    """
     return dict(ENCODERS)

@@ -1,4 +1,4 @@
-"""What every encoder offers, whether it is learned or computed."""
+"""Base class of encoders, learned or computed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Encoder(ABC):
     """Turns tiles into feature vectors on one device."""
 
     card: EncoderCard
+    """Card of the encoder."""
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.device = device
@@ -33,7 +34,10 @@ class Encoder(ABC):
 
     @property
     def tile_px(self) -> int:
-        """Side of a tile in pixels that it was made for; `encode` says which others it takes."""
+        """Side in pixels of the tiles it was made for.
+
+        `encode` says which others it takes.
+        """
         return self.card.tile_px
 
     @property
@@ -49,11 +53,14 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Id of what is computed: weights, transform and version; features of equal fingerprints may be mixed."""
+        """Id of weights, transform and version.
+
+        Features of equal fingerprints may be mixed.
+        """
 
     @abstractmethod
     def encode(self, tiles: np.ndarray) -> np.ndarray:
-        """Encode a batch.
+        """Encode a batch of tiles.
 
         Parameters
         ----------

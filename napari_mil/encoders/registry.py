@@ -1,4 +1,4 @@
-"""Encoders by name: from a card to the class it names."""
+"""Creation of encoders by name."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ def create_encoder(
     name
         One of `list_encoders()`.
     weights
-        File with the weights of a learned encoder that does not ship them; none of the embedded
-        ones takes any.
+        File with the weights of a learned encoder that is not shipped; no encoder takes one yet.
     device
         ``"auto"`` (the GPU where there is one), ``"cpu"``, ``"cuda"``, or a torch device.
     threads
-        Cores to use on the CPU; None is all of them.
+        Cores to use on the CPU; None takes all of them.
 
     Raises
     ------

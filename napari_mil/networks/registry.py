@@ -1,4 +1,4 @@
-"""Networks by name, and images as they take them."""
+"""Creation of networks by name, and conversion of their input."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from napari_mil.networks.nucleus import NucleusNet
 from napari_mil.networks.resnet import ResNet18
 
 GROUPS_OF_NORM = 32
+"""Groups of channels in group norms."""
 
 
 def make_lenet5(side: int, maps: bool) -> nn.Module:
@@ -45,7 +46,7 @@ def create_backbone(name: str, tile_px: int | None = None, maps: bool = False) -
     name
         One of `BACKBONES`.
     tile_px
-        Side of its images; None is what it was published for.
+        Side of its images in pixels; None takes the side it was published for.
     maps
         Return feature maps (N, C, H, W) instead of vectors, where it has them.
 

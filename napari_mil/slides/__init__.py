@@ -1,4 +1,4 @@
-"""Pixels: opening any slide lazily (no torch, no Qt)."""
+"""Slides of any format, read lazily (imports no torch and no Qt)."""
 
 from napari_mil.slides.slide import SLIDE_EXTENSIONS, Slide, open_slide
 

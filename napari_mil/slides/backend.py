@@ -1,4 +1,4 @@
-"""The contract between a file format and the `Slide` that users see."""
+"""Interface between a file format and `Slide`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from napari_mil.slides.resolution import ScaleSource
 
 
 class SlideBackend(Protocol):
-    """What one reader of slides provides; adding a format is one class like this and one line in `slide.BACKENDS`."""
+    """Reader of one file format.
+
+    Adding a format takes one class like this and one line in `slide.BACKENDS`.
+    """
 
     vendor: str
-    """OpenSlide's word for the format, or ours."""
+    """OpenSlide's name of the format, or ``image``."""
     level_dimensions: tuple[tuple[int, int], ...]
     """(width, height) of every stored level in pixels, finest first."""
     level_downsamples: tuple[float, ...]
-    """Level-0 pixels per pixel of the level."""
+    """Level-0 pixels per pixel of each stored level."""
     tile_sizes: tuple[tuple[int, int] | None, ...]
-    """(width, height) of the file's tiles per level, None where it has none."""
+    """(width, height) of the file's tiles per level, or None."""
     bounds: tuple[int, int, int, int]
-    """(x, y, width, height) in level-0 pixels outside which nothing is stored."""
+    """(x, y, width, height) of the stored part in level-0 pixels."""
     properties: Mapping[str, str]
+    """Entries of the file, as OpenSlide names them."""
     associated_images: Mapping[str, np.ndarray]
     """Label, macro, thumbnail: uint8 (h, w, 3), read when asked for."""
     mpp: float | None
@@ -32,7 +36,7 @@ class SlideBackend(Protocol):
     mpp_source: ScaleSource
     """Entry of the file that gives `mpp`."""
     quick_hash: str
-    """A content hash that the format computes itself, or an empty string."""
+    """Hash of the content that the format provides, or an empty string."""
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -41,7 +45,13 @@ class SlideBackend(Protocol):
     def __init__(self, path: Path) -> None: ...
 
     def read(self, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
-        """Return uint8 (height, width, 3) of a window that lies inside the level, in that level's pixels; transparent is white."""
+        """Read a window that lies inside a level, uint8 (height, width, 3).
+
+        `column`, `row` and sizes count pixels of the level; transparent pixels are white.
+        """
 
     def close(self) -> None:
-        """Free the file: reads that run end well, later ones raise `UnreadableSlideError`."""
+        """Close the file.
+
+        Reads that run end well, later ones raise `UnreadableSlideError`.
+        """

@@ -1,4 +1,7 @@
-"""Plain pictures (PNG, JPEG, BMP): one level, held in memory, no scale of their own."""
+"""Reader of plain pictures (PNG, JPEG, BMP).
+
+They have one level, are held in memory, and say no scale.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,12 @@ from napari_mil.errors import UnreadableSlideError
 from napari_mil.slides.resolution import ScaleSource
 
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
+"""First bytes of PNG, JPEG and BMP files."""
 LARGEST_MP = 500
-"""A plain picture is decoded whole: 500 MP take 1.5 GB."""
+"""Size limit of a picture in megapixels.
+
+A picture is decoded whole: 500 MP take 1.5 GB.
+"""
 EIGHT_BIT_MODES = (
     "1",
     "L",
@@ -30,10 +37,14 @@ EIGHT_BIT_MODES = (
     "LAB",
     "HSV",
 )
+"""Pillow's modes with at most 8 bits per channel."""
 
 
 class ImageBackend:
-    """A picture without tiles; its dpi tag says how to print it, not how large the tissue is, so `mpp` is None."""
+    """A plain picture as a slide of one level without tiles.
+
+    Its dpi tag says how to print it, not how large the tissue is, so `mpp` is None.
+    """
 
     vendor = "image"
     mpp: float | None = None
@@ -46,11 +57,13 @@ class ImageBackend:
                 width, height = image.size
                 if image.mode not in EIGHT_BIT_MODES:
                     raise UnreadableSlideError(
-                        f"{path.name} is a picture with more than 8 bits per channel; save it with 8 bits."
+                        f"{path.name} is a picture with more than 8 bits per channel; "
+                        "save it with 8 bits."
                     )
                 if width * height > LARGEST_MP * 1e6:
                     raise UnreadableSlideError(
-                        f"{path.name} is a plain picture of {width * height / 1e6:.0f} MP, more than {LARGEST_MP}; convert it to a tiled TIFF."
+                        f"{path.name} is a plain picture of {width * height / 1e6:.0f} MP, "
+                        f"more than {LARGEST_MP}; convert it to a tiled TIFF."
                     )
                 self.properties: Mapping[str, str] = {
                     "image.format": image.format or "",
@@ -78,12 +91,13 @@ class ImageBackend:
         return self._pixels[row : row + height, column : column + width].copy()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
 
 def _open_of_any_size(path: Path) -> Image.Image:
-    """Open a picture without Pillow's own limit and warning: ours is judged on the header."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    """Open a picture without Pillow's own limit of size and its warning."""
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
     try:
         return Image.open(path)
     finally:
@@ -91,6 +105,7 @@ def _open_of_any_size(path: Path) -> Image.Image:
 
 
 def _rgb_on_white(image: Image.Image) -> np.ndarray:
+    """Return a picture as uint8 (h, w, 3), transparent pixels white."""
     if "A" in image.mode or "transparency" in image.info:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

@@ -1,4 +1,4 @@
-"""Every format that OpenSlide opens."""
+"""Reader of every format that OpenSlide opens."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from napari_mil.slides.handle import SharedHandle
 from napari_mil.slides.resolution import ScaleSource
 
 WHITE = 255
+"""Value of each channel of a white pixel."""
 
 
 class OpenSlideBackend:
-    """One file (or set of files) read through OpenSlide; safe from several threads."""
+    """A slide read through OpenSlide, from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,7 +25,8 @@ class OpenSlideBackend:
             self._file = openslide.OpenSlide(path)
         except (openslide.OpenSlideError, OSError) as error:
             raise UnreadableSlideError(
-                f"{path.name} looks like a slide but cannot be opened ({_reason(error)}); it may be damaged, or of a kind that OpenSlide does not read."
+                f"{path.name} looks like a slide but cannot be opened ({_reason(error)}); "
+                "it may be damaged, or of a kind that OpenSlide does not read."
             ) from error
         self._handle = SharedHandle(path.name, self._file.close)
         properties = dict(self._file.properties)
@@ -40,7 +42,8 @@ class OpenSlideBackend:
             self._file, self._handle
         )
         self.mpp = _mean_mpp(properties)
-        # OpenSlide fills mpp of plain TIFF files from the resolution tag, which writers often get wrong.
+        # OpenSlide fills mpp of plain TIFF files from the resolution tag, which writers often get
+        # wrong.
         self.mpp_source = (
             ScaleSource.TIFF if self.vendor == "generic-tiff" else ScaleSource.OPENSLIDE
         )
@@ -48,25 +51,33 @@ class OpenSlideBackend:
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """Say whether OpenSlide knows the format (that it can open the file is not promised)."""
+        """Say whether OpenSlide knows the format.
+
+        It may still fail to open the file.
+        """
         return openslide.OpenSlide.detect_format(path) is not None
 
     def read(self, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
-        """Return uint8 (height, width, 3); `column` and `row` count pixels of `level`."""
+        """Read a window of a level, uint8 (height, width, 3).
+
+        `column` and `row` count pixels of `level`.
+        """
         downsample = self.level_downsamples[level]
-        # The whole level-0 pixel nearest to the wanted one: at most half a level-0 pixel beside it where the downsample is not whole.
+        # The nearest whole level-0 pixel: at most half a level-0 pixel beside the exact place where
+        # the downsample is not whole.
         origin_level0 = (round(column * downsample), round(row * downsample))
         try:
             with self._handle.reading():
                 image = self._file.read_region(origin_level0, level, (width, height))
         except (openslide.OpenSlideError, ValueError) as error:
             raise UnreadableSlideError(
-                f"{self._path.name} has pixels that cannot be read ({_reason(error)}); the file may be damaged or incomplete, copy it again."
+                f"{self._path.name} has pixels that cannot be read ({_reason(error)}); "
+                "the file may be damaged or incomplete, copy it again."
             ) from error
         return _on_white(np.asarray(image))
 
     def close(self) -> None:
-        """Close the file, once the reads that run have ended."""
+        """Close the file once running reads have ended."""
         self._handle.close()
 
 
@@ -74,7 +85,8 @@ class _AssociatedImages(Mapping[str, np.ndarray]):
     """Label, macro and thumbnail as arrays, decoded when asked for."""
 
     def __init__(self, file: openslide.OpenSlide, handle: SharedHandle) -> None:
-        self._images, self._handle = file.associated_images, handle
+        self._images = file.associated_images
+        self._handle = handle
 
     def __getitem__(self, name: str) -> np.ndarray:
         with self._handle.reading():
@@ -99,6 +111,7 @@ def _on_white(rgba: np.ndarray) -> np.ndarray:
 
 
 def _mean_mpp(properties: Mapping[str, str]) -> float | None:
+    """Return the mean of horizontal and vertical scale, or None."""
     try:
         values = [
             float(properties[key])
@@ -110,28 +123,33 @@ def _mean_mpp(properties: Mapping[str, str]) -> float | None:
 
 
 def _tile_size(properties: Mapping[str, str], level: int) -> tuple[int, int] | None:
+    """Return (width, height) of a level's tiles, or None."""
     try:
-        return int(properties[f"openslide.level[{level}].tile-width"]), int(
-            properties[f"openslide.level[{level}].tile-height"]
-        )
+        width = int(properties[f"openslide.level[{level}].tile-width"])
+        height = int(properties[f"openslide.level[{level}].tile-height"])
     except (KeyError, ValueError):
         return None
+    return width, height
 
 
 def _bounds(
     properties: Mapping[str, str], dimensions: tuple[int, int]
 ) -> tuple[int, int, int, int]:
+    """Return (x, y, width, height) of the stored part, clipped to the slide."""
     try:
         x, y, width, height = (
             int(properties[f"openslide.bounds-{key}"]) for key in ("x", "y", "width", "height")
         )
     except (KeyError, ValueError):
         return (0, 0, *dimensions)
-    x, y = max(x, 0), max(y, 0)
+    x = max(x, 0)
+    y = max(y, 0)
     return x, y, min(width, dimensions[0] - x), min(height, dimensions[1] - y)
 
 
 def _reason(error: Exception) -> str:
-    """OpenSlide's own words on one line, without a path."""
+    """Return OpenSlide's message on one line, unless it holds a path."""
     text = " ".join(str(error).split()).rstrip(".")
-    return "OpenSlide does not support it" if not text or "/" in text else f"OpenSlide: {text}"
+    if not text or "/" in text:
+        return "OpenSlide does not support it"
+    return f"OpenSlide: {text}"

@@ -1,4 +1,4 @@
-"""Micrometres per pixel: what a slide says, what is believed, and where it comes from."""
+"""Scales of slides: micrometres per pixel, their source and plausibility."""
 
 from __future__ import annotations
 
@@ -7,50 +7,56 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 SMALLEST_MPP = 0.05
-"""Micrometres per pixel; a 100x objective gives 0.1."""
+"""Smallest plausible scale, micrometres per pixel.
+
+A 100x objective gives 0.1.
+"""
 LARGEST_MPP = 50.0
-"""Micrometres per pixel; a macro camera gives 30. Beyond lie wrong units and the dpi of screens."""
+"""Largest plausible scale, micrometres per pixel.
+
+A macro camera gives 30. Larger figures come from wrong units and the dpi of screens.
+"""
 
 
 class ScaleSource(StrEnum):
-    """Where a scale comes from."""
+    """Source of a scale."""
 
     OPENSLIDE = "openslide"
-    """The vendor's own entry."""
+    """Entry of the slide's vendor."""
     TIFF = "tiff"
-    """The resolution tag of a TIFF file, which writers often get wrong."""
+    """Resolution tag of a TIFF file, which writers often get wrong."""
     USER = "user"
-    """A person entered it."""
+    """Figure that the user entered."""
     CLASSIFIER = "classifier"
-    """Assumed by a classifier for slides that do not say theirs, as in its training."""
+    """Scale of a classifier's training, assumed for slides without one."""
     UNKNOWN = "unknown"
-    """Nothing says it."""
+    """No source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Micrometres per level-0 pixel and where they come from."""
+    """Micrometres per level-0 pixel and their source."""
 
     mpp: float | None = None
-    """Micrometres per level-0 pixel, or None where nothing believable is known."""
+    """Micrometres per level-0 pixel, or None without a plausible figure."""
     source: ScaleSource = ScaleSource.UNKNOWN
     implausible: float | None = None
-    """Figure of the source that is not believed; `mpp` is None then."""
+    """Implausible figure of the source, with which `mpp` is None."""
 
     def __str__(self) -> str:
-        """Return the words of `Slide.mpp_source`."""
+        """Return the source in words, as `Slide.mpp_source`."""
         if self.implausible is not None:
             return f"implausible: {self.implausible:.4g} ({self.source})"
         return str(self.source)
 
 
 def is_plausible(mpp: float) -> bool:
-    """Say whether a scanner could have so many micrometres per pixel."""
+    """Say whether a scanner could have this scale, micrometres per pixel."""
     return math.isfinite(mpp) and SMALLEST_MPP <= mpp <= LARGEST_MPP
 
 
 def judge_scale(mpp: float | None, source: ScaleSource) -> Scale:
-    """Return what is believed of the figure that a file gives.
+    """Return a file's scale, without its figure if implausible.
 
     Parameters
     ----------
@@ -67,7 +73,7 @@ def judge_scale(mpp: float | None, source: ScaleSource) -> Scale:
 
 
 def given_scale(mpp: float, source: ScaleSource = ScaleSource.USER) -> Scale:
-    """Return the scale that a person or a classifier gives.
+    """Return the scale that a user or a classifier gives.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A slide: lazily read pixels in OpenSlide's words."""
+"""Slides whose pixels are read lazily."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import dask.array
 
 BACKENDS: tuple[type[SlideBackend], ...] = (OpenSlideBackend, ImageBackend)
-"""Asked in this order whether they recognise a file."""
+"""Readers, asked in this order whether they recognise a file."""
 
 SLIDE_EXTENSIONS = (
     ".svs",
@@ -48,22 +48,30 @@ SLIDE_EXTENSIONS = (
     ".dcm",
     ".czi",
 )
-"""All that OpenSlide reads; what a file is, its content says."""
+"""Endings of the files that OpenSlide reads.
+
+The content of a file, not its ending, decides how it is opened.
+"""
 
 DETAILED_VIRTUAL_DOWNSAMPLE = 8
-"""Up to here a chunk of a level that the file lacks is averaged from all its pixels even where the whole would exceed the budget."""
+"""Largest downsample at which computed levels average all pixels.
+
+A computed level is one that the file lacks. Up to this downsample its chunks are exact even where
+the whole level would exceed the budget of pixels; beyond, they are sampled.
+"""
 
 
 class Slide:
-    """An open slide; made by `open_slide`, a context manager, safe from several threads.
+    """An open slide, made by `open_slide`.
 
-    (x, y) are level-0 pixels, sizes are pixels of the level named beside them, pixels are uint8 RGB.
+    It is a context manager and safe to use from several threads. (x, y) are level-0 pixels, sizes
+    are pixels of the level named beside them, pixels are uint8 RGB.
     """
 
     def __init__(self, path: Path, backend: SlideBackend, scale: Scale, settings: Settings) -> None:
         self.path = path
         self.scale = scale
-        """Micrometres per level-0 pixel with their origin."""
+        """Micrometres per level-0 pixel with their source."""
         self._backend = backend
         self._settings = settings
         self._lock = threading.Lock()
@@ -90,38 +98,50 @@ class Slide:
         )
 
     def __deepcopy__(self, memo: object) -> Slide:
-        """Return the slide itself: a copy of a layer shows the same open file."""
+        """Return the slide itself.
+
+        A copy of a layer shows the same open file.
+        """
         return self
 
     def close(self) -> None:
-        """Free the file and the cache, once no rescaled twin uses them.
+        """Close the slide without waiting.
 
-        Never waits; reads that run in other threads end well.
+        The file and the cache are freed once no rescaled twin uses them. Reads that run in other
+        threads end well.
         """
         if self._closed:
             return
         self._closed = True
-        if self._lease.give_up() and "levels" in self.__dict__:
+        is_last = self._lease.remove_user()
+        if is_last and "levels" in self.__dict__:
             self._cache.clear()
 
     @property
     def mpp(self) -> float | None:
-        """Micrometres per level-0 pixel, or None where the file says nothing believable."""
+        """Micrometres per level-0 pixel, or None without a plausible figure."""
         return self.scale.mpp
 
     @property
     def mpp_source(self) -> str:
-        """``openslide``, ``tiff``, ``user``, ``unknown`` or ``implausible: <figure> (<source>)``."""
+        """Source of the scale, in words.
+
+        ``openslide``, ``tiff``, ``user``, ``classifier``, ``unknown`` or
+        ``implausible: <figure> (<source>)``.
+        """
         return str(self.scale)
 
     @property
     def name(self) -> str:
-        """File name without its ending; what cannot be written as UTF-8 is replaced."""
+        """File name without its ending.
+
+        Characters that cannot be written as UTF-8 are replaced.
+        """
         return self.path.stem.encode("utf-8", "replace").decode()
 
     @property
     def vendor(self) -> str:
-        """OpenSlide's word for the format."""
+        """OpenSlide's name of the format."""
         return self._backend.vendor
 
     @property
@@ -146,22 +166,25 @@ class Slide:
 
     @property
     def tile_sizes(self) -> tuple[tuple[int, int] | None, ...]:
-        """(width, height) of the file's tiles per stored level, None where it has none."""
+        """(width, height) of the file's tiles per stored level, or None."""
         return self._backend.tile_sizes
 
     @property
     def bounds(self) -> tuple[int, int, int, int]:
-        """(x, y, width, height) in level-0 pixels of what is stored; the whole slide unless the file is sparse."""
+        """(x, y, width, height) of the stored part in level-0 pixels.
+
+        It is the whole slide unless the file is sparse.
+        """
         return self._backend.bounds
 
     @property
     def origin(self) -> tuple[int, int]:
-        """(x, y) in level-0 pixels from which QuPath counts: the corner of what is stored."""
+        """(x, y) of the stored part's corner, from which QuPath counts."""
         return self.bounds[:2]
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What is odd about the file."""
+        """Findings about the file."""
         if self.scale.implausible is None:
             return ()
         text = f"The file gives {self.scale.implausible:.4g} µm per pixel, which is not plausible."
@@ -169,7 +192,10 @@ class Slide:
 
     @property
     def properties(self) -> Mapping[str, str]:
-        """The format's own entries, as OpenSlide names them; they may identify a patient."""
+        """Entries of the file, as OpenSlide names them.
+
+        They may identify a patient.
+        """
         return self._backend.properties
 
     @property
@@ -184,13 +210,18 @@ class Slide:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Stable id of the content: 32 hexadecimal digits, whatever the file is called."""
+        """Stable id of the content: 32 hexadecimal digits.
+
+        It does not depend on the name of the file.
+        """
         return fingerprint_file(
             self.path, self._backend.quick_hash, in_several_files=self.vendor == "dicom"
         )
 
     def with_mpp(self, mpp: float | None) -> Slide:
-        """Return the same open slide with the user's scale or, with None, the file's own.
+        """Return the same open slide with the user's scale.
+
+        None takes the file's own scale.
 
         Raises
         ------
@@ -200,18 +231,21 @@ class Slide:
         return self.with_scale(_scale_of(self._backend, mpp))
 
     def with_scale(self, scale: Scale) -> Slide:
-        """Return the same open slide with another scale; both are closed by themselves."""
+        """Return the same open slide with another scale.
+
+        Each of the two is closed by itself.
+        """
         twin = copy(self)
         twin.scale = scale
-        self._lease.share()
+        self._lease.add_user()
         return twin
 
     def best_level_for_downsample(self, downsample: float) -> int:
-        """Return the coarsest stored level that is at least as fine as `downsample`."""
+        """Return the coarsest stored level no coarser than `downsample`."""
         # A thousandth finer or coarser is the rounding of level sizes, not another scale.
-        return max(
-            (k for k, d in enumerate(self.level_downsamples) if d <= downsample * 1.001), default=0
-        )
+        largest = downsample * 1.001
+        fine_levels = [k for k, d in enumerate(self.level_downsamples) if d <= largest]
+        return max(fine_levels, default=0)
 
     def read_region(
         self, location: tuple[float, float], level: int, size: tuple[int, int]
@@ -221,7 +255,8 @@ class Slide:
         Parameters
         ----------
         location
-            (x, y) of the top left corner in level-0 pixels, rounded to the nearest whole pixel of `level`.
+            (x, y) of the top left corner in level-0 pixels, rounded to the nearest whole pixel of
+            `level`.
         level
             Index of a stored level.
         size
@@ -230,7 +265,7 @@ class Slide:
         Returns
         -------
         np.ndarray
-            uint8 (height, width, 3); transparent and outside are white.
+            uint8 (height, width, 3); transparent pixels and those outside are white.
 
         Raises
         ------
@@ -241,7 +276,8 @@ class Slide:
         """
         if not 0 <= level < self.level_count or min(size) < 0:
             raise ValueError(
-                f"{self.path.name} has levels 0 to {self.level_count - 1} and regions of positive size, not level {level} and {size}"
+                f"{self.path.name} has levels 0 to {self.level_count - 1} "
+                f"and regions of positive size, not level {level} and {size}"
             )
         downsample = self.level_downsamples[level]
         column, row = (math.floor(value / downsample + 0.5) for value in location)
@@ -249,7 +285,10 @@ class Slide:
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
-        """Lazily indexed arrays (H, W, 3), finest first: the stored levels, then halved ones until the longest side is small."""
+        """Lazily indexed arrays (H, W, 3), finest first.
+
+        The stored levels come first, then halved ones until the longest side is small.
+        """
         settings = self._settings
         stored = [
             Level(
@@ -268,36 +307,39 @@ class Slide:
         return (*stored, *self._halved_levels(stored[-1]))
 
     def _halved_levels(self, base: Level) -> list[Level]:
+        """Return levels that the file lacks, each half the previous."""
         settings = self._settings
         overview = SampledOverview(self._backend, base.index, settings.overview_budget_mp)
         _, _, stored_width, stored_height = self.bounds
         stored_mp = stored_width * stored_height / self.level_downsamples[base.index] ** 2 / 1e6
         halved: list[Level] = []
-        finer, downsample = base, 1
+        finer = base
+        downsample = 1
         while max(finer.shape[:2]) > settings.overview_px:
             size = halved_size(finer.shape[1], finer.shape[0])
             downsample *= 2
-            sampled = (
-                stored_mp > settings.overview_budget_mp and downsample > DETAILED_VIRTUAL_DOWNSAMPLE
-            )
-            read: ReadWindow = overview.window_of(size) if sampled else HalvedWindow(finer, size)
-            chunk_size = (settings.chunk_px, settings.chunk_px)
-            extent = _scaled_extent(finer, size)
+            exceeds_budget = stored_mp > settings.overview_budget_mp
+            is_sampled = exceeds_budget and downsample > DETAILED_VIRTUAL_DOWNSAMPLE
+            read: ReadWindow = overview.window_of(size) if is_sampled else HalvedWindow(finer, size)
             finer = Level(
                 base.index + len(halved) + 1,
                 size,
-                chunk_size,
+                (settings.chunk_px, settings.chunk_px),
                 read,
                 self._cache,
                 self._threads,
-                extent,
+                _scaled_extent(finer, size),
             )
             halved.append(finer)
         return halved
 
     def pyramid(self) -> list[dask.array.Array]:
-        """Return `levels` as dask arrays (H, W, 3) uint8 with the same chunks; cheap whatever the size."""
-        import dask.array  # 0.2 s, which the viewer does not need
+        """Return `levels` as dask arrays, uint8 (H, W, 3).
+
+        They have the same chunks; no pixels are read.
+        """
+        # Imported here: it takes 0.2 s, and the viewer does not need it.
+        import dask.array
 
         return [
             dask.array.from_array(
@@ -309,7 +351,7 @@ class Slide:
     def thumbnail(
         self, size: tuple[int, int], cancel: CancellationToken | None = None
     ) -> np.ndarray:
-        """Average the whole slide.
+        """Average the whole slide into a small picture.
 
         Parameters
         ----------
@@ -354,19 +396,24 @@ class Slide:
 
 
 class _StoredWindow:
-    """Windows of one stored level, (row, column) first as arrays have it."""
+    """Reader of windows of one stored level by row and column."""
 
     def __init__(self, backend: SlideBackend, level: int) -> None:
-        self._backend, self._level = backend, level
+        self._backend = backend
+        self._level = level
 
     def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
         return read_window(self._backend, self._level, column, row, width, height)
 
 
 def _scaled_extent(finer: Level, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the extent of `finer` in pixels of a level of `size` (width, height), widened to whole ones."""
+    """Return the extent of a finer level in pixels of a coarser one.
+
+    The coarser level has `size` (width, height); the extent is widened to its whole pixels.
+    """
     column0, row0, column1, row1 = finer.extent
-    scale_x, scale_y = size[0] / finer.shape[1], size[1] / finer.shape[0]
+    scale_x = size[0] / finer.shape[1]
+    scale_y = size[1] / finer.shape[0]
     return (
         math.floor(column0 * scale_x),
         math.floor(row0 * scale_y),
@@ -378,7 +425,9 @@ def _scaled_extent(finer: Level, size: tuple[int, int]) -> tuple[int, int, int, 
 def open_slide(
     path: str | os.PathLike[str], mpp: float | None = None, *, settings: Settings | None = None
 ) -> Slide:
-    """Open a whole slide or a plain picture; nothing but the header is read.
+    """Open a whole slide or a plain picture.
+
+    Of a slide, only the header is read.
 
     Parameters
     ----------
@@ -401,17 +450,17 @@ def open_slide(
     """
     file = Path(path)
     try:
-        _refuse_what_is_no_file(file)
-        backend_type = next(
-            (candidate for candidate in BACKENDS if candidate.recognises(file)), None
-        )
+        _check_regular_file(file)
+        backend_type = next((backend for backend in BACKENDS if backend.recognises(file)), None)
     except OSError as error:
         raise UnreadableSlideError(
-            f"{file.name} cannot be read ({error.strerror or error}); check that you may read the file."
+            f"{file.name} cannot be read ({error.strerror or error}); "
+            "check that you may read the file."
         ) from error
     if backend_type is None:
         raise UnreadableSlideError(
-            f"{file.name} is not a slide that OpenSlide knows, nor a PNG, JPEG or BMP picture; check that it is the right file."
+            f"{file.name} is not a slide that OpenSlide knows, nor a PNG, JPEG or BMP picture; "
+            "check that it is the right file."
         )
     backend = backend_type(file)
     try:
@@ -423,7 +472,7 @@ def open_slide(
 
 
 def _scale_of(backend: SlideBackend, mpp: float | None) -> Scale:
-    """Return the user's scale if there is one, otherwise what is believed of the file's."""
+    """Return the user's scale or else the file's, if plausible."""
     if mpp is None:
         return judge_scale(backend.mpp, backend.mpp_source)
     try:
@@ -433,29 +482,33 @@ def _scale_of(backend: SlideBackend, mpp: float | None) -> Scale:
 
 
 class _Lease:
-    """Counts the slides that use one backend; the last one closes it."""
+    """Count of the slides that use one backend; the last closes it."""
 
     def __init__(self, close: Callable[[], None]) -> None:
         self._close = close
         self._lock = threading.Lock()
         self._users = 1
 
-    def share(self) -> None:
-        """Count one more user."""
+    def add_user(self) -> None:
+        """Count one user more."""
         with self._lock:
             self._users += 1
 
-    def give_up(self) -> bool:
-        """Count one user less; close with the last one and say whether it was."""
+    def remove_user(self) -> bool:
+        """Count one user less and return whether it was the last.
+
+        The backend is closed with the last user.
+        """
         with self._lock:
             self._users -= 1
-            last = self._users == 0
-        if last:
+            is_last = self._users == 0
+        if is_last:
             self._close()
-        return last
+        return is_last
 
 
-def _refuse_what_is_no_file(file: Path) -> None:
+def _check_regular_file(file: Path) -> None:
+    """Refuse a path that is missing, a folder, special or empty."""
     if not file.exists():
         raise UnreadableSlideError(
             f"{file.name} does not exist (in {file.absolute().parent}); check the path."

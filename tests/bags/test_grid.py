@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from napari_mil.bags import TissueMask, tile_grid
 from napari_mil.errors import MissingMppError, NapariMilError, ResolutionError
+from napari_mil.slides.resolution import Scale, ScaleSource
 
 
 class Canvas:
     """Geometry of a slide without pixels."""
 
-    mpp_source = "openslide"
     path = Path("canvas.svs")
 
-    def __init__(self, width, height, mpp=0.5, downsamples=(1.0,)):
+    def __init__(self, width, height, mpp=0.5, downsamples=(1.0,), implausible=None):
         self.dimensions = (width, height)
+        self.scale = Scale(mpp, ScaleSource.OPENSLIDE, implausible)
         self.mpp = mpp
         self.level_downsamples = downsamples
         self.level_count = len(downsamples)
@@ -131,10 +132,15 @@ def test_tiles_by_level_need_no_scale():
 
 
 def test_a_slide_without_scale_is_refused_with_the_way_out():
-    with pytest.raises(
-        MissingMppError, match=r"canvas\.svs has no resolution.*--slide-mpp.*--level"
-    ):
+    remedies = "give its µm per pixel, or take tiles of a level"
+    with pytest.raises(MissingMppError, match=rf"canvas\.svs has no resolution; {remedies}"):
         tile_grid(Canvas(100, 100, mpp=None))
+
+
+def test_an_implausible_scale_is_named_in_the_refusal():
+    canvas = Canvas(100, 100, mpp=None, implausible=352.8)
+    with pytest.raises(MissingMppError, match=r"canvas\.svs has an implausible .*352\.8 µm"):
+        tile_grid(canvas)
 
 
 def test_tiles_finer_than_the_scan_are_refused():

@@ -150,6 +150,8 @@ def test_an_installed_wheel_finds_its_sample_data_and_classifiers(wheel, tmp_pat
         "print(sample_path(SLIDE).is_file(), len(images), len(list_classifiers()))"
     )
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    # A path to this checkout would stand before the installed package.
+    environment.pop("PYTHONPATH", None)
     origin, counts = subprocess.run(
         [interpreter, "-c", code],
         capture_output=True,

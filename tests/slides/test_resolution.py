@@ -21,7 +21,7 @@ def test_only_plausible_scales_are_believed(mpp, source, expected):
     assert (scale.mpp, str(scale)) == expected
 
 
-def test_a_persons_figure_is_refused_where_no_scanner_could_have_it():
+def test_a_users_figure_is_refused_where_no_scanner_could_have_it():
     assert given_scale(0.25).source is ScaleSource.USER
-    with pytest.raises(ValueError, match="0.01 µm per pixel is not plausible"):
+    with pytest.raises(ValueError, match=r"0\.01 µm per pixel is not plausible"):
         given_scale(0.01)

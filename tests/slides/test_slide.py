@@ -1,10 +1,32 @@
+import itertools
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_mil.errors import NapariMilError, UnreadableSlideError
-from napari_mil.slides import open_slide
+from napari_mil.findings import Finding, FindingKind
+from napari_mil.settings import Settings
+from napari_mil.slides import Slide, open_slide
+from napari_mil.slides.resolution import Scale, given_scale
+
+
+class SparseBackend:
+    """Slide whose stored part begins at (100, 40) of level 0."""
+
+    level_dimensions = ((400, 200),)
+    level_downsamples = (1.0,)
+    bounds = (100, 40, 200, 100)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def sparse():
+    with Slide(Path("sparse.mrxs"), SparseBackend(), Scale(), Settings()) as opened:
+        yield opened
 
 
 def test_outside_of_the_slide_is_white(slide):
@@ -54,6 +76,44 @@ def test_a_tiff_without_resolution_has_no_scale(paint, noise):
     assert slide.mpp_source == "unknown"
 
 
+def test_an_implausible_scale_is_a_finding_until_the_user_corrects_it(paint, noise):
+    slide = paint(noise, mpp=352.8)
+    (finding,) = slide.warnings
+    assert isinstance(finding, Finding)
+    assert (finding.kind, finding.path) == (FindingKind.UNCERTAIN_SCALE, slide.path)
+    assert "352.8 µm per pixel" in finding.text
+    with slide.with_mpp(0.5) as corrected:
+        assert corrected.warnings == ()
+
+
+def test_the_files_own_scale_comes_back_when_the_users_is_withdrawn(slide):
+    with slide.with_mpp(0.25) as corrected, corrected.with_mpp(None) as restored:
+        assert restored.scale == slide.scale
+
+
+@pytest.mark.parametrize("twin_first", [False, True])
+@pytest.mark.parametrize("make_twin", ["with_scale", "with_mpp"])
+def test_rescaled_twins_share_a_file_that_the_last_of_them_closes(
+    slide_path, make_twin, twin_first
+):
+    slide = open_slide(slide_path)
+    twin = slide.with_mpp(0.25) if make_twin == "with_mpp" else slide.with_scale(given_scale(0.25))
+    assert (slide.mpp, twin.mpp) == (0.499, 0.25)
+    assert twin.fingerprint == slide.fingerprint
+    first, last = (twin, slide) if twin_first else (slide, twin)
+    first.close()
+    first.close()
+    assert last.read_region((700, 900), 0, (30, 20)).shape == (20, 30, 3)
+    last.close()
+    with pytest.raises(UnreadableSlideError, match="was closed"):
+        last.read_region((700, 900), 0, (30, 20))
+
+
+def test_the_origin_is_the_corner_of_the_stored_part(slide, sparse):
+    assert slide.origin == (0, 0)
+    assert sparse.origin == (100, 40)
+
+
 def test_senseless_regions_are_refused_as_such(slide):
     for level, size in ((-1, (5, 5)), (7, (5, 5)), (0, (-5, 5))):
         with pytest.raises(ValueError, match="levels 0 to 0"):
@@ -71,3 +131,40 @@ def test_what_is_no_slide_is_refused_in_one_sentence(kind, spoil, tmp_path):
     with pytest.raises(UnreadableSlideError, match=r"scan_07\.svs") as caught:
         open_slide(path).read_region((0, 0), 0, (2220, 2967))
     assert "\n" not in str(caught.value)
+
+
+def test_a_slide_with_too_few_levels_gets_coarser_ones(slide):
+    shapes = [level.shape[:2] for level in slide.levels]
+    assert shapes[0] == slide.dimensions[::-1]
+    assert max(shapes[-1]) <= 1000
+    assert all(
+        1.9 < a / b < 2.1
+        for finer, coarser in itertools.pairwise(shapes)
+        for a, b in zip(finer, coarser, strict=True)
+    )
+
+
+def test_dask_levels_have_the_same_pixels_and_chunks_as_the_lazy_ones(slide):
+    for lazy, array in zip(slide.levels, slide.pyramid(), strict=True):
+        assert array.shape == lazy.shape
+        assert array.chunks == lazy.chunks
+        assert array.dtype == np.uint8
+        assert np.array_equal(array[100:150, 200:260].compute(), lazy[100:150, 200:260])
+
+
+@pytest.mark.parametrize("downsamples", [(1,), (1, 3), (1, 4, 16)])
+def test_a_landmark_lies_at_the_same_place_on_every_level(paint, downsamples):
+    """World coordinates as napari has them: the level's pixel edges span the slide."""
+    level0 = np.full((2501, 3203, 3), 255, np.uint8)
+    level0[1000:1040, 2200:2260] = 0
+    slide = paint(level0, downsamples, tile=256)
+    assert len(slide.levels) > 1
+    for level in slide.levels:
+        dark = 255 - np.asarray(level)[..., 0].astype(float)
+        rows, columns = np.indices(dark.shape)
+        scale_y = level0.shape[0] / level.shape[0]
+        scale_x = level0.shape[1] / level.shape[1]
+        centre_y = ((rows + 0.5) * dark).sum() / dark.sum() * scale_y
+        centre_x = ((columns + 0.5) * dark).sum() / dark.sum() * scale_x
+        assert centre_y == pytest.approx(1020, abs=scale_y)
+        assert centre_x == pytest.approx(2230, abs=scale_x)

@@ -1,4 +1,4 @@
-"""Masked hard-instance mining: a strategy around an aggregator (Tang et al. 2023, MHIM-MIL)."""
+"""Masked hard-instance mining (MHIM-MIL, Tang et al. 2023)."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Cards of the mining strategies and their published settings, importable without torch."""
+"""Cards and published settings of mining strategies, importable without torch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class StrategyCard:
-    """What a user needs to know before choosing a mining strategy."""
+    """Description of a mining strategy for choosing one."""
 
     name: str
+    """Name in `create_miner`."""
     title: str
-    """What it masks, in a few words."""
+    """What it masks, in words."""
     kinds: tuple[str, ...]
     """Kinds of instances it masks, of ``high``, ``low`` and ``random``."""
 
@@ -44,13 +45,13 @@ class MaskRatios:
     """
 
     high: float = 0.0
-    """b_h: of the highest scores."""
+    """Share b_h, masked of the highest scores."""
     low: float = 0.0
-    """b_l: of the lowest scores."""
+    """Share b_l, masked of the lowest scores."""
     random: float = 0.0
-    """b_r: of all instances."""
+    """Share b_r, masked of all instances at random."""
     drawn: float = 1.0
-    """b_in, in (0, 1]: share of the candidates for the high part that is drawn from them.
+    """Share b_in of the high candidates that is drawn, in (0, 1].
 
     1 takes the highest themselves.
     """
@@ -73,11 +74,15 @@ class MiningSettings:
     """One published setting of masked mining."""
 
     high: float
+    """See `MaskRatios.high`."""
     low: float
+    """See `MaskRatios.low`."""
     random: float
+    """See `MaskRatios.random`."""
     drawn: float
+    """See `MaskRatios.drawn`."""
     consistency: float
-    """alpha, weight of the consistency loss."""
+    """Weight alpha of the consistency loss."""
     momentum_rises: bool
     """Whether the teacher's momentum rises to 1 by a cosine."""
 
@@ -92,7 +97,7 @@ _TRANSMIL_LARGE = MiningSettings(0.02, 0.2, 0.6, 1.0, 0.5, momentum_rises=False)
 
 
 def published_settings(strategy: str, *, transmil: bool) -> MiningSettings:
-    """Return the published setting of a strategy for a base."""
+    """Return the published settings of a strategy for a base."""
     large = strategy == "lr-ham"
     if transmil:
         return _TRANSMIL_LARGE if large else _TRANSMIL_SMALL
@@ -100,7 +105,9 @@ def published_settings(strategy: str, *, transmil: bool) -> MiningSettings:
 
 
 def check_shares(strategy: str, options: Mapping[str, Any]) -> None:
-    """Refuse shares of kinds that a strategy does not mask, and shares out of range.
+    """Refuse shares that a strategy does not take.
+
+    These are shares of kinds that it does not mask, and shares out of range.
 
     Raises
     ------

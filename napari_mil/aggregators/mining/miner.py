@@ -44,6 +44,7 @@ from napari_mil.aggregators.transmil import TransMIL
 from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
 
 BASES = (ABMIL, DSMIL, DSMILReleased, TransMIL)
+"""Aggregators that rank instances and can be mined."""
 
 
 class Miner(Aggregator):
@@ -294,17 +295,18 @@ class Miner(Aggregator):
 
 
 def create_miner(strategy: str, base: Aggregator, **options: Any) -> Miner:
-    """Put a mining strategy around an aggregator.
+    """Make a miner of a strategy around an aggregator.
 
     Parameters
     ----------
     strategy
         ``"ham"``, ``"l-ham"``, ``"r-ham"`` or ``"lr-ham"``.
     base
-        An aggregator of the kinds abmil, gated-abmil, dsmil, dsmil-released or transmil, or a backbone with one of them.
+        An aggregator named abmil, gated-abmil, dsmil, dsmil-released or transmil, or a backbone
+        with one of them.
     **options
-        `high`, `low`, `random`, `drawn` as `MaskRatios`, of the kinds that the strategy has; the rest as `Miner`. What is not given is as
-        published for such a base.
+        `high`, `low`, `random`, `drawn` as in `MaskRatios`, of the kinds that the strategy masks;
+        the rest as in `Miner`. Options left out are as published for such a base.
 
     Returns
     -------
@@ -319,25 +321,29 @@ def create_miner(strategy: str, base: Aggregator, **options: Any) -> Miner:
     """
     if strategy not in STRATEGIES:
         raise UnknownNameError(
-            f"There is no mining strategy named {strategy!r}; choose one of {', '.join(STRATEGIES)}."
+            f"There is no mining strategy named {strategy!r}; "
+            f"choose one of {', '.join(STRATEGIES)}."
         )
     core = base.aggregator if isinstance(base, EndToEnd) else base
     if not isinstance(core, BASES):
         raise UnknownNameError(
-            f"Mining needs abmil, gated-abmil, dsmil, dsmil-released or transmil as its base, not {type(core).__name__}."
+            "Mining needs abmil, gated-abmil, dsmil, dsmil-released or transmil as its base, "
+            f"not {type(core).__name__}."
         )
-    kinds = STRATEGIES[strategy].kinds
     try:
         check_shares(strategy, options)
     except ValueError as error:
         raise OptionError(str(error)) from None
     published = asdict(published_settings(strategy, transmil=isinstance(core, TransMIL)))
     settings = {**published, **options}
-    shares = {kind: settings[kind] for kind in kinds}
-    rest = {name: value for name, value in settings.items() if name not in (*KINDS, "drawn")}
-    check_options(f"The strategy {strategy}", Miner, rest)
+    shares = {kind: settings[kind] for kind in STRATEGIES[strategy].kinds}
+    shares["drawn"] = settings["drawn"]
+    miner_options = {
+        name: value for name, value in settings.items() if name not in (*KINDS, "drawn")
+    }
+    check_options(f"The strategy {strategy}", Miner, miner_options)
     try:
-        return Miner(base, MaskRatios(**shares, drawn=settings["drawn"]), **rest)
+        return Miner(base, MaskRatios(**shares), **miner_options)
     except (TypeError, ValueError) as error:
         raise OptionError(
             f"The strategy {strategy} does not take these options ({error}); see its documentation."

@@ -1,4 +1,4 @@
-"""Readers of feature files of any tool, recognised by content."""
+"""Readers of feature files, recognised by content."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from napari_mil.slides import Slide
 
 FEATURE_ENDINGS = (".h5", ".hdf5", ".pt", ".pth", ".safetensors", ".npy", ".npz")
+"""Endings of feature files."""
 LONGEST_HEADER = 100_000_000
-"""Largest header of a safetensors file, bytes."""
+"""Size limit of the header of a safetensors file, bytes."""
 
 
 def read_bag(path: str | os.PathLike[str], slide: Slide | None = None) -> Bag:
@@ -35,14 +36,14 @@ def read_bag(path: str | os.PathLike[str], slide: Slide | None = None) -> Bag:
     Returns
     -------
     Bag
-        Features as float32; `warnings` says what was odd.
+        Features as float32; `warnings` holds the findings about the file.
 
     Raises
     ------
     BagError
         If the file is missing, empty, damaged, of no known kind, or holds no instance.
     CheckpointError
-        If it is torch's and holds anything but tensors and numbers.
+        If it is a file of `torch.save` and holds anything but tensors and numbers.
     """
     file = Path(path)
     kind = kind_of(file)
@@ -61,9 +62,9 @@ def is_bag(path: Path) -> bool:
 
     A bag is a folder of images or a feature file.
     """
-    return (path.is_dir() and bool(image_files(path))) or (
-        path.suffix.lower() in FEATURE_ENDINGS and path.is_file()
-    )
+    if path.is_dir():
+        return bool(image_files(path))
+    return path.suffix.lower() in FEATURE_ENDINGS and path.is_file()
 
 
 def count_instances(path: Path) -> int:

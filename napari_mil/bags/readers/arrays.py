@@ -35,7 +35,7 @@ DAMAGED = (
 
 
 def kind_of_zip(path: Path) -> str:
-    """Tell ``npz`` from ``torch``, which are both zip archives."""
+    """Return ``npz`` or ``torch``, both of which are zip archives."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -77,12 +77,13 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     with safe_open(path, framework="np") as file:
         names = list(file.keys())
         dtypes = {name: file.get_slice(name).get_dtype() for name in names}
-        return {
-            name: _read_bfloat16(path, name)
-            if dtype == "BF16"
-            else np.asarray(file.get_tensor(name))
-            for name, dtype in dtypes.items()
-        }
+        arrays = {}
+        for name, dtype in dtypes.items():
+            if dtype == "BF16":
+                arrays[name] = _read_bfloat16(path, name)
+            else:
+                arrays[name] = np.asarray(file.get_tensor(name))
+        return arrays
 
 
 def _read_bfloat16(path: Path, name: str) -> np.ndarray:
@@ -107,7 +108,10 @@ def _bag_from(path: Path, arrays: dict[str, np.ndarray]) -> Bag:
 
 
 def _features_key(path: Path, arrays: dict[str, Any]) -> str:
-    """Return the name of the features; a single array is the features."""
+    """Return the name of the features among named arrays.
+
+    A single array is the features whatever its name.
+    """
     key = first_of(FEATURES, arrays)
     if key is None and len(arrays) == 1:
         key = next(iter(arrays))

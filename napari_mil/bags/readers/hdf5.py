@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     from napari_mil.slides import Slide
 
 STAMP_V1_UM = 256.0
-"""Side of the tiles of STAMP's first version, which wrote no tile size, µm."""
+"""Side of the tiles of STAMP's first version, µm.
+
+That version wrote no tile size.
+"""
 
 
 def read(path: Path, slide: Slide | None) -> Bag:
-    """Read a bag; the slide gives the scale of coordinates in micrometres."""
+    """Read a bag from an HDF5 file.
+
+    The slide gives the scale where coordinates are in micrometres.
+    """
     try:
         with h5py.File(path) as file:
             features = _features_dataset(path, file)
@@ -38,16 +44,16 @@ def read(path: Path, slide: Slide | None) -> Bag:
             if key is not None and _counts_in_micrometres(file):
                 return _bag_in_pixels(path, file, features[...], file[key][...], slide)
             coords = None if key is None else file[key][...]
-            said_size0 = _tile_size0(path, {} if key is None else file[key].attrs)
+            rounded_size0 = _tile_size0(path, {} if key is None else file[key].attrs)
             # This package writes the exact size beside TRIDENT's rounded one.
-            size0 = float(file.attrs.get("napari_mil:tile_size0", 0)) or said_size0
+            size0 = float(file.attrs.get("napari_mil:tile_size0", 0)) or rounded_size0
             bag = bag_of(path.name, features[...], coords, size0, _provenance(file, features))
             bag = replace(bag, names=_instance_names(file))
     except (OSError, RuntimeError, KeyError, TypeError) as error:
         raise BagError(
             f"{path.name} is a damaged HDF5 file ({short_cause(error)}); copy it again."
         ) from error
-    if bag.coords is None or said_size0 is not None:
+    if bag.coords is None or rounded_size0 is not None:
         return bag
     unsized = Finding(FindingKind.UNCERTAIN_PLACE, path, "It does not say how large its tiles are.")
     return _with_finding(bag, unsized)
@@ -103,14 +109,15 @@ def _bag_in_pixels(
         finding = Finding(
             FindingKind.UNCERTAIN_PLACE,
             path,
-            "It counts in micrometres and the slide's scale is unknown: it has no place on a slide.",
+            "It counts in micrometres and the slide's scale is unknown: "
+            "it has no place on a slide.",
         )
         return _with_finding(bag_of(path.name, features, provenance=provenance), finding)
     return bag_of(path.name, features, coords / slide.mpp, size_um / slide.mpp, provenance)
 
 
 def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> float | None:
-    """Return a tile's side in level-0 pixels, or None where nothing says it."""
+    """Return a tile's side in level-0 pixels, or None if unknown."""
     if "patch_size_level0" in attributes:
         return float(attributes["patch_size_level0"])
     if "patch_size" in attributes and "downsample" in attributes:
@@ -126,6 +133,7 @@ def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> float | None:
 
 
 def _with_finding(bag: Bag, finding: Finding) -> Bag:
+    """Return a bag with one more finding."""
     return replace(bag, warnings=(*bag.warnings, finding))
 
 

@@ -1,4 +1,4 @@
-"""Reader of files of `torch.save`.
+"""Reader of feature files of `torch.save`.
 
 They hold a tensor, an array, a dictionary, a list of vectors, or (features, coordinates).
 """
@@ -22,9 +22,8 @@ def read(path: Path) -> Bag:
     features, coords = _features_and_coords(path, load_pickle(path))
     if isinstance(features, (list, tuple)):
         features = _stack_vectors(path, features)
-    return bag_of(
-        path.name, _as_array(path, features), None if coords is None else _as_array(path, coords)
-    )
+    corners = None if coords is None else _as_array(path, coords)
+    return bag_of(path.name, _as_array(path, features), corners)
 
 
 def _features_and_coords(path: Path, content: Any) -> tuple[Any, Any]:
@@ -66,4 +65,7 @@ def _as_array(path: Path, value: Any) -> np.ndarray:
             "give the file with the features."
         )
     tensor = value.detach()
-    return np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())
+    # numpy does not know bfloat16.
+    if tensor.is_floating_point():
+        tensor = tensor.float()
+    return np.asarray(tensor.numpy())

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from napari_mil.bags.readers.contents import as_corners, bag_of, instance_count
 from napari_mil.errors import BagError
+from napari_mil.findings import Finding, FindingKind
 
 FEATURES = np.ones((3, 5), np.float32)
 
@@ -17,7 +20,8 @@ def test_fractions_of_coordinates_are_rounded_with_a_warning():
     warnings = []
     corners = as_corners("a.h5", [[0.0, 1.6], [2.0, 3.0]], 2, warnings)
     assert corners.tolist() == [[0, 2], [2, 3]]
-    assert warnings == ["a.h5: coordinates are not whole pixels and were rounded."]
+    text = "Coordinates are not whole pixels and were rounded."
+    assert warnings == [Finding(FindingKind.ROUNDED, Path("a.h5"), text)]
 
 
 @pytest.mark.parametrize("coords", [np.zeros((3, 3)), np.zeros((2, 2)), np.full((3, 2), np.nan)])

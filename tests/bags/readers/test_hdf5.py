@@ -1,6 +1,7 @@
 import pytest
 
 from napari_mil.bags import read_bag
+from napari_mil.findings import FindingKind
 from napari_mil.slides import open_slide
 
 
@@ -8,7 +9,9 @@ def test_coordinates_in_micrometres_need_the_slides_scale(shared):
     path = shared / "data/interop/stamp/toy16-49b04e14/SYN-01-A1-01.h5"
     alone = read_bag(path)
     assert alone.coords is None
-    assert "scale is unknown" in alone.warnings[0]
+    (finding,) = alone.warnings
+    assert (finding.kind, finding.path) == (FindingKind.UNCERTAIN_PLACE, path)
+    assert "scale is unknown" in finding.text
     with open_slide(shared / "data/interop/slides/SYN-01-A1-01.svs") as slide:
         placed = read_bag(path, slide)
     assert placed.coords[0].tolist() == [771, 0]
