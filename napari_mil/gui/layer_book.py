@@ -44,6 +44,9 @@ CHARACTER_PX = 8.5
 MOUSE_SLOP_PX = 4
 """Movement between press and release that is still a click."""
 
+COME_BACK = ("tissue", "overlay", "groups", "marks", "selection")
+"""Keys of layers that are hidden, not removed, while the scene has none of them."""
+
 Key = tuple[str, ...]
 
 
@@ -89,11 +92,14 @@ class LayerBook:
         self._scene = Scene()
         self._applying = False
         self._painted: np.ndarray | None = None
+        self._units: tuple[str, str] | None = None
         self._cameras: dict[int, Camera] = {}
         self._camera_of: int | None = None
         self._acts: Mapping[str, Callable[[], None]] = {}
         self._place: Callable[[int], tuple[Place, float] | None] = lambda key: None
+        self._removed: list[tuple[Key, LayerSpec | None]] = []
         self._next = _single_shot(BETWEEN_LAYERS_MS, self._step)
+        self._after_removal = _single_shot(0, self._tell_removed)
         self._thumbnails = _single_shot(THUMBNAILS_AFTER_MS, self._renew_thumbnails)
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
@@ -104,6 +110,7 @@ class LayerBook:
         """Stop listening to the viewer and writing to it."""
         self._next.stop()
         self._thumbnails.stop()
+        self._after_removal.stop()
         events = self._viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
@@ -112,8 +119,8 @@ class LayerBook:
 
     @property
     def busy(self) -> bool:
-        """Whether layers are still to be added."""
-        return self._next.isActive()
+        """Whether layers are still to be added, or removed ones to be told."""
+        return self._next.isActive() or self._after_removal.isActive()
 
     @property
     def viewer(self) -> Any:
@@ -178,7 +185,10 @@ class LayerBook:
         self._next.stop()
         self._applying = True
         try:
+            self._unify_units()
             self._remove_superfluous()
+            # Before a new layer reads what the camera sees.
+            self._move_camera()
             missing = self._update_or_find_missing()
             if missing is not None:
                 self._add(missing)
@@ -186,22 +196,53 @@ class LayerBook:
             else:
                 self._order()
                 self._dress_canvas()
-            self._move_camera()
         finally:
             self._applying = False
 
+    def _unify_units(self) -> None:
+        """Give every layer the units of the scene: several are drawn without any."""
+        units = self._scene.units
+        if units is None or units == self._units:
+            return
+        self._units = units
+        for layer in self._viewer.layers:
+            if layer.ndim == 2 or layer in self._layers.values():
+                layer.units = units
+
     def _remove_superfluous(self) -> None:
+        """Remove layers that the scene has not; those that come back soon are hidden instead.
+
+        A layer costs 0.1 s to make; and freeing one that was just drawn while others are redrawn
+        brings software drawing down.
+        """
         wanted = {spec.key for spec in self._scene.layers}
         for key in [key for key in self._layers if key not in wanted]:
-            layer = self._layers.pop(key)
+            layer = self._layers[key]
+            if key[0] in COME_BACK:
+                self._put_away(key, layer)
+                continue
+            del self._layers[key]
             self._specs.pop(key, None)
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
 
+    def _put_away(self, key: Key, layer: Layer) -> None:
+        """Hide a layer until the scene has it again."""
+        self._specs.pop(key, None)
+        if isinstance(layer, Image) and layer.colorbar.visible:
+            layer.colorbar.visible = False
+        if layer.visible:
+            layer.visible = False
+        if layer.name != key[0]:
+            layer.name = key[0]
+
     def _update_or_find_missing(self) -> LayerSpec | None:
         """Update the layers that are there; return the first one that has to be made."""
         missing = None
+        removed = {key for key, _ in self._removed}
         for spec in self._scene.layers:
+            if spec.key in removed:
+                continue
             layer = self._layers.get(spec.key)
             before = self._specs.get(spec.key)
             if layer is not None and before is not None and _must_be_remade(before, spec):
@@ -217,10 +258,14 @@ class LayerBook:
 
     def _add(self, spec: LayerSpec) -> None:
         active = self._viewer.layers.selection.active
+        is_first = not self._viewer.layers
         layer = _make(spec)
         self._layers[spec.key] = layer
         self._specs[spec.key] = spec
         self._viewer.layers.append(layer)
+        if is_first and self._camera_of is not None:
+            # napari fits its first layer as a whole.
+            self.fit(self._camera_of)
         self._listen(spec.key, layer)
         if spec.role in (Role.SELECTION, Role.MARKS, Role.ANNOTATIONS) and active is not None:
             # The status bar goes on to speak of what was chosen.
@@ -237,8 +282,6 @@ class LayerBook:
             layer.scale = spec.affine.scale
         if tuple(layer.translate) != spec.affine.translate:
             layer.translate = spec.affine.translate
-        if before is None or before.units != spec.units:
-            layer.units = spec.units
         if layer.visible != spec.visible:
             layer.visible = spec.visible
         if layer.opacity != spec.opacity:
@@ -324,8 +367,6 @@ class LayerBook:
         camera = self._viewer.scene.camera
         if self._camera_of is not None:
             self._cameras[self._camera_of] = Camera(tuple(camera.center), camera.zoom)
-        if key is not None and ("subject", str(key)) not in self._layers:
-            return
         self._camera_of = key
         if key is None:
             return
@@ -420,23 +461,31 @@ class LayerBook:
             return
         if SLIDE_KEY in layer.metadata:
             self.slide_layer_added.emit(layer)
-        elif self._scene.layers and self._scene.has_scale_bar and layer.ndim == 2:
-            # Layers of several units are drawn without any.
-            layer.units = ("um", "um")
+        elif self._scene.units is not None and layer.ndim == 2:
+            layer.units = self._scene.units
 
     def _on_removed(self, event: Any) -> None:
+        """Note what a person removed; it is told in the next turn of the event loop.
+
+        A viewer that closes removes every layer too, and is gone by then.
+        """
         if self._applying:
             return
         layer = event.value
         key = next((key for key, known in self._layers.items() if known is layer), None)
-        if key is None:
-            return
-        del self._layers[key]
-        spec = self._specs.pop(key, None)
-        if key[0] == "subject":
-            self.subject_closed.emit(key[1])
-        elif spec is not None:
-            self.layer_removed.emit(spec)
+        if key is not None:
+            del self._layers[key]
+            self._removed.append((key, self._specs.pop(key, None)))
+            self._after_removal.start()
+
+    def _tell_removed(self) -> None:
+        removed = self._removed
+        self._removed = []
+        for key, spec in removed:
+            if key[0] == "subject":
+                self.subject_closed.emit(key[1])
+            elif spec is not None:
+                self.layer_removed.emit(spec)
 
     def _on_press(self, viewer: Any, event: Any) -> Generator[None, None, None]:
         """Tell a click, which is no drag and no stroke of a tool."""

@@ -105,6 +105,8 @@ class Scene:
     has_scale_bar: bool = False
     subject: int | None = None
     """Key of the subject whose camera is used."""
+    units: tuple[str, str] | None = None
+    """Units of every layer; None with nothing open."""
 
 
 def scene(state: SessionState) -> Scene:
@@ -125,6 +127,7 @@ def scene(state: SessionState) -> Scene:
         white_canvas=subject.kind is not SubjectKind.IMAGES and not subject.is_fluorescence,
         has_scale_bar=subject.placement.mpp is not None,
         subject=subject.key,
+        units=subject.placement.units,
     )
 
 
