@@ -7,14 +7,16 @@ import pytest
 from tests.conftest import write_pyramid
 
 HERE = Path(__file__).parent
-KINDS = ("classify", "tissue", "inspect", "scan", "train")
+QT_FIXTURES = {"qapp", "qtbot", "_window"}
 
 
 def pytest_collection_modifyitems(items):
+    """Run tests with Qt once more under the other binding, those of the window in one process."""
     for item in items:
-        if HERE in item.path.parents:
+        if HERE in item.path.parents and QT_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.gui)
-            item.add_marker(pytest.mark.xdist_group("window"))
+            if "_window" in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group("window"))
 
 
 @pytest.fixture(scope="session")
@@ -32,88 +34,94 @@ class Bench:
     """The window and what a test does in it."""
 
     def __init__(self, viewer, workbench, qtbot):
-        self.viewer, self.workbench, self.qtbot = viewer, workbench, qtbot
-        self.tab, self.slide_tab, self.inspect_tab = (
-            workbench.classify_tab,
-            workbench.slide_tab,
-            workbench.inspect_tab,
-        )
-        self.train_tab, self.training = workbench.train_tab, workbench.training
+        self.viewer = viewer
+        self.workbench = workbench
+        self.qtbot = qtbot
+        self.session = workbench.session
+        self.slide_tab = workbench.slide_tab
+        self.classify_tab = workbench.classify_tab
+        self.inspect_tab = workbench.inspect_tab
+        self.train_tab = workbench.train_tab
 
-    def open(self, path):
-        self.workbench.open([Path(path)])
-        return self.workbench.state.current
+    @property
+    def state(self):
+        return self.session.state
 
-    def choose(self, classifier):
-        box = self.tab.classifier_box
-        box.setCurrentIndex(box.findData(classifier))
+    @property
+    def notices(self):
+        """Sentences that are shown, the newest first."""
+        return self.workbench.notices.texts
+
+    def open(self, *paths, mpp=None):
+        """Open paths as after a drop; return the subject that is shown then."""
+        self.workbench.open([Path(path) for path in paths], mpp)
+        self.wait()
+        return self.state.current_subject
 
     def click(self, button):
+        """Bring the tab of a button to the front and click it with the mouse."""
         from qtpy.QtCore import Qt
 
-        tabs = (self.slide_tab, self.tab, self.inspect_tab, self.train_tab)
-        self.workbench.tabs.setCurrentWidget(next(tab for tab in tabs if tab.isAncestorOf(button)))
+        tabs = (self.slide_tab, self.classify_tab, self.inspect_tab, self.train_tab)
+        for tab in tabs:
+            if tab.isAncestorOf(button):
+                self.workbench.show_tab(tab)
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
-    def wait_for_jobs(self):
-        running, inspection, legend = (
-            self.workbench.jobs.is_running,
-            self.workbench.inspection,
-            self.workbench.legend,
-        )
-        self.qtbot.waitUntil(
-            lambda: not inspection.busy and not legend.pending and not any(map(running, KINDS)),
-            timeout=180_000,
-        )
+    def wait(self):
+        """Wait until no job runs and every layer is there."""
+        self.qtbot.waitUntil(lambda: not self.workbench.busy, timeout=180_000)
 
-    def classify(self):
-        self.workbench.state.set_answer(None)
-        self.click(self.tab.button)
-        self.wait_for_jobs()
-        answer = self.workbench.state.answer
+    def wait_until(self, condition):
+        self.qtbot.waitUntil(condition, timeout=180_000)
+
+    def classify(self, classifier=None):
+        """Choose a classifier and click Classify; return the prediction that is shown then."""
+        if classifier is not None:
+            self.classify_tab.classifier_box.choose(classifier)
+        self.click(self.classify_tab.button)
+        self.wait()
+        answer = self.state.shown_answer
         return answer and answer.prediction
 
     @property
-    def overlays(self):
-        return {
-            layer.name.split(" · ")[-1]: layer
-            for layer in self.viewer.layers
-            if " · " in layer.name
-        }
+    def visible_layers(self):
+        """Names of the layers that are seen."""
+        return [layer.name for layer in self.viewer.layers if layer.visible]
+
+    def layer(self, words):
+        """Return the one visible layer whose name has these words."""
+        (found,) = [
+            layer for layer in self.viewer.layers if layer.visible and words in layer.name
+        ]
+        return found
 
 
 @pytest.fixture
 def bench(_window, qtbot):
+    from napari_mil.gui.model.session import SessionState
+    from napari_mil.gui.model.training import Training
+
     viewer, workbench = _window
     made = Bench(viewer, workbench, qtbot)
-    made.choose("breast-malignancy")
+    cards = made.state.cards
+    form = made.state.training.form
+    made.classify_tab.classifier_box.choose("breast-malignancy")
     yield made
-    for kind in KINDS:
+    workbench.run.let_go()
+    for kind in list(workbench.jobs._running):
         workbench.jobs.cancel(kind)
-    made.wait_for_jobs()
-    viewer.layers.clear()
-    workbench.classify_tab.set_idle()
-    workbench.classify_tab.card.hide()
-    tab = workbench.train_tab
-    tab.folds_box.setCurrentIndex(0)
-    tab.set_fields({"aggregator": "gated-abmil"})
-    tab._own_epochs = tab._own_rate = False
-    tab.set_empty()
-    workbench.training.cohort = None
-    workbench._training_wanted = False
-    workbench._choose_page()
-    viewer.reset_view()
-
-
-@pytest.fixture
-def notices(monkeypatch):
-    """Every error notification of the test, instead of a pop-up."""
-    from napari_mil.gui import reader, workbench
-
-    said = []
-    monkeypatch.setattr(workbench, "show_error", said.append)
-    monkeypatch.setattr(reader, "show_error", said.append)
-    return said
+    made.wait()
+    made.session.apply(
+        lambda state: SessionState(
+            cards=cards,
+            classifier="breast-malignancy",
+            next_key=state.next_key,
+            training=Training(form=form),
+        )
+    )
+    made.wait()
+    workbench.show_tab(workbench.slide_tab)
 
 
 @pytest.fixture
@@ -130,23 +138,3 @@ def regions(tmp_path, slide_path):
                 slide.read_region((400 + 700 * (k % 2), 200 + 220 * (k // 2)), 0, (256, 256)),
             )
     return tmp_path / "regions"
-
-
-@pytest.fixture
-def look(bench, tmp_path):
-    """Return a function that looks at a folder, as after choosing it in the dialog."""
-
-    def at(path, epochs=4, out=None, **fields):
-        bench.workbench._show_training()
-        bench.training.look_at(path)
-        bench.wait_for_jobs()
-        if bench.training.cohort is not None and bench.train_tab.button.isVisibleTo(
-            bench.train_tab
-        ):
-            bench.training.choose_out(out or tmp_path / "run")
-            bench.train_tab.epochs_box.setValue(epochs)
-            for name, value in fields.items():
-                bench.train_tab.advanced[name].value = value
-        return bench.train_tab
-
-    return at
