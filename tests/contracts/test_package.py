@@ -113,6 +113,7 @@ def wheel(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("wheel")
 def test_the_wheel_holds_what_users_need(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for required in (
@@ -134,6 +135,7 @@ def test_the_wheel_holds_what_users_need(wheel):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("wheel")
 def test_an_installed_wheel_finds_its_sample_data_and_classifiers(wheel, tmp_path):
     venv.create(tmp_path / "env", with_pip=False, symlinks=True)
     interpreter = tmp_path / "env" / "bin" / "python"
