@@ -119,7 +119,7 @@ class Training:
     out_chosen: bool = False
     """Whether a person chose it."""
     stored: Mapping[str, Any] = field(default_factory=dict)
-    """Configuration of an earlier run in that folder."""
+    """Configuration of the run in that folder, also what the form does not show."""
     phase: Phase = Phase.IDLE
     what: str = ""
     """Units that are counted: bags, slides, epochs or folds."""
@@ -310,11 +310,19 @@ def set_out(
     )
 
 
-def start(training: Training, out: Path, watch: Watch | None, *, judges: bool) -> Training:
-    """Begin a run in a folder; `judges` only evaluates a finished one."""
+def start(
+    training: Training,
+    out: Path,
+    watch: Watch | None,
+    *,
+    judges: bool,
+    fields: Mapping[str, Any],
+) -> Training:
+    """Begin a run in a folder, with a configuration; `judges` only evaluates a finished one."""
     return replace(
         training,
         out=out,
+        stored=fields,
         phase=Phase.RUNNING,
         starting=True,
         what="",

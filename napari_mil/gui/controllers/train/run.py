@@ -174,7 +174,7 @@ class RunController:
             folds=folds,
             settings=self._settings,
         )
-        self._session.train(actions.start, out, watch, judges=judges)
+        self._session.train(actions.start, out, watch, judges=judges, fields=dict(fields))
         if watch is not None:
             self._session.apply(session_actions.choose_kind, Kind.TRAINING)
         job = self._jobs.start(

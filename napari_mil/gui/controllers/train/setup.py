@@ -188,10 +188,12 @@ class SetupController:
 
     def _show_run(self, folder: Path, config: Mapping[str, Any]) -> None:
         self._show_config(config)
-        unfinished = is_unfinished(folder)
-        stored = config if unfinished else {}
         self._session.train(
-            actions.set_out, folder, chosen=True, unfinished=unfinished, stored=stored
+            actions.set_out,
+            folder,
+            chosen=True,
+            unfinished=is_unfinished(folder),
+            stored=config,
         )
         self._session.train(actions.open_run, read_history(folder), self._result_in(folder))
 
