@@ -140,8 +140,7 @@ class RunController:
     def _has_enough_patients(self, folds: int) -> bool:
         cohort = self._training.cohort
         assert cohort is not None
-        pattern = self._training.form.patient_pattern or None
-        grouped = cohort.with_patients(pattern)
+        grouped = cohort.with_patients(self._training.pattern)
         n = len(set(grouped.groups))
         if folds <= n:
             return True
