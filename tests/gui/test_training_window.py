@@ -13,11 +13,12 @@ import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget, QFileDialog
 
-from napari_mil import load_classifier
+from napari_mil import classify, load_classifier
 from napari_mil.annotations import read_annotations
 from napari_mil.cli.main import run as run_command
 from napari_mil.events import EpochEnded
 from napari_mil.gui.model import training as actions
+from napari_mil.gui.model.subjects import TissueChoice
 from napari_mil.gui.model.training import Phase
 from napari_mil.inference.library import list_classifiers
 from napari_mil.training.process import PATIENCE_S
@@ -52,6 +53,12 @@ def rows(bench):
 
 def wait_for_epochs(bench, n):
     bench.wait_until(lambda: len(rows(bench)) >= n)
+
+
+def title(bench):
+    """Return what stands over the canvas."""
+    text = bench.viewer.canvas.overlays.text
+    return text.text if text.visible else ""
 
 
 def curves(bench):
@@ -93,7 +100,15 @@ def test_a_watched_slide_is_seen_to_be_learned_and_its_classifier_answers(bench,
     tab.watch.epoch_slider.setValue(1)
     bench.wait()
     assert not np.array_equal(bench.layer("in training").data, last)
-    assert "epoch 1 " in bench.layer("in training").metadata["napari_mil_legend"]
+    assert "epoch 1 " in title(bench)
+
+    bench.inspect_tab.name_box.choose("masked")
+    bench.wait()
+    masked = bench.layer("masked")
+    assert masked.data[..., 3].any()
+    assert "in training" not in " ".join(bench.visible_layers), "one overlay at a time"
+    bench.inspect_tab.name_box.choose("")
+    bench.wait()
 
     bench.viewer.layers.remove(bench.layer("in training"))
     bench.wait()
@@ -113,7 +128,7 @@ def test_a_watched_slide_is_seen_to_be_learned_and_its_classifier_answers(bench,
     bench.click(tab.result.use_button)
     bench.wait()
     assert bench.state.classifier == name
-    bench.classify_tab.tissue_box.setCurrentIndex(bench.classify_tab.tissue_box.count() - 1)
+    bench.classify_tab.tissue_box.choose(TissueChoice.WHOLE)
     prediction = bench.classify()
     assert prediction.classifier["name"] == name
     assert set(prediction.classes) == {"left", "right"}
@@ -234,8 +249,11 @@ def test_folders_of_images_train_and_the_first_is_opened_with_what_they_taught(
     assert "first bag" in tab.result.use_button.toolTip()
     bench.click(tab.result.use_button)
     bench.wait()
-    prediction = bench.classify()
-    assert prediction.classifier["name"] == bench.state.training.result.installed
+    first = bench.state.training.cohort.bags[0].path
+    assert bench.state.current_subject.path == first
+    assert bench.state.classifier == bench.state.training.result.installed
+    assert bench.classify_tab.button.isEnabled()
+    prediction = classify(first, tmp_path / "run" / "classifier", device="cpu")
     assert prediction.names == ("0.png", "1.png", "2.png")
 
 

@@ -3,14 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_mil.events import Watched
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.train import train_snapshot
-from napari_mil.gui.model.training import Phase, Training
+from napari_mil.gui.model.training import Phase, Training, Watch
 from napari_mil.gui.views.train.train_tab import TrainTab
 from tests.gui.training import slides
 
@@ -119,6 +121,35 @@ def test_a_complaint_is_scrolled_to(tab, qtbot):
     assert tab.run.message.visibleRegion().isEmpty()
     show(tab, replace(SET_UP, message="Patience is no number.", wrong_row="patience"))
     qtbot.waitUntil(lambda: not tab.run.message.visibleRegion().isEmpty())
+
+
+@pytest.fixture
+def focused(tab, qtbot):
+    show(tab, SET_UP)
+    tab.activateWindow()
+    tab.setup.rate_edit.setFocus()
+    qtbot.waitUntil(tab.setup.rate_edit.hasFocus)
+    return tab
+
+
+def test_a_key_starts_from_anywhere_in_the_tab(focused, qtbot):
+    with qtbot.waitSignal(focused.run.start_requested, timeout=1000):
+        qtbot.keyClick(
+            focused.setup.rate_edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier
+        )
+
+
+def test_keys_step_through_the_watched_epochs(focused, qtbot):
+    watched = Watched(np.zeros(4, np.float32), "score", np.array([0.5], np.float32), {})
+    watch = Watch(Path("slide"), "run", ("left", "right"))
+    for epoch in (1, 2, 3):
+        watch = watch.with_epoch(epoch, watched)
+    show(focused, replace(SET_UP, watch=watch))
+    told = []
+    focused.watch.epoch_chosen.connect(told.append)
+    for key in (Qt.Key.Key_Left, Qt.Key.Key_Left, Qt.Key.Key_Right):
+        qtbot.keyClick(focused.setup.rate_edit, key, Qt.KeyboardModifier.AltModifier)
+    assert told == [2, 1, 2]
 
 
 def test_the_dock_is_never_wider_than_it_has_to_be(tab):
