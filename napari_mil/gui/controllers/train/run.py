@@ -229,8 +229,12 @@ class RunController:
         )
 
     def _on_bundle(self, bundle: Path, card: ClassifierCard) -> None:
-        result = Result(card, bundle, card.name, self._is_evaluable(bundle))
-        self._session.train(actions.set_result, result)
+        training = self._training
+        earlier = training.result
+        # Another run may be set up by now.
+        if training.phase.is_busy if earlier is None else earlier.folder == bundle:
+            result = Result(card, bundle, card.name, self._is_evaluable(bundle))
+            self._session.train(actions.set_result, result)
         self._on_installed()
 
     def _is_evaluable(self, bundle: Path) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_mil.bags import TileGrid
-from napari_mil.errors import CancelledError, TrainingError
+from napari_mil.errors import CancelledError, ClassifierError, TrainingError
 from napari_mil.events import (
     Advanced,
     EpochEnded,
@@ -461,3 +461,43 @@ def test_the_positive_class_orders_the_classes_of_the_watch(room, training, tmp_
     press_start(room)
     assert training().watch.classes == ("right", "left")
     assert room.jobs.is_running(TRAIN_JOB)
+
+
+def test_a_classifier_that_is_installed_late_is_not_shown_where_another_run_is_set_up(
+    room, training, shown
+):
+    press_start(room)
+    room.jobs.waiting[0].run()
+    del room.jobs.waiting[0]
+    assert shown().result.name == "breast-malignancy", "the bundle's own name so far"
+    emit(room.view.run.setup_requested)
+    room.jobs.run()
+    assert room.listed.called
+    assert training().result is None
+    assert training().phase is Phase.IDLE
+
+
+def test_a_classifier_whose_card_cannot_be_read_is_said(room, monkeypatch, shown):
+    def read(folder):
+        raise ClassifierError("The card is damaged.")
+
+    monkeypatch.setattr("napari_mil.gui.controllers.train.run.read_card", read)
+    press_start(room)
+    room.jobs.run()
+    assert shown().run.message == "The card is damaged."
+    assert shown().result.name == ""
+    assert room.installed == []
+
+
+def test_a_classifier_that_cannot_be_installed_is_a_notice_and_stays_in_the_run(
+    room, monkeypatch, training
+):
+    def install(folder, settings):
+        raise ClassifierError("The disk is full.")
+
+    monkeypatch.setattr("napari_mil.gui.controllers.train.run.install_bundle", install)
+    press_start(room)
+    room.jobs.run()
+    assert [notice.text for notice in room.session.state.notices] == ["The disk is full."]
+    assert training().result.folder == room.out / "classifier"
+    assert training().result.installed == ""

@@ -12,7 +12,7 @@ import pytest
 from napari_mil.gui.controllers.train.setup import SCAN_JOB, SetupController, free_folder
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session, SessionState
-from napari_mil.gui.model.snapshots.train import details_text, train_snapshot
+from napari_mil.gui.model.snapshots.train import BUSY, details_text, train_snapshot
 from napari_mil.gui.model.training import Phase
 from napari_mil.gui.model.training_form import Form
 from napari_mil.inference.library import find_card, list_classifiers
@@ -426,3 +426,16 @@ def test_a_free_folder_is_the_next_with_a_number(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run-2").mkdir()
     assert free_folder(tmp_path / "run") == tmp_path / "run-3"
+
+
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.PAUSED, Phase.STOPPING])
+def test_nothing_takes_the_place_of_a_run_that_is_under_way(room, training, tmp_path, phase):
+    root = features(tmp_path)
+    room.look(root)
+    before = training().cohort
+    room.session.train(actions.set_phase, phase)
+    room.look(features(tmp_path / "other"))
+    room.look(write_run(tmp_path / "run", root))
+    assert training().cohort is before
+    assert training().phase is phase
+    assert [notice.text for notice in room.session.state.notices] == [BUSY]
