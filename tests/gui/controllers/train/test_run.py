@@ -447,11 +447,22 @@ def test_epochs_watched_before_a_cancel_can_still_be_shown_after_resuming(room, 
     emit(room.view.run.resume_requested)
     room.jobs.run()
     assert [number for number, _ in training().watch.epochs] == [1, 2, 3]
-    emit(room.view.run.setup_requested)
-    room.child.events = [epoch(1, watched=watched)]
+
+
+def test_a_run_that_begins_anew_does_not_show_epochs_of_the_one_before(room, training, tmp_path):
+    room.take(slides(tmp_path / "slides"))
+    room.session.train(actions.choose_watched, str(training().cohort.bags[0].path))
+    watched = Watched(np.zeros(4, np.float32), "score", np.array([0.7], np.float32), {})
+    room.child.events = [epoch(1, watched=watched), epoch(2, watched=watched)]
+    cancel_in_the_middle(room)
+    room.child.leaves = "config.json"
     press_start(room)
     room.jobs.run()
-    assert [number for number, _ in training().watch.epochs] == [1], "another run begins anew"
+    assert training().phase is Phase.IDLE
+    press_start(room)
+    assert training().out == room.out, "there was no checkpoint yet"
+    assert training().watch.epochs == ()
+    assert training().rows == ()
 
 
 def test_the_positive_class_orders_the_classes_of_the_watch(room, training, tmp_path):

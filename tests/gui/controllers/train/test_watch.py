@@ -179,6 +179,15 @@ def test_epochs_that_end_fast_are_drawn_together(room, qtbot):
     assert len(drawn(room)) <= 2
 
 
+def test_epochs_that_end_without_a_pause_are_drawn_in_between(room, qtbot):
+    find_slides(room)
+    begin(room)
+    for number in range(1, 41):
+        end_epoch(room, number)
+        qtbot.wait(5)
+    assert any(0 < len(snapshot.rows) < 40 for snapshot in drawn(room))
+
+
 def test_nothing_is_drawn_after_the_end(room, qtbot):
     find_slides(room)
     end_epoch(room, 1)
