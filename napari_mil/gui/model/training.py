@@ -330,13 +330,16 @@ def start(
     watch: Watch | None,
     *,
     judges: bool,
-    fields: Mapping[str, Any],
+    fields: Mapping[str, Any] | None = None,
 ) -> Training:
-    """Begin a run in a folder, with a configuration; `judges` only evaluates a finished one."""
+    """Begin a run in a folder, with a configuration or the stored one.
+
+    `judges` only evaluates a finished run.
+    """
     return replace(
         training,
         out=out,
-        stored=fields,
+        stored=training.stored if fields is None else fields,
         phase=Phase.RUNNING,
         starting=True,
         what="",
