@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -119,7 +120,7 @@ class Training:
     out_chosen: bool = False
     """Whether a person chose it."""
     stored: Mapping[str, Any] = field(default_factory=dict)
-    """Configuration of an earlier run in that folder."""
+    """Configuration of the run in that folder, also what the form does not show."""
     phase: Phase = Phase.IDLE
     what: str = ""
     """Units that are counted: bags, slides, epochs or folds."""
@@ -205,11 +206,24 @@ class Training:
         return filled | advanced_fields(form, self.settled)
 
     @property
+    def pattern(self) -> str | None:
+        """Pattern of patients that was entered, if it can be understood."""
+        text = self.form.patient_pattern
+        try:
+            understood = re.compile(text).groups <= 1
+        except re.error:
+            understood = False
+        return text if text and understood else None
+
+    @property
     def problem(self) -> tuple[str, str]:
         """What is wrong with the set-up, and the row below the fold it stands in."""
         complaint, row = numbers_problem(self.form, self.settled)
         if complaint:
             return complaint, row
+        written = self.form.patient_pattern
+        if written and self.pattern is None:
+            return f"Patients is a pattern on names with one group at most, not {written!r}.", ""
         missing = 0 if self.cohort is None else self.cohort.without_scale
         if missing and not self.form.slide_mpp.strip():
             return (
@@ -310,11 +324,22 @@ def set_out(
     )
 
 
-def start(training: Training, out: Path, watch: Watch | None, *, judges: bool) -> Training:
-    """Begin a run in a folder; `judges` only evaluates a finished one."""
+def start(
+    training: Training,
+    out: Path,
+    watch: Watch | None,
+    *,
+    judges: bool,
+    fields: Mapping[str, Any] | None = None,
+) -> Training:
+    """Begin a run in a folder, with a configuration or the stored one.
+
+    `judges` only evaluates a finished run.
+    """
     return replace(
         training,
         out=out,
+        stored=training.stored if fields is None else fields,
         phase=Phase.RUNNING,
         starting=True,
         what="",

@@ -140,8 +140,7 @@ class RunController:
     def _has_enough_patients(self, folds: int) -> bool:
         cohort = self._training.cohort
         assert cohort is not None
-        pattern = self._training.form.patient_pattern or None
-        grouped = cohort.with_patients(pattern)
+        grouped = cohort.with_patients(self._training.pattern)
         n = len(set(grouped.groups))
         if folds <= n:
             return True
@@ -174,7 +173,7 @@ class RunController:
             folds=folds,
             settings=self._settings,
         )
-        self._session.train(actions.start, out, watch, judges=judges)
+        self._session.train(actions.start, out, watch, judges=judges, fields=dict(fields))
         if watch is not None:
             self._session.apply(session_actions.choose_kind, Kind.TRAINING)
         job = self._jobs.start(
@@ -230,8 +229,12 @@ class RunController:
         )
 
     def _on_bundle(self, bundle: Path, card: ClassifierCard) -> None:
-        result = Result(card, bundle, card.name, self._is_evaluable(bundle))
-        self._session.train(actions.set_result, result)
+        training = self._training
+        earlier = training.result
+        # Another run may be set up by now.
+        if training.phase.is_busy if earlier is None else earlier.folder == bundle:
+            result = Result(card, bundle, card.name, self._is_evaluable(bundle))
+            self._session.train(actions.set_result, result)
         self._on_installed()
 
     def _is_evaluable(self, bundle: Path) -> bool:

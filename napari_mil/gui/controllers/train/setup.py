@@ -15,7 +15,7 @@ from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.model import session as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session
-from napari_mil.gui.model.snapshots.train import details_text
+from napari_mil.gui.model.snapshots.train import BUSY, details_text
 from napari_mil.gui.model.training import Result, Training
 from napari_mil.gui.model.training_form import PLAIN, Form, form_of
 from napari_mil.gui.views.train.train_tab import TrainTab
@@ -76,10 +76,14 @@ class SetupController:
 
     def look_at(self, path: Path) -> None:
         """See what an annotated folder or a table holds."""
+        if self._refuses():
+            return
         self._scan(path, self._on_cohort, lambda text: self._session.train(actions.say, text))
 
     def open_run(self, folder: Path) -> None:
         """Show an earlier run: its settings, its curves, and whether it can go on."""
+        if self._refuses():
+            return
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             source = Path(config["cohort"])
@@ -135,6 +139,13 @@ class SetupController:
             actions.set_out, out, chosen=True, unfinished=is_unfinished(out), stored=stored
         )
 
+    def _refuses(self) -> bool:
+        """Say that a run is under way, if one is: it would go on unseen."""
+        busy = self._training.phase.is_busy
+        if busy:
+            self._session.apply(session_actions.add_notice, BUSY)
+        return busy
+
     def _scan(
         self,
         path: Path,
@@ -188,10 +199,12 @@ class SetupController:
 
     def _show_run(self, folder: Path, config: Mapping[str, Any]) -> None:
         self._show_config(config)
-        unfinished = is_unfinished(folder)
-        stored = config if unfinished else {}
         self._session.train(
-            actions.set_out, folder, chosen=True, unfinished=unfinished, stored=stored
+            actions.set_out,
+            folder,
+            chosen=True,
+            unfinished=is_unfinished(folder),
+            stored=config,
         )
         self._session.train(actions.open_run, read_history(folder), self._result_in(folder))
 

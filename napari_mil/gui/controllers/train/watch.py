@@ -85,10 +85,18 @@ class WatchController:
             self._make()
             self._dock.hide()
         begins = after.training.phase.is_busy and not before.training.phase.is_busy
-        if begins and self._dock is not None:
-            self._dock.show()
+        if begins:
+            self._on_begin(after)
         if history_snapshot(after) != self._drawn and not self._timer.isActive():
             self._timer.start()
+
+    def _on_begin(self, state: SessionState) -> None:
+        """Show the curves, and the watched bag if it was closed since it was chosen."""
+        if self._dock is not None:
+            self._dock.show()
+        watch = state.training.watch
+        if watch is not None and all(subject.path != watch.path for subject in state.subjects):
+            self._open_paths([watch.path])
 
     def _draw(self) -> None:
         snapshot = history_snapshot(self._session.state)

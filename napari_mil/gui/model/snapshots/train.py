@@ -231,9 +231,8 @@ def _class_words(cohort: Cohort) -> str:
 
 
 def _patient_words(training: Training, cohort: Cohort) -> str:
-    pattern = training.form.patient_pattern
-    if pattern:
-        n = cohort.with_patients(pattern).n_patients
+    if training.pattern is not None:
+        n = cohort.with_patients(training.pattern).n_patients
         return f"Patients from names: {n}."
     if cohort.patients_known or not cohort.bags:
         return ""
@@ -352,7 +351,7 @@ def _fold_choices(training: Training) -> Choices:
     unit = "patient"
     cohort = training.cohort
     if cohort is not None:
-        unit = cohort.with_patients(training.form.patient_pattern or None).unit
+        unit = cohort.with_patients(training.pattern).unit
     entries = [
         Choice(number, f"afterwards, {number} folds by {unit}" if number else "no")
         for number in FOLDS
