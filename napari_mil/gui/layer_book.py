@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
-from napari.utils.colormaps import Colormap, DirectLabelColormap
+from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 from psygnal import Signal
 from qtpy.QtCore import QTimer
-from vispy.color import get_colormap
 
 from napari_mil.gui.keys import CANVAS_KEYS
 from napari_mil.gui.model.display import Look, Role
@@ -23,6 +22,8 @@ BETWEEN_LAYERS_MS = 20
 """A new layer holds up the event loop for 0.1 s: not several in one go."""
 THUMBNAILS_AFTER_MS = 400
 """Thumbnails of the layer list wait until values stop changing."""
+STROKE_MS = 100
+"""Pause after which what was painted is taken."""
 MARGIN = 0.95
 """Share of the canvas that a subject fills when it is fitted."""
 STRONGEST_ALPHA = 0.55
@@ -61,7 +62,7 @@ class Camera:
 def fading_colormap(base: str) -> Colormap:
     """Return a colour map whose alpha rises with the value; NaN is transparent."""
     positions = np.linspace(0, 1, COLOURS)
-    colours = np.array(get_colormap(base).map(positions))
+    colours = np.array(ensure_colormap(base).map(positions))
     colours[:, 3] = WEAKEST_ALPHA + (STRONGEST_ALPHA - WEAKEST_ALPHA) * positions
     return Colormap(colours, name=f"{base}{FADING}", display_name=f"{base}{FADING}")
 
@@ -81,6 +82,8 @@ class LayerBook:
     """A person painted on the tissue: bool (h, w)."""
     slide_layer_added = Signal(object)
     """Another reader of the viewer added the layer of a slide."""
+    put_away = Signal(list)
+    """Layers that are kept out of sight, after every change."""
     clicked = Signal(tuple)
     """A person clicked at a position (…, y, x) of the canvas."""
 
@@ -92,6 +95,7 @@ class LayerBook:
         self._scene = Scene()
         self._applying = False
         self._painted: np.ndarray | None = None
+        self._touched: Layer | None = None
         self._units: tuple[str, str] | None = None
         self._cameras: dict[int, Camera] = {}
         self._camera_of: int | None = None
@@ -100,6 +104,7 @@ class LayerBook:
         self._removed: list[tuple[Key, LayerSpec | None]] = []
         self._next = _single_shot(BETWEEN_LAYERS_MS, self._step)
         self._after_removal = _single_shot(0, self._tell_removed)
+        self._after_stroke = _single_shot(STROKE_MS, self._tell_painted)
         self._thumbnails = _single_shot(THUMBNAILS_AFTER_MS, self._renew_thumbnails)
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
@@ -111,6 +116,7 @@ class LayerBook:
         self._next.stop()
         self._thumbnails.stop()
         self._after_removal.stop()
+        self._after_stroke.stop()
         events = self._viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
@@ -120,7 +126,8 @@ class LayerBook:
     @property
     def busy(self) -> bool:
         """Whether layers are still to be added, or removed ones to be told."""
-        return self._next.isActive() or self._after_removal.isActive()
+        timers = (self._next, self._after_removal, self._after_stroke)
+        return any(timer.isActive() for timer in timers)
 
     @property
     def viewer(self) -> Any:
@@ -196,6 +203,7 @@ class LayerBook:
             else:
                 self._order()
                 self._dress_canvas()
+            self.put_away.emit(self._put_away_layers())
         finally:
             self._applying = False
 
@@ -235,6 +243,10 @@ class LayerBook:
             layer.visible = False
         if layer.name != key[0]:
             layer.name = key[0]
+
+    def _put_away_layers(self) -> list[Layer]:
+        """Return the layers that are kept though the scene has none of their key."""
+        return [layer for key, layer in self._layers.items() if key not in self._specs]
 
     def _update_or_find_missing(self) -> LayerSpec | None:
         """Update the layers that are there; return the first one that has to be made."""
@@ -405,7 +417,9 @@ class LayerBook:
         if key[0] == "overlay":
             events.colormap.connect(lambda _: self._on_colormap(layer))
         if key[0] == "tissue":
-            events.paint.connect(lambda _: self._on_paint(layer))
+            # Painting, filling and undoing; the first two are told before they are done.
+            for event in (events.paint, events.labels_update):
+                event.connect(lambda _: self._on_paint(layer))
             events.data.connect(lambda _: self._on_paint(layer))
         if key[0] in ("overlay", "groups", "marks"):
             self._describe(layer)
@@ -450,10 +464,20 @@ class LayerBook:
             self.subject_renamed.emit(key[1], name)
 
     def _on_paint(self, layer: Layer) -> None:
-        if self._applying:
+        if not self._applying:
+            self._touched = layer
+            self._after_stroke.start()
+
+    def _tell_painted(self) -> None:
+        """Tell the mask that was painted on, unless it is what the scene has."""
+        layer = self._touched
+        spec = self._specs.get(("tissue",))
+        if layer is None or spec is None:
             return
-        self._painted = np.asarray(layer.data) > 0
-        self.tissue_painted.emit(self._painted)
+        painted = np.asarray(layer.data) > 0
+        if not np.array_equal(painted, spec.data):
+            self._painted = painted
+            self.tissue_painted.emit(painted)
 
     def _on_inserted(self, event: Any) -> None:
         layer = event.value

@@ -24,7 +24,7 @@ def _window(qapp):
     from napari_mil.gui.app import open_window
 
     viewer, workbench = open_window()
-    viewer.window.resize(1000, 700)
+    viewer.window.resize(1366, 768)
     yield viewer, workbench
     workbench.shut_down()
     viewer.close()
@@ -89,10 +89,32 @@ class Bench:
         """Names of the layers that are seen."""
         return [layer.name for layer in self.viewer.layers if layer.visible]
 
-    def layer(self, words):
-        """Return the one visible layer whose name has these words."""
-        (found,) = [layer for layer in self.viewer.layers if layer.visible and words in layer.name]
+    def layer(self, beginning):
+        """Return the one visible layer whose name begins so."""
+        (found,) = [
+            layer
+            for layer in self.viewer.layers
+            if layer.visible and layer.name.startswith(beginning)
+        ]
         return found
+
+    @property
+    def overlays(self):
+        """Visible layers that colour instances."""
+        keys = (("overlay",), ("groups",))
+        layers = [self.workbench.book.layer(*key) for key in keys]
+        return [layer for layer in layers if layer is not None and layer.visible]
+
+    @property
+    def listed(self):
+        """Names in napari's layer list, as a person sees them from the bottom up."""
+        view = self.viewer.window._qt_viewer.layers
+        n = len(self.viewer.layers)
+        return [
+            layer.name
+            for place, layer in enumerate(self.viewer.layers)
+            if not view.isRowHidden(n - 1 - place)
+        ]
 
 
 @pytest.fixture
