@@ -91,9 +91,7 @@ class Bench:
 
     def layer(self, words):
         """Return the one visible layer whose name has these words."""
-        (found,) = [
-            layer for layer in self.viewer.layers if layer.visible and words in layer.name
-        ]
+        (found,) = [layer for layer in self.viewer.layers if layer.visible and words in layer.name]
         return found
 
 
