@@ -18,6 +18,7 @@ from napari_mil.slides.resolution import Scale, ScaleSource
 from napari_mil.training.cohort import SLIDES, Cohort, CohortBag
 
 ENCODER = EncoderRef("resnet18", "encoder-1")
+HALF_A_MICRON = Scale(0.5, ScaleSource.OPENSLIDE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class FakeSlide:
     """The facts of a slide, without a file."""
 
     path: Path = Path("slides/a.svs")
-    scale: Scale = Scale(0.5, ScaleSource.OPENSLIDE)
+    scale: Scale = HALF_A_MICRON
     channels: tuple[str, ...] = ()
     dimensions: tuple[int, int] = (4000, 3000)
     bounds: tuple[int, int, int, int] = (0, 0, 4000, 3000)
@@ -102,6 +103,7 @@ def card(name="malignancy", *, instances=TILES, aggregator="gated-abmil", **fiel
         "threshold": 0.5,
         "licence": "MIT",
         "intended_use": "research",
+        "folder": Path("classifiers") / name,
     }
     if of_images:
         facts["tile_px"] = 224
