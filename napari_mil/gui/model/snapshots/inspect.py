@@ -156,7 +156,8 @@ def _kind_choices(
             entries.append(Choice(Kind.CRITICAL, KIND_TEXTS[Kind.CRITICAL]))
     if watches:
         entries.append(Choice(Kind.TRAINING, KIND_TEXTS[Kind.TRAINING]))
-    return Choices(tuple(entries), kind)
+    offered_kinds = [entry.key for entry in entries]
+    return Choices(tuple(entries), kind if kind in offered_kinds else None)
 
 
 def _name_choices(state: SessionState, kind: Kind | None) -> Choices:

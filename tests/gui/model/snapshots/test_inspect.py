@@ -213,6 +213,11 @@ class TestTraining:
         snapshot = inspect_snapshot(watching(build.state_of(build.slide_subject())))
         assert (keys(snapshot.kinds), snapshot.kinds.current) == ([Kind.TRAINING], Kind.TRAINING)
 
+    def test_a_map_of_other_slides_is_not_shown_as_chosen_for_a_slide_without_an_answer(self):
+        state = watching(build.state_of(build.slide_subject()))
+        kinds = inspect_snapshot(actions.choose_kind(state, Kind.SCORE)).kinds
+        assert (keys(kinds), kinds.current) == ([Kind.TRAINING], None)
+
     def test_masks_of_an_epoch_are_offered_beside_its_values(self, state):
         assert inspect_snapshot(watching(state)).names.entries == ()
         names = inspect_snapshot(watching(state, build.mined(2, ("high",)))).names
