@@ -41,6 +41,11 @@ class Layout:
         index[self.cells[:, 0], self.cells[:, 1]] = np.arange(len(self), dtype=np.int32)
         return index
 
+    def covers_the_same_as(self, other: Layout) -> bool:
+        """Say whether every instance lies where the one of the same number lies in another."""
+        same_size = self.tile_size0 == other.tile_size0
+        return same_size and np.array_equal(self.coords, other.coords)
+
     def instance_at(self, x: float, y: float) -> int | None:
         """Return the instance whose cell holds a point in level-0 pixels, or None."""
         inset = (self.tile_size0 - self.stride0) / 2

@@ -206,14 +206,11 @@ def _selection_layer(state: SessionState, subject: Subject) -> list[LayerSpec]:
     layout = state.layout
     if selection is None or selection.subject != subject.key or layout is None:
         return []
-    instances = np.array(selection.instances[-MOST_OUTLINED:])
-    if instances.max() >= len(layout):
-        return []
     return [
         _squares(
             subject,
             layout,
-            tuple(int(instance) for instance in instances),
+            selection.instances[-MOST_OUTLINED:],
             ("selection",),
             Role.SELECTION,
             f"selected · {subject.name}",
@@ -251,8 +248,8 @@ def _overlay(state: SessionState, subject: Subject) -> tuple[list[LayerSpec], Le
     watch = state.shown_watch
     if watch is not None:
         return _training_overlay(state, subject, watch)
-    run = state.shown_run
-    if run is not None and run.columns and run.layout is not None:
+    run = state.mapped_run
+    if run is not None and run.layout is not None:
         return _run_overlay(state, subject, run, run.layout)
     answer = state.shown_answer
     if answer is None:
@@ -320,7 +317,7 @@ def _column_overlay(
 def _run_overlay(
     state: SessionState, subject: Subject, run: Run, layout: Layout
 ) -> tuple[list[LayerSpec], Legend | None]:
-    column = state.column or next(iter(state.columns), None)
+    column = state.column
     if column is None:
         return [], None
     mode = scale_of(state.display, column.kind)

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 from psygnal import Signal
 
+from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.bags import TissueMask
 from napari_mil.gui.model.answers import Answer, Inputs, Inquiry, Linkage, Run, order_by
 from napari_mil.gui.model.display import (
@@ -19,8 +20,10 @@ from napari_mil.gui.model.display import (
     Look,
     Role,
     ScaleMode,
+    can_be_mined,
     chosen_column,
     columns_of,
+    default_column,
 )
 from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.subjects import (
@@ -35,6 +38,8 @@ from napari_mil.inference.card import FEATURES, IMAGES, TILES, ClassifierCard
 from napari_mil.slides import Slide
 
 P = ParamSpec("P")
+OVERLAYS = (Role.OVERLAY, Role.GROUPS, Role.MARKS)
+"""Roles of what is coloured; one of them is shown at a time."""
 UNDETECTED = -1
 """Version of a tissue that is still to be detected."""
 
@@ -123,10 +128,18 @@ class SessionState:
         return self.run if self.run is not None and self.run.subject == self.current else None
 
     @property
+    def mapped_run(self) -> Run | None:
+        """The run about the subject that is shown, once it has values to map."""
+        run = self.shown_run
+        return run if run is not None and run.columns and run.layout is not None else None
+
+    @property
     def shown_watch(self) -> Watch | None:
         """The watched bag in training, if its overlay is what is shown."""
         watch = self.training.watch
-        if watch is None or self.display.kind is not Kind.TRAINING or watch.shown is None:
+        if watch is None or self.display.kind is not Kind.TRAINING:
+            return None
+        if watch.shown is None or watch.layout is None:
             return None
         subject = self.current_subject
         return watch if subject is not None and subject.path == watch.path else None
@@ -134,8 +147,8 @@ class SessionState:
     @property
     def columns(self) -> list[Column]:
         """Columns of the shown run or answer that can be mapped."""
-        run = self.shown_run
-        if run is not None and run.columns:
+        run = self.mapped_run
+        if run is not None:
             return columns_of(list(run.columns), run.inputs.classifier.classes)
         answer = self.shown_answer
         return [] if answer is None else columns_of(list(answer.columns), answer.card.classes)
@@ -143,19 +156,41 @@ class SessionState:
     @property
     def column(self) -> Column | None:
         """Column that is mapped now."""
-        return chosen_column(self.display, self.columns)
+        column = chosen_column(self.display, self.columns)
+        return default_column(self.columns) if column is None and self._lacks_groups else column
+
+    @property
+    def _lacks_groups(self) -> bool:
+        """Whether what is shown cannot have the groups or marks that the display chooses."""
+        kind = self.display.kind
+        if kind is Kind.TRAINING:
+            return self.shown_watch is None
+        answer = self.shown_answer
+        if answer is None or self.mapped_run is not None:
+            return True
+        if kind is Kind.CRITICAL:
+            return answer.prediction.critical is None
+        if kind is Kind.MASKS and can_be_mined(answer.card, names_that_can_be_mined()):
+            return True
+        return len(answer.layout) < 2
+
+    @property
+    def shown_values(self) -> Mapping[str, np.ndarray]:
+        """Values (N,) of the shown run or answer, by column."""
+        run = self.mapped_run
+        if run is not None:
+            return run.columns
+        answer = self.shown_answer
+        return {} if answer is None else answer.columns
 
     @property
     def values(self) -> np.ndarray | None:
-        """Values (N,) of the column that is mapped now, or those that rank instances."""
-        run = self.shown_run
-        columns: Mapping[str, np.ndarray] = {}
-        if run is not None and run.columns:
-            columns = run.columns
-        elif self.shown_answer is not None:
-            columns = self.shown_answer.columns
-        column = self.column or chosen_column(Display(), self.columns)
-        return None if column is None else columns.get(column.key)
+        """Values (N,) that are mapped now, or those that rank instances."""
+        watch = self.shown_watch
+        if watch is not None:
+            return None if watch.watched is None else watch.watched.values
+        column = self.column or default_column(self.columns)
+        return None if column is None else self.shown_values.get(column.key)
 
     @property
     def layout(self) -> Layout | None:
@@ -163,8 +198,8 @@ class SessionState:
         watch = self.shown_watch
         if watch is not None and watch.layout is not None:
             return watch.layout
-        run = self.shown_run
-        if run is not None and run.layout is not None:
+        run = self.mapped_run
+        if run is not None:
             return run.layout
         answer = self.shown_answer
         if answer is not None:
@@ -201,7 +236,8 @@ class Session:
         **options: P.kwargs,
     ) -> None:
         """Apply an action; listeners may apply further ones, which are told after it."""
-        self._state = action(self._state, *arguments, **options)
+        after = action(self._state, *arguments, **options)
+        self._state = drop_lost_selection(self._state, after)
         self._tell()
 
     def train(
@@ -213,7 +249,8 @@ class Session:
         """Apply an action on the training of the state."""
         training = action(self._state.training, *arguments, **options)
         if training is not self._state.training:
-            self._state = replace(self._state, training=training)
+            after = replace(self._state, training=training)
+            self._state = drop_lost_selection(self._state, after)
             self._tell()
 
     def _tell(self) -> None:
@@ -227,6 +264,19 @@ class Session:
                 self.changed.emit(before, self._state)
         finally:
             self._telling = False
+
+
+def drop_lost_selection(before: SessionState, after: SessionState) -> SessionState:
+    """Drop a selection whose instances are elsewhere after a change: they are others then."""
+    selection = after.selection
+    if selection is None or selection is not before.selection:
+        return after
+    key = selection.subject
+    was = replace(before, current=key).layout
+    now = replace(after, current=key).layout
+    if was is now or (was is not None and now is not None and was.covers_the_same_as(now)):
+        return after
+    return clear_selection(after)
 
 
 def reason_not_to_fit(card: ClassifierCard, subject: Subject) -> str:
@@ -575,16 +625,8 @@ def finish_run(state: SessionState, number: int, answer: Answer) -> SessionState
         run=None,
         answers=(*others, answer),
         inquiry=_inquiry_without(state.inquiry, answer.subject),
-        selection=_selection_within(state.selection, answer),
     )
     return update_subject(state, answer.subject, shown_classifier=answer.classifier)
-
-
-def _selection_within(selection: Selection | None, answer: Answer) -> Selection | None:
-    """Drop a selection that the instances of a new answer cannot keep."""
-    if selection is None or selection.subject != answer.subject:
-        return selection
-    return selection if max(selection.instances) < len(answer.layout) else None
 
 
 def end_run(state: SessionState, number: int, message: str = "") -> SessionState:
@@ -647,20 +689,20 @@ def _update_answer(
 
 def choose_kind(state: SessionState, kind: Kind) -> SessionState:
     """Choose what is coloured; it becomes visible."""
-    return replace(state, display=_visible(replace(state.display, kind=kind, name="")))
+    return replace(state, display=_seen(replace(state.display, kind=kind, name="")))
 
 
-def _visible(display: Display) -> Display:
-    """Bring back overlays that were hidden by hand."""
-    for role in (Role.OVERLAY, Role.GROUPS, Role.MARKS):
-        display = display.with_look(role, Look(visible=True))
+def _seen(display: Display, *, visible: bool = True) -> Display:
+    """Show or hide whatever is coloured."""
+    for role in OVERLAYS:
+        display = display.with_look(role, Look(visible=visible))
     return display
 
 
 def show_training(state: SessionState) -> SessionState:
     """Show the overlay of the watched bag in training, whatever was hidden."""
     display = replace(state.display, kind=Kind.TRAINING)
-    return replace(state, display=_visible(display))
+    return replace(state, display=_seen(display))
 
 
 def choose_name(state: SessionState, name: str) -> SessionState:
@@ -702,30 +744,33 @@ def choose_strategy(state: SessionState, strategy: str) -> SessionState:
 
 
 def set_look(state: SessionState, role: Role, look: Look) -> SessionState:
-    """Keep what a person changed on layers of a role."""
-    return replace(state, display=state.display.with_look(role, look))
+    """Keep what a person changed on layers of a role; one eye counts for all that is coloured."""
+    display = state.display.with_look(role, look)
+    if role in OVERLAYS and look.visible is not None:
+        display = _seen(display, visible=look.visible)
+    return replace(state, display=display)
 
 
 def hide_overlay(state: SessionState) -> SessionState:
     """Hide what is coloured."""
-    display = state.display
-    for role in (Role.OVERLAY, Role.GROUPS, Role.MARKS):
-        display = display.with_look(role, Look(visible=False))
-    return replace(state, display=display)
+    return replace(state, display=_seen(state.display, visible=False))
 
 
 def toggle_overlay(state: SessionState) -> SessionState:
     """Hide what is coloured, or show it again."""
     if state.display.look(Role.OVERLAY).visible is False:
-        return replace(state, display=_visible(state.display))
+        return replace(state, display=_seen(state.display))
     return hide_overlay(state)
 
 
 def select(state: SessionState, instances: Sequence[int]) -> SessionState:
     """Select instances of the shown subject."""
-    if state.current is None or not instances:
+    layout = state.layout
+    n = 0 if layout is None else len(layout)
+    within = tuple(instance for instance in instances if 0 <= instance < n)
+    if state.current is None or not within:
         return clear_selection(state)
-    selection = Selection(state.current, tuple(instances))
+    selection = Selection(state.current, within)
     if selection == state.selection:
         return state
     return replace(state, selection=selection)

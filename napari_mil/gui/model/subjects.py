@@ -85,6 +85,8 @@ class Subject:
     layout: Layout | None = None
     """Layout of its instances, where it does not depend on a classifier."""
     tissue: Tissue | None = None
+    tissue_versions: int = 0
+    """Tissues it has had, so that none is taken for a later one."""
     tissue_choice: TissueChoice = TissueChoice.DETECT
     level: int | None = None
     """Level whose pixels the next run takes as tiles; None goes by scale."""
@@ -111,12 +113,17 @@ class Subject:
 
     def with_tissue(self, mask: TissueMask, *, painted: bool) -> Subject:
         """Return the subject with another tissue, which counts for the next run."""
-        version = 1 if self.tissue is None else self.tissue.version + 1
+        version = self.tissue_versions + 1
         choice = self.tissue_choice
         if self.tissue is None and choice is not TissueChoice.WHOLE:
             # Detecting again would throw away what is painted later.
             choice = TissueChoice.LAYER
-        return replace(self, tissue=Tissue(mask, version, painted=painted), tissue_choice=choice)
+        return replace(
+            self,
+            tissue=Tissue(mask, version, painted=painted),
+            tissue_versions=version,
+            tissue_choice=choice,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
     column = state.column
     kind = state.display.kind if column is None else column.kind
     groups: tuple[tuple[str, Glyph, int], ...] = ()
-    if answer is not None:
+    if answer is not None and column is None:
         shown, _ = shown_groups(state, answer)
         groups = tuple((group.name, group.glyph, len(group.instances)) for group in shown)
     n = 0 if state.layout is None else len(state.layout)
@@ -144,12 +144,10 @@ def _facts(answer: Answer, subject: Subject) -> str:
 def _kind_choices(
     state: SessionState, answer: Answer | None, kind: Kind | None, *, watches: bool
 ) -> Choices:
-    entries = []
+    offered = {column.kind for column in state.columns}
+    plain = (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY)
+    entries = [Choice(other, KIND_TEXTS[other]) for other in plain if other in offered]
     if answer is not None:
-        offered = {column.kind for column in state.columns}
-        for plain in (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY):
-            if plain in offered:
-                entries.append(Choice(plain, KIND_TEXTS[plain]))
         alone = NO_OTHERS if len(answer.layout) == 1 else ""
         entries.append(Choice(Kind.CLUSTERS, KIND_TEXTS[Kind.CLUSTERS], alone))
         not_mined = alone or can_be_mined(answer.card, names_that_can_be_mined())
@@ -158,7 +156,8 @@ def _kind_choices(
             entries.append(Choice(Kind.CRITICAL, KIND_TEXTS[Kind.CRITICAL]))
     if watches:
         entries.append(Choice(Kind.TRAINING, KIND_TEXTS[Kind.TRAINING]))
-    return Choices(tuple(entries), kind)
+    offered_kinds = [entry.key for entry in entries]
+    return Choices(tuple(entries), kind if kind in offered_kinds else None)
 
 
 def _name_choices(state: SessionState, kind: Kind | None) -> Choices:
@@ -209,8 +208,6 @@ def _instance(state: SessionState, subject: Subject) -> InstanceSnapshot | None:
     if selection is None or selection.subject != subject.key or layout is None:
         return None
     instance = selection.instance
-    if instance >= len(layout):
-        return None
     rows = list(_value_rows(state, instance))
     x, y = layout.coords[instance]
     if subject.images is not None:
@@ -229,12 +226,13 @@ def _instance(state: SessionState, subject: Subject) -> InstanceSnapshot | None:
 
 
 def _value_rows(state: SessionState, instance: int) -> list[tuple[str, str]]:
-    answer = state.shown_answer
-    if answer is None:
-        return []
+    watch = state.shown_watch
+    if watch is not None:
+        watched = watch.watched
+        return [] if watched is None else [(watched.what, f"{watched.values[instance]:.3g}")]
     rows = []
     for column in state.columns:
-        values = answer.columns.get(column.key)
+        values = state.shown_values.get(column.key)
         if values is None or np.isnan(values[instance]):
             continue
         rank = int((values > values[instance]).sum()) + 1

@@ -1,0 +1,106 @@
+"""Everything that a person can drop onto the window is known, or refused in a sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from napari_mil.errors import NapariMilError
+from napari_mil.gui.model import recognition
+from napari_mil.gui.model.recognition import PathKind, recognise
+from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
+from napari_mil.training.cohort import TABLE
+from napari_mil.training.layout import CONFIG
+
+
+def kinds(path):
+    return [(found.kind, found.path) for found in recognise(path)]
+
+
+def made(path, content=b""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.svs", PathKind.SLIDE),
+        ("photo.JPG", PathKind.SLIDE),
+        ("a.h5", PathKind.FEATURES),
+        ("a.pt", PathKind.FEATURES),
+        ("model.ckpt", PathKind.CHECKPOINT),
+        ("a.geojson", PathKind.ANNOTATIONS),
+        ("a.xml", PathKind.ANNOTATIONS),
+        ("labels.csv", PathKind.COHORT),
+        ("LABELS.TSV", PathKind.COHORT),
+    ],
+)
+def test_a_file_is_known_by_its_ending(tmp_path, name, kind):
+    path = made(tmp_path / name)
+    assert kinds(path) == [(kind, path)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(CARD_FILE, PathKind.CLASSIFIER), (CONFIG, PathKind.RUN)]
+)
+def test_a_folder_and_the_file_that_names_it_are_the_same(tmp_path, name, kind):
+    path = made(tmp_path / "one" / name)
+    assert kinds(path) == kinds(path.parent) == [(kind, path.parent)]
+
+
+def test_weights_are_a_classifier_only_beside_their_card(tmp_path):
+    weights = made(tmp_path / WEIGHTS_FILE)
+    assert kinds(weights)[0][0] is PathKind.FEATURES
+    made(tmp_path / CARD_FILE)
+    assert kinds(weights) == [(PathKind.CLASSIFIER, tmp_path)]
+
+
+def test_a_folder_of_images_is_a_bag(tmp_path):
+    made(tmp_path / "a.png")
+    assert kinds(tmp_path) == [(PathKind.IMAGES, tmp_path)]
+
+
+def test_a_folder_of_slides_is_each_of_them(tmp_path):
+    slides = [made(tmp_path / name) for name in ("a.svs", "b.svs")]
+    made(tmp_path / ".hidden.svs")
+    assert kinds(tmp_path) == [(PathKind.SLIDE, slide) for slide in slides]
+
+
+def test_more_slides_than_can_be_opened_at_once_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(recognition, "MOST_OPENED", 1)
+    for name in ("a.svs", "b.svs"):
+        made(tmp_path / name)
+    with pytest.raises(NapariMilError, match="holds 2 slides or bags, more than the 1"):
+        recognise(tmp_path)
+
+
+def test_folders_of_classes_are_a_cohort(tmp_path):
+    made(tmp_path / "normal" / "a.svs")
+    made(tmp_path / "tumour" / "b.svs")
+    assert kinds(tmp_path) == [(PathKind.COHORT, tmp_path)]
+
+
+def test_a_folder_with_a_table_is_a_cohort_and_not_its_slides(tmp_path):
+    made(tmp_path / TABLE)
+    made(tmp_path / "a.svs")
+    assert kinds(tmp_path) == [(PathKind.COHORT, tmp_path)]
+
+
+def test_the_folder_beside_a_mirax_slide_is_that_slide(tmp_path):
+    slide = made(tmp_path / "a.mrxs")
+    made(tmp_path / "a" / "Slidedat.ini")
+    assert kinds(tmp_path / "a") == [(PathKind.SLIDE, slide)]
+
+
+@pytest.mark.parametrize("path", ["missing.svs", "empty"])
+def test_what_cannot_be_opened_says_so_with_its_name(tmp_path, path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NapariMilError, match=path) as refusal:
+        recognise(tmp_path / path)
+    assert str(refusal.value).endswith(".")
+
+
+def test_a_path_that_is_too_long_is_refused_in_a_sentence():
+    with pytest.raises(NapariMilError, match="cannot be read"):
+        recognise(Path("/" + "a" * 5000))
