@@ -214,9 +214,15 @@ class Slide:
 
         It does not depend on the name of the file.
         """
-        return fingerprint_file(
-            self.path, self._backend.quick_hash, in_several_files=self.vendor == "dicom"
-        )
+        try:
+            return fingerprint_file(
+                self.path, self._backend.quick_hash, in_several_files=self.vendor == "dicom"
+            )
+        except OSError as error:
+            raise UnreadableSlideError(
+                f"{self.path.name} can no longer be read ({error.strerror or error}); "
+                "it may have been moved or deleted."
+            ) from error
 
     def with_mpp(self, mpp: float | None) -> Slide:
         """Return the same open slide with the user's scale.

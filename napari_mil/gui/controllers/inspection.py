@@ -175,7 +175,7 @@ class InspectionController:
 def missing_inquiry(state: SessionState) -> Inquiry | None:
     """Return the question that has to be answered before the display can be shown."""
     answer = state.shown_answer
-    if answer is None or len(answer.layout) < 2:
+    if answer is None or state.lacks_groups:
         return None
     where = (answer.subject, answer.classifier)
     if state.display.kind is Kind.CLUSTERS and state.linkage not in answer.trees:

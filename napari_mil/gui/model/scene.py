@@ -35,6 +35,7 @@ from napari_mil.gui.model.placement import Affine, Placement
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.subjects import Subject, SubjectKind
 from napari_mil.gui.model.training import Watch
+from napari_mil.gui.model.words import count
 
 MOST_OUTLINED = 2000
 """Selected instances that are outlined."""
@@ -331,7 +332,7 @@ def _run_overlay(
         limits,
         f"{column.title} · {name} · {subject.name}",
     )
-    share = f"{run.done} of {run.total} {subject.noun}s"
+    share = f"{run.done} of {count(run.total, subject.noun)}"
     text = f"{column.title}{_scale_words(mode)} · {name} · {share}"
     return [layer], Legend(text, has_bar=True)
 
@@ -416,8 +417,8 @@ def _groups_layer(
     groups: tuple[Group, ...],
     name: str,
 ) -> LayerSpec:
-    look: Look = state.display.look(Role.GROUPS)
-    opacity = state.display.look(Role.OVERLAY).opacity if look.opacity is None else look.opacity
+    look: Look = state.display.look(Role.OVERLAY)
+    opacity = look.opacity
     return LayerSpec(
         key=("groups",),
         role=Role.GROUPS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
@@ -157,10 +156,10 @@ class SessionState:
     def column(self) -> Column | None:
         """Column that is mapped now."""
         column = chosen_column(self.display, self.columns)
-        return default_column(self.columns) if column is None and self._lacks_groups else column
+        return default_column(self.columns) if column is None and self.lacks_groups else column
 
     @property
-    def _lacks_groups(self) -> bool:
+    def lacks_groups(self) -> bool:
         """Whether what is shown cannot have the groups or marks that the display chooses."""
         kind = self.display.kind
         if kind is Kind.TRAINING:
@@ -534,16 +533,17 @@ def set_cards(
 ) -> SessionState:
     """Offer classifiers; the chosen one stays if it is still there."""
     listed = {card.name for card in cards}
-    opened = [
-        card
-        for card in state.cards
-        if card.name not in listed and (card.checkpoint or card.folder or Path()).exists()
-    ]
+    opened = [card for card in state.cards if card.name not in listed and _is_still_there(card)]
     offered = (*cards, *opened)
     names = [card.name for card in offered]
     wanted = (state.classifier, preferred, *names)
     chosen = next((name for name in wanted if name in names), "")
     return replace(state, cards=offered, classifier=chosen)
+
+
+def _is_still_there(card: ClassifierCard) -> bool:
+    path = card.checkpoint or card.folder
+    return path is not None and path.exists()
 
 
 def add_card(state: SessionState, card: ClassifierCard) -> SessionState:
@@ -745,7 +745,8 @@ def choose_strategy(state: SessionState, strategy: str) -> SessionState:
 
 def set_look(state: SessionState, role: Role, look: Look) -> SessionState:
     """Keep what a person changed on layers of a role; one eye counts for all that is coloured."""
-    display = state.display.with_look(role, look)
+    # Values and groups share one opacity, which Inspect shows.
+    display = state.display.with_look(Role.OVERLAY if role is Role.GROUPS else role, look)
     if role in OVERLAYS and look.visible is not None:
         display = _seen(display, visible=look.visible)
     return replace(state, display=display)

@@ -226,10 +226,10 @@ class Training:
             return f"Patients is a pattern on names with one group at most, not {written!r}.", ""
         missing = 0 if self.cohort is None else self.cohort.without_scale
         if missing and not self.form.slide_mpp.strip():
-            return (
-                f"{missing} slides do not say their scale; enter their µm per pixel above.",
-                "",
-            )
+            who = f"{missing} slides do not say their scale; enter their"
+            if missing == 1:
+                who = "One slide does not say its scale; enter its"
+            return f"{who} µm per pixel above.", ""
         return "", ""
 
 

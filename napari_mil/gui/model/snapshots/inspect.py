@@ -110,7 +110,7 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
     overlay = state.display.look(Role.OVERLAY)
     return InspectSnapshot(
         subject=subject.name,
-        facts="" if answer is None else _facts(answer, subject),
+        facts=_facts(state, answer, subject),
         reason="",
         kinds=_kind_choices(state, answer, kind, watches=watches),
         names=_name_choices(state, kind),
@@ -132,7 +132,13 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
     )
 
 
-def _facts(answer: Answer, subject: Subject) -> str:
+def _facts(state: SessionState, answer: Answer | None, subject: Subject) -> str:
+    run = state.mapped_run
+    if run is not None:
+        done = f"{run.done} of {count(run.total, subject.noun)}"
+        return f"{run.inputs.classifier.name} · {done}"
+    if answer is None:
+        return ""
     critical = [
         f"critical {subject.noun} {instance} ({name})"
         for instance, name in critical_classes(answer)

@@ -254,9 +254,9 @@ def findings_words(cohort: Cohort) -> str:
     others = numbers.total()
     words = []
     if copies:
-        words.append(f"{copies} copies of other bags")
+        words.append(f"{copies} {'copy' if copies == 1 else 'copies'} of other bags")
     if conflicts:
-        words.append(f"{conflicts} patients with several labels or splits")
+        words.append(f"{count(conflicts, 'patient')} with several labels or splits")
     if others:
         words.append(count(others, "other note"))
     if words:
