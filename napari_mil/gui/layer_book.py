@@ -106,11 +106,15 @@ class LayerBook:
         events.removed.connect(self._on_removed)
         viewer.mouse_drag_callbacks.append(self._on_press)
 
-    def disconnect(self) -> None:
-        """Stop listening to the viewer and writing to it."""
+    def stop(self) -> None:
+        """Forget what was to be done later: the window closes, and its layers go with it."""
         self._next.stop()
         self._thumbnails.stop()
         self._after_removal.stop()
+
+    def disconnect(self) -> None:
+        """Stop listening to the viewer and writing to it."""
+        self.stop()
         events = self._viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
