@@ -52,6 +52,7 @@ def take(folder: Path, size: tuple[int, int], theme: str) -> None:
         take_refusals(driver, folder, Path(temporary))
         driver.close_subjects()
         driver.screenshot(folder / "19-all-closed.png")
+        driver.close_notices()
         train(driver, folder, Path(temporary))
         driver.close()
 
@@ -72,7 +73,7 @@ def take_slide(driver: WindowDriver, folder: Path) -> None:
     driver.screenshot(folder / "04-ready.png")
     tab.button.click()
     driver.wait_until(lambda: tab.bar.value() > 0, "the first tiles")
-    driver.screenshot(folder / "05-running.png")
+    driver.screenshot(folder / "05-running.png", after=0.1)
     driver.wait_until_idle()
     driver.screenshot(folder / "06-answer.png")
     driver.choose_classifier("colon-epithelium")
@@ -114,8 +115,7 @@ def take_refusals(driver: WindowDriver, folder: Path, temporary: Path) -> None:
     broken.write_bytes(b"this is no slide")
     driver.open(broken, temporary / "not-there.svs")
     driver.screenshot(folder / "17-refusals.png")
-    for notice in driver.state.notices:
-        driver.workbench.notices.close_requested.emit(notice.key)
+    driver.close_notices()
     driver.open(cut_picture_without_scale(temporary))
     driver.show_tab("Slide")
     driver.screenshot(folder / "18a-without-scale.png")
@@ -142,11 +142,13 @@ def train(driver: WindowDriver, folder: Path, temporary: Path) -> None:
     for name, value in {"tile_px": "32", "mpp": "0.5", "mask": "none"}.items():
         tab.setup.advanced[name].value = value
     tab.setup.fold.expand(animate=False)
+    driver.scroll_to_end()
     driver.screenshot(folder / "train-d-advanced.png")
     tab.setup.fold.collapse(animate=False)
     tab.setup.epochs_box.setValue(40)
     tab.watch.bag_box.choose(str(cohort / "right" / "region09.tiff"))
     driver.wait_until_idle()
+    driver.scroll_to_end()
     driver.screenshot(folder / "train-e-set-up.png")
     take_run(driver, folder)
 
@@ -158,6 +160,8 @@ def take_run(driver: WindowDriver, folder: Path) -> None:
     driver.wait_until(lambda: len(driver.state.training.rows) >= 8, "epochs")
     driver.spin(0.6)
     driver.screenshot(folder / "train-f-watching.png")
+    driver.scroll_to_end()
+    driver.screenshot(folder / "train-f-watching-end.png")
     tab.run.button.click()
     driver.screenshot(folder / "train-g-paused.png")
     tab.run.cancel_button.click()

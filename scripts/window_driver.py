@@ -88,9 +88,9 @@ class ViewerDriver:
             self._application.processEvents()
             time.sleep(0.002)
 
-    def screenshot(self, path: Path) -> Path:
+    def screenshot(self, path: Path, after: float = 0.4) -> Path:
         """Save a picture of the whole window, with all that a person sees in it."""
-        self.spin(0.4)
+        self.spin(after)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.viewer.screenshot(str(path), canvas_only=False, flash=False)
         return path
@@ -170,6 +170,20 @@ class WindowDriver(ViewerDriver):
         self.wait_until_idle()
         answer = self.state.shown_answer
         return None if answer is None or answer is before else answer.prediction
+
+    def scroll_to_end(self) -> None:
+        """Scroll the tab in front to its end."""
+        from qtpy.QtWidgets import QScrollArea
+
+        area = self.workbench.tabs.currentWidget().findChild(QScrollArea)
+        area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
+        self.spin(0.1)
+
+    def close_notices(self) -> None:
+        """Close every notice above the tabs."""
+        for notice in self.state.notices:
+            self.workbench.notices.close_requested.emit(notice.key)
+        self.spin(0.1)
 
     def close_subjects(self) -> None:
         """Close everything that is open, by the button."""
