@@ -87,9 +87,8 @@ def take_maps(driver: WindowDriver, folder: Path) -> None:
     driver.show_tab("Inspect")
     driver.screenshot(folder / "09-attention.png")
     for number, kind in enumerate(("clusters", "masks", "critical"), 10):
-        if kind in driver.workbench.inspect_tab.kind_box.keys():
-            driver.choose_map(kind)
-            driver.screenshot(folder / f"{number}-{kind}.png")
+        driver.choose_map(kind)
+        driver.screenshot(folder / f"{number}-{kind}.png")
     driver.choose_map("attention")
     driver.workbench.inspection.step(1)
     driver.wait_until_idle()
