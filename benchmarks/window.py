@@ -124,7 +124,7 @@ def start_classifying(driver: WindowDriver, result: dict[str, float]) -> None:
             result.setdefault("first_overlay", time.perf_counter() - clicked)
 
     driver.viewer.layers.events.inserted.connect(on_inserted)
-    driver.workbench.session.changed.connect(on_change, weak=False)
+    driver.workbench.session.changed.connect(on_change)
     driver.workbench.classify_tab.button.click()
 
 
