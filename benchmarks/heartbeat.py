@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 BEAT_MS = 5
-LEAD_S = 0.2
+LEAD_S = 0.1
 """Time that the heart beats before an act."""
 TRAIL_S = 0.6
 """Time that the heart beats after an act, for what follows from it: drawing, thumbnails."""

@@ -28,8 +28,8 @@ IN_MEMORY, CLASSIFYING, TRAINING = 0, 2, 3
 CLASSIFIER = "breast-malignancy"
 STEP_S = 0.06
 """Time between two steps of the camera."""
-DRIVE_S = 6
-TRAINING_DRIVE_S = 15
+DRIVE_S = 5
+TRAINING_DRIVE_S = 12
 FEWEST_EPOCHS = 3
 """A run that came to less was not measured beside the window."""
 

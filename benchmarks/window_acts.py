@@ -28,7 +28,7 @@ from scripts.window_driver import (
 ROUNDS = 2
 SIZE = (760, 560)
 """Small, so that software drawing does not hide everything else."""
-REST_S = 2.0
+REST_S = 1.5
 N_IMAGES = 2000
 IMAGE_PX = 48
 N_REGIONS = 200
@@ -246,7 +246,7 @@ def measure_plain(acts: list[dict[str, Any]]) -> list[dict[str, float]]:
     import napari
 
     driver = ViewerDriver(napari.Viewer(show_welcome_screen=False), SIZE)
-    driver.spin(4)
+    driver.spin(2)
     heart = Heart(driver)
     plain = PlainActs(driver.viewer)
     stalls = []
