@@ -210,7 +210,8 @@ Benign or malignant breast tissue in H&E, by gated attention MIL (Ilse et al. 20
 - Tiles: {card.tile_px} px at {card.mpp:g} µm per pixel. **The scale is assumed**: the training
   images store none; their nuclei look like 40× (taken as {IMAGE_MPP} µm per pixel).
 - Trained on {training.bags} images ({training.bags_of_each_class["benign"]} benign,
-  {training.bags_of_each_class["malignant"]} malignant) of {training.notes["acquisitions"]} acquisitions,
+  {training.bags_of_each_class["malignant"]} malignant) of
+  {training.notes["acquisitions"]} acquisitions,
   896 × 768 pixels each: few, and from few slides. AUC differences under about 0.03 mean nothing
   here.
 - Not trained on whole slides: skin, fat, glass, ink and other organs are unknown to it, and it will

@@ -281,8 +281,8 @@ Does colon tissue in H&E hold epithelium, and where: dual-stream MIL (seed paper
 
 - Tiles: {card.tile_px} px at {card.mpp:g} µm per pixel, the published scale of the training images.
 - Trained on {training.bags} images of 500 × 500 pixels
-  ({training.bags_of_each_class["epithelium"]} with epithelium) with image labels alone; nuclei serve only to
-  judge the instance scores.
+  ({training.bags_of_each_class["epithelium"]} with epithelium) with image labels alone; nuclei
+  serve only to judge the instance scores.
 - The images come from ten slides of nine patients and no mapping is published: folds are by image,
   which is the best possible and still optimistic.
 - "Epithelial or not" is nearly a matter of colour: a map that looks right proves little; compare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ BETWEEN_LAYERS_MS = 20
 """A new layer holds up the event loop for 0.1 s: not several in one go."""
 THUMBNAILS_AFTER_MS = 400
 """Thumbnails of the layer list wait until values stop changing."""
+TURN_S = 0.03
+"""Time after which a turn of the event loop leaves the rest to the next one."""
 STROKE_MS = 100
 """Pause after which what was painted is taken."""
 MARGIN = 0.95
@@ -40,7 +43,7 @@ SELECTION_COLOUR = "#00e5ff"
 OUTLINE_COLOUR = "#ffd400"
 WHITE = "white"
 FONT_SIZE = 12
-CHARACTER_PX = 8.5
+CHARACTER_PX = 9.5
 """Width of a character of the title, in pixels of the canvas."""
 MOUSE_SLOP_PX = 4
 """Movement between press and release that is still a click."""
@@ -97,6 +100,7 @@ class LayerBook:
         self._painted: np.ndarray | None = None
         self._touched: Layer | None = None
         self._units: tuple[str, str] | None = None
+        self._began = 0.0
         self._cameras: dict[int, Camera] = {}
         self._camera_of: int | None = None
         self._acts: Mapping[str, Callable[[], None]] = {}
@@ -111,12 +115,16 @@ class LayerBook:
         events.removed.connect(self._on_removed)
         viewer.mouse_drag_callbacks.append(self._on_press)
 
-    def disconnect(self) -> None:
-        """Stop listening to the viewer and writing to it."""
+    def stop(self) -> None:
+        """Forget what was to be done later: the window closes, and its layers go with it."""
         self._next.stop()
         self._thumbnails.stop()
         self._after_removal.stop()
         self._after_stroke.stop()
+
+    def disconnect(self) -> None:
+        """Stop listening to the viewer and writing to it."""
+        self.stop()
         events = self._viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
@@ -186,19 +194,17 @@ class LayerBook:
     def reconcile(self, scene: Scene) -> None:
         """Bring the layers in line with a scene; new ones follow one at a time."""
         self._scene = scene
+        if scene.subject != self._camera_of:
+            # No title of one subject over the layers of another.
+            self._viewer.canvas.overlays.text.visible = False
         self._step()
 
     def _step(self) -> None:
         self._next.stop()
         self._applying = True
+        self._began = time.monotonic()
         try:
-            self._unify_units()
-            self._remove_superfluous()
-            # Before a new layer reads what the camera sees.
-            self._move_camera()
-            missing = self._update_or_find_missing()
-            if missing is not None:
-                self._add(missing)
+            if self._change_something():
                 self._next.start()
             else:
                 self._order()
@@ -206,6 +212,20 @@ class LayerBook:
             self.put_away.emit(self._put_away_layers())
         finally:
             self._applying = False
+
+    def _change_something(self) -> bool:
+        """Do what fits into one turn of the event loop; say whether more is left."""
+        if self._remove_superfluous() and self._is_late:
+            return True
+        self._unify_units()
+        # Before a new layer reads what the camera sees.
+        self._move_camera()
+        return self._update() or self._add_missing()
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether this turn of the event loop has done enough."""
+        return time.monotonic() - self._began > TURN_S
 
     def _unify_units(self) -> None:
         """Give every layer the units of the scene: several are drawn without any."""
@@ -217,56 +237,71 @@ class LayerBook:
             if layer.ndim == 2 or layer in self._layers.values():
                 layer.units = units
 
-    def _remove_superfluous(self) -> None:
+    def _remove_superfluous(self) -> bool:
         """Remove layers that the scene has not; those that come back soon are hidden instead.
 
         A layer costs 0.1 s to make; and freeing one that was just drawn while others are redrawn
         brings software drawing down.
         """
         wanted = {spec.key for spec in self._scene.layers}
-        for key in [key for key in self._layers if key not in wanted]:
+        superfluous = [key for key in self._layers if key not in wanted]
+        changed = False
+        for key in superfluous:
             layer = self._layers[key]
             if key[0] in COME_BACK:
-                self._put_away(key, layer)
+                changed |= self._put_away(key, layer)
                 continue
             del self._layers[key]
             self._specs.pop(key, None)
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
+                changed = True
+        return changed
 
-    def _put_away(self, key: Key, layer: Layer) -> None:
-        """Hide a layer until the scene has it again."""
-        self._specs.pop(key, None)
+    def _put_away(self, key: Key, layer: Layer) -> bool:
+        """Hide a layer until the scene has it again; say whether it was seen."""
+        was_there = self._specs.pop(key, None) is not None
         if isinstance(layer, Image) and layer.colorbar.visible:
             layer.colorbar.visible = False
         if layer.visible:
             layer.visible = False
-        if layer.name != key[0]:
-            layer.name = key[0]
+        return was_there
 
     def _put_away_layers(self) -> list[Layer]:
         """Return the layers that are kept though the scene has none of their key."""
         return [layer for key, layer in self._layers.items() if key not in self._specs]
 
-    def _update_or_find_missing(self) -> LayerSpec | None:
-        """Update the layers that are there; return the first one that has to be made."""
-        missing = None
-        removed = {key for key, _ in self._removed}
-        for spec in self._scene.layers:
-            if spec.key in removed:
-                continue
+    def _update(self) -> bool:
+        """Bring layers that are there in line; say whether some are left for the next turn."""
+        for spec in self._wanted():
             layer = self._layers.get(spec.key)
             before = self._specs.get(spec.key)
-            if layer is not None and before is not None and _must_be_remade(before, spec):
-                self._layers.pop(spec.key)
+            if layer is None or before is spec:
+                continue
+            if self._is_late:
+                return True
+            if before is not None and _must_be_remade(before, spec):
+                del self._layers[spec.key]
                 self._viewer.layers.remove(layer)
-                layer = None
-            if layer is not None:
-                self._update(layer, before, spec)
-                self._specs[spec.key] = spec
-            elif missing is None and (spec.visible or spec.role is Role.SUBJECT):
-                missing = spec
-        return missing
+                continue
+            self._update_layer(layer, before, spec)
+            self._specs[spec.key] = spec
+        return False
+
+    def _add_missing(self) -> bool:
+        """Add the first layer that is missing; say whether there was one."""
+        for spec in self._wanted():
+            is_seen = spec.visible or spec.role is Role.SUBJECT
+            if is_seen and spec.key not in self._layers:
+                if not self._is_late:
+                    self._add(spec)
+                return True
+        return False
+
+    def _wanted(self) -> list[LayerSpec]:
+        """Return the layers of the scene but for those that a person just removed."""
+        removed = {key for key, _ in self._removed}
+        return [spec for spec in self._scene.layers if spec.key not in removed]
 
     def _add(self, spec: LayerSpec) -> None:
         active = self._viewer.layers.selection.active
@@ -283,9 +318,7 @@ class LayerBook:
             # The status bar goes on to speak of what was chosen.
             self._viewer.layers.selection.active = active
 
-    def _update(self, layer: Layer, before: LayerSpec | None, spec: LayerSpec) -> None:
-        if before is spec:
-            return
+    def _update_layer(self, layer: Layer, before: LayerSpec | None, spec: LayerSpec) -> None:
         if before is None or before.data is not spec.data:
             self._update_data(layer, before, spec)
         if layer.name != spec.name:

@@ -256,6 +256,7 @@ class Workbench(QWidget):
             if isinstance(window, QMainWindow) and not window.isVisible():
                 self.run.let_go()
                 self.watch.stop()
+                self.book.stop()
                 self.jobs.close()
         return bool(super().event(event))
 

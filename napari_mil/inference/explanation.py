@@ -98,7 +98,10 @@ def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) ->
         If the classifier's aggregator has nothing to rank instances by.
     """
     features = _standardised_features(prediction, classifier)
-    masks = create_miner(strategy, classifier.aggregator).eval().masks(features)
+    with torch.random.fork_rng():
+        # What is drawn at random is drawn alike for the same answer.
+        torch.manual_seed(0)
+        masks = create_miner(strategy, classifier.aggregator).eval().masks(features)
     return replace(prediction, masks={kind: mask.cpu().numpy() for kind, mask in masks.items()})
 
 

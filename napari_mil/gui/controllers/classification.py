@@ -196,7 +196,7 @@ class ClassificationController:
         self._session.apply(actions.finish_run, number, answer)
 
     def _on_failed(self, number: int, text: str, details: str) -> None:
-        self._session.apply(actions.end_run, number, text)
+        self._session.apply(actions.end_run, number)
         self._session.apply(actions.add_notice, text, details)
 
     def _on_tiles(self, key: Any) -> None:

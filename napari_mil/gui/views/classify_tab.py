@@ -103,7 +103,7 @@ class ClassifyTab(QWidget):
             self.bar.setRange(0, snapshot.total)
             self.bar.setValue(snapshot.done)
         set_words(self.progress_text, snapshot.progress)
-        set_words(self.message, snapshot.message)
+        set_words(self.message, snapshot.message or snapshot.reason)
         self.card.render(snapshot.card)
 
     def _render_button(self, snapshot: ClassifySnapshot) -> None:

@@ -25,7 +25,7 @@ class NoticeBoard(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setContentsMargins(8, 4, 8, 0)
         self._busy = secondary()
         self._cancel = QPushButton("Cancel")
         self._cancel.setAccessibleName("stop opening")

@@ -27,7 +27,7 @@ from napari_mil.gui.model.glyphs import ALPHA, PATTERNS, Glyph
 from napari_mil.gui.model.snapshots.choices import Choices
 from napari_mil.gui.views.colours import BUTTON, BUTTON_PRESSED, colours_of
 
-LONGEST_TEXT = 32
+LONGEST_TEXT = 28
 """Characters that fit a box at the dock's narrowest."""
 THEME_EVENTS = (QEvent.Type.PaletteChange, QEvent.Type.StyleChange)
 
@@ -42,7 +42,8 @@ class PrimaryButton(QPushButton):
             f"PrimaryButton {{ background: {BUTTON}; color: white; font-weight: bold;"
             " border-radius: 4px; padding: 4px 12px; }"
             f"PrimaryButton:hover, PrimaryButton:pressed {{ background: {BUTTON_PRESSED}; }}"
-            "PrimaryButton:disabled { background: palette(mid); color: palette(light); }"
+            "PrimaryButton:disabled { background: transparent; color: palette(window-text);"
+            " border: 1px solid palette(mid); }"
         )
 
 
