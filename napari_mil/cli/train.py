@@ -67,9 +67,10 @@ def add_evaluate(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser = verbs.add_parser(
         "evaluate",
         help="judge a way of training by cross-validation",
-        description="Repeated, stratified cross-validation by patient. Nothing is chosen on the "
-        "fold that is reported, unless --protocol published. RUN gets evaluation.json; a "
-        "classifier that the same settings made there gets the figures into its card.",
+        description="Repeated, stratified cross-validation by patient, or by bag where "
+        "patients are unknown. Nothing is chosen on the fold that is reported, unless "
+        "--protocol published. RUN gets evaluation.json; a classifier that the same settings "
+        "made there gets the figures into its card.",
     )
     _add_common(parser)
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="folds (default 5)")

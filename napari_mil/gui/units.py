@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pint
 
-PIXEL = pint.get_application_registry().pixel
-MICROMETRE = pint.get_application_registry().micrometer
+_registry: Any = pint
+REGISTRY = _registry.get_application_registry()
+PIXEL = REGISTRY.pixel
+MICROMETRE = REGISTRY.micrometer

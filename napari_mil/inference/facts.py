@@ -88,5 +88,7 @@ class TrainingFacts:
     """Configuration fields that decide the result."""
     torch: str = ""
     """Version of torch."""
+    cautions: tuple[str, ...] = ()
+    """Sentences that a reader of the figures should know."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Further figures by name, for people."""

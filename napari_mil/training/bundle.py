@@ -319,7 +319,7 @@ def _training_lines(card: ClassifierCard) -> list[str]:
         lines.append(
             f"- Few bags ({training.bags}): small differences between figures mean nothing."
         )
-    return lines
+    return [*lines, *(f"- {caution}" for caution in training.cautions)]
 
 
 def _table(entry: Mapping[str, Any]) -> list[str]:

@@ -139,13 +139,18 @@ class Cohort:
 
     @property
     def patients_known(self) -> bool:
-        """Whether the patient of any bag is known."""
-        return any(bag.patient_known for bag in self.bags)
+        """Whether the patient of every bag is known."""
+        return all(bag.patient_known for bag in self.bags)
 
     @property
     def unit(self) -> str:
         """What stays together in a fold, in words."""
-        return "patient" if self.patients_known else "bag (patients unknown)"
+        n_unknown = sum(not bag.patient_known for bag in self.bags)
+        if n_unknown == 0:
+            return "patient"
+        if n_unknown == len(self.bags):
+            return "bag (patients unknown)"
+        return f"patient (unknown for {n_unknown} of {len(self.bags)} bags)"
 
     @cached_property
     def targets(self) -> np.ndarray:

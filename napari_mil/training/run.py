@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,8 @@ class _Run:
         store = BagStore(cohort, self.config, self.settings, self.on_event, self.cancel, self.start)
         split = split_of(store.cohort, self.config)
         self._check_same_cohort(store, split.validation)
-        for remark in self._remarks(store, split):
+        cautions = self._cautions(store)
+        for remark in [*self._remarks(store, split), *cautions]:
             self.on_event(Fallback(remark))
         torch.manual_seed(self.config.seed)
         plan = self._make_plan(store)
@@ -206,7 +208,7 @@ class _Run:
         fitting = Fitting(network, store, split, self.config, self.device, scaling)
         self._load_checkpoint(fitting)
         self._train_epochs(fitting, self._read_watched_bag(store, split))
-        result = self._write_classifier(plan, fitting, backbone)
+        result = self._write_classifier(plan, fitting, backbone, cautions)
         self.on_event(Finished(result))
         return result
 
@@ -249,11 +251,17 @@ class _Run:
             self.on_event(EpochEnded(fitting.epoch, row, seen))
 
     def _write_classifier(
-        self, plan: Plan, fitting: Fitting, backbone: torch.nn.Module | None
+        self,
+        plan: Plan,
+        fitting: Fitting,
+        backbone: torch.nn.Module | None,
+        cautions: Sequence[str],
     ) -> TrainingResult:
         epoch = fitting.use_best()
         name = self.folder.path.name
         classifier = make_classifier(name, self.config, plan, fitting, epoch, self.start, backbone)
+        training = replace(classifier.card.training, cautions=tuple(cautions))
+        classifier = replace(classifier, card=replace(classifier.card, training=training))
         try:
             classifier.save(self.folder.classifier, notes(classifier.card))
         except OutputError as error:
@@ -327,15 +335,20 @@ class _Run:
                 f"The classes are uneven ({min(counts)} to {max(counts)} bags); "
                 "class balance 'weights' lets them count alike."
             )
+        return remarks
+
+    def _cautions(self, store: BagStore) -> list[str]:
+        """Return sentences that the classifier's card keeps."""
+        cautions = []
         n_single = sum(size == 1 for size in store.sizes)
         if n_single:
-            remarks.append(
+            cautions.append(
                 f"{n_single} of {len(store.sizes)} bags have a single instance: "
                 "there is nothing to attend to in them."
             )
         if self.start is not None:
-            remarks += _remark_bags_seen_before(self.start, store.cohort)
-        return remarks
+            cautions += _remark_bags_seen_before(self.start, store.cohort)
+        return cautions
 
     def _read_watched_bag(self, store: BagStore, split: Split) -> np.ndarray | None:
         """Return the instances of the bag to watch; emit `Watching`."""

@@ -200,7 +200,7 @@ def test_folders_of_images_are_classified_by_a_classifier_of_images(bench, image
     bench.workbench.inspection.step(1)
     bench.wait()
     assert bench.state.picture.pixels.shape == (80, 80, 3)
-    assert "image" in bench.inspect_tab.instance.title.text()
+    assert bench.inspect_tab.instance.title.text().startswith("Image")
 
 
 @pytest.fixture(scope="module")

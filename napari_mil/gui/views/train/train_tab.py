@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
+from napari_mil.gui.keys import TRAIN_KEYS
 from napari_mil.gui.model.recognition import TABLE_ENDINGS
 from napari_mil.gui.model.snapshots.train import BUSY, TrainSnapshot
 from napari_mil.gui.views.train.found_view import FoundView
@@ -52,14 +53,15 @@ class TrainTab(QWidget):
         self.setAcceptDrops(True)
         self._busy = False
         self._message = ""
-        for keys, act in (
-            ("Ctrl+Return", self.run.press),
-            ("Alt+Left", lambda: self.watch.step(-1)),
-            ("Alt+Right", lambda: self.watch.step(1)),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
+        acts = {
+            "press": self.run.press,
+            "previous_epoch": lambda: self.watch.step(-1),
+            "next_epoch": lambda: self.watch.step(1),
+        }
+        for key in TRAIN_KEYS:
+            shortcut = QShortcut(QKeySequence(key.keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(act)
+            shortcut.activated.connect(acts[key.name])
 
     def render(self, snapshot: TrainSnapshot) -> None:
         """Show a snapshot."""
