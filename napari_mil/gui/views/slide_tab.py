@@ -49,6 +49,7 @@ class SlideTab(QWidget):
         self.names = QListWidget()
         self.names.setAccessibleName("images")
         self.names.setMaximumHeight(220)
+        self.names.hide()
 
         self.mpp_field = QDoubleSpinBox()
         self.mpp_field.setRange(0, LARGEST_MPP)
