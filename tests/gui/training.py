@@ -73,6 +73,7 @@ class FakeJob:
         self.succeeded = FakeSignal()
         self.failed = FakeSignal()
         self.cancelled = FakeSignal()
+        self.ended = FakeSignal()
         self._work = work
 
     def run(self):
@@ -121,6 +122,7 @@ class FakeJobs:
                 job.run()
             finally:
                 self.waiting.remove(job)
+            job.ended.emit()
 
 
 def child_of_this_window():

@@ -93,7 +93,7 @@ class ClassificationController:
             return
         self._last_used.classifier = card.name
         inputs = inputs_now(subject, card)
-        detects = inputs.tissue is not None and subject.kind is SubjectKind.SLIDE
+        detects = inputs.tissue == actions.UNDETECTED
         phase = "Looking for tissue…" if detects else "Reading the first tiles…"
         run = Run(state.next_key, subject.key, inputs, phase)
         self._session.apply(actions.start_run, run)

@@ -196,13 +196,15 @@ class ChoiceBox(QComboBox):
 
     def render(self, choices: Choices) -> None:
         """Show entries and the chosen one, without telling it."""
-        if choices == self._shown:
+        keys = [entry.key for entry in choices.entries]
+        place = keys.index(choices.current) if choices.current in keys else -1
+        # What a person chose need not have been taken.
+        if choices == self._shown and place == self.currentIndex():
             return
         self.blockSignals(True)
         if choices.entries != self._shown.entries:
             self._fill(choices)
-        keys = [entry.key for entry in choices.entries]
-        self.setCurrentIndex(keys.index(choices.current) if choices.current in keys else -1)
+        self.setCurrentIndex(place)
         self.blockSignals(False)
         self.setEnabled(not choices.reason)
         self.setToolTip(choices.reason)

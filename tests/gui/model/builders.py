@@ -42,6 +42,10 @@ class FakeSlide:
     def level_count(self):
         return len(self.level_downsamples)
 
+    @property
+    def origin(self):
+        return self.bounds[:2]
+
     def at(self, mpp):
         """Return the same slide at a scale that a person entered."""
         return replace(self, scale=Scale(mpp, ScaleSource.USER))

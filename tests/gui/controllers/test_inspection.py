@@ -1,0 +1,268 @@
+"""Trees and masks are asked for once and kept; the selection is followed by its picture."""
+
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+
+from napari_mil.errors import NapariMilError
+from napari_mil.gui.controllers import inspection as module
+from napari_mil.gui.controllers.inspection import (
+    INSPECT_JOB,
+    PICTURE_JOB,
+    InspectionController,
+    instance_pixels,
+    missing_inquiry,
+)
+from napari_mil.gui.layer_book import LayerBook
+from napari_mil.gui.model import session as actions
+from napari_mil.gui.model.answers import Linkage
+from napari_mil.gui.model.display import Kind, Role, ScaleMode
+from napari_mil.gui.model.session import Session
+from napari_mil.gui.views.inspect_tab import InspectTab
+from napari_mil.settings import Settings
+from tests.gui.model.builders import (
+    answer,
+    answered,
+    card,
+    features_subject,
+    images_subject,
+    mined,
+    slide_subject,
+    state_of,
+    tree,
+)
+from tests.gui.training import FakeJobs, emit
+
+CHOSEN = "r-ham"
+
+
+class Heavy:
+    """What would be computed with torch; counts the questions."""
+
+    def __init__(self):
+        self.trees = []
+        self.masks = []
+        self.error = None
+
+    def grow_tree(self, answer, linkage, settings, cancel):
+        cancel.raise_if_cancelled()
+        self.trees.append(linkage)
+        if self.error is not None:
+            raise self.error
+        return tree(len(answer.layout))
+
+    def ask_masks(self, answer, strategy, settings, cancel):
+        cancel.raise_if_cancelled()
+        self.masks.append(strategy)
+        return mined(len(answer.layout))
+
+
+@pytest.fixture
+def room(monkeypatch):
+    subject = features_subject()
+    made = SimpleNamespace(
+        session=Session(answered(state_of(subject), answer(subject, card()))),
+        view=MagicMock(spec=InspectTab),
+        book=MagicMock(spec=LayerBook),
+        jobs=FakeJobs(),
+        show_inspect=MagicMock(),
+        heavy=Heavy(),
+        subject=subject,
+    )
+    monkeypatch.setattr(module, "import_module", lambda name: made.heavy)
+    made.controller = InspectionController(
+        made.session, made.view, made.book, made.jobs, Settings(), made.show_inspect
+    )
+    return made
+
+
+def notices(room):
+    return [notice.text for notice in room.session.state.notices]
+
+
+def centre_of(room, instance):
+    subject = room.subject
+    return subject.placement.centres(subject.layout, np.array([instance]))[0]
+
+
+def test_a_tree_is_asked_for_once_and_kept(room):
+    emit(room.view.kind_chosen, "clusters")
+    assert room.session.state.inquiry.linkage is Linkage.WARD
+    room.jobs.run()
+    assert room.session.state.inquiry is None
+    assert set(room.session.state.shown_answer.trees) == {Linkage.WARD}
+    emit(room.view.kind_chosen, "attention")
+    emit(room.view.kind_chosen, "clusters")
+    emit(room.view.clusters_chosen, 3)
+    assert room.jobs.waiting == []
+    assert room.heavy.trees == [Linkage.WARD]
+    assert room.session.state.display.n_clusters == 3
+
+
+def test_masks_are_asked_for_once_by_strategy(room):
+    emit(room.view.kind_chosen, "masks")
+    room.jobs.run()
+    emit(room.view.strategy_chosen, CHOSEN)
+    room.jobs.run()
+    emit(room.view.strategy_chosen, room.heavy.masks[0])
+    room.jobs.run()
+    assert len(room.heavy.masks) == 2
+    assert room.heavy.masks[1] == CHOSEN
+    assert set(room.session.state.shown_answer.masks) == set(room.heavy.masks)
+
+
+def test_another_question_replaces_the_one_that_runs(room):
+    emit(room.view.kind_chosen, "clusters")
+    first = room.jobs.current(INSPECT_JOB)
+    emit(room.view.linkage_chosen, Linkage.SINGLE)
+    assert first.token.cancelled
+    room.jobs.run()
+    assert room.heavy.trees == [Linkage.SINGLE]
+    assert set(room.session.state.shown_answer.trees) == {Linkage.SINGLE}
+    assert room.session.state.display.kind is Kind.CLUSTERS, "the old one's end changes nothing"
+
+
+def test_the_answer_to_an_old_question_changes_nothing(room):
+    emit(room.view.kind_chosen, "clusters")
+    first = room.jobs.current(INSPECT_JOB)
+    emit(room.view.linkage_chosen, Linkage.SINGLE)
+    first.succeeded.emit(tree(6))
+    assert room.session.state.inquiry.linkage is Linkage.SINGLE
+    assert room.session.state.shown_answer.trees == {}
+
+
+def test_a_question_that_fails_is_a_notice_and_the_first_map_is_shown(room):
+    room.heavy.error = NapariMilError("The features are gone.")
+    emit(room.view.kind_chosen, "clusters")
+    room.jobs.run()
+    assert notices(room) == ["The features are gone."]
+    assert room.session.state.display.kind is None
+    assert room.session.state.inquiry is None
+    assert room.jobs.waiting == [], "it is not asked again"
+
+
+def test_cancelling_goes_back_to_the_first_map(room):
+    emit(room.view.kind_chosen, "clusters")
+    emit(room.view.cancel_requested)
+    room.jobs.run()
+    assert room.session.state.display.kind is None
+    assert room.session.state.inquiry is None
+    assert room.heavy.trees == []
+
+
+def test_work_on_a_subject_that_was_closed_is_cancelled(room):
+    emit(room.view.kind_chosen, "clusters")
+    job = room.jobs.current(INSPECT_JOB)
+    room.session.apply(actions.close_subject, room.subject.key)
+    assert job.token.cancelled
+
+
+def test_nothing_is_asked_where_there_is_no_answer():
+    state = actions.choose_kind(state_of(features_subject()), Kind.CLUSTERS)
+    assert missing_inquiry(state) is None
+
+
+def test_a_method_that_cannot_be_mined_is_not_asked_for_masks():
+    subject = features_subject()
+    hamil = card(aggregator="hamil")
+    state = answered(state_of(subject, cards=[hamil]), answer(subject, hamil))
+    assert missing_inquiry(actions.choose_kind(state, Kind.MASKS)) is None
+    assert missing_inquiry(actions.choose_kind(state, Kind.CLUSTERS)) is not None
+
+
+def test_a_single_instance_has_no_clusters():
+    subject = features_subject(n=1)
+    state = answered(state_of(subject), answer(subject, card()))
+    assert missing_inquiry(actions.choose_kind(state, Kind.CLUSTERS)) is None
+
+
+def test_a_click_selects_what_lies_under_it_and_beside_it_nothing(room):
+    y, x = centre_of(room, 4)
+    emit(room.book.clicked, (y, x))
+    assert room.session.state.selection.instances == (4,)
+    room.show_inspect.assert_called_once_with()
+    emit(room.book.clicked, (-1e6, -1e6))
+    assert room.session.state.selection is None
+    room.show_inspect.assert_called_once_with()
+
+
+def test_a_click_with_nothing_open_is_nothing(room):
+    room.session.apply(actions.close_subject, room.subject.key)
+    before = room.session.state
+    emit(room.book.clicked, (0.0, 0.0))
+    assert room.session.state is before
+
+
+def test_steps_go_down_the_ranks_and_the_view_follows(room):
+    order = np.argsort(-room.session.state.values)
+    emit(room.view.step_requested, 1)
+    emit(room.view.step_requested, 1)
+    assert room.session.state.selection.instance == order[1]
+    assert room.book.look_at.call_args.args[0] == tuple(centre_of(room, int(order[1])))
+    emit(room.view.clear_requested)
+    assert room.session.state.selection is None
+
+
+def test_without_a_selection_the_view_stays(room):
+    room.controller.show_selected()
+    room.book.look_at.assert_not_called()
+
+
+def test_selecting_reads_the_picture_once(room, monkeypatch):
+    pictures = np.zeros((4, 4, 3), np.uint8)
+    monkeypatch.setattr(module, "instance_pixels", lambda *arguments: pictures)
+    room.session.apply(actions.select, (2,))
+    emit(room.view.scale_chosen, ScaleMode.RANK)
+    assert len(room.jobs.waiting) == 1
+    room.jobs.run()
+    picture = room.session.state.picture
+    assert (picture.subject, picture.instance) == (room.subject.key, 2)
+    assert picture.pixels is pictures
+
+
+def test_the_picture_of_an_earlier_selection_is_not_shown(room, monkeypatch):
+    monkeypatch.setattr(
+        module, "instance_pixels", lambda subject, instance, *_: np.full((1, 1, 3), instance)
+    )
+    room.session.apply(actions.select, (2,))
+    first = room.jobs.current(PICTURE_JOB)
+    room.session.apply(actions.select, (3,))
+    assert first.token.cancelled
+    room.jobs.run()
+    assert room.session.state.picture.instance == 3
+
+
+def test_features_without_a_slide_have_no_picture(room):
+    room.session.apply(actions.select, (2,))
+    room.jobs.run()
+    assert room.session.state.picture is None
+
+
+def test_an_instance_of_a_slide_is_read_at_full_resolution_and_an_image_by_its_number():
+    slide = MagicMock()
+    instance_pixels(slide_subject(slide=slide), 0, np.array([500.5, 20.0]), 255.6)
+    slide.read_region.assert_called_once_with((500.5, 20.0), 0, (256, 256))
+    images = MagicMock()
+    subject = SimpleNamespace(images=images, slide=None)
+    assert instance_pixels(subject, 3, np.zeros(2), 1.0) is images.read.return_value
+    images.read.assert_called_once_with(3)
+    assert images_subject().images is not None
+
+
+def test_opacity_and_visibility_are_kept_as_looks(room):
+    emit(room.view.opacity_chosen, 0.25)
+    emit(room.view.visibility_chosen, False)
+    look = room.session.state.display.look(Role.OVERLAY)
+    assert (look.opacity, look.visible) == (0.25, False)
+    emit(room.view.visibility_chosen, False)
+    assert room.session.state.display.look(Role.OVERLAY).visible is False
+    emit(room.view.visibility_chosen, True)
+    assert room.session.state.display.look(Role.OVERLAY).visible is True
+
+
+def test_the_class_that_was_chosen_is_coloured(room):
+    emit(room.view.kind_chosen, "score")
+    emit(room.view.name_chosen, "tumour")
+    assert room.session.state.column.key == "score_tumour"

@@ -1,0 +1,26 @@
+"""What can be done while nothing is open."""
+
+import pytest
+from qtpy.QtWidgets import QPushButton
+
+from napari_mil.gui.views.start_page import StartPage
+
+
+@pytest.mark.parametrize(
+    ("text", "signal"),
+    [
+        ("Open a slide…", "slides_requested"),
+        ("Open a folder of images…", "images_requested"),
+        ("Open the sample", "sample_requested"),
+        ("Train…", "train_requested"),
+    ],
+)
+def test_each_button_asks_for_one_thing(qtbot, text, signal):
+    page = StartPage()
+    qtbot.addWidget(page)
+    told = []
+    for name in ("slides_requested", "images_requested", "sample_requested", "train_requested"):
+        getattr(page, name).connect(lambda name=name: told.append(name))
+    (button,) = [each for each in page.findChildren(QPushButton) if each.text() == text]
+    button.click()
+    assert told == [signal]
