@@ -43,7 +43,7 @@ SELECTION_COLOUR = "#00e5ff"
 OUTLINE_COLOUR = "#ffd400"
 WHITE = "white"
 FONT_SIZE = 12
-CHARACTER_PX = 9.5
+CHARACTER_PX = 11.5
 """Width of a character of the title, in pixels of the canvas."""
 MOUSE_SLOP_PX = 4
 """Movement between press and release that is still a click."""
@@ -415,6 +415,10 @@ class LayerBook:
         self._camera_of = key
         if key is None:
             return
+        shown = self._layers.get(("subject", str(key)))
+        if shown is not None:
+            # Controls and status bar speak of what is shown.
+            self._viewer.layers.selection.active = shown
         known = self._cameras.get(key)
         if known is None:
             self.fit(key)

@@ -126,6 +126,7 @@ def test_every_subject_keeps_its_answer_and_its_camera(bench, slide_path):
     assert bench.viewer.scene.camera.zoom == pytest.approx(3)
     assert bench.viewer.scene.camera.center[1:] == pytest.approx((300, 200))
     assert bench.viewer.title == "CMU-1-Small-Region"
+    assert bench.viewer.layers.selection.active is bench.layer("CMU-1-Small-Region")
     assert "breast-malignancy" in bench.viewer.canvas.overlays.text.text
     bench.viewer.layers.remove("CMU-1-Small-Region")
     bench.wait()
@@ -407,3 +408,16 @@ def test_a_long_name_and_many_clusters_fit_the_dock(bench, slide_path):
     bench.wait()
     area = bench.inspect_tab.findChild(QScrollArea)
     assert area.widget().minimumSizeHint().width() <= area.viewport().width()
+
+
+def test_a_slide_and_its_annotations_may_be_dropped_together(bench, slide_path, tmp_path):
+    path = tmp_path / "regions.geojson"
+    path.write_text(
+        '{"type": "Feature", "properties": {"classification": {"name": "tumour"}}, "geometry":'
+        ' {"type": "Polygon", "coordinates": [[[10, 10], [900, 10], [900, 900], [10, 10]]]}}'
+    )
+    bench.open(path, slide_path)
+    assert bench.notices == []
+    (layer,) = bench.state.current_subject.annotations
+    assert layer.name == "regions.geojson"
+    assert "regions.geojson" in " ".join(bench.visible_layers)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.model import session as actions
@@ -62,6 +63,8 @@ class OpeningController:
         self._show_classify = show_classify
         self._waiting: list[tuple[list[Path], float | None]] = []
         self._unfinished: dict[int, Mosaic] = {}
+        self._shown: int | None = None
+        """Key of the subject that was shown when the batch began: annotations are its own."""
         view.close_requested.connect(self._close_notice)
         view.cancel_requested.connect(self.cancel)
 
@@ -78,7 +81,10 @@ class OpeningController:
             return
         for path in wanted:
             self._session.apply(actions.start_opening, path.name)
-        self._waiting.append((wanted, mpp))
+        # Annotations lie on a slide that may be among the others.
+        last = [path for path in wanted if path.name.lower().endswith(ANNOTATION_ENDINGS)]
+        first = [path for path in wanted if path not in last]
+        self._waiting += [(paths, mpp) for paths in (first, last) if paths]
         if not self._jobs.is_running(OPEN_JOB):
             self._start_next()
 
@@ -110,6 +116,7 @@ class OpeningController:
     def _opener(self, mpp: float | None) -> Opener:
         state = self._session.state
         current = state.current_subject
+        self._shown = state.current
         slide = None if current is None else current.slide
         slides = [subject.slide for subject in state.subjects if subject.slide is not None]
         return Opener(
@@ -183,10 +190,9 @@ class OpeningController:
         job.ended.connect(on_ended)
 
     def _add_annotations(self, opened: OpenedAnnotations) -> None:
-        subject = self._session.state.current_subject
-        if subject is None:
+        if self._shown is None:
             return
-        self._session.apply(actions.add_annotations, subject.key, opened.layer)
+        self._session.apply(actions.add_annotations, self._shown, opened.layer)
         for remark in opened.remarks:
             self._session.apply(actions.add_notice, remark)
 

@@ -65,7 +65,7 @@ class SubjectsController:
         job.failed.connect(
             lambda text, details: self._session.apply(actions.add_notice, text, details)
         )
-        job.ended.connect(lambda: self._session.apply(actions.end_detecting))
+        job.ended.connect(lambda: self._session.apply(actions.end_detecting, key))
 
     def _choose(self, key: int) -> None:
         self._session.apply(actions.choose_subject, key)

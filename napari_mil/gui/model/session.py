@@ -489,9 +489,9 @@ def start_detecting(state: SessionState, key: int) -> SessionState:
     return replace(state, detecting=key)
 
 
-def end_detecting(state: SessionState) -> SessionState:
-    """Say that no tissue is being detected any more."""
-    return replace(state, detecting=None)
+def end_detecting(state: SessionState, key: int) -> SessionState:
+    """Say that the tissue of a slide is not being detected any more."""
+    return replace(state, detecting=None) if state.detecting == key else state
 
 
 def add_annotations(state: SessionState, key: int, layer: AnnotationLayer) -> SessionState:

@@ -100,7 +100,7 @@ def test_detection_is_told_for_the_slide_that_it_is_about():
     state = build.state_of(build.slide_subject(1), build.slide_subject(2))
     assert slide_snapshot(actions.start_detecting(state, 2)).detects_tissue
     assert not slide_snapshot(actions.start_detecting(state, 1)).detects_tissue
-    ended = actions.end_detecting(actions.start_detecting(state, 2))
+    ended = actions.end_detecting(actions.start_detecting(state, 2), 2)
     assert not slide_snapshot(ended).detects_tissue
 
 
