@@ -11,7 +11,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 from psygnal import Signal
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QObject, QTimer
 
 from napari_mil.gui.keys import CANVAS_KEYS
 from napari_mil.gui.model.display import Look, Role
@@ -90,7 +90,9 @@ class LayerBook:
     clicked = Signal(tuple)
     """A person clicked at a position (…, y, x) of the canvas."""
 
-    def __init__(self, viewer: Any, hover: Callable[[tuple[float, ...]], str]) -> None:
+    def __init__(
+        self, viewer: Any, hover: Callable[[tuple[float, ...]], str], parent: QObject
+    ) -> None:
         self._viewer = viewer
         self._hover = hover
         self._layers: dict[Key, Layer] = {}
@@ -101,15 +103,16 @@ class LayerBook:
         self._touched: Layer | None = None
         self._units: tuple[str, str] | None = None
         self._began = 0.0
+        self._stopped = False
         self._cameras: dict[int, Camera] = {}
         self._camera_of: int | None = None
         self._acts: Mapping[str, Callable[[], None]] = {}
         self._place: Callable[[int], tuple[Place, float] | None] = lambda key: None
         self._removed: list[tuple[Key, LayerSpec | None]] = []
-        self._next = _single_shot(BETWEEN_LAYERS_MS, self._step)
-        self._after_removal = _single_shot(0, self._tell_removed)
-        self._after_stroke = _single_shot(STROKE_MS, self._tell_painted)
-        self._thumbnails = _single_shot(THUMBNAILS_AFTER_MS, self._renew_thumbnails)
+        self._next = _single_shot(parent, BETWEEN_LAYERS_MS, self._step)
+        self._after_removal = _single_shot(parent, 0, self._tell_removed)
+        self._after_stroke = _single_shot(parent, STROKE_MS, self._tell_painted)
+        self._thumbnails = _single_shot(parent, THUMBNAILS_AFTER_MS, self._renew_thumbnails)
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removed.connect(self._on_removed)
@@ -117,6 +120,7 @@ class LayerBook:
 
     def stop(self) -> None:
         """Forget what was to be done later: the window closes, and its layers go with it."""
+        self._stopped = True
         self._next.stop()
         self._thumbnails.stop()
         self._after_removal.stop()
@@ -194,6 +198,7 @@ class LayerBook:
     def reconcile(self, scene: Scene) -> None:
         """Bring the layers in line with a scene; new ones follow one at a time."""
         self._scene = scene
+        self._stopped = False
         if scene.subject != self._camera_of:
             # No title of one subject over the layers of another.
             self._viewer.canvas.overlays.text.visible = False
@@ -530,7 +535,7 @@ class LayerBook:
 
         A viewer that closes removes every layer too, and is gone by then.
         """
-        if self._applying:
+        if self._applying or self._stopped:
             return
         layer = event.value
         key = next((key for key, known in self._layers.items() if known is layer), None)
@@ -562,8 +567,9 @@ class LayerBook:
             self.clicked.emit(position)
 
 
-def _single_shot(after_ms: int, call: Callable[[], None]) -> QTimer:
-    timer = QTimer()
+def _single_shot(parent: QObject, after_ms: int, call: Callable[[], None]) -> QTimer:
+    """Return a timer that ends with its parent: nothing is told to views that are gone."""
+    timer = QTimer(parent)
     timer.setSingleShot(True)
     timer.setInterval(after_ms)
     timer.timeout.connect(call)

@@ -37,7 +37,7 @@ from napari_mil.gui.keys import bind_keys
 from napari_mil.gui.last_used import LastUsed
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.layer_list import list_all_but
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model import training as training_actions
 from napari_mil.gui.model.scene import hover_words, scene
 from napari_mil.gui.model.session import Session, SessionState
@@ -80,7 +80,9 @@ class Workbench(QWidget):
         # One core stays with the window.
         settings = replace(Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1))
         self._last_used = LastUsed(settings)
-        self.book = LayerBook(napari_viewer, lambda world: hover_words(self.session.state, world))
+        self.book = LayerBook(
+            napari_viewer, lambda world: hover_words(self.session.state, world), parent=self
+        )
         self.book.put_away.connect(
             lambda layers: list_all_but(self.window(), napari_viewer.layers, layers)
         )

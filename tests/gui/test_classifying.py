@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtWidgets import QDialog, QTextBrowser
 
 from napari_mil.encoders.texture import TextureEncoder
-from napari_mil.gui.model.session import close_subject
+from napari_mil.gui.model.actions import close_subject
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from npe2 import PluginManifest
 
 from napari_mil.errors import UnreadableSlideError
 from napari_mil.gui import reader
-from napari_mil.gui.model.session import close_subject
+from napari_mil.gui.model.actions import close_subject
 from napari_mil.gui.reader import SLIDE_KEY, get_reader, read_slides, slide_layer
 from napari_mil.gui.samples import sample_bag, sample_slide
 

@@ -8,7 +8,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QPushButton
 
-from napari_mil.gui.model.session import close_subject
+from napari_mil.gui.model.actions import close_subject
 from napari_mil.gui.samples import BAG, sample_path
 from napari_mil.inference.pipeline import classify
 

@@ -13,10 +13,11 @@ from napari_mil.events import Advanced, CancellationToken, Fallback, Partial, St
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.last_used import LastUsed
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Answer, Inputs, Run
+from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
 from napari_mil.gui.model.layout import layout_of_grid
-from napari_mil.gui.model.session import Session, inputs_now, reason_not_to_fit
+from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.snapshots.classify import BY_SCALE, NOTHING_OPEN
 from napari_mil.gui.model.subjects import Subject, SubjectKind, TissueChoice
 from napari_mil.gui.opening import WORK
@@ -93,7 +94,7 @@ class ClassificationController:
             return
         self._last_used.classifier = card.name
         inputs = inputs_now(subject, card)
-        detects = inputs.tissue == actions.UNDETECTED
+        detects = inputs.tissue == UNDETECTED
         phase = "Looking for tissue…" if detects else "Reading the first tiles…"
         run = Run(state.next_key, subject.key, inputs, phase)
         self._session.apply(actions.start_run, run)
@@ -125,7 +126,7 @@ class ClassificationController:
         mask: Any = None
         if subject.kind is SubjectKind.SLIDE and subject.tissue_choice is not TissueChoice.WHOLE:
             # Tissue that was detected before need not be detected again.
-            reuses = inputs.tissue != actions.UNDETECTED and subject.tissue is not None
+            reuses = inputs.tissue != UNDETECTED and subject.tissue is not None
             mask = subject.tissue.mask if reuses and subject.tissue is not None else "auto"
         focus = subject.placement.level0(np.array(self._book.centre()))
         device = self._session.state.device
@@ -172,7 +173,7 @@ class ClassificationController:
         if isinstance(event.grid, TileGrid):
             layout = layout_of_grid(event.grid)
         self._session.apply(actions.update_run, run.number, layout=layout, total=event.total)
-        if run.inputs.tissue == actions.UNDETECTED and event.tissue is not None:
+        if run.inputs.tissue == UNDETECTED and event.tissue is not None:
             self._session.apply(actions.keep_detected_tissue, run.number, event.tissue)
 
     def _on_succeeded(self, number: int, prediction: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Answer, Inquiry
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.session import Picture, Session, SessionState

@@ -9,7 +9,7 @@ from typing import Any
 from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.subjects import Subject
 from napari_mil.gui.mosaic import Mosaic

@@ -11,7 +11,7 @@ from napari_mil.errors import NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.display import Role
 from napari_mil.gui.model.scene import LayerSpec
 from napari_mil.gui.model.session import Session, SessionState

@@ -13,8 +13,9 @@ from napari_mil.events import Advanced, Fallback, Partial, Started
 from napari_mil.gui.controllers import classification as module
 from napari_mil.gui.controllers.classification import CLASSIFY_JOB, ClassificationController
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import session as actions
-from napari_mil.gui.model.session import UNDETECTED, Session, inputs_now
+from napari_mil.gui.model import actions
+from napari_mil.gui.model.inputs import UNDETECTED, inputs_now
+from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.snapshots.classify import BY_SCALE, NOTHING_OPEN
 from napari_mil.gui.model.subjects import TissueChoice
 from napari_mil.gui.views.classify_tab import ClassifyTab

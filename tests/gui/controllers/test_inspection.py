@@ -16,7 +16,7 @@ from napari_mil.gui.controllers.inspection import (
     missing_inquiry,
 )
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Role, ScaleMode
 from napari_mil.gui.model.session import Session

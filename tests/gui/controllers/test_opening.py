@@ -9,7 +9,7 @@ import pytest
 
 from napari_mil.gui.controllers import opening as module
 from napari_mil.gui.controllers.opening import OPEN_JOB, THUMBNAILS_JOB, OpeningController
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.subjects import AnnotationLayer, SubjectKind
 from napari_mil.gui.opening import (

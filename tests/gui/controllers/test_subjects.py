@@ -12,7 +12,7 @@ from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers import subjects as module
 from napari_mil.gui.controllers.subjects import SubjectsController
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.display import Look, Role
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.subjects import AnnotationLayer, TissueChoice

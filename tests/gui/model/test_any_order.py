@@ -15,12 +15,13 @@ from hypothesis.stateful import (
 )
 
 from napari_mil.events import EpochEnded, Watched
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model import training as training_actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
 from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
+from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
 from napari_mil.gui.model.scene import hover_words, scene
-from napari_mil.gui.model.session import Picture, Session, inputs_now, reason_not_to_fit
+from napari_mil.gui.model.session import Picture, Session
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
@@ -226,7 +227,7 @@ class Window(RuleBasedStateMachine):
         if layout is None:
             layout = build.grid_layout(rows, 2, size=size)
         self.apply(actions.update_run, run.number, layout=layout, total=len(layout))
-        if detects and run.inputs.tissue == actions.UNDETECTED:
+        if detects and run.inputs.tissue == UNDETECTED:
             self.apply(actions.keep_detected_tissue, run.number, build.mask())
 
     @precondition(lambda self: self.state.run and self.state.run.layout is not None)

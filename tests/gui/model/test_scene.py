@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from napari_mil.events import Watched
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
 from napari_mil.gui.model.scene import LayerType, hover_words, scene
-from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.session import SessionState, drop_lost_selection
 from napari_mil.gui.model.subjects import AnnotationLayer
 from napari_mil.gui.model.training import Training, Watch
 from napari_mil.inference.card import IMAGES
@@ -50,7 +50,7 @@ def watching(state, masks=None):
     layout = build.grid_layout(1, 2)
     watch = Watch(path, "run-1", ("normal", "tumour"), layout, "training", ((1, watched),), 1)
     after = actions.show_training(replace(state, training=Training(watch=watch)))
-    return actions.drop_lost_selection(state, after)
+    return drop_lost_selection(state, after)
 
 
 class TestOneTruth:

@@ -8,7 +8,7 @@ from napari_mil.annotations import DRAWN, Annotations, read_annotations, write_g
 from napari_mil.errors import NapariMilError
 from napari_mil.gui.drawn_regions import regions_of_shapes
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import session as session_actions
+from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.views.train.regions_view import RegionsView

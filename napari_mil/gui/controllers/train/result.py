@@ -7,8 +7,9 @@ from pathlib import Path
 
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
-from napari_mil.gui.model import session as actions
-from napari_mil.gui.model.session import Session, reason_not_to_fit
+from napari_mil.gui.model import actions
+from napari_mil.gui.model.inputs import reason_not_to_fit
+from napari_mil.gui.model.session import Session
 from napari_mil.gui.views.train.result_view import ResultView
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.library import install_bundle

@@ -17,7 +17,7 @@ from napari_mil.events import (
     Watching,
 )
 from napari_mil.gui.jobs import Job, JobRunner, Tell
-from napari_mil.gui.model import session as session_actions
+from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.display import Kind
 from napari_mil.gui.model.layout import layout_of_grid

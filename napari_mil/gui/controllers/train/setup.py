@@ -12,7 +12,7 @@ from typing import Any
 from napari_mil.errors import NapariMilError
 from napari_mil.events import Advanced, CancellationToken, Started
 from napari_mil.gui.jobs import JobRunner, Tell
-from napari_mil.gui.model import session as session_actions
+from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.snapshots.train import BUSY, details_text

@@ -10,7 +10,7 @@ from typing import Any
 
 from qtpy.QtCore import QTimer
 
-from napari_mil.gui.model import session as session_actions
+from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.train import HistorySnapshot, history_snapshot

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_mil.gui.model.answers import Answer, Run
-from napari_mil.gui.model.session import SessionState, reason_not_to_fit, stale_reasons
+from napari_mil.gui.model.inputs import reason_not_to_fit, stale_reasons
+from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.snapshots.slide import subject_choices
 from napari_mil.gui.model.subjects import Subject, SubjectKind, TissueChoice

@@ -9,7 +9,7 @@ import pytest
 from napari_mil.annotations import read_annotations
 from napari_mil.gui.controllers.train.regions import RegionsController
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import session as session_actions
+from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.snapshots.train import train_snapshot

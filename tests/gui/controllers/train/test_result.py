@@ -10,7 +10,7 @@ import pytest
 
 from napari_mil.errors import ClassifierError
 from napari_mil.gui.controllers.train.result import ResultController
-from napari_mil.gui.model import session as session_actions
+from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.subjects import Pixels, Subject, SubjectKind

@@ -10,7 +10,7 @@ import pytest
 from napari_mil.events import EpochEnded, Watched
 from napari_mil.gui.controllers.train import watch as module
 from napari_mil.gui.controllers.train.watch import WatchController
-from napari_mil.gui.model import session as session_actions
+from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.session import Session

@@ -5,7 +5,7 @@ from enum import Enum
 
 import pytest
 
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.classify import BY_SCALE, NOTHING_OPEN, classify_snapshot
 from napari_mil.gui.model.subjects import TissueChoice

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_mil.events import Watched
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
 from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
 from napari_mil.gui.model.session import Picture, SessionState

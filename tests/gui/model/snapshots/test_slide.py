@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.slide import scale_origin, slide_snapshot
 from napari_mil.slides.resolution import Scale, ScaleSource

@@ -1,6 +1,6 @@
 """What stands around the tabs."""
 
-from napari_mil.gui.model import session as actions
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.window import window_snapshot
 from napari_mil.gui.model.training import want

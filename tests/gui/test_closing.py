@@ -1,0 +1,75 @@
+"""A window that is closed at a bad moment, in a process of its own: a fault would end it."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys, time
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_mil.encoders.texture import TextureEncoder
+from napari_mil.inference import embedding
+
+encode = TextureEncoder.encode
+# Still under way when the window goes.
+TextureEncoder.encode = lambda self, tiles: (time.sleep(0.05), encode(self, tiles))[1]
+embedding.LARGEST_BATCH = 8
+
+# Plain napari: nothing of the program of its own helps.
+viewer = napari.Viewer()
+application = QApplication.instance()
+
+def spin(seconds):
+    end = time.time() + seconds
+    while time.time() < end:
+        application.processEvents()
+        time.sleep(0.002)
+
+_, bench = viewer.window.add_plugin_dock_widget("napari-mil", "Workbench")
+viewer.open(sys.argv[1], plugin="napari-mil")
+spin(0.5)
+bench.tabs.setCurrentIndex(1)
+bench.classify_tab.button.click()
+end = time.time() + 60
+while not bench.classify_tab.bar.value() and time.time() < end:
+    spin(0.01)
+assert bench.jobs.is_running("classify")
+if sys.argv[2] == "dock":
+    viewer.window.remove_dock_widget(bench)
+    spin(0.5)
+    assert not bench.jobs.is_running("classify")
+    _, again = viewer.window.add_plugin_dock_widget("napari-mil", "Workbench")
+    assert again is not bench
+    assert again.session.state.current is not None, "a new workbench finds the open slide"
+elif sys.argv[2] == "answer":
+    while bench.jobs.busy:
+        spin(0.05)
+    assert bench.session.state.shown_answer is not None
+elif sys.argv[2] == "slide":
+    viewer.layers.clear()
+    end = time.time() + 30
+    while bench.jobs.busy and time.time() < end:
+        spin(0.05)
+    assert not bench.jobs.is_running("classify")
+began = time.time()
+viewer.close()
+spin(0.3)
+assert time.time() - began < 10
+print("ended well")
+"""
+
+
+@pytest.mark.parametrize("what", ["window", "dock", "slide", "answer"])
+def test_closing_while_a_slide_is_classified_ends_well(what, slide_path, qapp):
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(slide_path), what],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert result.stdout.strip().endswith("ended well"), result.stderr[-2000:]
+    assert result.returncode == 0, result.stderr[-2000:]
