@@ -291,6 +291,9 @@ class LayerBook:
                 continue
             self._update_layer(layer, before, spec)
             self._specs[spec.key] = spec
+            if before is None and spec.role in (Role.OVERLAY, Role.GROUPS):
+                # It came back, as if it were new.
+                self._viewer.layers.selection.active = layer
         return False
 
     def _add_missing(self) -> bool:
