@@ -32,6 +32,8 @@ KEPT_IMAGES = 256
 """Images at other levels that are kept."""
 LARGEST_SPREAD = 4.0
 """An image larger than so many median ones is shrunk into its cell."""
+SHOWN_PERCENTILES = (0.5, 99.8)
+"""Values of a grey image that are drawn black and white."""
 
 
 class Mosaic:
@@ -132,7 +134,7 @@ class Mosaic:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         try:
-            image = _resized(self.images.read(i), size)
+            image = _resized(_with_contrast(self.images.read(i)), size)
         except NapariMilError:
             self.unreadable.add(i)
             return np.full((size[1], size[0], 3), UNREADABLE, np.uint8)
@@ -235,6 +237,18 @@ def _paste(window: np.ndarray, image: np.ndarray, row: int, column: int) -> None
     if bottom > top and right > left:
         part = image[top - row : bottom - row, left - column : right - column]
         window[top:bottom, left:right] = part
+
+
+def _with_contrast(image: np.ndarray) -> np.ndarray:
+    """Return a grey image (fluorescence) at the contrast of its own values; others as they are."""
+    grey = image[:, :, 0]
+    if not all(np.array_equal(grey, image[:, :, k]) for k in (1, 2)):
+        return image
+    low, high = np.percentile(grey, SHOWN_PERCENTILES)
+    if high <= low:
+        return image
+    table = np.clip((np.arange(256) - low) * 255 / (high - low), 0, 255).round().astype(np.uint8)
+    return table[image]
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -155,3 +155,16 @@ def test_any_window_of_a_level_is_the_same_part_of_the_whole(tmp_path, noise):
         np.testing.assert_array_equal(level[rows, columns], whole[rows, columns])
     np.testing.assert_array_equal(level[10:20, 10:20, 0], whole[10:20, 10:20, 0])
     assert level[5:5, 0:10].shape == (0, 10, 3)
+
+
+def test_a_dim_grey_image_is_shown_at_its_own_contrast_and_colours_as_they_are(tmp_path):
+    dim = np.tile(np.arange(20, 60, dtype=np.uint8), (40, 1))
+    tifffile.imwrite(tmp_path / "a-dim.tif", dim)
+    coloured = np.full((40, 40, 3), (200, 120, 160), np.uint8)
+    Image.fromarray(coloured).save(tmp_path / "b-coloured.png")
+    mosaic = Mosaic(open_image_bag(tmp_path), 2)
+    shown = mosaic.at(0, (40, 40), decodes=True)
+    assert shown.min() == 0
+    assert shown.max() == 255
+    assert (np.diff(shown[0, :, 0].astype(int)) >= 0).all()
+    assert np.array_equal(mosaic.at(1, (40, 40), decodes=True), coloured)
