@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer, Points, Vectors
-from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
+from napari.layers import Image, Layer
 from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
 from napari_mil.gui.keys import CANVAS_KEYS
+from napari_mil.gui.layer_making import FADING, fading_colormap, make_layer, must_be_remade
 from napari_mil.gui.model.display import Look, Role
 from napari_mil.gui.model.scene import LayerSpec, LayerType, Legend, Scene
 from napari_mil.gui.model.subjects import Place
-from napari_mil.gui.reader import AXES, SLIDE_KEY
+from napari_mil.gui.reader import SLIDE_KEY
 
 BETWEEN_LAYERS_MS = 20
 """A new layer holds up the event loop for 0.1 s: not several in one go."""
@@ -29,18 +29,6 @@ STROKE_MS = 100
 """Pause after which what was painted is taken."""
 MARGIN = 0.95
 """Share of the canvas that a subject fills when it is fitted."""
-STRONGEST_ALPHA = 0.55
-"""The tissue under a hot tile stays readable."""
-WEAKEST_ALPHA = 0.06
-"""Low values leave the tissue alone, yet differ from no tile at all."""
-COLOURS = 32
-FADING = ", fading"
-"""Ending of the names of colour maps whose alpha rises with the value."""
-TISSUE_COLOUR = "#00695c"
-MARK_COLOUR = "#d4006a"
-"""Stands out on pink, violet and viridis."""
-SELECTION_COLOUR = "#00e5ff"
-OUTLINE_COLOUR = "#ffd400"
 WHITE = "white"
 FONT_SIZE = 12
 CHARACTER_PX = 11.5
@@ -60,14 +48,6 @@ class Camera:
 
     center: tuple[float, ...]
     zoom: float
-
-
-def fading_colormap(base: str) -> Colormap:
-    """Return a colour map whose alpha rises with the value; NaN is transparent."""
-    positions = np.linspace(0, 1, COLOURS)
-    colours = np.array(ensure_colormap(base).map(positions))
-    colours[:, 3] = WEAKEST_ALPHA + (STRONGEST_ALPHA - WEAKEST_ALPHA) * positions
-    return Colormap(colours, name=f"{base}{FADING}", display_name=f"{base}{FADING}")
 
 
 class LayerBook:
@@ -285,7 +265,7 @@ class LayerBook:
                 continue
             if self._is_late:
                 return True
-            if before is not None and _must_be_remade(before, spec):
+            if before is not None and must_be_remade(before, spec):
                 del self._layers[spec.key]
                 self._viewer.layers.remove(layer)
                 continue
@@ -314,7 +294,7 @@ class LayerBook:
     def _add(self, spec: LayerSpec) -> None:
         active = self._viewer.layers.selection.active
         is_first = not self._viewer.layers
-        layer = _make(spec)
+        layer = make_layer(spec)
         self._layers[spec.key] = layer
         self._specs[spec.key] = spec
         self._viewer.layers.append(layer)
@@ -577,86 +557,3 @@ def _single_shot(parent: QObject, after_ms: int, call: Callable[[], None]) -> QT
     timer.setInterval(after_ms)
     timer.timeout.connect(call)
     return timer
-
-
-def _must_be_remade(before: LayerSpec, spec: LayerSpec) -> bool:
-    """Say whether napari cannot change a layer in place: other levels, another type."""
-    if before.type is not spec.type:
-        return True
-    return spec.type is LayerType.IMAGE and before.data is not spec.data
-
-
-def _make(spec: LayerSpec) -> Layer:
-    """Make a layer that is not in the viewer yet."""
-    common: dict[str, Any] = {
-        "name": spec.name,
-        "scale": spec.affine.scale,
-        "translate": spec.affine.translate,
-        "units": spec.units,
-        "axis_labels": AXES,
-        "visible": spec.visible,
-        "opacity": spec.opacity,
-    }
-    makers = {
-        LayerType.IMAGE: _make_image,
-        LayerType.VALUES: _make_values,
-        LayerType.GROUPS: _make_groups,
-        LayerType.SQUARES: _make_squares,
-        LayerType.MASK: _make_mask,
-        LayerType.OUTLINES: _make_outlines,
-    }
-    return makers[spec.type](spec, common)
-
-
-def _make_image(spec: LayerSpec, common: dict[str, Any]) -> Layer:
-    return Image(spec.data, rgb=spec.rgb, multiscale=spec.multiscale, **common)
-
-
-def _make_values(spec: LayerSpec, common: dict[str, Any]) -> Layer:
-    return Image(
-        spec.data.copy(),
-        colormap=fading_colormap(spec.colormap),
-        contrast_limits=spec.limits,
-        interpolation2d="nearest",
-        blending="translucent",
-        **common,
-    )
-
-
-def _make_groups(spec: LayerSpec, common: dict[str, Any]) -> Layer:
-    return Image(
-        spec.data.copy(), rgb=True, interpolation2d="nearest", blending="translucent", **common
-    )
-
-
-def _make_squares(spec: LayerSpec, common: dict[str, Any]) -> Layer:
-    colour = SELECTION_COLOUR if spec.role is Role.SELECTION else MARK_COLOUR
-    return Points(
-        spec.data,
-        size=spec.size,
-        symbol="square",
-        face_color="transparent",
-        border_color=colour,
-        border_width=0.12 if spec.role is Role.SELECTION else 0.2,
-        **common,
-    )
-
-
-def _make_mask(spec: LayerSpec, common: dict[str, Any]) -> Layer:
-    colours = DirectLabelColormap(
-        color_dict={None: "transparent", 0: "transparent", 1: TISSUE_COLOUR}
-    )
-    layer = Labels(spec.data.astype(np.uint8), colormap=colours, **common)
-    # Before it is drawn for the first time.
-    layer.contour = 2
-    return layer
-
-
-def _make_outlines(spec: LayerSpec, common: dict[str, Any]) -> Layer:
-    return Vectors(
-        spec.data,
-        edge_color=OUTLINE_COLOUR,
-        edge_width=2,
-        vector_style="line",
-        **common,
-    )

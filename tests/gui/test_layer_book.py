@@ -1,20 +1,10 @@
 """Layers of a real viewer follow the scene."""
 
 import numpy as np
-import pytest
 
 from napari_mil.bags import tile_grid
-from napari_mil.gui.layer_book import fading_colormap
 from napari_mil.gui.model import actions
 from napari_mil.gui.samples import BAG, sample_path
-
-
-@pytest.mark.parametrize("name", ["viridis", "magma", "gray"])
-def test_colours_of_low_values_leave_the_tissue_alone(name):
-    alpha = fading_colormap(name).map(np.array([0.0, 0.5, 1.0]))[:, 3]
-    assert (np.diff(alpha) > 0).all()
-    assert 0 < alpha[0] < 0.1
-    assert alpha[-1] == pytest.approx(0.55)
 
 
 def test_the_picture_of_the_overlay_is_the_picture_of_the_slide(bench, paint):

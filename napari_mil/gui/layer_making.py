@@ -1,0 +1,117 @@
+"""Layers of napari made from their specifications."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Points, Vectors
+from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
+
+from napari_mil.gui.model.display import Role
+from napari_mil.gui.model.scene import LayerSpec, LayerType
+from napari_mil.gui.reader import AXES
+
+STRONGEST_ALPHA = 0.55
+"""The tissue under a hot tile stays readable."""
+WEAKEST_ALPHA = 0.06
+"""Low values leave the tissue alone, yet differ from no tile at all."""
+COLOURS = 32
+FADING = ", fading"
+"""Ending of the names of colour maps whose alpha rises with the value."""
+TISSUE_COLOUR = "#00695c"
+MARK_COLOUR = "#d4006a"
+"""Stands out on pink, violet and viridis."""
+SELECTION_COLOUR = "#00e5ff"
+OUTLINE_COLOUR = "#ffd400"
+
+
+def fading_colormap(base: str) -> Colormap:
+    """Return a colour map whose alpha rises with the value; NaN is transparent."""
+    positions = np.linspace(0, 1, COLOURS)
+    colours = np.array(ensure_colormap(base).map(positions))
+    colours[:, 3] = WEAKEST_ALPHA + (STRONGEST_ALPHA - WEAKEST_ALPHA) * positions
+    return Colormap(colours, name=f"{base}{FADING}", display_name=f"{base}{FADING}")
+
+
+def must_be_remade(before: LayerSpec, spec: LayerSpec) -> bool:
+    """Say whether napari cannot change a layer in place: other levels, another type."""
+    if before.type is not spec.type:
+        return True
+    return spec.type is LayerType.IMAGE and before.data is not spec.data
+
+
+def make_layer(spec: LayerSpec) -> Layer:
+    """Make a layer that is not in the viewer yet."""
+    common: dict[str, Any] = {
+        "name": spec.name,
+        "scale": spec.affine.scale,
+        "translate": spec.affine.translate,
+        "units": spec.units,
+        "axis_labels": AXES,
+        "visible": spec.visible,
+        "opacity": spec.opacity,
+    }
+    makers = {
+        LayerType.IMAGE: _make_image,
+        LayerType.VALUES: _make_values,
+        LayerType.GROUPS: _make_groups,
+        LayerType.SQUARES: _make_squares,
+        LayerType.MASK: _make_mask,
+        LayerType.OUTLINES: _make_outlines,
+    }
+    return makers[spec.type](spec, common)
+
+
+def _make_image(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    return Image(spec.data, rgb=spec.rgb, multiscale=spec.multiscale, **common)
+
+
+def _make_values(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    return Image(
+        spec.data.copy(),
+        colormap=fading_colormap(spec.colormap),
+        contrast_limits=spec.limits,
+        interpolation2d="nearest",
+        blending="translucent",
+        **common,
+    )
+
+
+def _make_groups(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    return Image(
+        spec.data.copy(), rgb=True, interpolation2d="nearest", blending="translucent", **common
+    )
+
+
+def _make_squares(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    colour = SELECTION_COLOUR if spec.role is Role.SELECTION else MARK_COLOUR
+    return Points(
+        spec.data,
+        size=spec.size,
+        symbol="square",
+        face_color="transparent",
+        border_color=colour,
+        border_width=0.12 if spec.role is Role.SELECTION else 0.2,
+        **common,
+    )
+
+
+def _make_mask(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    colours = DirectLabelColormap(
+        color_dict={None: "transparent", 0: "transparent", 1: TISSUE_COLOUR}
+    )
+    layer = Labels(spec.data.astype(np.uint8), colormap=colours, **common)
+    # Before it is drawn for the first time.
+    layer.contour = 2
+    return layer
+
+
+def _make_outlines(spec: LayerSpec, common: dict[str, Any]) -> Layer:
+    return Vectors(
+        spec.data,
+        edge_color=OUTLINE_COLOUR,
+        edge_width=2,
+        vector_style="line",
+        **common,
+    )
