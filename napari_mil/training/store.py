@@ -12,7 +12,13 @@ import numpy as np
 from napari_mil.annotations import read_annotations
 from napari_mil.bags import TileGrid
 from napari_mil.encoders import Encoder
-from napari_mil.errors import NapariMilError, OptionError, OutputError, TrainingError
+from napari_mil.errors import (
+    AnnotationError,
+    NapariMilError,
+    OptionError,
+    OutputError,
+    TrainingError,
+)
 from napari_mil.events import CancellationToken, Fallback, OnEvent, Started
 from napari_mil.files import forget_unused
 from napari_mil.inference.classifier import Classifier
@@ -68,6 +74,7 @@ class BagStore:
         start: Classifier | None,
     ) -> None:
         cohort.check()
+        cohort = _without_unreadable_annotations(cohort, on_event)
         self._cancel = cancel
         self.kind = cohort.kinds[0]
         self.instances, encoder = choose_instances(cohort, config, start, on_event)
@@ -227,3 +234,19 @@ class BagStore:
                     "extract all with one encoder, or move one kind elsewhere."
                 )
         return int(shapes[0][0])
+
+
+def _without_unreadable_annotations(cohort: Cohort, on_event: OnEvent) -> Cohort:
+    """Leave annotation files out that cannot be read; each is said."""
+    bags = []
+    for bag in cohort.bags:
+        readable = []
+        for path in bag.annotations:
+            try:
+                read_annotations(path)
+            except AnnotationError as error:
+                on_event(Fallback(f"{error} Its regions are left out."))
+            else:
+                readable.append(path)
+        bags.append(replace(bag, annotations=tuple(readable)))
+    return replace(cohort, bags=tuple(bags))

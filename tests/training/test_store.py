@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from napari_mil.errors import CancelledError, TrainingError
+from napari_mil.events import Fallback
 from napari_mil.training.run import train
 from napari_mil.training.scanning import scan_annotated_folder
 from tests.training.fittings import run, same, weights
@@ -33,3 +36,22 @@ def test_a_data_folder_that_vanished_is_named_and_the_checkpoint_stays(
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
     (tmp_path / "elsewhere").rename(root)
     train(cohort, quick(), out=tmp_path / "run", resume=True, settings=settings)
+
+
+def test_annotations_that_cannot_be_read_are_named_and_left_out(
+    slide_cohort, quick, settings, tmp_path
+):
+    path = tmp_path / "regions.xml"
+    path.write_text("<ASAP_Annotations/>")
+    first, *others = slide_cohort.bags
+    cohort = replace(slide_cohort, bags=(replace(first, annotations=(path,)), *others))
+    said = []
+    train(
+        cohort,
+        quick(mpp=0.5, tile_px=64, epochs=1, slide_mpp=0.5),
+        out=tmp_path / "run",
+        settings=settings,
+        on_event=said.append,
+    )
+    remarks = [event.message for event in said if isinstance(event, Fallback)]
+    assert any("regions.xml" in remark and "left out" in remark for remark in remarks)
