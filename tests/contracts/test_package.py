@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -93,21 +94,17 @@ def test_the_version_stands_in_one_place():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    """Build the wheel from a copy: setuptools writes beside its sources, which other tests read."""
+    source = tmp_path_factory.mktemp("source")
+    written = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in ("napari_mil", "sample_data"):
+        shutil.copytree(ROOT / name, source / name, ignore=written)
+    for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE", "NOTICE.md"):
+        shutil.copy(ROOT / name, source)
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "build",
-            "--wheel",
-            "--no-isolation",
-            "--outdir",
-            str(folder),
-            str(ROOT),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    built = subprocess.run([*command, str(source)], capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
     (path,) = folder.glob("*.whl")
     return path
 
