@@ -36,7 +36,7 @@ CHARACTER_PX = 11.5
 MOUSE_SLOP_PX = 4
 """Movement between press and release that is still a click."""
 
-COME_BACK = ("tissue", "overlay", "groups", "marks", "selection")
+COME_BACK = ("tissue", "annotations", "overlay", "groups", "marks", "selection")
 """Keys of layers that are hidden, not removed, while the scene has none of them."""
 
 Key = tuple[str, ...]

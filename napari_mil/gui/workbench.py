@@ -36,7 +36,7 @@ from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.keys import bind_keys
 from napari_mil.gui.last_used import LastUsed
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.layer_list import list_all_but
+from napari_mil.gui.layer_list import LayerList
 from napari_mil.gui.model import actions
 from napari_mil.gui.model import training as training_actions
 from napari_mil.gui.model.scene import hover_words, scene
@@ -83,9 +83,8 @@ class Workbench(QWidget):
         self.book = LayerBook(
             napari_viewer, lambda world: hover_words(self.session.state, world), parent=self
         )
-        self.book.put_away.connect(
-            lambda layers: list_all_but(self.window(), napari_viewer.layers, layers)
-        )
+        self._layer_list = LayerList(self, napari_viewer.layers)
+        self.book.put_away.connect(self._layer_list.list_all_but)
         self._make_views()
         self._make_controllers(napari_viewer, settings)
         self._connect_dialogs()
