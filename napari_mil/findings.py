@@ -29,6 +29,10 @@ class FindingKind(StrEnum):
     """A scale is missing, implausible, assumed or corrected."""
     UNCERTAIN_PLACE = "uncertain place"
     """Coordinates or tile sizes are missing or were guessed."""
+    DEPTH = "depth"
+    """Fewer bits of a pixel are used than stored."""
+    UNREADABLE = "unreadable"
+    """Pixels are missing or cannot be decoded."""
     LEFT_OUT = "left out"
     """Part of a file is not used."""
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -85,6 +85,28 @@ class TileGrid:
         sizes = f"{self.tile_px}:{self.mpp!r}:{self.tile_size0!r}:{self.stride0!r}:{self.level}"
         positions = np.ascontiguousarray(self.coords).tobytes()
         return hashlib.sha256(sizes.encode() + positions).hexdigest()[:32]
+
+    def subset(self, kept: np.ndarray) -> TileGrid:
+        """Return the grid of some of the tiles.
+
+        Parameters
+        ----------
+        kept
+            bool (N,).
+        """
+        return replace(self, coords=self.coords[kept], cells=self.cells[kept])
+
+    def at(self, coords: np.ndarray) -> TileGrid:
+        """Return the grid of the tiles at some corners, int (M, 2)."""
+        wanted = set(map(tuple, coords.tolist()))
+        return self.subset(
+            np.array([corner in wanted for corner in map(tuple, self.coords.tolist())])
+        )
+
+    def is_readable(self, slide: Slide) -> np.ndarray:
+        """Say which tiles had no unreadable pixel when they were read: bool (N,)."""
+        size = (self.tile_size0, self.tile_size0)
+        return ~slide.damage.touches(self.level, self.coords, size)
 
     def read(self, slide: Slide, i: int) -> np.ndarray:
         """Read tile `i`: uint8 (tile_px, tile_px, 3).

@@ -75,6 +75,8 @@ class ClassifierCard:
 
     It is used for slides that say no scale, as in training.
     """
+    is_fluorescence: bool = False
+    """Whether it was trained on fluorescence slides; otherwise on brightfield."""
     training: TrainingFacts = field(default_factory=TrainingFacts)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     """Figures with intervals, and their protocol."""

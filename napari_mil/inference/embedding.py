@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_mil.bags import Bag, ImageBag, TileGrid
 from napari_mil.encoders import Encoder
+from napari_mil.errors import UnreadableSlideError
 from napari_mil.events import Advanced, CancellationToken, OnEvent, ignore
 from napari_mil.inference.devices import ForgivingEncoder
 from napari_mil.settings import Settings
@@ -21,6 +22,8 @@ BATCH_MP = 1.6
 """Megapixels in a batch: 32 tiles of 224 px; cancelling ends within one."""
 LARGEST_BATCH = 256
 """Tiles in a batch at most."""
+LEAST_READABLE = 0.5
+"""Share of a slide's tiles that must be readable."""
 OnBatch = Callable[[np.ndarray, np.ndarray], None]
 """Takes the indices of a batch and all features so far."""
 
@@ -101,6 +104,39 @@ def embed_tiles(
             on_event(progress.advance(len(indices)))
             on_batch(indices, features)
     return features
+
+
+def keep_readable(
+    slide: Slide, grid: TileGrid, features: np.ndarray
+) -> tuple[TileGrid, np.ndarray]:
+    """Drop tiles of which pixels could not be read; they are no instances.
+
+    Parameters
+    ----------
+    slide, grid
+        The N tiles and the slide they were read from.
+    features
+        (N, ...), of all tiles.
+
+    Returns
+    -------
+    grid, features
+        The same where everything was readable.
+
+    Raises
+    ------
+    UnreadableSlideError
+        If more than half of the tiles cannot be read.
+    """
+    if not slide.damage:
+        return grid, features
+    kept = grid.is_readable(slide)
+    if kept.mean() < LEAST_READABLE:
+        raise UnreadableSlideError(
+            f"{slide.path.name} has {np.count_nonzero(~kept)} of {len(kept)} tiles that cannot be "
+            f"read ({slide.damage.reason}); copy the slide again."
+        )
+    return (grid, features) if kept.all() else (grid.subset(kept), features[kept])
 
 
 def embed_images(

@@ -25,11 +25,12 @@ from napari_mil.events import (
     Started,
     ignore,
 )
+from napari_mil.findings import FindingKind
 from napari_mil.inference.aggregation import answer_bag, predicted_classes
 from napari_mil.inference.card import IMAGES, ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
-from napari_mil.inference.embedding import embed_images, embed_tiles
+from napari_mil.inference.embedding import embed_images, embed_tiles, keep_readable
 from napari_mil.inference.planning import Mask, plan_tiles, scale_remarks, with_assumed_scale
 from napari_mil.inference.prediction import Prediction, instance_columns
 from napari_mil.inference.targets import Identity, Target, identity_of_slide, open_target
@@ -134,6 +135,18 @@ def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
     return np.lexsort((distance, passes))
 
 
+def _check_channels(slide: Slide, card: ClassifierCard) -> None:
+    """Refuse a fluorescence slide where the classifier knows brightfield, and the reverse."""
+    if bool(slide.channels) == card.is_fluorescence:
+        return
+    names = ", ".join(channel.name for channel in slide.channels)
+    kind = f"a fluorescence slide (channels {names})" if names else "a brightfield slide"
+    wanted = "fluorescence" if card.is_fluorescence else "brightfield"
+    raise ClassifierError(
+        f"{slide.path.name} is {kind}; the classifier {card.name} was trained on {wanted} slides."
+    )
+
+
 def _name_or_card(
     classifier: ClassifierCard | str | os.PathLike[str],
 ) -> ClassifierCard | str | Path:
@@ -188,6 +201,7 @@ class _Run:
     ) -> Prediction:
         card = self.classifier.card
         tiling = card.tiling
+        _check_channels(slide, card)
         tissue = mask if isinstance(mask, TissueMask) else None
         if grid is None:
             plan = plan_tiles(slide, tiling, mask, cancel=self.cancel)
@@ -206,6 +220,11 @@ class _Run:
         self.on_event(Started(len(grid), "tiles", grid, tissue))
         forgiving = ForgivingEncoder(encoder, self._tell)
         features = self._embed(slide, grid, forgiving, self.classifier.to(chosen), focus)
+        n_tiles = len(grid)
+        grid, features = keep_readable(slide, grid, features)
+        for finding in slide.warnings:
+            if finding.kind is not FindingKind.UNCERTAIN_SCALE:
+                self._tell(Fallback(finding.text))
         bag = Bag(
             features,
             grid.coords,
@@ -221,6 +240,8 @@ class _Run:
                 "stride0": grid.stride0,
             },
             "mpp_source": slide.mpp_source,
+            "missing": round(slide.missing, 6),
+            "unreadable_tiles": n_tiles - len(grid),
             "tissue": None if tissue is None else round(tissue.fraction, 4),
             "device": str(forgiving.encoder.device),
         }

@@ -8,13 +8,21 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_mil.findings import Finding
+from napari_mil.slides.channels import Channel
+from napari_mil.slides.damage import Damage
 from napari_mil.slides.resolution import ScaleSource
+
+
+class OtherBackendError(Exception):
+    """A file that another backend reads better."""
 
 
 class SlideBackend(Protocol):
     """Reader of one file format.
 
-    Adding a format takes one class like this and one line in `slide.BACKENDS`.
+    Adding a format takes one class like this and one line in `opening.BACKENDS`. Whoever opens a
+    file tries the backends in turn: one that recognises a file may still refuse it.
     """
 
     vendor: str
@@ -29,26 +37,59 @@ class SlideBackend(Protocol):
     """(x, y, width, height) of the stored part in level-0 pixels."""
     properties: Mapping[str, str]
     """Entries of the file, as OpenSlide names them."""
-    associated_images: Mapping[str, np.ndarray]
-    """Label, macro, thumbnail: uint8 (h, w, 3), read when asked for."""
-    mpp: float | None
-    """Micrometres per level-0 pixel as the file says, not yet judged."""
+    mpp_xy: tuple[float, float] | None
+    """Micrometres per level-0 pixel along x and y as the file says, not yet judged."""
     mpp_source: ScaleSource
-    """Entry of the file that gives `mpp`."""
+    """Entry of the file that gives `mpp_xy`."""
     quick_hash: str
     """Hash of the content that the format provides, or an empty string."""
+    files: tuple[Path, ...]
+    """Files of the slide; the first is the one that was opened."""
+    damage: Damage
+    """Tiles that could not be read, as they are met."""
+
+    @property
+    def associated_images(self) -> Mapping[str, np.ndarray]:
+        """Label, macro, thumbnail: uint8 (h, w, 3), read when asked for."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Channels of a fluorescence slide; empty for brightfield."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings about the file, known without reading its pixels."""
+
+    @property
+    def missing(self) -> float:
+        """Share of the stored part that the file lists without pixels."""
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """Say from the content whether this backend should open the file."""
+        """Say from the content whether this backend should open the file or folder."""
 
-    def __init__(self, path: Path) -> None: ...
+    def __init__(self, path: Path) -> None:
+        """Open the file and try some of its pixels.
+
+        Raises
+        ------
+        UnreadableSlideError
+            If it cannot be read.
+        OtherBackendError
+            If another backend reads it better.
+        """
 
     def read(self, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
         """Read a window that lies inside a level, uint8 (height, width, 3).
 
-        `column`, `row` and sizes count pixels of the level; transparent pixels are white.
+        `column`, `row` and sizes count pixels of the level; transparent and missing pixels are
+        white, unreadable ones too, and are noted in `damage`.
         """
+
+    def read_channels(
+        self, level: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Read raw values of a window inside a level: (height, width, C), of `channels`."""
 
     def close(self) -> None:
         """Close the file.

@@ -1,4 +1,4 @@
-"""Reader of plain pictures (PNG, JPEG, BMP).
+"""Reader of plain pictures (PNG, JPEG, BMP, WebP, GIF).
 
 They have one level, are held in memory, and say no scale.
 """
@@ -9,71 +9,64 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from napari_mil.errors import UnreadableSlideError
+from napari_mil.findings import Finding, FindingKind
+from napari_mil.slides.channels import Channel
+from napari_mil.slides.damage import Damage
+from napari_mil.slides.pixels import PixelFormat, used_bits
 from napari_mil.slides.resolution import ScaleSource
 
-MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
-"""First bytes of PNG, JPEG and BMP files."""
+PNG = b"\x89PNG\r\n\x1a\n"
+MAGIC = (PNG, b"\xff\xd8\xff", b"BM", b"GIF8")
+"""First bytes of PNG, JPEG, BMP and GIF files."""
 LARGEST_MP = 500
 """Size limit of a picture in megapixels.
 
 A picture is decoded whole: 500 MP take 1.5 GB.
 """
-EIGHT_BIT_MODES = (
-    "1",
-    "L",
-    "LA",
-    "La",
-    "P",
-    "PA",
-    "RGB",
-    "RGBA",
-    "RGBa",
-    "RGBX",
-    "CMYK",
-    "YCbCr",
-    "LAB",
-    "HSV",
-)
-"""Pillow's modes with at most 8 bits per channel."""
+DEPTH_OF_PNG = 24
+"""Place of the byte with a PNG's bits per sample."""
+DEEP_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
+"""Pillow's modes of grey pictures with more than 8 bits."""
 
 
 class ImageBackend:
     """A plain picture as a slide of one level without tiles.
 
-    Its dpi tag says how to print it, not how large the tissue is, so `mpp` is None.
+    Its dpi tag says how to print it, not how large the tissue is, so there is no scale. A picture
+    that its camera turned is shown upright; of an animation the first frame.
     """
 
     vendor = "image"
-    mpp: float | None = None
+    mpp_xy: tuple[float, float] | None = None
     mpp_source = ScaleSource.UNKNOWN
     quick_hash = ""
+    channels: tuple[Channel, ...] = ()
+    missing = 0.0
 
     def __init__(self, path: Path) -> None:
+        self.files: tuple[Path, ...] = (path,)
+        self.damage = Damage()
+        self.findings: tuple[Finding, ...] = ()
         try:
             with _open_of_any_size(path) as image:
-                width, height = image.size
-                if image.mode not in EIGHT_BIT_MODES:
-                    raise UnreadableSlideError(
-                        f"{path.name} is a picture with more than 8 bits per channel; "
-                        "save it with 8 bits."
-                    )
-                if width * height > LARGEST_MP * 1e6:
-                    raise UnreadableSlideError(
-                        f"{path.name} is a plain picture of {width * height / 1e6:.0f} MP, "
-                        f"more than {LARGEST_MP}; convert it to a tiled TIFF."
-                    )
+                _check_size(path, image)
                 self.properties: Mapping[str, str] = {
                     "image.format": image.format or "",
                     "image.mode": image.mode,
                 }
-                self._pixels = _rgb_on_white(image)
-        except (OSError, SyntaxError, ValueError) as error:
+                n_frames = int(getattr(image, "n_frames", 1))
+                if n_frames > 1:
+                    text = f"The picture is an animation; shown is the first of {n_frames}."
+                    self.findings = (Finding(FindingKind.LEFT_OUT, path, text),)
+                self._pixels = self._read(path, image)
+        except (OSError, SyntaxError, ValueError, RuntimeError) as error:
             raise UnreadableSlideError(
                 f"{path.name} is a damaged picture that cannot be decoded; copy it again."
             ) from error
+        height, width = self._pixels.shape[:2]
         self.level_dimensions: tuple[tuple[int, int], ...] = ((width, height),)
         self.level_downsamples: tuple[float, ...] = (1.0,)
         self.tile_sizes: tuple[tuple[int, int] | None, ...] = (None,)
@@ -82,13 +75,46 @@ class ImageBackend:
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """Say whether the file begins like a PNG, JPEG or BMP."""
+        """Say whether the file begins like a picture and is not the thumbnail of a slide."""
+        if not path.is_file() or (path.with_suffix("") / "Slidedat.ini").exists():
+            return False
         with path.open("rb") as file:
-            return file.read(8).startswith(MAGIC)
+            start = file.read(12)
+        return start.startswith(MAGIC) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+
+    def _read(self, path: Path, image: Image.Image) -> np.ndarray:
+        """Return the picture as uint8 (h, w, 3), upright."""
+        if image.mode in DEEP_MODES or _is_deep_png(path):
+            return self._read_deep(path, image)
+        return _rgb_on_white(ImageOps.exif_transpose(image))
+
+    def _read_deep(self, path: Path, image: Image.Image) -> np.ndarray:
+        """Return a picture with more than 8 bits a sample as uint8 (h, w, 3)."""
+        if _is_deep_png(path):
+            # Pillow cuts colours to 8 bits.
+            import imagecodecs
+
+            raw = imagecodecs.png_decode(path.read_bytes())
+        else:
+            raw = np.asarray(image)
+        raw = raw.reshape(*raw.shape[:2], -1)
+        samples = raw.shape[2]
+        bits = used_bits(float(raw.max(initial=0)), raw.dtype)
+        if bits != 8 * raw.dtype.itemsize:
+            text = f"{bits} of {8 * raw.dtype.itemsize} bits are used."
+            self.findings += (Finding(FindingKind.DEPTH, path, text),)
+        stored = PixelFormat(samples, raw.dtype, bits, has_alpha=samples in (2, 4))
+        return stored.to_rgb(raw)
 
     def read(self, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
         """Return a copy of the window, uint8 (height, width, 3)."""
         return self._pixels[row : row + height, column : column + width].copy()
+
+    def read_channels(
+        self, level: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Refuse: a picture has colours only."""
+        raise NotImplementedError("a picture has colours only")
 
     def close(self) -> None:
         """Do nothing: no file is held open."""
@@ -102,6 +128,23 @@ def _open_of_any_size(path: Path) -> Image.Image:
         return Image.open(path)
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_size(path: Path, image: Image.Image) -> None:
+    """Refuse a picture that is too large to be decoded whole."""
+    width, height = image.size
+    if width * height > LARGEST_MP * 1e6:
+        raise UnreadableSlideError(
+            f"{path.name} is a plain picture of {width * height / 1e6:.0f} MP, "
+            f"more than {LARGEST_MP}; convert it to a tiled TIFF."
+        )
+
+
+def _is_deep_png(path: Path) -> bool:
+    """Say whether a file is a PNG with 16 bits a sample."""
+    with path.open("rb") as file:
+        start = file.read(DEPTH_OF_PNG + 1)
+    return start.startswith(PNG) and start[DEPTH_OF_PNG:] == b"\x10"
 
 
 def _rgb_on_white(image: Image.Image) -> np.ndarray:

@@ -6,13 +6,13 @@ Indexing is safe from several threads.
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
+
+from napari_mil.slides.cache import PixelCache
 
 Chunk = tuple[int, int]
 """(row, column) of a chunk in the lattice of chunks."""
@@ -22,48 +22,6 @@ ReadWindow = Callable[[int, int, int, int], np.ndarray]
 (row, column, height, width) in pixels of the level -> uint8 (height, width, 3).
 """
 WHITE = 255
-
-
-class ChunkCache:
-    """Cache of the most recently used chunks of one slide.
-
-    It is shared by all levels and bounded in bytes.
-    """
-
-    def __init__(self, capacity_bytes: int) -> None:
-        self._capacity = capacity_bytes
-        self._used = 0
-        self._chunks: OrderedDict[tuple[int, Chunk], np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, level: int, chunk: Chunk) -> np.ndarray | None:
-        """Return a chunk and mark it as used, or None."""
-        with self._lock:
-            pixels = self._chunks.get((level, chunk))
-            if pixels is not None:
-                self._chunks.move_to_end((level, chunk))
-            return pixels
-
-    def put(self, level: int, chunk: Chunk, pixels: np.ndarray) -> None:
-        """Store a chunk; drop the least recently used beyond the capacity."""
-        with self._lock:
-            replaced = self._chunks.pop((level, chunk), None)
-            self._used += pixels.nbytes - (replaced.nbytes if replaced is not None else 0)
-            self._chunks[(level, chunk)] = pixels
-            while self._used > self._capacity and len(self._chunks) > 1:
-                _, dropped = self._chunks.popitem(last=False)
-                self._used -= dropped.nbytes
-
-    def clear(self) -> None:
-        """Drop all chunks."""
-        with self._lock:
-            self._chunks.clear()
-            self._used = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held now."""
-        return self._used
 
 
 class Level:
@@ -83,7 +41,7 @@ class Level:
         size: tuple[int, int],
         chunk_size: tuple[int, int],
         read: ReadWindow,
-        cache: ChunkCache,
+        cache: PixelCache,
         pool: Executor | None = None,
         extent: tuple[int, int, int, int] | None = None,
     ) -> None:
@@ -177,7 +135,7 @@ class Level:
 
     def _read_chunk(self, chunk: Chunk) -> np.ndarray:
         """Return a chunk from the cache, or decode it."""
-        cached = self._cache.get(self.index, chunk)
+        cached = self._cache.get((self.index, chunk))
         if cached is not None:
             return cached
         row = chunk[0] * self._chunk_height
@@ -188,7 +146,7 @@ class Level:
             min(self._chunk_height, self.shape[0] - row),
             min(self._chunk_width, self.shape[1] - column),
         )
-        self._cache.put(self.index, chunk, pixels)
+        self._cache.put((self.index, chunk), pixels)
         return pixels
 
     def is_white(self, top: int, bottom: int, left: int, right: int) -> bool:

@@ -16,8 +16,9 @@ from PIL import Image
 from napari_mil.events import CancellationToken
 from napari_mil.slides.backend import SlideBackend
 from napari_mil.slides.levels import Level
+from napari_mil.slides.pixels import WHITE
 from napari_mil.slides.resample import box_average
-from napari_mil.slides.window import WHITE, is_stored, read_window, stored_extent
+from napari_mil.slides.window import is_stored, read_window, stored_extent
 
 Block = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of a thumbnail."""

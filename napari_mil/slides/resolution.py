@@ -17,12 +17,19 @@ LARGEST_MPP = 50.0
 A macro camera gives 30. Larger figures come from wrong units and the dpi of screens.
 """
 
+SQUARE_WITHIN = 0.02
+"""Relative difference of width and height up to which a pixel counts as square."""
+
 
 class ScaleSource(StrEnum):
     """Source of a scale."""
 
     OPENSLIDE = "openslide"
     """Entry of the slide's vendor."""
+    VENDOR = "vendor"
+    """Entry of the vendor in a file that OpenSlide does not read."""
+    OME = "ome"
+    """Physical size of a pixel in OME metadata."""
     TIFF = "tiff"
     """Resolution tag of a TIFF file, which writers often get wrong."""
     USER = "user"
@@ -42,6 +49,10 @@ class Scale:
     source: ScaleSource = ScaleSource.UNKNOWN
     implausible: float | None = None
     """Implausible figure of the source, with which `mpp` is None."""
+    aspect: float = 1.0
+    """Height of a pixel by its width; 1 where they differ by at most `SQUARE_WITHIN`."""
+    xy: tuple[float, float] | None = None
+    """Micrometres per level-0 pixel along x and y; None without a plausible figure."""
 
     def __str__(self) -> str:
         """Return the source in words, as `Slide.mpp_source`."""
@@ -55,21 +66,24 @@ def is_plausible(mpp: float) -> bool:
     return math.isfinite(mpp) and SMALLEST_MPP <= mpp <= LARGEST_MPP
 
 
-def judge_scale(mpp: float | None, source: ScaleSource) -> Scale:
+def judge_scale(mpp_xy: tuple[float, float] | None, source: ScaleSource) -> Scale:
     """Return a file's scale, without its figure if implausible.
 
     Parameters
     ----------
-    mpp
-        Micrometres per level-0 pixel as the file says.
+    mpp_xy
+        Micrometres per level-0 pixel along x and y as the file says.
     source
         Entry of the file that says so.
     """
-    if mpp is None or not math.isfinite(mpp) or mpp <= 0:
+    if mpp_xy is None or not all(math.isfinite(mpp) and mpp > 0 for mpp in mpp_xy):
         return Scale()
-    if not is_plausible(mpp):
-        return Scale(None, source, mpp)
-    return Scale(mpp, source)
+    for mpp in mpp_xy:
+        if not is_plausible(mpp):
+            return Scale(None, source, mpp)
+    x, y = mpp_xy
+    is_square = abs(x - y) <= SQUARE_WITHIN * min(x, y)
+    return Scale((x + y) / 2, source, aspect=1.0 if is_square else y / x, xy=(x, y))
 
 
 def given_scale(mpp: float, source: ScaleSource = ScaleSource.USER) -> Scale:
@@ -85,4 +99,4 @@ def given_scale(mpp: float, source: ScaleSource = ScaleSource.USER) -> Scale:
             f"{mpp:g} µm per pixel is not plausible: give a number between {SMALLEST_MPP} "
             f"and {LARGEST_MPP:g}, for example 0.25."
         )
-    return Scale(float(mpp), source)
+    return Scale(float(mpp), source, xy=(float(mpp), float(mpp)))

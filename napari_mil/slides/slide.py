@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,38 +19,17 @@ from napari_mil.events import CancellationToken
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.settings import Settings
 from napari_mil.slides.backend import SlideBackend
+from napari_mil.slides.cache import PixelCache
+from napari_mil.slides.channels import Channel
+from napari_mil.slides.damage import Damage
 from napari_mil.slides.fingerprint import fingerprint_file
-from napari_mil.slides.image_backend import ImageBackend
-from napari_mil.slides.levels import ChunkCache, Level, ReadWindow, chunk_size_for
-from napari_mil.slides.openslide_backend import OpenSlideBackend
+from napari_mil.slides.levels import Level, ReadWindow, chunk_size_for
 from napari_mil.slides.overview import HalvedWindow, SampledOverview, halved_size, stream_thumbnail
 from napari_mil.slides.resolution import Scale, given_scale, judge_scale
 from napari_mil.slides.window import read_window, stored_extent
 
 if TYPE_CHECKING:
     import dask.array
-
-BACKENDS: tuple[type[SlideBackend], ...] = (OpenSlideBackend, ImageBackend)
-"""Readers, asked in this order whether they recognise a file."""
-
-SLIDE_EXTENSIONS = (
-    ".svs",
-    ".ndpi",
-    ".mrxs",
-    ".vms",
-    ".vmu",
-    ".scn",
-    ".bif",
-    ".svslide",
-    ".tif",
-    ".tiff",
-    ".dcm",
-    ".czi",
-)
-"""Endings of the files that OpenSlide reads.
-
-The content of a file, not its ending, decides how it is opened.
-"""
 
 DETAILED_VIRTUAL_DOWNSAMPLE = 8
 """Largest downsample at which computed levels average all pixels.
@@ -123,6 +101,11 @@ class Slide:
         return self.scale.mpp
 
     @property
+    def mpp_xy(self) -> tuple[float, float] | None:
+        """Micrometres per level-0 pixel along x and y, or None without a plausible figure."""
+        return self.scale.xy
+
+    @property
     def mpp_source(self) -> str:
         """Source of the scale, in words.
 
@@ -184,11 +167,34 @@ class Slide:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """Findings about the file."""
-        if self.scale.implausible is None:
-            return ()
-        text = f"The file gives {self.scale.implausible:.4g} µm per pixel, which is not plausible."
-        return (Finding(FindingKind.UNCERTAIN_SCALE, self.path, text),)
+        """Findings about the file; unreadable tiles join them as they are met."""
+        found = [*self._backend.findings]
+        if self.scale.implausible is not None:
+            text = f"The file gives {self.scale.implausible:.4g} µm per pixel, "
+            text += "which is not plausible."
+            found.append(Finding(FindingKind.UNCERTAIN_SCALE, self.path, text))
+        if self.missing:
+            text = f"The file has no pixels for {percent(self.missing)} of the slide."
+            found.append(Finding(FindingKind.UNREADABLE, self.path, text))
+        if self.damage:
+            text = f"{len(self.damage)} tiles cannot be read ({self.damage.reason})."
+            found.append(Finding(FindingKind.UNREADABLE, self.path, text))
+        return tuple(found)
+
+    @property
+    def missing(self) -> float:
+        """Share of the slide that the file lists without pixels."""
+        return self._backend.missing
+
+    @property
+    def damage(self) -> Damage:
+        """Tiles that could not be read, as they are met."""
+        return self._backend.damage
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the slide; the first is the one that was opened."""
+        return self._backend.files
 
     @property
     def properties(self) -> Mapping[str, str]:
@@ -204,9 +210,9 @@ class Slide:
         return self._backend.associated_images
 
     @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of fluorescence channels; empty for brightfield."""
-        return ()
+    def channels(self) -> tuple[Channel, ...]:
+        """Channels of a fluorescence slide; empty for brightfield."""
+        return self._backend.channels
 
     @cached_property
     def fingerprint(self) -> str:
@@ -234,7 +240,7 @@ class Slide:
         NapariMilError
             If the scale is not plausible.
         """
-        return self.with_scale(_scale_of(self._backend, mpp))
+        return self.with_scale(scale_of(self._backend, mpp))
 
     def with_scale(self, scale: Scale) -> Slide:
         """Return the same open slide with another scale.
@@ -271,15 +277,43 @@ class Slide:
         Returns
         -------
         np.ndarray
-            uint8 (height, width, 3); transparent pixels and those outside are white.
+            uint8 (height, width, 3); transparent, missing and unreadable pixels and those outside
+            are white. `damage` tells unreadable ones.
 
         Raises
         ------
         UnreadableSlideError
-            If the pixels are damaged.
+            If the file is closed or gone.
         ValueError
             If there is no such level or the size is negative.
         """
+        return read_window(self._backend, level, *self._place(location, level, size), *size)
+
+    def read_channels(
+        self, location: tuple[float, float], level: int, size: tuple[int, int]
+    ) -> np.ndarray:
+        """Read raw values of a fluorescence slide, as `read_region` reads colours.
+
+        Returns
+        -------
+        np.ndarray
+            (channels, height, width) of the file's type; 0 outside.
+
+        Raises
+        ------
+        NapariMilError
+            If the slide has no channels.
+        """
+        if not self.channels:
+            raise NapariMilError(f"{self.path.name} is a brightfield slide without channels.")
+        column, row = self._place(location, level, size)
+        raw = read_window(self._backend, level, column, row, *size, raw=True)
+        return np.moveaxis(raw, -1, 0)
+
+    def _place(
+        self, location: tuple[float, float], level: int, size: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Return (column, row) of a location in whole pixels of a level."""
         if not 0 <= level < self.level_count or min(size) < 0:
             raise ValueError(
                 f"{self.path.name} has levels 0 to {self.level_count - 1} "
@@ -287,7 +321,7 @@ class Slide:
             )
         downsample = self.level_downsamples[level]
         column, row = (math.floor(value / downsample + 0.5) for value in location)
-        return read_window(self._backend, level, column, row, *size)
+        return column, row
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
@@ -388,8 +422,8 @@ class Slide:
         )
 
     @cached_property
-    def _cache(self) -> ChunkCache:
-        return ChunkCache(self._settings.tile_cache_mb * 1_000_000)
+    def _cache(self) -> PixelCache:
+        return PixelCache(self._settings.tile_cache_mb * 1_000_000)
 
     @property
     def _threads(self) -> ThreadPoolExecutor:
@@ -409,7 +443,19 @@ class _StoredWindow:
         self._level = level
 
     def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
-        return read_window(self._backend, self._level, column, row, width, height)
+        pixels = read_window(self._backend, self._level, column, row, width, height)
+        damage = self._backend.damage
+        if damage:
+            downsample = self._backend.level_downsamples[self._level]
+            damage.hatch(pixels, self._level, column, row, downsample)
+        return pixels
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, never as all or nothing where a little is left."""
+    if 0.9995 < share < 1:
+        return f"{100 * share:.2f} %" if share < 0.99995 else "more than 99.99 %"
+    return f"{100 * share:.1f} %"
 
 
 def _scaled_extent(finer: Level, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -428,59 +474,10 @@ def _scaled_extent(finer: Level, size: tuple[int, int]) -> tuple[int, int, int, 
     )
 
 
-def open_slide(
-    path: str | os.PathLike[str], mpp: float | None = None, *, settings: Settings | None = None
-) -> Slide:
-    """Open a whole slide or a plain picture.
-
-    Of a slide, only the header is read.
-
-    Parameters
-    ----------
-    path
-        The slide's file; of a slide in several files, any that OpenSlide accepts.
-    mpp
-        Micrometres per level-0 pixel where the file says none or a wrong one.
-    settings
-        Cache sizes and thread counts.
-
-    Returns
-    -------
-    Slide
-        A context manager.
-
-    Raises
-    ------
-    UnreadableSlideError
-        If there is no file, no access, or no slide in it.
-    """
-    file = Path(path)
-    try:
-        _check_regular_file(file)
-        backend_type = next((backend for backend in BACKENDS if backend.recognises(file)), None)
-    except OSError as error:
-        raise UnreadableSlideError(
-            f"{file.name} cannot be read ({error.strerror or error}); "
-            "check that you may read the file."
-        ) from error
-    if backend_type is None:
-        raise UnreadableSlideError(
-            f"{file.name} is not a slide that OpenSlide knows, nor a PNG, JPEG or BMP picture; "
-            "check that it is the right file."
-        )
-    backend = backend_type(file)
-    try:
-        scale = _scale_of(backend, mpp)
-    except NapariMilError:
-        backend.close()
-        raise
-    return Slide(file, backend, scale, settings or Settings())
-
-
-def _scale_of(backend: SlideBackend, mpp: float | None) -> Scale:
+def scale_of(backend: SlideBackend, mpp: float | None) -> Scale:
     """Return the user's scale or else the file's, if plausible."""
     if mpp is None:
-        return judge_scale(backend.mpp, backend.mpp_source)
+        return judge_scale(backend.mpp_xy, backend.mpp_source)
     try:
         return given_scale(mpp)
     except ValueError as error:
@@ -511,19 +508,3 @@ class _Lease:
         if is_last:
             self._close()
         return is_last
-
-
-def _check_regular_file(file: Path) -> None:
-    """Refuse a path that is missing, a folder, special or empty."""
-    if not file.exists():
-        raise UnreadableSlideError(
-            f"{file.name} does not exist (in {file.absolute().parent}); check the path."
-        )
-    if file.is_dir():
-        raise UnreadableSlideError(
-            f"{file.name} is a folder, not a slide; give one of the slide files inside it."
-        )
-    if not file.is_file():
-        raise UnreadableSlideError(f"{file.name} is not a regular file; give a slide file.")
-    if file.stat().st_size == 0:
-        raise UnreadableSlideError(f"{file.name} is an empty file; copy the slide again.")

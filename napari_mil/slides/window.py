@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from napari_mil.slides.backend import SlideBackend
-
-WHITE = 255
+from napari_mil.slides.pixels import WHITE
 
 
 def stored_extent(backend: SlideBackend, level: int) -> tuple[int, int, int, int]:
@@ -36,22 +35,37 @@ def is_stored(
 
 
 def read_window(
-    backend: SlideBackend, level: int, column: int, row: int, width: int, height: int
+    backend: SlideBackend,
+    level: int,
+    column: int,
+    row: int,
+    width: int,
+    height: int,
+    raw: bool = False,
 ) -> np.ndarray:
-    """Read any window in pixels of a level: uint8 (height, width, 3).
+    """Read any window in pixels of a level.
 
-    Where nothing is stored the window is white and nothing is read.
+    Where nothing is stored nothing is read, and the window is white, or 0 in every channel.
+
+    Returns
+    -------
+    np.ndarray
+        uint8 (height, width, 3), or values of the channels (height, width, C) where `raw`.
     """
     column0, row0, column1, row1 = stored_extent(backend, level)
     left = max(column, column0)
     right = min(column + width, column1)
     top = max(row, row0)
     bottom = min(row + height, row1)
+    read = backend.read_channels if raw else backend.read
     if (left, top, right, bottom) == (column, row, column + width, row + height):
-        return backend.read(level, column, row, width, height)
-    window = np.full((height, width, 3), WHITE, np.uint8)
+        return read(level, column, row, width, height)
+    if raw:
+        dtype = np.dtype(backend.channels[0].dtype)
+        window = np.zeros((height, width, len(backend.channels)), dtype)
+    else:
+        window = np.full((height, width, 3), WHITE, np.uint8)
     if left < right and top < bottom:
-        window[top - row : bottom - row, left - column : right - column] = backend.read(
-            level, left, top, right - left, bottom - top
-        )
+        inside = read(level, left, top, right - left, bottom - top)
+        window[top - row : bottom - row, left - column : right - column] = inside
     return window

@@ -95,6 +95,7 @@ def make_classifier(
         intended_use=INTENDED_USE,
         instances=instances.kind,
         slide_mpp=config.slide_mpp,
+        is_fluorescence=fitting.store.is_fluorescence,
         training=_training_facts(config, plan, fitting, epoch, start),
         evaluation=_on_validation(fitting, chosen),
     )

@@ -18,7 +18,7 @@ from napari_mil.errors import NapariMilError, OptionError, OutputError, Unreadab
 from napari_mil.events import CancellationToken, Fallback, OnEvent
 from napari_mil.files import mark_used, whole_or_nothing
 from napari_mil.inference.devices import ForgivingEncoder
-from napari_mil.inference.embedding import embed_images, embed_tiles
+from napari_mil.inference.embedding import embed_images, embed_tiles, keep_readable
 from napari_mil.inference.planning import Mask, plan_tiles
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
@@ -43,6 +43,8 @@ class BagSource:
     """Level-0 pixel (x, y) from which QuPath counts; see `Slide.origin`."""
     grid: TileGrid | None = None
     """Tiles of a slide."""
+    is_fluorescence: bool = False
+    """Whether it is a fluorescence slide."""
     features_path: Path | None = None
     images_path: Path | None = None
     values: np.ndarray | None = None
@@ -181,22 +183,37 @@ class BagEncoder:
             size0=grid.tile_size0,
             origin=slide.origin,
             grid=grid,
+            is_fluorescence=bool(slide.channels),
         )
         if instances.trained:
             path = self._images_path(key)
             if not _is_readable(path):
                 pixels = (grid.read(slide, i) for i in range(len(grid)))
                 _save_images(pixels, (placed.n, *placed.shape), path)
+                _check_undamaged(slide, path)
             return replace(placed, images_path=path)
         assert self._encoder is not None
         path = self._features_path(key)
         if not _is_readable(path):
             encoder = ForgivingEncoder(self._encoder, self._on_event)
             features = embed_tiles(slide, grid, encoder, self._settings, self._cancel)
+            grid, features = keep_readable(slide, grid, features)
             provenance = {"encoder": self._encoder.fingerprint, "grid": grid.fingerprint}
             bag = Bag(features, grid.coords, grid.tile_size0, provenance=provenance)
             write_bag(bag, path)
-        return replace(placed, shape=(self._encoder.dim,), features_path=path)
+        # Of a damaged slide the file holds the readable tiles alone.
+        stored = read_bag(path).coords
+        assert stored is not None
+        if len(stored) < len(grid):
+            grid = grid.at(stored)
+        return replace(
+            placed,
+            n=len(grid),
+            shape=(self._encoder.dim,),
+            coords=grid.coords,
+            grid=grid,
+            features_path=path,
+        )
 
     def _from_images(self, images: ImageBag) -> BagSource:
         key = self._key(images.fingerprint, "")
@@ -253,6 +270,16 @@ def _is_readable(path: Path) -> bool:
         return False
     mark_used(path)
     return True
+
+
+def _check_undamaged(slide: Slide, images: Path) -> None:
+    """Refuse a slide with unreadable tiles, of which a network would learn; forget its images."""
+    if slide.damage:
+        images.unlink()
+        raise UnreadableSlideError(
+            f"{slide.path.name} has {len(slide.damage)} tiles that cannot be read "
+            f"({slide.damage.reason}); copy the slide again, or leave it out."
+        )
 
 
 def _save_images(images: Iterable[np.ndarray], shape: tuple[int, ...], path: Path) -> None:

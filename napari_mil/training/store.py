@@ -93,6 +93,11 @@ class BagStore:
         self.bytes = sum(source.bytes for source in self._sources)
         self.in_memory = self.bytes <= memory_budget(config) and not self.instances.trained
 
+    @property
+    def is_fluorescence(self) -> bool:
+        """Whether its slides are fluorescence, one at least."""
+        return any(source.is_fluorescence for source in self._sources)
+
     def __len__(self) -> int:
         return len(self._sources)
 

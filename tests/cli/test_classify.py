@@ -180,7 +180,7 @@ def test_of_several_slides_the_good_ones_are_done_and_the_bad_ones_named(slide_p
     (tmp_path / "bad.svs").write_text("no slide")
     result = classify(tmp_path / "bad.svs", slide_path, out=tmp_path / "out")
     assert result.returncode == 3
-    assert "bad.svs is not a slide" in result.stderr
+    assert "bad.svs is neither a slide" in result.stderr
     assert "1 of 2 slides failed" in result.stderr
     assert (tmp_path / "out" / "CMU-1-Small-Region" / "prediction.json").is_file()
 

@@ -39,7 +39,7 @@ def test_the_manifest_asks_for_slides_alone():
 
 def test_what_only_looks_like_a_slide_is_refused_in_words(tmp_path):
     (tmp_path / "notes.svs").write_text("this is not a slide")
-    with pytest.raises(UnreadableSlideError, match=r"notes\.svs is not a slide"):
+    with pytest.raises(UnreadableSlideError, match=r"notes\.svs is neither a slide"):
         get_reader(str(tmp_path / "notes.svs"))(str(tmp_path / "notes.svs"))
 
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_mil.slides.levels import ChunkCache, Level, chunk_size_for
+from napari_mil.slides.cache import PixelCache
+from napari_mil.slides.levels import Level, chunk_size_for
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (53, 71, 3), dtype=np.uint8)
 
@@ -12,7 +13,7 @@ def level_of(pixels, chunk=(16, 16), cache=None, extent=None):
     def read(row, column, height, width):
         return pixels[row : row + height, column : column + width].copy()
 
-    return Level(0, pixels.shape[1::-1], chunk, read, cache or ChunkCache(10**6), extent=extent)
+    return Level(0, pixels.shape[1::-1], chunk, read, cache or PixelCache(10**6), extent=extent)
 
 
 bounds = st.tuples(st.integers(-80, 80), st.integers(-80, 80), st.integers(1, 3)).map(
@@ -42,7 +43,7 @@ def test_indices_beyond_the_edge_are_refused():
 
 
 def test_the_cache_never_holds_more_than_its_capacity():
-    cache = ChunkCache(5 * 16 * 16 * 3)
+    cache = PixelCache(5 * 16 * 16 * 3)
     level = level_of(PIXELS, cache=cache)
     np.asarray(level)
     assert cache.nbytes <= 5 * 16 * 16 * 3
@@ -57,7 +58,7 @@ def test_what_the_file_does_not_store_is_white_and_never_read():
         corners.append((row, column))
         return PIXELS[row : row + height, column : column + width].copy()
 
-    level = Level(0, (71, 53), (16, 16), read, ChunkCache(10**6), extent=(16, 16, 32, 32))
+    level = Level(0, (71, 53), (16, 16), read, PixelCache(10**6), extent=(16, 16, 32, 32))
     whole = np.asarray(level)
     assert corners == [(16, 16)]
     assert np.array_equal(whole[16:32, 16:32], PIXELS[16:32, 16:32])

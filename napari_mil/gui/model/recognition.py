@@ -12,7 +12,7 @@ from napari_mil.bags.readers import FEATURE_ENDINGS
 from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
 from napari_mil.slides import SLIDE_EXTENSIONS
-from napari_mil.slides.slide import BACKENDS
+from napari_mil.slides.opening import BACKENDS
 from napari_mil.training.cohort import TABLE
 from napari_mil.training.layout import CONFIG
 

@@ -1,0 +1,115 @@
+"""Parts of a slide that cannot be read."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+Box = tuple[float, float, float, float]
+"""(left, top, right, bottom) in level-0 pixels."""
+Window = tuple[int, int, int, int]
+"""(column, row, width, height) in pixels of a level."""
+HATCH_PX = 16
+"""Distance of the lines of the hatching, in pixels of the view."""
+HATCH_GREY = 150
+WHITE = 255
+
+
+def level0_box(window: Window, downsample: float) -> Box:
+    """Return the extent of a window of a level in level-0 pixels."""
+    column, row, width, height = window
+    return (
+        column * downsample,
+        row * downsample,
+        (column + width) * downsample,
+        (row + height) * downsample,
+    )
+
+
+class Damage:
+    """Unreadable tiles of one slide, as they are met; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._boxes: dict[tuple[int, Box], None] = {}
+        self._reason = ""
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def __bool__(self) -> bool:
+        return bool(self._boxes)
+
+    def add(self, level: int, box: Box, reason: str) -> None:
+        """Note an unreadable box of a level and the decoder's reason."""
+        with self._lock:
+            self._boxes[(level, box)] = None
+            self._reason = self._reason or reason
+
+    @property
+    def reason(self) -> str:
+        """What the decoder said of the first unreadable tile."""
+        return self._reason
+
+    def boxes(self, level: int) -> np.ndarray:
+        """Return unreadable boxes of a level, float64 (n, 4), in the order of their reading."""
+        with self._lock:
+            found = [box for at, box in self._boxes if at == level]
+        return np.array(found, float).reshape(-1, 4)
+
+    def touches(self, level: int, corners: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+        """Say which of some rectangles contain an unreadable pixel.
+
+        Parameters
+        ----------
+        level
+            Level the rectangles were read from.
+        corners
+            (N, 2): (x, y) of the top left corners in level-0 pixels.
+        size
+            (width, height) of each in level-0 pixels.
+
+        Returns
+        -------
+        np.ndarray
+            bool (N,).
+        """
+        touched = np.zeros(len(corners), bool)
+        x = corners[:, 0]
+        y = corners[:, 1]
+        for left, top, right, bottom in self.boxes(level):
+            touched |= (x < right) & (x + size[0] > left) & (y < bottom) & (y + size[1] > top)
+        return touched
+
+    def hatch(
+        self, pixels: np.ndarray, level: int, column: int, row: int, downsample: float
+    ) -> None:
+        """Hatch the unreadable parts of a window in place.
+
+        Parameters
+        ----------
+        pixels
+            uint8 (h, w, 3), a window of a level.
+        level
+            Index of that level.
+        column, row
+            Its place in pixels of the level.
+        downsample
+            Level-0 pixels per pixel of the level.
+        """
+        height, width = pixels.shape[:2]
+        for box in self.boxes(level):
+            left, top, right, bottom = (round(side / downsample) for side in box)
+            x0 = max(left - column, 0)
+            x1 = min(right - column, width)
+            y0 = max(top - row, 0)
+            y1 = min(bottom - row, height)
+            if x0 >= x1 or y0 >= y1:
+                continue
+            rows = np.arange(row + y0, row + y1)[:, None]
+            columns = np.arange(column + x0, column + x1)
+            is_line = (rows + columns) % HATCH_PX < 2
+            part = pixels[y0:y1, x0:x1]
+            part[...] = WHITE
+            part[is_line] = HATCH_GREY

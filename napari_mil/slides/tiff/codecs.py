@@ -1,0 +1,167 @@
+"""Decoders of single tiles and strips."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+import tifffile
+
+SOI = b"\xff\xd8"
+"""JPEG's start of image."""
+EOI = b"\xff\xd9"
+"""JPEG's end of image."""
+APP0 = b"\xff\xe0"
+ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+"""Adobe's marker with transform 0: the three components are red, green and blue."""
+J2K_SIZE = b"\xff\x4f\xff\x51"
+"""Start of a JPEG 2000 codestream and its marker of the size."""
+JPEG = tifffile.COMPRESSION.JPEG
+JPEG_2000_YCBCR = 33003
+JPEG_2000 = (JPEG_2000_YCBCR, 33004, 33005, 34712)
+
+
+class DamagedTileError(Exception):
+    """Bytes of a tile that cannot be decoded; the message is the decoder's reason."""
+
+
+class Decoder(Protocol):
+    """Decoder of the tiles of one directory; safe to use from several threads."""
+
+    def __call__(self, data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
+        """Decode the bytes of a tile: (h, w, samples).
+
+        `buffer`, uint8 of a whole tile, may hold the result.
+
+        Raises
+        ------
+        DamagedTileError
+            If they cannot be decoded, or to another size than the directory says.
+        """
+
+
+def decoder_for(page: Any) -> Decoder:
+    """Return the fastest exact decoder of a directory's tiles.
+
+    Parameters
+    ----------
+    page
+        A `tifffile.TiffPage`.
+    """
+    samples = page.samplesperpixel if page.planarconfig == 1 else 1
+    is_tiled = bool(page.is_tiled)
+    if page.compression == JPEG and page.bitspersample == 8 and samples in (1, 3):
+        return JpegDecoder(page, samples, is_tiled)
+    if page.compression in JPEG_2000 and is_tiled:
+        return Jpeg2000Decoder(page)
+    return TifffileDecoder(page)
+
+
+class JpegDecoder:
+    """JPEG tiles with 8 bits, decoded by libjpeg-turbo.
+
+    libjpeg-turbo warns of broken data and goes on. A warning counts as damage while `strict`.
+    """
+
+    def __init__(self, page: Any, samples: int, is_tiled: bool) -> None:
+        tables = page.jpegtables
+        self._samples = samples
+        self._colours = "RGB" if samples == 3 else "GRAY"
+        is_rgb = samples == 3 and page.photometric == tifffile.PHOTOMETRIC.RGB
+        self._marker = ADOBE_RGB if is_rgb else b""
+        # Abbreviated streams lack the tables, which stand in the directory once.
+        self._head = SOI + self._marker + (tables[2:-2] if tables else b"")
+        self._page_size = (page.imagelength, page.imagewidth)
+        self._tile_size = (
+            (page.tilelength, page.tilewidth) if is_tiled else (page.rowsperstrip, page.imagewidth)
+        )
+        self.strict = True
+        """Whether a warning of the decoder counts as damage."""
+
+    def __call__(self, data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
+        """Decode a tile: uint8 (h, w, 3 or 1)."""
+        stream = self._head + self._body(data)
+        try:
+            # An image that is larger than the buffer is refused before anything is allocated.
+            tile: np.ndarray = simplejpeg.decode_jpeg(
+                stream, self._colours, strict=self.strict, buffer=buffer
+            )
+        except ValueError as error:
+            raise DamagedTileError(f"JPEG: {error}") from error
+        size = tile.shape[:2]
+        if size != self._tile_size and size != self._rest(index):
+            raise DamagedTileError(f"JPEG: {size[1]} x {size[0]} pixels in a tile of another size")
+        return tile
+
+    def _body(self, data: bytes) -> bytes:
+        """Return a stream without its start, and without a JFIF marker that contradicts ours."""
+        if data[:2] != SOI:
+            raise DamagedTileError("JPEG: no start of image")
+        if self._marker and data[2:4] == APP0:
+            return data[4 + int.from_bytes(data[4:6], "big") :]
+        return data[2:]
+
+    def _rest(self, index: int) -> tuple[int, int]:
+        """Return the (height, width) of a tile's part inside the image."""
+        page_height, page_width = self._page_size
+        height, width = self._tile_size
+        row, column = divmod(index, math.ceil(page_width / width))
+        return min(height, page_height - row * height), min(width, page_width - column * width)
+
+
+class Jpeg2000Decoder:
+    """JPEG 2000 tiles, decoded by OpenJPEG."""
+
+    def __init__(self, page: Any) -> None:
+        self._shape = (page.tilelength, page.tilewidth)
+        self._is_ycbcr = page.compression == JPEG_2000_YCBCR
+
+    def __call__(self, data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
+        """Decode a tile: (h, w, samples)."""
+        if data[:4] == J2K_SIZE:
+            # The size is checked before anything is allocated.
+            size = (int.from_bytes(data[12:16], "big"), int.from_bytes(data[8:12], "big"))
+            if size != self._shape:
+                raise DamagedTileError(
+                    f"JPEG 2000: {size[1]} x {size[0]} pixels in a tile of another size"
+                )
+        try:
+            tile = imagecodecs.jpeg2k_decode(data)
+        except (RuntimeError, ValueError) as error:
+            raise DamagedTileError(f"JPEG 2000: {error}") from error
+        if tile.ndim == 2:
+            tile = tile[..., None]
+        if tile.shape[:2] != self._shape:
+            raise DamagedTileError("JPEG 2000: a tile of another size")
+        return rgb_from_ycbcr(tile) if self._is_ycbcr else tile
+
+
+class TifffileDecoder:
+    """Tiles and strips of every other compression, decoded by tifffile and imagecodecs."""
+
+    def __init__(self, page: Any) -> None:
+        self._decode = page.decode
+        self._tables = page.jpegtables
+
+    def __call__(self, data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
+        """Decode a tile or strip: (h, w, samples)."""
+        try:
+            tile, _, shape = self._decode(data, index, jpegtables=self._tables)
+        except Exception as error:  # every codec has errors of its own
+            raise DamagedTileError(" ".join(str(error).split()) or type(error).__name__) from error
+        if tile is None:
+            raise DamagedTileError("an empty tile")
+        decoded: np.ndarray = tile[0]
+        return decoded[: shape[1], : shape[2]]
+
+
+def rgb_from_ycbcr(tile: np.ndarray) -> np.ndarray:
+    """Convert full-range YCbCr (BT.601) to RGB: uint8 (h, w, 3)."""
+    y, cb, cr = np.moveaxis(tile.astype(np.float32), -1, 0)
+    cb -= 128
+    cr -= 128
+    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], -1)
+    return np.clip(rgb + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,253 @@
+"""What a TIFF file says about itself: vendor, scale, channels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree import ElementTree
+
+from napari_mil.slides.resolution import ScaleSource
+
+MICROMETRES = {
+    "µm": 1.0,
+    "μm": 1.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
+    "\\u00b5m": 1.0,
+    "nm": 1e-3,
+    "nanometer": 1e-3,
+    "nanometre": 1e-3,
+    "mm": 1e3,
+    "millimeter": 1e3,
+    "millimetre": 1e3,
+    "cm": 1e4,
+    "centimeter": 1e4,
+    "centimetre": 1e4,
+    "m": 1e6,
+    "meter": 1e6,
+    "metre": 1e6,
+    "inch": 25_400.0,
+}
+"""Micrometres of each unit of length, as formats write them."""
+INCH = 2
+CENTIMETRE = 3
+TEXT_TAGS = ("ImageDescription", "Software", "DateTime", "Make", "Model", "Artist", "HostComputer")
+NUMBER_TAGS = ("XResolution", "YResolution", "ResolutionUnit")
+
+
+@dataclass(frozen=True)
+class ChannelNote:
+    """Name and colour of a channel, as far as a file gives them."""
+
+    name: str = ""
+    colour: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class TiffNotes:
+    """What a TIFF file says about itself."""
+
+    vendor: str
+    """OpenSlide's name of the format, or one like it."""
+    mpp_xy: tuple[float, float] | None = None
+    """Micrometres per level-0 pixel along x and y, not yet judged."""
+    source: ScaleSource = ScaleSource.UNKNOWN
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """Entries of the file, as OpenSlide names them."""
+    channels: tuple[ChannelNote, ...] = ()
+    """Notes on the channels, in their order."""
+
+
+def read_notes(file: Any, series: Any) -> TiffNotes:
+    """Read what a file says about its first series.
+
+    Parameters
+    ----------
+    file
+        A `tifffile.TiffFile`.
+    series
+        Its series of the slide (`tifffile.TiffPageSeries`).
+    """
+    page = series.keyframe
+    properties = _tag_properties(page)
+    readers = {"svs": _aperio, "ome": _ome, "qpi": _perkin_elmer, "imagej": _imagej}
+    reader = readers.get(series.kind, _generic)
+    notes = reader(file, series, properties)
+    if notes.mpp_xy is not None:
+        for axis, mpp in zip("xy", notes.mpp_xy, strict=True):
+            properties[f"openslide.mpp-{axis}"] = repr(mpp)
+    properties["openslide.vendor"] = notes.vendor
+    return notes
+
+
+def _generic(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
+    mpp_xy = _tag_scale(series.keyframe)
+    source = ScaleSource.UNKNOWN if mpp_xy is None else ScaleSource.TIFF
+    return TiffNotes("generic-tiff", mpp_xy, source, properties)
+
+
+def _aperio(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
+    entries = aperio_entries(series.keyframe.description)
+    properties |= {f"aperio.{key}": value for key, value in entries.items()}
+    if "AppMag" in entries:
+        properties["openslide.objective-power"] = entries["AppMag"]
+    try:
+        mpp = float(entries["MPP"])
+    except (KeyError, ValueError):
+        return TiffNotes("aperio", properties=properties)
+    return TiffNotes("aperio", (mpp, mpp), ScaleSource.OPENSLIDE, properties)
+
+
+def aperio_entries(description: str) -> dict[str, str]:
+    """Return the ``key = value`` entries of an Aperio description."""
+    pairs = (part.split("=", 1) for part in description.split("|")[1:] if "=" in part)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _perkin_elmer(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
+    description = series.keyframe.description
+    found = re.search(r"<PixelSizeMicrons>\s*([0-9.eE+-]+)\s*<", description)
+    if found:
+        mpp = float(found[1])
+        mpp_xy: tuple[float, float] | None = (mpp, mpp)
+        source = ScaleSource.VENDOR
+    else:
+        mpp_xy = _tag_scale(series.keyframe)
+        source = ScaleSource.UNKNOWN if mpp_xy is None else ScaleSource.TIFF
+    notes = tuple(_perkin_elmer_channel(page) for page in series.pages)
+    return TiffNotes("perkinelmer", mpp_xy, source, properties, notes)
+
+
+def _perkin_elmer_channel(page: Any) -> ChannelNote:
+    root = _parsed(getattr(page, "description", "") or "")
+    if root is None:
+        return ChannelNote()
+    name = (root.findtext("Name") or "").strip()
+    numbers = re.findall(r"\d+", root.findtext("Color") or "")
+    if len(numbers) != 3:
+        return ChannelNote(name)
+    red, green, blue = (min(int(number), 255) for number in numbers)
+    return ChannelNote(name, (red, green, blue))
+
+
+def _imagej(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
+    entries = file.imagej_metadata or {}
+    micrometres = MICROMETRES.get(str(entries.get("unit", "")).lower())
+    pixels_per_unit = _tag_resolution(series.keyframe)
+    if micrometres is None or pixels_per_unit is None:
+        return TiffNotes("imagej", properties=properties)
+    x, y = (micrometres / pixels for pixels in pixels_per_unit)
+    return TiffNotes("imagej", (x, y), ScaleSource.TIFF, properties)
+
+
+def _ome(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
+    root = _parsed(file.ome_metadata or "")
+    pixels = _ome_pixels(root, series)
+    if pixels is None:
+        return _generic(file, series, properties)
+    mpp_xy = ome_scale(pixels)
+    notes = tuple(
+        ChannelNote(child.get("Name", ""), ome_colour(child.get("Color")))
+        for child in pixels
+        if _local(child) == "Channel"
+    )
+    source = ScaleSource.UNKNOWN if mpp_xy is None else ScaleSource.OME
+    return TiffNotes("ome-tiff", mpp_xy, source, properties, notes)
+
+
+def ome_scale(pixels: ElementTree.Element) -> tuple[float, float] | None:
+    """Return the physical size of a pixel (x, y) in micrometres, or None."""
+    sizes = []
+    for axis in "XY":
+        unit = MICROMETRES.get(pixels.get(f"PhysicalSize{axis}Unit", "µm").lower())
+        try:
+            size = float(pixels.get(f"PhysicalSize{axis}", ""))
+        except ValueError:
+            return None
+        if unit is None:
+            return None
+        sizes.append(size * unit)
+    return sizes[0], sizes[1]
+
+
+def ome_colour(text: str | None) -> tuple[int, int, int] | None:
+    """Return the colour of OME's signed RGBA integer, or None; black counts as none."""
+    try:
+        rgba = int(text or "") & 0xFFFFFFFF
+    except ValueError:
+        return None
+    colour = (rgba >> 24, rgba >> 16 & 255, rgba >> 8 & 255)
+    return colour if any(colour) else None
+
+
+def _ome_pixels(root: ElementTree.Element | None, series: Any) -> ElementTree.Element | None:
+    """Return the element with the size of the series, the first of several."""
+    if root is None:
+        return None
+    page = series.keyframe
+    size = (str(page.imagewidth), str(page.imagelength))
+    for element in root.iter():
+        if _local(element) == "Pixels" and (element.get("SizeX"), element.get("SizeY")) == size:
+            return element
+    return None
+
+
+def _local(element: ElementTree.Element) -> str:
+    """Return the name of an element without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def _parsed(text: str) -> ElementTree.Element | None:
+    """Parse XML without entities of its own, or return None."""
+    if "<!ENTITY" in text or "<" not in text:
+        return None
+    # A string with an encoding in its declaration is refused by the parser.
+    body = re.sub(r"^\s*<\?xml[^>]*\?>", "", text)
+    try:
+        return ElementTree.fromstring(body)  # noqa: S314 - entities are refused above
+    except ElementTree.ParseError:
+        return None
+
+
+def _tag_properties(page: Any) -> dict[str, str]:
+    properties = {}
+    for name in (*TEXT_TAGS, *NUMBER_TAGS):
+        tag = page.tags.get(name)
+        if tag is None:
+            continue
+        value = tag.value
+        if name in ("XResolution", "YResolution"):
+            value = value[0] / value[1] if value[1] else 0
+        properties[f"tiff.{name}"] = str(value)
+    return properties
+
+
+def _tag_resolution(page: Any) -> tuple[float, float] | None:
+    """Return pixels per unit along x and y from the resolution tags, or None."""
+    found = []
+    for name in ("XResolution", "YResolution"):
+        tag = page.tags.get(name)
+        if tag is None:
+            return None
+        numerator, denominator = tag.value
+        if numerator == 0 or denominator == 0:
+            return None
+        found.append(numerator / denominator)
+    return found[0], found[1]
+
+
+def _tag_scale(page: Any) -> tuple[float, float] | None:
+    """Return micrometres per pixel (x, y) from the resolution tags, or None."""
+    tag = page.tags.get("ResolutionUnit")
+    unit = INCH if tag is None else int(tag.value)
+    micrometres = {INCH: MICROMETRES["inch"], CENTIMETRE: MICROMETRES["cm"]}.get(unit)
+    resolution = _tag_resolution(page)
+    if micrometres is None or resolution is None:
+        return None
+    x, y = (micrometres / pixels for pixels in resolution)
+    return x, y

@@ -1,0 +1,213 @@
+"""Tiles and strips of one plane of one level, read by position."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from napari_mil.slides.tiff.codecs import DamagedTileError, Decoder, decoder_for
+
+ROWS_OF_A_BLOCK = 256
+"""Rows read at once of pixels that are neither compressed nor tiled."""
+LARGEST_SEGMENT_MP = 600
+"""Largest tile or strip that is decoded, megapixels."""
+
+
+class Segments:
+    """Tiles or strips of one plane of one level.
+
+    Parameters
+    ----------
+    page
+        Directory with the layout (a `tifffile.TiffPage`).
+    offsets, counts
+        Position and number of bytes of each tile in the file.
+    descriptor
+        Descriptor of the open file.
+    decode
+        Decoder of a tile.
+    tile
+        (width, height) of a tile in pixels.
+    """
+
+    def __init__(
+        self,
+        page: Any,
+        offsets: np.ndarray,
+        counts: np.ndarray,
+        descriptor: int,
+        decode: Decoder,
+        tile: tuple[int, int],
+    ) -> None:
+        self.width = int(page.imagewidth)
+        self.height = int(page.imagelength)
+        self.tile = tile
+        self.across = math.ceil(self.width / tile[0])
+        self.down = math.ceil(self.height / tile[1])
+        self.offsets = offsets
+        self.counts = counts
+        self.decode = decode
+        self.samples = int(page.samplesperpixel)
+        """Samples of a pixel."""
+        self.planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        """Planes of samples that are stored one after another."""
+        self._descriptor = descriptor
+        wanted = self.across * self.down * self.planes
+        if len(counts) < wanted or len(offsets) < wanted:
+            raise DamagedTileError(f"it lists {len(counts)} tiles where its size needs {wanted}")
+
+    @property
+    def is_stored(self) -> np.ndarray:
+        """Which tiles have pixels: bool (down, across)."""
+        first_plane = self.counts[: self.across * self.down]
+        return (first_plane > 0).reshape(self.down, self.across)
+
+    def count_beyond_the_end(self) -> int:
+        """Count the tiles whose bytes are not all in the file."""
+        size = os.fstat(self._descriptor).st_size
+        return int(np.count_nonzero((self.counts > 0) & (self.offsets + self.counts > size)))
+
+    def window(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """Return (column, row, width, height) of a tile's part inside the level, in its pixels."""
+        left = column * self.tile[0]
+        top = row * self.tile[1]
+        width = min(self.tile[0], self.width - left)
+        height = min(self.tile[1], self.height - top)
+        return left, top, width, height
+
+    @property
+    def buffer_shape(self) -> tuple[int, int, int]:
+        """Shape (h, w, samples) of a buffer for `tile_at`."""
+        return self.tile[1], self.tile[0], 1 if self.planes > 1 else self.samples
+
+    def tile_at(self, row: int, column: int, buffer: np.ndarray) -> np.ndarray | None:
+        """Decode a tile: (h, w, samples), or None where nothing is stored.
+
+        `buffer`, uint8 of `buffer_shape`, may hold the result.
+
+        Raises
+        ------
+        DamagedTileError
+            If it cannot be read or decoded.
+        """
+        index = row * self.across + column
+        if self.planes == 1:
+            return self._segment(index, buffer)
+        area = self.across * self.down
+        planes = []
+        for plane in range(self.planes):
+            tile = self._segment(plane * area + index, buffer)
+            if tile is None:
+                return None
+            planes.append(tile.copy())
+        return np.concatenate(planes, -1)
+
+    def _segment(self, index: int, buffer: np.ndarray) -> np.ndarray | None:
+        count = int(self.counts[index])
+        if count == 0:
+            return None
+        data = os.pread(self._descriptor, count, int(self.offsets[index]))
+        if len(data) < count:
+            raise DamagedTileError("a tile beyond the end of the file")
+        return self.decode(data, index, buffer)
+
+
+def segments_of(page: Any, layout: Any, descriptor: int) -> Segments:
+    """Return the tiles or strips of a directory.
+
+    Parameters
+    ----------
+    page
+        Directory with the positions (`tifffile.TiffPage` or `TiffFrame`).
+    layout
+        Directory with the layout, the same or the first of its series.
+    descriptor
+        Descriptor of the open file.
+    """
+    offsets = np.asarray(page.dataoffsets, np.int64)
+    counts = np.asarray(page.databytecounts, np.int64)
+    if layout.is_tiled:
+        tile = (int(layout.tilewidth), int(layout.tilelength))
+    elif is_plain(layout) and len(offsets) and is_one_run(offsets, counts):
+        return plain_rows(layout, int(offsets[0]), descriptor)
+    else:
+        tile = (int(layout.imagewidth), min(int(layout.rowsperstrip), int(layout.imagelength)))
+    if tile[0] * tile[1] > LARGEST_SEGMENT_MP * 1e6:
+        raise DamagedTileError(
+            f"a tile of {tile[0]} x {tile[1]} pixels, more than {LARGEST_SEGMENT_MP} MP"
+        )
+    return Segments(layout, offsets, counts, descriptor, decoder_for(layout), tile)
+
+
+def is_plain(page: Any) -> bool:
+    """Say whether pixels lie in the file as in memory."""
+    has_whole_bytes = page.bitspersample in (8, 16, 32, 64)
+    is_plain = page.compression == 1 and page.predictor == 1 and page.planarconfig == 1
+    return bool(is_plain and has_whole_bytes and page.fillorder == 1 and page.dtype is not None)
+
+
+def is_one_run(offsets: np.ndarray, counts: np.ndarray) -> bool:
+    """Say whether each strip begins where the one before it ends."""
+    return bool((offsets[:-1] + counts[:-1] == offsets[1:]).all())
+
+
+def plain_rows(page: Any, start: int, descriptor: int) -> Segments:
+    """Return blocks of rows of pixels that lie in the file as in memory.
+
+    Parameters
+    ----------
+    page
+        Directory with the layout (a `tifffile.TiffPage`).
+    start
+        Position of the first pixel in the file.
+    descriptor
+        Descriptor of the open file.
+    """
+    width = int(page.imagewidth)
+    height = int(page.imagelength)
+    samples = int(page.samplesperpixel)
+    stored = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+    row_bytes = width * samples * stored.itemsize
+    tops = np.arange(0, height, ROWS_OF_A_BLOCK)
+    rows = np.minimum(ROWS_OF_A_BLOCK, height - tops)
+    decode = _plain_decoder(width, samples, stored)
+    tile = (width, min(ROWS_OF_A_BLOCK, height))
+    return Segments(page, start + tops * row_bytes, rows * row_bytes, descriptor, decode, tile)
+
+
+def _plain_decoder(width: int, samples: int, stored: np.dtype[Any]) -> Decoder:
+    def decode(data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
+        rows = np.frombuffer(data, stored).reshape(-1, width, samples)
+        return rows.astype(stored.newbyteorder("="), copy=False)
+
+    return decode
+
+
+def plane_of(pages: Any, index: int, series: Any, descriptors: dict[Any, int]) -> Segments | None:
+    """Return one plane of a level; None where its file is missing.
+
+    Parameters
+    ----------
+    pages
+        Directories of the level, one a plane, or one for all planes that follow each other.
+    index
+        Number of the plane.
+    series
+        The level (a `tifffile.TiffPageSeries`).
+    descriptors
+        Descriptor of each open file, by its `tifffile` handle.
+    """
+    layout = series.keyframe
+    n_planes = math.prod(series.get_shape(squeeze=False)) // max(1, math.prod(layout.shaped))
+    if len(pages) == 1 and n_planes > 1 and index > 0:
+        # ImageJ lists one directory for a stack whose planes follow each other.
+        plane_bytes = math.prod(layout.shaped) * np.dtype(layout.dtype).itemsize
+        start = int(pages[0].dataoffsets[0]) + index * plane_bytes
+        return plain_rows(layout, start, descriptors[layout.parent])
+    page = pages[index]
+    if page is None:
+        return None
+    return segments_of(page, layout, descriptors[page.parent])
