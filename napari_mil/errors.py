@@ -19,6 +19,7 @@ class Remedy(StrEnum):
 
     GIVE_SCALE = "give its µm per pixel"
     TAKE_LEVEL = "take tiles of a level"
+    FINER_SCAN = "open a finer scan"
     SMALLER_TILES = "use smaller tiles"
     WHOLE_IMAGE = "use the whole image"
     DRAW_TISSUE = "draw its tissue"
@@ -46,10 +47,10 @@ class RemediedError(NapariMilError):
     problem
         What happened, to which file, without a full stop.
     *remedies
-        What can be done, the best first.
+        What can be done, the best first; a sentence of its own needs no words of the face.
     """
 
-    def __init__(self, problem: str, *remedies: Remedy) -> None:
+    def __init__(self, problem: str, *remedies: Remedy | str) -> None:
         super().__init__(problem, *remedies)
         self.problem = problem
         self.remedies = remedies
@@ -59,7 +60,11 @@ class RemediedError(NapariMilError):
 
     def worded(self, words: Mapping[Remedy, str]) -> str:
         """Return the message with remedies in these words; see `NapariMilError.worded`."""
-        remedies = ", or ".join(words.get(remedy, str(remedy)) for remedy in self.remedies)
+        told = (
+            words.get(remedy, str(remedy)) if isinstance(remedy, Remedy) else remedy
+            for remedy in self.remedies
+        )
+        remedies = ", or ".join(told)
         return f"{self.problem}; {remedies}."
 
 
@@ -71,7 +76,7 @@ class MissingMppError(RemediedError):
     """Raised when a scale is needed and the slide says none."""
 
 
-class ResolutionError(NapariMilError):
+class ResolutionError(RemediedError):
     """Raised when the slide does not hold the scale asked for."""
 
 

@@ -268,8 +268,8 @@ def tile_scale(
     if level is not None:
         if not 0 <= level < slide.level_count:
             raise ResolutionError(
-                f"{slide.path.name} has no level {level}; "
-                f"its levels are 0 to {slide.level_count - 1}."
+                f"{slide.path.name} has no level {level}",
+                f"its levels are 0 to {slide.level_count - 1}",
             )
         downsample = slide.level_downsamples[level]
         level_mpp = slide.mpp * downsample if slide.mpp else None
@@ -279,8 +279,9 @@ def tile_scale(
     if slide.mpp > LARGEST_ENLARGEMENT * mpp:
         raise ResolutionError(
             f"{slide.path.name} has {slide.mpp:.3g} µm per pixel at its finest, "
-            f"too coarse for tiles of {mpp:g} µm per pixel; "
-            "open a finer scan, or choose tiles by level (Tiles, or --level)."
+            f"too coarse for tiles of {mpp:g} µm per pixel",
+            Remedy.FINER_SCAN,
+            Remedy.TAKE_LEVEL,
         )
     downsample = mpp / slide.mpp
     return mpp, tile_px * downsample, slide.best_level_for_downsample(downsample)

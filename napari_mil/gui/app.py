@@ -69,8 +69,12 @@ def open_window(show: bool = True) -> tuple[Any, Workbench]:
     workbench.session.changed.connect(lambda before, after: _set_title(viewer, workbench))
     _open_with_workbench(viewer, workbench)
     if show:
+        is_first_start = import_module("napari.settings").get_settings().application.first_time
         viewer.window.resize(*SIZE)
         viewer.window.show()
+        if is_first_start:
+            # napari then takes the size that all its docks ask for, wider than a small screen.
+            viewer.window.resize(*SIZE)
     return viewer, workbench
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ ABANDONED_AFTER_MS = 400
 
 Tell = Callable[[Any], None]
 Work = Callable[[Tell, CancellationToken], Any]
+Together = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,18 @@ class Job(QObject):
     ended = Signal()
 
     def __init__(
-        self, kind: str, work: Work, parent: QObject | None = None, *, patient: bool = False
+        self,
+        kind: str,
+        work: Work,
+        parent: QObject | None = None,
+        *,
+        patient: bool = False,
+        together: Together = nullcontext,
     ) -> None:
         super().__init__(parent)
         self.kind = kind
         self._patient = patient
+        self._together = together
         self._ended = False
         self.token = CancellationToken()
         self._work = work
@@ -109,16 +118,17 @@ class Job(QObject):
             return _Outcome("failed", sentence, traceback.format_exc())
 
     def _drain(self) -> None:
-        """Pass events on; of progress and partial answers only the newest."""
+        """Pass events on together; of progress and partial answers only the newest."""
         events: list[Any] = []
         while not self._heard.empty():
             events.append(self._heard.get())
         newest = {type(event): event for event in events if isinstance(event, (Advanced, Partial))}
-        for event in events:
-            if isinstance(event, _Outcome):
-                self._end(event)
-            elif newest.get(type(event), event) is event:
-                self.event_happened.emit(event)
+        with self._together():
+            for event in events:
+                if isinstance(event, _Outcome):
+                    self._end(event)
+                elif newest.get(type(event), event) is event:
+                    self.event_happened.emit(event)
 
     def _end(self, outcome: _Outcome) -> None:
         if self._ended:
@@ -135,10 +145,20 @@ class Job(QObject):
 
 
 class JobRunner(QObject):
-    """Owns the jobs of one window: one of a kind at a time."""
+    """Owns the jobs of one window: one of a kind at a time.
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    Parameters
+    ----------
+    parent
+        What they end with.
+    together
+        Context in which the events of one turn are passed on, so that what they change is shown
+        once.
+    """
+
+    def __init__(self, parent: QObject | None = None, together: Together = nullcontext) -> None:
         super().__init__(parent)
+        self._together = together
         self._running: dict[str, Job] = {}
         self.left_behind = False
         """Whether work was still under way when the window closed."""
@@ -150,7 +170,7 @@ class JobRunner(QObject):
         is cancelled is waited for.
         """
         self.cancel(kind)
-        job = Job(kind, work, self, patient=patient)
+        job = Job(kind, work, self, patient=patient, together=self._together)
         self._running[kind] = job
         job.ended.connect(lambda: self._forget(kind, job))
         QTimer.singleShot(0, job.start)

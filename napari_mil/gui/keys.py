@@ -21,7 +21,7 @@ class Key:
 
 
 KEYS = (
-    Key("Alt+C", "classify what is shown", "classify"),
+    Key("Alt+R", "classify what is shown", "classify"),
     Key("Alt+X", "cancel the run", "cancel"),
     Key("Alt+O", "overlay on or off", "toggle_overlay"),
     Key("Alt+N", "next class or head", "next_class"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,6 @@ STROKE_MS = 100
 """Pause after which what was painted is taken."""
 MARGIN = 0.95
 """Share of the canvas that a subject fills when it is fitted."""
-WHITE = "white"
 FONT_SIZE = 12
 CHARACTER_PX = 11.5
 """Width of a character of the title, in pixels of the canvas."""
@@ -48,6 +47,8 @@ class Camera:
 
     center: tuple[float, ...]
     zoom: float
+    unit: float
+    """World units per level-0 pixel when it was left."""
 
 
 class LayerBook:
@@ -57,6 +58,8 @@ class LayerBook:
     """A person changed a layer of a role by hand."""
     subject_closed = Signal(str)
     """A person removed the layer of a subject (its key)."""
+    subject_shown = Signal(str)
+    """A person made the hidden layer of a subject visible (its key)."""
     subject_renamed = Signal(str, str)
     """A person renamed the layer of a subject (key, name)."""
     layer_removed = Signal(LayerSpec)
@@ -86,6 +89,8 @@ class LayerBook:
         self._stopped = False
         self._cameras: dict[int, Camera] = {}
         self._camera_of: int | None = None
+        self._camera_unit = 1.0
+        self._background: str | None = None
         self._acts: Mapping[str, Callable[[], None]] = {}
         self._place: Callable[[int], tuple[Place, float] | None] = lambda key: None
         self._removed: list[tuple[Key, LayerSpec | None]] = []
@@ -96,6 +101,7 @@ class LayerBook:
         events = viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removed.connect(self._on_removed)
+        viewer.events.reset_view.connect(self._on_reset_view)
         viewer.mouse_drag_callbacks.append(self._on_press)
 
     def stop(self) -> None:
@@ -112,6 +118,7 @@ class LayerBook:
         events = self._viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
+        self._viewer.events.reset_view.disconnect(self._on_reset_view)
         if self._on_press in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_press)
 
@@ -358,8 +365,9 @@ class LayerBook:
 
     def _dress_canvas(self) -> None:
         canvas = self._viewer.canvas
-        if (canvas.background_color_override is not None) != self._scene.white_canvas:
-            canvas.background_color_override = WHITE if self._scene.white_canvas else None
+        if self._background != self._scene.background:
+            self._background = self._scene.background
+            canvas.background_color_override = self._background
         bar = canvas.overlays.scale_bar
         if bar.visible != self._scene.has_scale_bar:
             bar.box = True
@@ -395,12 +403,18 @@ class LayerBook:
     def _move_camera(self) -> None:
         """Give each subject its own camera; one that is new is fitted."""
         key = self._scene.subject
-        if key == self._camera_of:
-            return
+        unit = self._unit_of(key)
         camera = self._viewer.scene.camera
+        if key == self._camera_of:
+            if unit != self._camera_unit:
+                # Another scale: the same part stays in view.
+                self._take(Camera(tuple(camera.center), camera.zoom, self._camera_unit), unit)
+            return
         if self._camera_of is not None:
-            self._cameras[self._camera_of] = Camera(tuple(camera.center), camera.zoom)
+            left = Camera(tuple(camera.center), camera.zoom, self._camera_unit)
+            self._cameras[self._camera_of] = left
         self._camera_of = key
+        self._camera_unit = unit
         if key is None:
             return
         shown = self._layers.get(("subject", str(key)))
@@ -411,8 +425,19 @@ class LayerBook:
         if known is None:
             self.fit(key)
         else:
-            camera.center = known.center
-            camera.zoom = known.zoom
+            self._take(known, unit)
+
+    def _take(self, known: Camera, unit: float) -> None:
+        """Move the camera to where it was, in a world of so many units per level-0 pixel."""
+        camera = self._viewer.scene.camera
+        grown = unit / known.unit
+        camera.center = tuple(value * grown for value in known.center)
+        camera.zoom = known.zoom / grown
+        self._camera_unit = unit
+
+    def _unit_of(self, key: int | None) -> float:
+        found = None if key is None else self._place(key)
+        return 1.0 if found is None else found[1]
 
     def fit(self, key: int) -> None:
         """Fit the view to what a subject stores."""
@@ -476,8 +501,17 @@ class LayerBook:
         if self._applying or spec is None:
             return
         if spec.role is Role.SUBJECT and look.visible is not None:
+            # Brought in line with the next scene: one subject is seen at a time.
+            self._specs[key] = replace(spec, visible=look.visible)
+            if look.visible and self._scene.subject != int(key[1]):
+                self.subject_shown.emit(key[1])
             return
         self.look_changed.emit(spec.role, look)
+
+    def _on_reset_view(self, event: Any) -> None:
+        """Fit the shown subject: napari fits hidden layers too, those of other subjects."""
+        if self._camera_of is not None and not self._applying:
+            self.fit(self._camera_of)
 
     def _on_colormap(self, layer: Layer) -> None:
         name = str(layer.colormap.name)

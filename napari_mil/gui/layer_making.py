@@ -92,7 +92,7 @@ def _make_squares(spec: LayerSpec, common: dict[str, Any]) -> Layer:
         symbol="square",
         face_color="transparent",
         border_color=colour,
-        border_width=0.12 if spec.role is Role.SELECTION else 0.2,
+        border_width=spec.border,
         **common,
     )
 

@@ -76,7 +76,7 @@ class Workbench(QWidget):
         self.setMinimumWidth(WIDTH)
         self.setAcceptDrops(True)
         self.session = Session()
-        self.jobs = JobRunner(self)
+        self.jobs = JobRunner(self, together=self.session.together)
         # One core stays with the window.
         settings = replace(Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1))
         self._last_used = LastUsed(settings)
@@ -246,7 +246,7 @@ class Workbench(QWidget):
         self.watch.close()
 
     def event(self, event: QEvent | None) -> bool:
-        """End everything when the dock leaves its window, and the jobs when the window goes."""
+        """End everything when the dock leaves its window, or the window goes."""
         if event is None:
             return bool(super().event(event))
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
@@ -255,10 +255,7 @@ class Workbench(QWidget):
             # A dock that floats hides for a moment too, and is no main window.
             window = self.window()
             if isinstance(window, QMainWindow) and not window.isVisible():
-                self.run.let_go()
-                self.watch.stop()
-                self.book.stop()
-                self.jobs.close()
+                self.shut_down()
         return bool(super().event(event))
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:

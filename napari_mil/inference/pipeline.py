@@ -214,8 +214,8 @@ class _Run:
         encoder = self.classifier.create_encoder(chosen, self.settings.encoder_threads)
         if grid.tile_px < encoder.smallest_tile:
             raise ResolutionError(
-                f"Tiles of {grid.tile_px} px are too small for the encoder {encoder.name!r}; "
-                f"it needs {encoder.smallest_tile}."
+                f"Tiles of {grid.tile_px} px are too small for the encoder {encoder.name!r}",
+                f"it needs {encoder.smallest_tile}",
             )
         self.on_event(Started(len(grid), "tiles", grid, tissue))
         forgiving = ForgivingEncoder(encoder, self._tell)

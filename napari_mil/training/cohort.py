@@ -58,6 +58,11 @@ class CohortBag:
     """Whether a table, a barcode or a pattern names the patient."""
 
     @property
+    def name(self) -> str:
+        """Name of the bag, without a known ending."""
+        return bag_name(self.path, is_folder=self.kind == IMAGES)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Classes of the bag as a tuple."""
         return (self.label,) if isinstance(self.label, str) else self.label
@@ -145,7 +150,13 @@ class Cohort:
     @property
     def unit(self) -> str:
         """What stays together in a fold, in words."""
+        return self.unit_with(None)
+
+    def unit_with(self, pattern: str | None) -> str:
+        """Return `unit` as it is once patients are read from names; see `with_patients`."""
         n_unknown = sum(not bag.patient_known for bag in self.bags)
+        if pattern is not None:
+            n_unknown -= sum(patient is not None for patient in self._patients_by(pattern))
         if n_unknown == 0:
             return "patient"
         if n_unknown == len(self.bags):
@@ -201,14 +212,25 @@ class Cohort:
         """
         if pattern is None:
             return self
-        compiled = re.compile(pattern)
-        bags = []
-        for bag in self.bags:
-            match = None if bag.patient_known else compiled.match(bag_name(bag.path))
-            if match is not None and match[match.re.groups]:
-                bag = replace(bag, patient=match[match.re.groups], patient_known=True)
-            bags.append(bag)
+        bags = [
+            bag if patient is None else replace(bag, patient=patient, patient_known=True)
+            for bag, patient in zip(self.bags, self._patients_by(pattern), strict=True)
+        ]
         return replace(self, bags=tuple(bags))
+
+    def _patients_by(self, pattern: str) -> list[str | None]:
+        """Read the unknown patients from the names of the bags; None where there is none."""
+        compiled = re.compile(pattern)
+        patients: list[str | None] = []
+        for bag, name in zip(self.bags, self._names, strict=True):
+            match = None if bag.patient_known else compiled.match(name)
+            found = None if match is None else match[match.re.groups]
+            patients.append(found or None)
+        return patients
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(bag.name for bag in self.bags)
 
     def with_positive(self, name: str) -> Cohort:
         """Return the cohort with another class as the positive one of two.

@@ -41,7 +41,7 @@ def suggest_pattern(cohort: Cohort) -> str | None:
     """
     if cohort.patients_known:
         return None
-    names = [bag_name(bag.path) for bag in cohort.bags]
+    names = [bag.name for bag in cohort.bags]
     best: tuple[int, str] | None = None
     for separator in SEPARATORS:
         for parts in range(1, MOST_PARTS + 1):

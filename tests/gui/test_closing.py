@@ -1,5 +1,6 @@
 """A window that is closed at a bad moment, in a process of its own: a fault would end it."""
 
+import os
 import subprocess
 import sys
 
@@ -73,3 +74,46 @@ def test_closing_while_a_slide_is_classified_ends_well(what, slide_path, qapp):
     )
     assert result.stdout.strip().endswith("ended well"), result.stderr[-2000:]
     assert result.returncode == 0, result.stderr[-2000:]
+
+
+LAUNCHER = """
+import sys
+
+from qtpy.QtCore import QTimer
+
+from napari_mil.gui import app
+
+opened = {}
+open_window = app.open_window
+
+def open_and_close(*arguments, **options):
+    viewer, workbench = open_window(*arguments, **options)
+    opened["size"] = (viewer.window.geometry()[2], viewer.window.geometry()[3])
+    QTimer.singleShot(1500, viewer.close)
+    return viewer, workbench
+
+app.open_window = open_and_close
+code = app.view(sys.argv[1:])
+print(*opened["size"], "code", code)
+"""
+
+
+@pytest.mark.parametrize("what", ["nothing", "slide"])
+def test_the_program_ends_without_a_complaint_and_first_fits_a_small_screen(
+    what, slide_path, qapp, tmp_path
+):
+    result = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, *([str(slide_path)] if what == "slide" else [])],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        # As on a machine that never saw napari.
+        env={**os.environ, "NAPARI_CONFIG": str(tmp_path / "settings.yaml")},
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "Traceback" not in result.stderr
+    width, height, _, code = result.stdout.split()[-4:]
+    assert code == "0"
+    assert int(width) <= 1366
+    assert int(height) <= 768

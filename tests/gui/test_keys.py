@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from napari._app_model import get_app_model
 from napari.utils.shortcuts import default_shortcuts
 from qtpy.QtGui import QKeySequence
 
@@ -22,6 +23,12 @@ def napari_keys():
     return {sequence(key) for key in bound}
 
 
+def menu_keys():
+    """Return the keys of every entry of napari's menus."""
+    bindings = get_app_model().keybindings
+    return {sequence(str(binding.keybinding)) for binding in bindings}
+
+
 def test_the_list_of_napari_is_read_as_ours_is():
     assert {"Ctrl+G", "Ctrl+Shift+T", "V"} <= napari_keys()
 
@@ -30,6 +37,13 @@ def test_the_list_of_napari_is_read_as_ours_is():
 def test_no_key_of_the_window_is_one_of_naparis_own(key):
     assert sequence(key.keys)
     assert sequence(key.keys) not in napari_keys()
+
+
+@pytest.mark.gui
+def test_no_key_of_the_window_is_that_of_an_entry_of_naparis_menus(bench):
+    taken = menu_keys()
+    assert {"Alt+C", "Ctrl+O"} <= taken, "the menus are read"
+    assert taken.isdisjoint(sequence(key.keys) for key in (*KEYS, *TRAIN_KEYS))
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.keys)

@@ -8,6 +8,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QPushButton
 
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.actions import close_subject
 from napari_mil.gui.samples import BAG, sample_path
 from napari_mil.inference.pipeline import classify
@@ -421,3 +422,48 @@ def test_a_slide_and_its_annotations_may_be_dropped_together(bench, slide_path, 
     (layer,) = bench.state.current_subject.annotations
     assert layer.name == "regions.geojson"
     assert "regions.geojson" in " ".join(bench.visible_layers)
+
+
+def test_the_eye_of_another_slide_shows_that_slide_alone(bench, slide_path, shared):
+    bench.open(slide_path, shared / "data/slides/svs/tiny-16x16.svs")
+    first, second = (subject.key for subject in bench.state.subjects)
+    assert bench.state.current == second
+    bench.workbench.book.layer("subject", str(first)).visible = True
+    bench.wait()
+    assert bench.state.current == first
+    assert bench.workbench.book.layer("subject", str(first)).visible
+    assert not bench.workbench.book.layer("subject", str(second)).visible
+    assert bench.viewer.title == "CMU-1-Small-Region"
+
+
+def test_home_fits_the_slide_that_is_shown(bench, slide_path, shared):
+    bench.open(slide_path)
+    bench.classify()
+    bench.open(shared / "data/slides/svs/tiny-16x16.svs")
+    bench.wait()
+    fitted = bench.viewer.scene.camera.zoom
+    bench.viewer.scene.camera.zoom = fitted / 50
+    bench.viewer.reset_view()
+    assert bench.viewer.scene.camera.zoom == pytest.approx(fitted, rel=0.01)
+
+
+def test_another_scale_keeps_the_part_in_view(bench, slide_path):
+    bench.open(slide_path)
+    camera = bench.viewer.scene.camera
+    camera.center = (0, 500, 400)
+    camera.zoom = 2.0
+    bench.workbench.slide_tab.mpp_field.setValue(0.998)
+    bench.workbench.slide_tab.mpp_button.click()
+    bench.wait()
+    assert camera.center[1:] == pytest.approx((1000, 800), rel=0.01)
+    assert camera.zoom == pytest.approx(1.0, rel=0.01)
+
+
+def test_events_of_one_turn_are_shown_once(bench):
+    shown = []
+    bench.workbench.session.changed.connect(lambda before, after: shown.append(after))
+    with bench.workbench.session.together():
+        for number in range(20):
+            bench.workbench.session.apply(actions.add_notice, f"notice {number}", "")
+    assert len(shown) == 1
+    assert len(shown[0].notices) >= 20

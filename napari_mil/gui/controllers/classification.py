@@ -22,6 +22,7 @@ from napari_mil.gui.model.snapshots.classify import BY_SCALE, NOTHING_OPEN
 from napari_mil.gui.model.subjects import Subject, SubjectKind, TissueChoice
 from napari_mil.gui.opening import WORK
 from napari_mil.gui.views.classify_tab import ClassifyTab
+from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.library import list_classifiers
 from napari_mil.settings import Settings
 
@@ -80,7 +81,8 @@ class ClassificationController:
     def list_classifiers(self, preferred: str = "") -> None:
         """Offer the shipped classifiers and the user's own; the chosen one stays."""
         cards = list(list_classifiers(self._settings).values())
-        self._session.apply(actions.set_cards, cards, preferred)
+        gone = [card.name for card in self._session.state.cards if not _is_there(card)]
+        self._session.apply(actions.set_cards, cards, preferred, gone)
 
     def classify(self) -> None:
         """Start a run with what the tab shows."""
@@ -214,3 +216,9 @@ def _spread(n: int, indices: np.ndarray, values: np.ndarray) -> np.ndarray:
     whole = np.full(n, np.nan, np.float32)
     whole[indices] = values
     return whole
+
+
+def _is_there(card: ClassifierCard) -> bool:
+    """Say whether the files of a classifier are there."""
+    path = card.checkpoint or card.folder
+    return path is not None and path.exists()

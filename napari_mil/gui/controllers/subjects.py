@@ -37,6 +37,7 @@ class SubjectsController:
         view.instance_chosen.connect(self._on_instance)
         book.subject_closed.connect(lambda key: self._close(int(key)))
         book.subject_renamed.connect(self._on_renamed)
+        book.subject_shown.connect(lambda key: self._choose(int(key)))
         book.layer_removed.connect(self._on_layer_removed)
         book.tissue_painted.connect(self._on_painted)
         book.slide_layer_added.connect(self._adopt)

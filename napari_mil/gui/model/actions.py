@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -223,21 +223,31 @@ def end_opening(state: SessionState, name: str) -> SessionState:
 
 
 def set_cards(
-    state: SessionState, cards: Sequence[ClassifierCard], preferred: str = ""
+    state: SessionState,
+    cards: Sequence[ClassifierCard],
+    preferred: str = "",
+    gone: Collection[str] = (),
 ) -> SessionState:
-    """Offer classifiers; the chosen one stays if it is still there."""
+    """Offer classifiers; the chosen one stays if it is still there.
+
+    Parameters
+    ----------
+    state
+        The state before.
+    cards
+        The shipped classifiers and the user's own.
+    preferred
+        Name to choose where none is chosen.
+    gone
+        Names of classifiers whose files are no longer there.
+    """
     listed = {card.name for card in cards}
-    opened = [card for card in state.cards if card.name not in listed and _is_still_there(card)]
+    opened = [card for card in state.cards if card.name not in listed and card.name not in gone]
     offered = (*cards, *opened)
     names = [card.name for card in offered]
     wanted = (state.classifier, preferred, *names)
     chosen = next((name for name in wanted if name in names), "")
     return replace(state, cards=offered, classifier=chosen)
-
-
-def _is_still_there(card: ClassifierCard) -> bool:
-    path = card.checkpoint or card.folder
-    return path is not None and path.exists()
 
 
 def add_card(state: SessionState, card: ClassifierCard) -> SessionState:
@@ -452,7 +462,9 @@ def hide_overlay(state: SessionState) -> SessionState:
 
 
 def toggle_overlay(state: SessionState) -> SessionState:
-    """Hide what is coloured, or show it again."""
+    """Hide what is coloured, or show it again; with nothing coloured nothing is done."""
+    if state.shown_answer is None and state.shown_watch is None and state.mapped_run is None:
+        return state
     if state.display.look(Role.OVERLAY).visible is False:
         return replace(state, display=_seen(state.display))
     return hide_overlay(state)

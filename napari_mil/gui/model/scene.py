@@ -40,6 +40,10 @@ from napari_mil.gui.model.words import count
 MOST_OUTLINED = 2000
 """Selected instances that are outlined."""
 TISSUE_OPACITY = 0.8
+BORDER = 0.12
+"""Width of the outline of a tile, as a share of its side: seen from afar too."""
+THIN_BORDER = 0.03
+"""Width of the outline of an image, which is looked at and not covered."""
 _remember = Memo()
 """Drawings of the newest scenes."""
 
@@ -81,6 +85,8 @@ class LayerSpec:
     """Values of the ends of the colour map."""
     size: float = 0.0
     """Side of squares in world units."""
+    border: float = 0.0
+    """Width of the lines of squares, as a share of their side."""
     rgb: bool = True
     multiscale: bool = False
 
@@ -102,7 +108,8 @@ class Scene:
     title: str = ""
     """Name of the subject; empty with nothing open."""
     legend: Legend | None = None
-    white_canvas: bool = False
+    background: str | None = None
+    """Colour of the canvas; None leaves it to the theme."""
     has_scale_bar: bool = False
     subject: int | None = None
     """Key of the subject whose camera is used."""
@@ -125,11 +132,17 @@ def scene(state: SessionState) -> Scene:
         layers=tuple(layers),
         title=subject.name,
         legend=legend if any(layer.visible for layer in overlay) else None,
-        white_canvas=subject.kind is not SubjectKind.IMAGES and not subject.is_fluorescence,
+        background=_background(subject),
         has_scale_bar=subject.placement.mpp is not None,
         subject=subject.key,
         units=subject.placement.units,
     )
+
+
+def _background(subject: Subject) -> str:
+    """Choose the canvas: glass is white, fluorescence and pictures stand on black."""
+    is_dark = subject.kind is SubjectKind.IMAGES or subject.is_fluorescence
+    return "black" if is_dark else "white"
 
 
 def _subject_layer(state: SessionState, subject: Subject) -> LayerSpec:
@@ -241,6 +254,7 @@ def _squares(
         units=placement.units,
         visible=visible,
         size=layout.tile_size0 * placement.unit,
+        border=THIN_BORDER if subject.images is not None else BORDER,
     )
 
 

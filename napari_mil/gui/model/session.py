@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Concatenate, ParamSpec
 
@@ -238,6 +239,19 @@ class Session:
         if training is not self._state.training:
             after = replace(self._state, training=training)
             self._state = drop_lost_selection(self._state, after)
+            self._tell()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Tell what a block changes once, at its end."""
+        if self._telling:
+            yield
+            return
+        self._telling = True
+        try:
+            yield
+        finally:
+            self._telling = False
             self._tell()
 
     def _tell(self) -> None:

@@ -7,6 +7,7 @@ from napari_mil.errors import Remedy
 REMEDIES = {
     Remedy.GIVE_SCALE: "enter its µm per pixel in the Slide tab",
     Remedy.TAKE_LEVEL: "choose tiles of a level in the Classify tab",
+    Remedy.FINER_SCAN: "open a finer scan of it",
     Remedy.SMALLER_TILES: "choose a classifier of smaller tiles",
     Remedy.WHOLE_IMAGE: "choose the whole image as tissue",
     Remedy.DRAW_TISSUE: "detect tissue in the Slide tab and paint it",

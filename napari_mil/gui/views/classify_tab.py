@@ -112,7 +112,7 @@ class ClassifyTab(QWidget):
             text = CANCELLING_TEXT if snapshot.cancelling else CANCEL_TEXT
         self.button.setText(text)
         self.button.setEnabled(not snapshot.cancelling and not snapshot.reason)
-        keys = "Alt+X" if snapshot.running else "Alt+C"
+        keys = "Alt+X" if snapshot.running else "Alt+R"
         self.button.setToolTip(snapshot.reason or keys)
 
     def _on_button(self) -> None:

@@ -195,6 +195,7 @@ class InstanceCard(Card):
         self._shown = snapshot
         self.title.setText(snapshot.title)
         self.rows.setText("\n".join(f"{name}: {value}" for name, value in snapshot.rows))
+        self.picture.setVisible(snapshot.has_pixels)
         self.picture.show_pixels(snapshot.pixels)
 
 

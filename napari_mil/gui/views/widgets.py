@@ -27,6 +27,8 @@ from napari_mil.gui.model.glyphs import ALPHA, PATTERNS, Glyph
 from napari_mil.gui.model.snapshots.choices import Choices
 from napari_mil.gui.views.colours import BUTTON, BUTTON_PRESSED, colours_of
 
+DISABLED = "#80838a"
+"""Text of what cannot be pressed: 3.8 : 1 on both of napari's themes."""
 LONGEST_TEXT = 28
 """Characters that fit a box at the dock's narrowest."""
 THEME_EVENTS = (QEvent.Type.PaletteChange, QEvent.Type.StyleChange)
@@ -42,8 +44,9 @@ class PrimaryButton(QPushButton):
             f"PrimaryButton {{ background: {BUTTON}; color: white; font-weight: bold;"
             " border-radius: 4px; padding: 4px 12px; }"
             f"PrimaryButton:hover, PrimaryButton:pressed {{ background: {BUTTON_PRESSED}; }}"
-            "PrimaryButton:disabled { background: transparent; color: palette(window-text);"
-            " border: 1px solid palette(mid); }"
+            # Grey, readable on both themes: a palette's colours are not those of napari's style.
+            f"PrimaryButton:disabled {{ background: transparent; color: {DISABLED};"
+            f" border: 1px solid {DISABLED}; }}"
         )
 
 

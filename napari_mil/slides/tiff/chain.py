@@ -31,7 +31,7 @@ def check_chain(path: Path) -> None:
         entry_bytes = 20 if is_big else 12
         start = 8 if is_big else 4
         (offset,) = struct.unpack_from(offset_format, header, start)
-        seen = set()
+        seen: set[int] = set()
         while offset:
             if offset in seen or len(seen) >= MOST_DIRECTORIES:
                 raise BrokenChainError("its directories lead back to themselves")

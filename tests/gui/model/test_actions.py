@@ -221,13 +221,13 @@ class TestClassifiers:
     def test_opened_checkpoints_stay_when_the_list_is_read_again(self, tmp_path):
         opened = build.card("published", folder=None, checkpoint=tmp_path)
         state = actions.add_card(build.state_of(), opened)
-        state = actions.set_cards(state, (MALIGNANCY,))
+        state = actions.set_cards(state, (MALIGNANCY,), gone=("grade",))
         assert [card.name for card in state.cards] == ["malignancy", "published"]
         assert state.classifier == "published"
 
-    def test_a_classifier_whose_files_are_gone_is_offered_no_more(self, tmp_path):
-        gone = build.card("gone", folder=tmp_path / "gone")
-        state = actions.set_cards(actions.add_card(build.state_of(), gone), (MALIGNANCY,))
+    def test_a_classifier_whose_files_are_gone_is_offered_no_more(self):
+        state = actions.add_card(build.state_of(), build.card("gone"))
+        state = actions.set_cards(state, (MALIGNANCY,), gone=("gone", "grade"))
         assert state.cards == (MALIGNANCY,)
         assert state.classifier == "malignancy"
 

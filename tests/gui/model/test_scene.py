@@ -245,7 +245,7 @@ class TestLooks:
     )
     def test_canvas_and_colours_go_with_the_kind_of_picture(self, subject, white, colormap):
         state = build.answered(build.state_of(subject), build.answer(subject, MALIGNANCY))
-        assert scene(state).white_canvas == white
+        assert scene(state).background == ("white" if white else "black")
         assert the_overlay(state).colormap == colormap
 
     def test_the_scale_of_values_stands_in_the_legend(self, full):

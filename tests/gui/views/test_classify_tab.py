@@ -115,7 +115,7 @@ def test_where_nothing_can_be_classified_the_button_says_why(tab):
     assert tab.button.toolTip() == REASON
     tab.render(READY)
     assert tab.button.isEnabled()
-    assert tab.button.toolTip() == "Alt+C"
+    assert tab.button.toolTip() == "Alt+R"
 
 
 def test_why_the_last_run_came_to_nothing_is_seen_until_the_next(tab):

@@ -27,6 +27,7 @@ from napari_mil.gui.model.subjects import Subject
 from napari_mil.gui.model.words import count
 
 NOTHING_YET = "Classify something first: its answer is looked into here."
+NO_ANSWER_YET = "Classify to see what it counts for."
 NO_OTHERS = "One instance has no others to be compared with."
 SCALE_TEXTS = {
     ScaleMode.RAW: "values",
@@ -54,11 +55,17 @@ class InstanceSnapshot:
     """(name, value) pairs: values with ranks, position."""
     pixels: np.ndarray | None
     """uint8 (H, W, 3) at full resolution; None while they are read."""
+    has_pixels: bool = True
+    """Whether there is a picture at all: features without their slide have none."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InstanceSnapshot):
             return NotImplemented
-        same_words = (self.title, self.rows) == (other.title, other.rows)
+        same_words = (self.title, self.rows, self.has_pixels) == (
+            other.title,
+            other.rows,
+            other.has_pixels,
+        )
         return same_words and self.pixels is other.pixels
 
     __hash__ = None  # type: ignore[assignment]
@@ -98,8 +105,12 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
     answer = state.shown_answer
     watch = state.training.watch
     watches = subject is not None and watch is not None and watch.path == subject.path
-    if subject is None or (answer is None and not (watches and watch and watch.epochs)):
+    if subject is None:
         return InspectSnapshot()
+    if answer is None and not (watches and watch and watch.epochs):
+        instance = _instance(state, subject)
+        words = NOTHING_YET if instance is None else NO_ANSWER_YET
+        return InspectSnapshot(subject=subject.name, facts=words, instance=instance)
     column = state.column
     kind = state.display.kind if column is None else column.kind
     groups: tuple[tuple[str, Glyph, int], ...] = ()
@@ -228,7 +239,8 @@ def _instance(state: SessionState, subject: Subject) -> InstanceSnapshot | None:
     pixels = None
     if picture is not None and (picture.subject, picture.instance) == (subject.key, instance):
         pixels = picture.pixels
-    return InstanceSnapshot(title, tuple(rows), pixels)
+    has_pixels = subject.images is not None or subject.slide is not None
+    return InstanceSnapshot(title, tuple(rows), pixels, has_pixels)
 
 
 def _value_rows(state: SessionState, instance: int) -> list[tuple[str, str]]:

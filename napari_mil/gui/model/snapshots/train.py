@@ -351,7 +351,7 @@ def _fold_choices(training: Training) -> Choices:
     unit = "patient"
     cohort = training.cohort
     if cohort is not None:
-        unit = cohort.with_patients(training.pattern).unit
+        unit = cohort.unit_with(training.pattern)
     entries = [
         Choice(number, f"afterwards, {number} folds by {unit}" if number else "no")
         for number in FOLDS
