@@ -17,8 +17,11 @@ from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.inference.card import TILES, ClassifierCard
 from napari_mil.inference.library import find_card
+from napari_mil.inference.planning import check_channels
 from napari_mil.inference.results import ClassifyRequest, Outcome, ResultStore
 from napari_mil.inference.targets import Target, open_target
+from napari_mil.slides import Slide
+from napari_mil.slides.folders import one_of_each_series
 
 if TYPE_CHECKING:
     from napari_mil.inference.classifier import Classifier
@@ -106,11 +109,13 @@ def run(arguments: argparse.Namespace) -> int:
     request = _request(arguments, card)
     store = ResultStore(arguments.out)
     store.prepare()
-    paths = [Path(path) for path in arguments.slides]
+    paths = list(one_of_each_series(Path(path) for path in arguments.slides))
     only: Target | None = None
     if len(paths) == 1:
         # A wrong path is reported before torch is loaded, which takes two seconds.
         only = open_target(paths[0], arguments.slide_mpp)
+        if isinstance(only.content, Slide):
+            check_channels(only.content, card)
     from napari_mil.inference.classifier import load_classifier
 
     classifier = load_classifier(card)

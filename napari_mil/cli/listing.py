@@ -13,6 +13,7 @@ from napari_mil.encoders import list_encoders
 from napari_mil.errors import NapariMilError
 from napari_mil.inference.library import list_classifiers
 from napari_mil.slides import SLIDE_EXTENSIONS, Slide, open_slide
+from napari_mil.slides.folders import slides_below
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,9 +53,7 @@ def _slides(folder: Path) -> list[dict[str, Any]]:
     if not folder.is_dir():
         raise NapariMilError(f"{folder} is no folder; give one that holds slides.")
     rows = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SLIDE_EXTENSIONS or not path.is_file():
-            continue
+    for path in slides_below(folder, SLIDE_EXTENSIONS):
         try:
             with open_slide(path) as slide:
                 about = _describe_slide(slide)

@@ -31,7 +31,13 @@ from napari_mil.inference.card import IMAGES, ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
 from napari_mil.inference.embedding import embed_images, embed_tiles, keep_readable
-from napari_mil.inference.planning import Mask, plan_tiles, scale_remarks, with_assumed_scale
+from napari_mil.inference.planning import (
+    Mask,
+    check_channels,
+    plan_tiles,
+    scale_remarks,
+    with_assumed_scale,
+)
 from napari_mil.inference.prediction import Prediction, instance_columns
 from napari_mil.inference.targets import Identity, Target, identity_of_slide, open_target
 from napari_mil.settings import Settings
@@ -135,18 +141,6 @@ def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
     return np.lexsort((distance, passes))
 
 
-def _check_channels(slide: Slide, card: ClassifierCard) -> None:
-    """Refuse a fluorescence slide where the classifier knows brightfield, and the reverse."""
-    if bool(slide.channels) == card.is_fluorescence:
-        return
-    names = ", ".join(channel.name for channel in slide.channels)
-    kind = f"a fluorescence slide (channels {names})" if names else "a brightfield slide"
-    wanted = "fluorescence" if card.is_fluorescence else "brightfield"
-    raise ClassifierError(
-        f"{slide.path.name} is {kind}; the classifier {card.name} was trained on {wanted} slides."
-    )
-
-
 def _name_or_card(
     classifier: ClassifierCard | str | os.PathLike[str],
 ) -> ClassifierCard | str | Path:
@@ -201,7 +195,7 @@ class _Run:
     ) -> Prediction:
         card = self.classifier.card
         tiling = card.tiling
-        _check_channels(slide, card)
+        check_channels(slide, card)
         tissue = mask if isinstance(mask, TissueMask) else None
         if grid is None:
             plan = plan_tiles(slide, tiling, mask, cancel=self.cancel)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_mil.bags import TileGrid, TileSpec, TissueMask, tissue_mask
-from napari_mil.errors import NapariMilError, NoTissueError, Remedy
+from napari_mil.errors import ClassifierError, NapariMilError, NoTissueError, Remedy
 from napari_mil.events import CancellationToken
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.slides import Slide
@@ -120,3 +120,21 @@ def scale_remarks(slide: Slide, card: ClassifierCard, grid: TileGrid) -> list[st
             f"the slide has {slide.mpp:.3g} µm per pixel at its finest."
         )
     return remarks
+
+
+def check_channels(slide: Slide, card: ClassifierCard) -> None:
+    """Refuse a fluorescence slide where the classifier knows brightfield, and the reverse.
+
+    Raises
+    ------
+    ClassifierError
+        If they do not fit.
+    """
+    if bool(slide.channels) == card.is_fluorescence:
+        return
+    names = ", ".join(channel.name for channel in slide.channels)
+    kind = f"a fluorescence slide (channels {names})" if names else "a brightfield slide"
+    wanted = "fluorescence" if card.is_fluorescence else "brightfield"
+    raise ClassifierError(
+        f"{slide.path.name} is {kind}; the classifier {card.name} was trained on {wanted} slides."
+    )

@@ -41,10 +41,6 @@ class SlideBackend(Protocol):
     """Micrometres per level-0 pixel along x and y as the file says, not yet judged."""
     mpp_source: ScaleSource
     """Entry of the file that gives `mpp_xy`."""
-    quick_hash: str
-    """Hash of the content that the format provides, or an empty string."""
-    files: tuple[Path, ...]
-    """Files of the slide; the first is the one that was opened."""
     damage: Damage
     """Tiles that could not be read, as they are met."""
 
@@ -63,6 +59,14 @@ class SlideBackend(Protocol):
     @property
     def missing(self) -> float:
         """Share of the stored part that the file lists without pixels."""
+
+    @property
+    def quick_hash(self) -> str:
+        """Hash of the content that the format provides, or an empty string."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the slide; the first is the one that was opened."""
 
     @classmethod
     def recognises(cls, path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -25,6 +26,60 @@ def level0_box(window: Window, downsample: float) -> Box:
         (column + width) * downsample,
         (row + height) * downsample,
     )
+
+
+class DamagedPixelsError(Exception):
+    """Pixels that cannot be read; the message is the decoder's reason."""
+
+
+def read_around_damage(
+    read: Callable[[Window], np.ndarray],
+    window: Window,
+    tile: tuple[int, int],
+    note: Callable[[Window, str], None],
+) -> np.ndarray:
+    """Read a window; where that fails read it tile by tile, unreadable tiles white.
+
+    Parameters
+    ----------
+    read
+        Reads a window, uint8 (height, width, 3), or raises `DamagedPixelsError`.
+    window
+        What to read.
+    tile
+        (width, height) of the parts that are tried alone.
+    note
+        Called with each unreadable part and the reason.
+    """
+    try:
+        return read(window)
+    except DamagedPixelsError:
+        pass
+    column, row, width, height = window
+    pixels = np.full((height, width, 3), WHITE, np.uint8)
+    for part in _tiles_of(window, tile):
+        left, top, part_width, part_height = part
+        try:
+            readable = read(part)
+        except DamagedPixelsError as error:
+            note(part, str(error))
+            continue
+        y = top - row
+        x = left - column
+        pixels[y : y + part_height, x : x + part_width] = readable
+    return pixels
+
+
+def _tiles_of(window: Window, tile: tuple[int, int]) -> Iterator[Window]:
+    """Yield the parts of a window that lie in one tile each."""
+    column, row, width, height = window
+    for y in range(row // tile[1] * tile[1], row + height, tile[1]):
+        for x in range(column // tile[0] * tile[0], column + width, tile[0]):
+            left = max(x, column)
+            top = max(y, row)
+            right = min(x + tile[0], column + width)
+            bottom = min(y + tile[1], row + height)
+            yield left, top, right - left, bottom - top
 
 
 class Damage:

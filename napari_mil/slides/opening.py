@@ -8,12 +8,21 @@ from pathlib import Path
 from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.settings import Settings
 from napari_mil.slides.backend import OtherBackendError, SlideBackend
+from napari_mil.slides.dicom_backend import DicomBackend
+from napari_mil.slides.folders import is_slide_folder
 from napari_mil.slides.image_backend import ImageBackend
 from napari_mil.slides.openslide_backend import OpenSlideBackend
 from napari_mil.slides.slide import Slide, scale_of
 from napari_mil.slides.tiff import TiffBackend
+from napari_mil.slides.zarr_backend import ZarrBackend
 
-BACKENDS: tuple[type[SlideBackend], ...] = (TiffBackend, OpenSlideBackend, ImageBackend)
+BACKENDS: tuple[type[SlideBackend], ...] = (
+    TiffBackend,
+    OpenSlideBackend,
+    DicomBackend,
+    ZarrBackend,
+    ImageBackend,
+)
 """Readers, tried in this order where they recognise a file or folder."""
 
 SLIDE_EXTENSIONS = (
@@ -47,7 +56,8 @@ def open_slide(
     Parameters
     ----------
     path
-        The slide's file; of a slide in several files, any of them.
+        The slide's file; of a slide in several files, any of them; the folder of a DICOM series or
+        an OME-Zarr.
     mpp
         Micrometres per level-0 pixel where the file says none or a wrong one.
     settings
@@ -108,8 +118,11 @@ def _check_path(file: Path) -> None:
             f"{file.name} does not exist (in {file.absolute().parent}); check the path."
         )
     if file.is_dir():
+        if is_slide_folder(file):
+            return
         raise UnreadableSlideError(
-            f"{file.name} is a folder, not a slide; give one of the slide files inside it."
+            f"{file.name} is a folder, and neither a DICOM series nor an OME-Zarr; "
+            "give one of the slide files inside it."
         )
     if not file.is_file():
         raise UnreadableSlideError(f"{file.name} is not a regular file; give a slide file.")

@@ -13,9 +13,16 @@ import openslide
 from napari_mil.errors import UnreadableSlideError
 from napari_mil.findings import Finding
 from napari_mil.slides.channels import Channel
-from napari_mil.slides.damage import Damage, Window, level0_box
+from napari_mil.slides.damage import (
+    Damage,
+    DamagedPixelsError,
+    Window,
+    level0_box,
+    read_around_damage,
+)
+from napari_mil.slides.folders import dicom_files
 from napari_mil.slides.handle import SharedHandle
-from napari_mil.slides.pixels import WHITE, on_white
+from napari_mil.slides.pixels import on_white
 from napari_mil.slides.resolution import ScaleSource
 
 USUAL_TILE = (256, 256)
@@ -29,6 +36,7 @@ class OpenSlideBackend:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._first = _file_of(path)
         self._file = self._open()
         self._handle = SharedHandle(path.name, self._free)
         self._lock = threading.Lock()
@@ -64,16 +72,16 @@ class OpenSlideBackend:
         It may still fail to open the file. Plain TIFF files are left to the reader of TIFF: asked
         for a damaged one of absurd size, OpenSlide ends the whole process.
         """
-        if not path.is_file():
+        if path.is_dir() and not dicom_files(path):
             return False
-        vendor = openslide.OpenSlide.detect_format(path)
+        vendor = openslide.OpenSlide.detect_format(_file_of(path))
         return vendor is not None and vendor not in READ_AS_TIFF
 
     def _open(self) -> openslide.OpenSlide:
         try:
-            return openslide.OpenSlide(self._path)
+            return openslide.OpenSlide(self._first)
         except (openslide.OpenSlideError, OSError) as error:
-            vendor = openslide.OpenSlide.detect_format(self._path)
+            vendor = openslide.OpenSlide.detect_format(self._first)
             raise UnreadableSlideError(
                 f"{self._path.name} looks like a slide of the format {vendor} but cannot be opened "
                 f"({_reason(error)}); it may be damaged, or of a kind that OpenSlide does not read."
@@ -84,24 +92,15 @@ class OpenSlideBackend:
 
         `column` and `row` count pixels of `level`.
         """
-        window = (column, row, width, height)
-        pixels, reason = self._try(level, window)
-        if pixels is not None:
-            return pixels
-        # Damaged: read tile by tile, what cannot be read is white and noted.
-        pixels = np.full((height, width, 3), WHITE, np.uint8)
-        for tile in _tiles_of(window, self.tile_sizes[level] or USUAL_TILE):
-            part, reason = self._try(level, tile)
-            if part is None:
-                self.damage.add(level, level0_box(tile, self.level_downsamples[level]), reason)
-                continue
-            top = tile[1] - row
-            left = tile[0] - column
-            pixels[top : top + tile[3], left : left + tile[2]] = part
-        return pixels
+        downsample = self.level_downsamples[level]
+        return read_around_damage(
+            lambda window: self._read(level, window),
+            (column, row, width, height),
+            self.tile_sizes[level] or USUAL_TILE,
+            lambda part, reason: self.damage.add(level, level0_box(part, downsample), reason),
+        )
 
-    def _try(self, level: int, window: Window) -> tuple[np.ndarray | None, str]:
-        """Read a window, or say why it cannot be read."""
+    def _read(self, level: int, window: Window) -> np.ndarray:
         column, row, width, height = window
         downsample = self.level_downsamples[level]
         # The nearest whole level-0 pixel: at most half a level-0 pixel beside the exact place where
@@ -113,8 +112,8 @@ class OpenSlideBackend:
                 image = file.read_region(origin_level0, level, (width, height))
             except (openslide.OpenSlideError, ValueError) as error:
                 self._replace(file)
-                return None, _reason(error)
-        return _on_white(np.asarray(image)), ""
+                raise DamagedPixelsError(_reason(error)) from error
+        return _on_white(np.asarray(image))
 
     def _replace(self, broken: openslide.OpenSlide) -> None:
         """Open the file anew: after one error OpenSlide answers no more reads.
@@ -158,6 +157,11 @@ class _AssociatedImages(Mapping[str, np.ndarray]):
         return len(self._images)
 
 
+def _file_of(path: Path) -> Path:
+    """Return the file that opens a slide: of a DICOM folder any that it holds."""
+    return dicom_files(path)[0] if path.is_dir() else path
+
+
 def _on_white(rgba: np.ndarray) -> np.ndarray:
     """Composite straight-alpha RGBA (h, w, 4) on white, uint8 (h, w, 3)."""
     return np.ascontiguousarray(on_white(rgba[..., :3], rgba[..., 3:]))
@@ -171,18 +175,6 @@ def _mpp_xy(properties: Mapping[str, str]) -> tuple[float, float] | None:
     except (KeyError, ValueError):
         return None
     return x, y
-
-
-def _tiles_of(window: Window, tile: tuple[int, int]) -> Iterator[Window]:
-    """Yield the parts of a window that lie in one tile each."""
-    column, row, width, height = window
-    for y in range(row // tile[1] * tile[1], row + height, tile[1]):
-        for x in range(column // tile[0] * tile[0], column + width, tile[0]):
-            left = max(x, column)
-            top = max(y, row)
-            right = min(x + tile[0], column + width)
-            bottom = min(y + tile[1], row + height)
-            yield left, top, right - left, bottom - top
 
 
 def _tile_size(properties: Mapping[str, str], level: int) -> tuple[int, int] | None:

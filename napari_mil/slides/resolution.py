@@ -17,6 +17,30 @@ LARGEST_MPP = 50.0
 A macro camera gives 30. Larger figures come from wrong units and the dpi of screens.
 """
 
+MICROMETRES = {
+    "µm": 1.0,
+    "μm": 1.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
+    "\\u00b5m": 1.0,
+    "nm": 1e-3,
+    "nanometer": 1e-3,
+    "nanometre": 1e-3,
+    "mm": 1e3,
+    "millimeter": 1e3,
+    "millimetre": 1e3,
+    "cm": 1e4,
+    "centimeter": 1e4,
+    "centimetre": 1e4,
+    "m": 1e6,
+    "meter": 1e6,
+    "metre": 1e6,
+    "inch": 25_400.0,
+}
+"""Micrometres of each unit of length, as formats write them."""
 SQUARE_WITHIN = 0.02
 """Relative difference of width and height up to which a pixel counts as square."""
 
@@ -30,6 +54,8 @@ class ScaleSource(StrEnum):
     """Entry of the vendor in a file that OpenSlide does not read."""
     OME = "ome"
     """Physical size of a pixel in OME metadata."""
+    DICOM = "dicom"
+    """Pixel spacing of a DICOM file."""
     TIFF = "tiff"
     """Resolution tag of a TIFF file, which writers often get wrong."""
     USER = "user"

@@ -39,6 +39,10 @@ the whole level would exceed the budget of pixels; beyond, they are sampled.
 """
 
 
+IN_SEVERAL_FILES = ("dicom", "ome-zarr")
+"""Vendors whose slides lie in several files, of which no single one says what the slide is."""
+
+
 class Slide:
     """An open slide, made by `open_slide`.
 
@@ -116,11 +120,13 @@ class Slide:
 
     @property
     def name(self) -> str:
-        """File name without its ending.
+        """Name of the file without its ending, or of the folder.
 
         Characters that cannot be written as UTF-8 are replaced.
         """
-        return self.path.stem.encode("utf-8", "replace").decode()
+        is_folder = self.path.is_dir() and self.vendor != "ome-zarr"
+        name = self.path.name if is_folder else self.path.stem.removesuffix(".ome")
+        return name.encode("utf-8", "replace").decode()
 
     @property
     def vendor(self) -> str:
@@ -222,7 +228,7 @@ class Slide:
         """
         try:
             return fingerprint_file(
-                self.path, self._backend.quick_hash, in_several_files=self.vendor == "dicom"
+                self.path, self._backend.quick_hash, self.vendor in IN_SEVERAL_FILES
             )
         except OSError as error:
             raise UnreadableSlideError(

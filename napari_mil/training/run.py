@@ -29,6 +29,7 @@ from napari_mil.events import (
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import choose_device
 from napari_mil.settings import Settings
+from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.bundle import make_classifier, notes
 from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.config import TrainingConfig
@@ -358,7 +359,8 @@ class _Run:
         if b is not None:
             self.on_event(Watching(store.grid_of(b), _part_of(split, b)))
             return store.read(b)
-        kind = IMAGES if self.watch.is_dir() else SLIDES
+        is_images = self.watch.is_dir() and not is_slide_folder(self.watch)
+        kind = IMAGES if is_images else SLIDES
         if kind != store.kind:
             raise OptionError(
                 f"{self.watch.name} cannot be watched: the cohort is made of {store.kind}."

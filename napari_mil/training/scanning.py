@@ -24,6 +24,7 @@ from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import open_slide
 from napari_mil.slides.fingerprint import fingerprint_file
+from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
 from napari_mil.training.patients import barcode_of, own_name
 from napari_mil.training.tables import BAG_ENDINGS, Entry, read_table
@@ -129,7 +130,7 @@ def _entries_of_folders(root: Path, skipped: list[Finding]) -> Iterator[Entry]:
 
 def _entries_of_class(folder: Path, skipped: list[Finding]) -> Iterator[Entry]:
     has_bags = False
-    for path in sorted(folder.iterdir()):
+    for path in one_of_each_series(sorted(folder.iterdir())):
         if path.name.startswith(".") or path.name.endswith(".part") or _is_companion(path):
             continue
         if path.is_file() and path.suffix.lower() not in BAG_ENDINGS:
@@ -167,7 +168,7 @@ def _inspect(entry: Entry, multi_label: bool) -> CohortBag:
         split=entry.split,
         patient_known=patient is not None,
     )
-    if path.is_dir():
+    if path.is_dir() and not is_slide_folder(path):
         if not image_files(path):
             raise TrainingError("It is a folder without images.")
         images = open_image_bag(path)

@@ -16,6 +16,7 @@ from napari_mil.bags.readers import FEATURE_ENDINGS
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS
+from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.cohort import TABLE
 
 COLUMNS = {
@@ -169,7 +170,8 @@ def _files_by_name(folder: Path) -> Mapping[str, list[Path]]:
     """
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in BAG_ENDINGS and path.is_file():
+        is_bag_file = path.suffix.lower() in BAG_ENDINGS and path.is_file()
+        if is_bag_file or is_slide_folder(path):
             files[bag_name(path)].append(path)
     return files
 

@@ -10,6 +10,7 @@ from napari_mil.bags.bag import Bag
 from napari_mil.bags.images import image_files
 from napari_mil.bags.readers import arrays, hdf5
 from napari_mil.errors import BagError
+from napari_mil.slides.folders import is_slide_folder
 
 if TYPE_CHECKING:
     from napari_mil.slides import Slide
@@ -63,7 +64,7 @@ def is_bag(path: Path) -> bool:
     A bag is a folder of images or a feature file.
     """
     if path.is_dir():
-        return bool(image_files(path))
+        return bool(image_files(path)) and not is_slide_folder(path)
     return path.suffix.lower() in FEATURE_ENDINGS and path.is_file()
 
 

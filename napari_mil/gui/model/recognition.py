@@ -12,15 +12,12 @@ from napari_mil.bags.readers import FEATURE_ENDINGS
 from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
 from napari_mil.slides import SLIDE_EXTENSIONS
-from napari_mil.slides.opening import BACKENDS
+from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohort import TABLE
 from napari_mil.training.layout import CONFIG
 
 CHECKPOINT_ENDINGS = (".ckpt",)
 TABLE_ENDINGS = (".csv", ".tsv")
-DICOM_ENDINGS = (".dcm", "")
-MOST_LOOKED_AT = 50
-"""Files of a folder that are asked whether they are a slide in several files."""
 MOST_OPENED = 20
 """Slides of a folder that are opened at once."""
 
@@ -106,7 +103,7 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
         return [Recognised(PathKind.IMAGES, folder)]
     bags = [
         entry
-        for entry in entries
+        for entry in one_of_each_series(entries)
         if entry.is_file() and entry.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS)
     ]
     if len(bags) > MOST_OPENED:
@@ -125,15 +122,11 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
 
 
 def slide_in_folder(folder: Path) -> Path | None:
-    """Return a file that opens the one slide a folder is, or None.
+    """Return what opens the one slide that a folder is, or None.
 
-    A DICOM series lies in a folder of its own; a MIRAX slide keeps one beside it.
+    A MIRAX slide keeps a folder beside it.
     """
     mirax = folder.with_suffix(".mrxs")
     if mirax.is_file():
         return mirax
-    files = [entry for entry in sorted(folder.iterdir()) if entry.suffix.lower() in DICOM_ENDINGS]
-    for file in files[:MOST_LOOKED_AT]:
-        if file.is_file() and any(backend.recognises(file) for backend in BACKENDS):
-            return file
-    return None
+    return folder if is_slide_folder(folder) else None

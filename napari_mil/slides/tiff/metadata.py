@@ -8,32 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
-from napari_mil.slides.resolution import ScaleSource
+from napari_mil.slides.resolution import MICROMETRES, ScaleSource
 
-MICROMETRES = {
-    "µm": 1.0,
-    "μm": 1.0,
-    "um": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "micrometer": 1.0,
-    "micrometre": 1.0,
-    "\\u00b5m": 1.0,
-    "nm": 1e-3,
-    "nanometer": 1e-3,
-    "nanometre": 1e-3,
-    "mm": 1e3,
-    "millimeter": 1e3,
-    "millimetre": 1e3,
-    "cm": 1e4,
-    "centimeter": 1e4,
-    "centimetre": 1e4,
-    "m": 1e6,
-    "meter": 1e6,
-    "metre": 1e6,
-    "inch": 25_400.0,
-}
-"""Micrometres of each unit of length, as formats write them."""
 INCH = 2
 CENTIMETRE = 3
 TEXT_TAGS = ("ImageDescription", "Software", "DateTime", "Make", "Model", "Artist", "HostComputer")

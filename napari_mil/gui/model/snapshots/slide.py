@@ -13,6 +13,7 @@ from napari_mil.slides.resolution import ScaleSource
 ORIGINS = {
     ScaleSource.OPENSLIDE: "From the file.",
     ScaleSource.VENDOR: "From the file.",
+    ScaleSource.DICOM: "From the file.",
     ScaleSource.OME: "From the file's OME metadata.",
     ScaleSource.TIFF: "From the file's TIFF resolution tag.",
     ScaleSource.USER: "Entered by you, for this slide.",
