@@ -60,11 +60,13 @@ class TileGrid:
         Micrometres per pixel of a tile; None where the slide has no scale and tiles were asked for
         by level.
     tile_size0
-        Side of a tile in level-0 pixels, exact; a tile covers [x, x + tile_size0).
+        Width of a tile in level-0 pixels, exact; a tile covers [x, x + tile_size0).
     stride0
         Level-0 pixels from one tile to the next, exact; less than `tile_size0` where tiles overlap.
     level
         Stored level the pixels are read from.
+    aspect
+        Height of a level-0 pixel by its width: a tile covers [y, y + tile_size0 / aspect).
     """
 
     coords: np.ndarray
@@ -75,6 +77,7 @@ class TileGrid:
     tile_size0: float
     stride0: float
     level: int
+    aspect: float = 1.0
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -83,6 +86,8 @@ class TileGrid:
     def fingerprint(self) -> str:
         """Stable id of the positions, size, scale and level of tiles."""
         sizes = f"{self.tile_px}:{self.mpp!r}:{self.tile_size0!r}:{self.stride0!r}:{self.level}"
+        if self.aspect != 1:
+            sizes += f":{self.aspect!r}"
         positions = np.ascontiguousarray(self.coords).tobytes()
         return hashlib.sha256(sizes.encode() + positions).hexdigest()[:32]
 
@@ -105,7 +110,7 @@ class TileGrid:
 
     def is_readable(self, slide: Slide) -> np.ndarray:
         """Say which tiles had no unreadable pixel when they were read: bool (N,)."""
-        size = (self.tile_size0, self.tile_size0)
+        size = (self.tile_size0, self.tile_size0 / self.aspect)
         return ~slide.damage.touches(self.level, self.coords, size)
 
     def read(self, slide: Slide, i: int) -> np.ndarray:
@@ -115,22 +120,24 @@ class TileGrid:
         """
         downsample = slide.level_downsamples[self.level]
         left, top = self.coords[i] / downsample
-        side = self.tile_size0 / downsample
-        if side == self.tile_px and left == int(left) and top == int(top):
+        across = self.tile_size0 / downsample
+        down = across / self.aspect
+        is_whole = across == down == self.tile_px
+        if is_whole and left == int(left) and top == int(top):
             return slide.read_region(
                 tuple(self.coords[i]), self.level, (self.tile_px, self.tile_px)
             )
         # The whole pixels of the level around the exact area of the tile.
         column = math.floor(left)
         row = math.floor(top)
-        width = math.ceil(left + side) - column
-        height = math.ceil(top + side) - row
+        width = math.ceil(left + across) - column
+        height = math.ceil(top + down) - row
         window = slide.read_region(
             (column * downsample, row * downsample), self.level, (width, height)
         )
         return area_average(
             window,
-            (left - column, top - row, left - column + side, top - row + side),
+            (left - column, top - row, left - column + across, top - row + down),
             (self.tile_px, self.tile_px),
         )
 
@@ -217,22 +224,27 @@ def tile_grid(
         If the slide is more than twice as coarse as asked for, or has no such level.
     """
     _check_arguments(tile_px, mpp, overlap, min_tissue)
+    # Tiles by level are pixels, whatever their shape.
+    aspect = slide.scale.aspect if level is None else 1.0
     tile_mpp, tile_size0, level = tile_scale(slide, tile_px, mpp, level)
     stride0 = tile_size0 * (1 - overlap)
-    width, height = slide.dimensions
+    # Heights count in widths of a pixel: tiles are then squares.
+    extent = (slide.dimensions[0], slide.dimensions[1] * aspect)
     # Tiles whose centre i * stride0 + tile_size0 / 2 lies inside [0, length).
-    columns, rows = (
-        max(1, math.ceil((length - tile_size0 / 2) / stride0)) for length in (width, height)
-    )
+    columns, rows = (max(1, math.ceil((length - tile_size0 / 2) / stride0)) for length in extent)
     lattice = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
     cells = np.stack(lattice, -1).reshape(-1, 2)
     if mask is not None:
-        share = _tissue_share(mask, cells[:, ::-1] * stride0, tile_size0, slide.dimensions)
+        squares = replace(mask, downsample=(mask.downsample[0], mask.downsample[1] * aspect))
+        share = _tissue_share(squares, cells[:, ::-1] * stride0, tile_size0, extent)
         # A millionth below: shares are rounded sums of parts of mask pixels, and a tile that is
         # all tissue must pass a minimum of 1.
         cells = cells[share >= min_tissue - 1e-6]
-    coords = np.floor(cells[:, ::-1] * stride0 + 0.5).astype(np.int64)
-    return TileGrid(coords, cells, (rows, columns), tile_px, tile_mpp, tile_size0, stride0, level)
+    corners = cells[:, ::-1] * stride0 / (1.0, aspect)
+    coords = np.floor(corners + 0.5).astype(np.int64)
+    return TileGrid(
+        coords, cells, (rows, columns), tile_px, tile_mpp, tile_size0, stride0, level, aspect
+    )
 
 
 def _check_arguments(tile_px: int, mpp: float, overlap: float, min_tissue: float) -> None:
@@ -283,8 +295,10 @@ def tile_scale(
             Remedy.FINER_SCAN,
             Remedy.TAKE_LEVEL,
         )
-    downsample = mpp / slide.mpp
-    return mpp, tile_px * downsample, slide.best_level_for_downsample(downsample)
+    downsample = mpp / (slide.scale.mpp_x or slide.mpp)
+    # The axis with the larger pixels decides which level is fine enough.
+    finest = downsample / max(slide.scale.aspect, 1.0)
+    return mpp, tile_px * downsample, slide.best_level_for_downsample(finest)
 
 
 def _missing_scale(slide: Slide) -> str:
@@ -296,7 +310,7 @@ def _missing_scale(slide: Slide) -> str:
 
 
 def _tissue_share(
-    mask: TissueMask, corners: np.ndarray, size0: float, dimensions: Sequence[int]
+    mask: TissueMask, corners: np.ndarray, size0: float, dimensions: Sequence[float]
 ) -> np.ndarray:
     """Return the share (N,) of tissue in each tile's part inside the slide."""
     inside = np.clip(np.asarray(dimensions) - corners, 0, size0).prod(1) / size0**2

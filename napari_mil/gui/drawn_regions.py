@@ -10,7 +10,7 @@ import shapely
 from napari_mil.annotations import Region
 from napari_mil.annotations.geojson import ELLIPSE_VERTICES
 from napari_mil.annotations.regions import areas
-from napari_mil.gui.model.placement import Placement
+from napari_mil.gui.model.placement import placement_of
 from napari_mil.slides import Slide
 
 
@@ -19,7 +19,7 @@ def regions_of_shapes(layer: Any, slide: Slide, name: str | None) -> list[Region
 
     napari counts from the centre of pixel 0, regions from its corner.
     """
-    placement = Placement(slide.mpp)
+    placement = placement_of(slide)
     regions = []
     for vertices, kind in zip(layer.data, layer.shape_type, strict=True):
         if kind in ("line", "path"):

@@ -11,6 +11,7 @@ import numpy as np
 from napari.utils.notifications import show_error
 
 from napari_mil.errors import NapariMilError
+from napari_mil.gui.model.placement import placement_of
 from napari_mil.slides import Slide, open_slide
 from napari_mil.slides.levels import Level
 
@@ -49,13 +50,12 @@ def slide_layer(slide: Slide) -> LayerTuple:
         If not even the coarsest level can be read.
     """
     data = read_pyramid(slide, show_error)
-    unit = slide.mpp or 1
     arguments = {
         "name": slide.name,
         "rgb": True,
         "axis_labels": AXES,
         "metadata": {SLIDE_KEY: slide},
-        "scale": (unit, unit),
+        "scale": placement_of(slide).unit_yx,
         "units": ("um", "um") if slide.mpp else ("pixel", "pixel"),
         "multiscale": len(data) > 1,
     }

@@ -137,7 +137,8 @@ def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
     coarse = (rows % 4 == 0) & (columns % 4 == 0)
     middle = (rows % 2 == 0) & (columns % 2 == 0)
     passes = np.select([coarse, middle], [0, 1], 2)
-    distance = np.hypot(*(grid.coords + grid.tile_size0 / 2 - np.asarray(focus)).T)
+    size = np.array([grid.tile_size0, grid.tile_size0 / grid.aspect])
+    distance = np.hypot(*((grid.coords + size / 2 - np.asarray(focus)) * (1, grid.aspect)).T)
     return np.lexsort((distance, passes))
 
 
@@ -232,6 +233,7 @@ class _Run:
                 "mpp": grid.mpp,
                 "level": grid.level,
                 "stride0": grid.stride0,
+                "aspect": grid.aspect,
             },
             "mpp_source": slide.mpp_source,
             "missing": round(slide.missing, 6),

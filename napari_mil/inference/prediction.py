@@ -150,15 +150,23 @@ class Prediction:
         text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
         (folder / PREDICTION_FILE).write_text(text, encoding="utf-8")
 
+    @property
+    def tile_height0(self) -> float | None:
+        """Height of a tile in level-0 pixels; other than its width where pixels are no squares."""
+        if self.tile_size0 is None:
+            return None
+        aspect = self.provenance.get("grid", {}).get("aspect", 1.0)
+        return self.tile_size0 if aspect == 1 else float(self.tile_size0 / aspect)
+
     def _write_table(self, path: Path) -> None:
         table: dict[str, Sequence[str]] = {}
         if self.coords is not None:
-            side = [repr(self.tile_size0)] * len(self.coords)
+            n = len(self.coords)
             table = {
                 "x": self.coords[:, 0].astype(str).tolist(),
                 "y": self.coords[:, 1].astype(str).tolist(),
-                "width": side,
-                "height": side,
+                "width": [repr(self.tile_size0)] * n,
+                "height": [repr(self.tile_height0)] * n,
             }
         if self.names is not None:
             table["name"] = self.names

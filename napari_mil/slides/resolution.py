@@ -80,6 +80,13 @@ class Scale:
     xy: tuple[float, float] | None = None
     """Micrometres per level-0 pixel along x and y; None without a plausible figure."""
 
+    @property
+    def mpp_x(self) -> float | None:
+        """Micrometres per level-0 pixel along x; along y it is `aspect` times that."""
+        if self.aspect == 1 or self.xy is None:
+            return self.mpp
+        return self.xy[0]
+
     def __str__(self) -> str:
         """Return the source in words, as `Slide.mpp_source`."""
         if self.implausible is not None:

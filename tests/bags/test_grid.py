@@ -3,11 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_mil.bags import TissueMask, tile_grid
 from napari_mil.errors import MissingMppError, NapariMilError, ResolutionError
+from napari_mil.slides import open_slide
 from napari_mil.slides.resolution import Scale, ScaleSource
 
 
@@ -190,3 +192,37 @@ def test_the_fingerprint_follows_the_plan():
     fingerprint = tile_grid(canvas, 128, 0.5).fingerprint
     assert tile_grid(canvas, 128, 0.5).fingerprint == fingerprint
     assert tile_grid(canvas, 128, 0.5, overlap=0.5).fingerprint != fingerprint
+
+
+def test_pixels_that_are_not_square_give_square_tiles(tmp_path):
+    """Twice as high as wide: half as many rows of pixels, and the same picture."""
+    fine = np.random.default_rng(0).integers(0, 256, (512, 512, 3)).astype(np.uint8)
+    pixels = np.repeat(np.repeat(fine[::2, ::2], 2, 0), 2, 1)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.ascontiguousarray(pixels[::2]),
+        photometric="rgb",
+        tile=(64, 64),
+        resolution=(1e4 / 0.25, 1e4 / 0.5),
+        resolutionunit="CENTIMETER",
+    )
+    tifffile.imwrite(
+        tmp_path / "b.tif",
+        pixels,
+        photometric="rgb",
+        tile=(64, 64),
+        resolution=(1e4 / 0.25, 1e4 / 0.25),
+        resolutionunit="CENTIMETER",
+    )
+    with open_slide(tmp_path / "a.tif") as flat, open_slide(tmp_path / "b.tif") as square:
+        assert flat.mpp_xy == pytest.approx((0.25, 0.5))
+        one = tile_grid(flat, 64, 0.5)
+        other = tile_grid(square, 64, 0.5)
+        assert one.aspect == pytest.approx(2)
+        assert one.tile_size0 == pytest.approx(128)
+        assert one.shape == other.shape
+        assert np.array_equal(one.coords * (1, 2), other.coords)
+        for i in range(len(one)):
+            assert np.array_equal(one.read(flat, i), other.read(square, i))
+        whole = TissueMask(np.ones((16, 32), bool), (16.0, 16.0))
+        assert len(tile_grid(flat, 64, 0.5, mask=whole)) == len(one)

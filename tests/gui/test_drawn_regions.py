@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_mil.gui.drawn_regions import regions_of_shapes
+from napari_mil.slides.resolution import Scale
 
 SQUARE = np.array([[10, 20], [10, 60], [50, 60], [50, 20]], float)
 """(y, x) of the centres of pixels."""
@@ -20,14 +21,16 @@ def layer_of(*shapes, offset=0.0, scale=1.0):
     )
 
 
+def slide_of(mpp):
+    return SimpleNamespace(scale=Scale(mpp))
+
+
 def areas_of(layer, mpp=None):
-    return [region.area for region in regions_of_shapes(layer, SimpleNamespace(mpp=mpp), "tumour")]
+    return [region.area for region in regions_of_shapes(layer, slide_of(mpp), "tumour")]
 
 
 def test_a_region_has_its_class_and_the_layer_it_was_drawn_in():
-    (region,) = regions_of_shapes(
-        layer_of((SQUARE, "rectangle")), SimpleNamespace(mpp=None), "tumour"
-    )
+    (region,) = regions_of_shapes(layer_of((SQUARE, "rectangle")), slide_of(None), "tumour")
     assert (region.name, region.drawn_in) == ("tumour", "drawn")
 
 

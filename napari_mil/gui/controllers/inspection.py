@@ -158,10 +158,10 @@ class InspectionController:
         key = subject.key
         instance = selection.instance
         corner = layout.coords[instance]
-        side = layout.tile_size0
+        size = layout.size0
 
         def work(tell: Tell, cancel: CancellationToken) -> Picture | None:
-            pixels = instance_pixels(subject, instance, corner, side)
+            pixels = instance_pixels(subject, instance, corner, size)
             return None if pixels is None else Picture(key, instance, pixels)
 
         job = self._jobs.start(PICTURE_JOB, work)
@@ -186,13 +186,13 @@ def missing_inquiry(state: SessionState) -> Inquiry | None:
 
 
 def instance_pixels(
-    subject: Subject, instance: int, corner: np.ndarray, side: float
+    subject: Subject, instance: int, corner: np.ndarray, size0: tuple[float, float]
 ) -> np.ndarray | None:
     """Read an instance at full resolution: uint8 (H, W, 3), or None where there are no pixels."""
     if subject.images is not None:
         return subject.images.read(instance)
     if subject.slide is None:
         return None
-    size = max(1, round(side))
+    width, height = (max(1, round(side)) for side in size0)
     x, y = (float(value) for value in corner)
-    return subject.slide.read_region((x, y), 0, (size, size))
+    return subject.slide.read_region((x, y), 0, (width, height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,13 @@ class SubjectsController:
 
     def _place(self, key: int) -> tuple[Place, float] | None:
         subject = self._session.state.subject(key)
-        return None if subject is None else (stored_place(subject), subject.placement.unit)
+        if subject is None:
+            return None
+        place = stored_place(subject)
+        aspect = subject.placement.aspect
+        # Heights count in widths of a pixel.
+        squares = replace(place, y=place.y * aspect, height=place.height * aspect)
+        return squares, subject.placement.unit
 
     def _close_what_is_gone(self, before: SessionState, after: SessionState) -> None:
         """Close slides that no subject has any more."""

@@ -25,11 +25,18 @@ class Layout:
     shape: tuple[int, int]
     """(rows, columns) of the lattice."""
     tile_size0: float
-    """Side of an instance."""
+    """Width of an instance."""
     stride0: float
-    """Distance from one cell to the next."""
+    """Distance from one cell to the next along x."""
     origin: tuple[float, float] = (0.0, 0.0)
     """(x, y) of the top left corner of an instance in cell (0, 0)."""
+    aspect: float = 1.0
+    """Height of a level-0 pixel by its width: an instance is `tile_size0` / `aspect` high."""
+
+    @property
+    def size0(self) -> tuple[float, float]:
+        """(width, height) of an instance."""
+        return self.tile_size0, self.tile_size0 / self.aspect
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -50,7 +57,7 @@ class Layout:
         """Return the instance whose cell holds a point in level-0 pixels, or None."""
         inset = (self.tile_size0 - self.stride0) / 2
         column = math.floor((x - self.origin[0] - inset) / self.stride0)
-        row = math.floor((y - self.origin[1] - inset) / self.stride0)
+        row = math.floor(((y - self.origin[1]) * self.aspect - inset) / self.stride0)
         rows, columns = self.shape
         if not (0 <= row < rows and 0 <= column < columns):
             return None
@@ -68,11 +75,12 @@ class Layout:
 def layout_of_grid(grid: TileGrid) -> Layout:
     """Return the layout of the tiles of a slide."""
     return Layout(
-        coords=grid.cells[:, ::-1] * grid.stride0,
+        coords=grid.cells[:, ::-1] * grid.stride0 / (1.0, grid.aspect),
         cells=grid.cells,
         shape=grid.shape,
         tile_size0=grid.tile_size0,
         stride0=grid.stride0,
+        aspect=grid.aspect,
     )
 
 

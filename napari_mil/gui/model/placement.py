@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mil.gui.model.layout import Layout
+from napari_mil.slides import Slide
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,19 @@ class Placement:
     """Scale of one subject on the canvas."""
 
     mpp: float | None = None
-    """Micrometres per level-0 pixel; None leaves the canvas in pixels."""
+    """Micrometres per level-0 pixel along x; None leaves the canvas in pixels."""
+    aspect: float = 1.0
+    """Height of a level-0 pixel by its width."""
 
     @property
     def unit(self) -> float:
-        """World units per level-0 pixel."""
+        """World units per level-0 pixel along x."""
         return 1.0 if self.mpp is None else self.mpp
+
+    @property
+    def unit_yx(self) -> tuple[float, float]:
+        """World units per level-0 pixel along y and x."""
+        return self.unit * self.aspect, self.unit
 
     @property
     def units(self) -> tuple[str, str]:
@@ -42,22 +50,23 @@ class Placement:
 
     def world(self, points: np.ndarray) -> np.ndarray:
         """Return (y, x) on the canvas of (x, y) in level-0 pixels: (..., 2) -> (..., 2)."""
-        return (np.asarray(points, float)[..., ::-1] - 0.5) * self.unit
+        return (np.asarray(points, float)[..., ::-1] - 0.5) * self.unit_yx
 
     def level0(self, world: np.ndarray) -> np.ndarray:
         """Return (x, y) in level-0 pixels of (y, x) on the canvas: (..., 2) -> (..., 2)."""
-        return np.asarray(world, float)[..., ::-1] / self.unit + 0.5
+        return (np.asarray(world, float) / self.unit_yx)[..., ::-1] + 0.5
 
     def pixels(self) -> Affine:
         """Place the pixels of level 0."""
-        return Affine((self.unit, self.unit), (0.0, 0.0))
+        return Affine(self.unit_yx, (0.0, 0.0))
 
     def mask(self, downsample: tuple[float, float]) -> Affine:
         """Place a mask of so many level-0 pixels per element, (along x, along y)."""
         across, down = downsample
+        unit_y, unit_x = self.unit_yx
         return Affine(
-            (down * self.unit, across * self.unit),
-            ((down - 1) / 2 * self.unit, (across - 1) / 2 * self.unit),
+            (down * unit_y, across * unit_x),
+            ((down - 1) / 2 * unit_y, (across - 1) / 2 * unit_x),
         )
 
     def lattice(self, layout: Layout, cell: int = 1) -> Affine:
@@ -67,19 +76,28 @@ class Placement:
         """
         side = layout.stride0 * self.unit
         x, y = layout.origin
-        half = (layout.tile_size0 - 1) / 2
+        width, height = layout.size0
+        unit_y, unit_x = self.unit_yx
         inset = side / cell / 2 - side / 2
         return Affine(
             (side / cell, side / cell),
-            ((y + half) * self.unit + inset, (x + half) * self.unit + inset),
+            (
+                (y + (height - 1) / 2) * unit_y + inset,
+                (x + (width - 1) / 2) * unit_x + inset,
+            ),
         )
 
     def centres(self, layout: Layout, instances: np.ndarray) -> np.ndarray:
         """Return the centres (n, 2) of instances on the canvas, as (y, x)."""
         corners = layout.coords[instances]
-        return self.world(corners + layout.tile_size0 / 2)
+        return self.world(corners + np.array(layout.size0) / 2)
 
     def instance_under(self, layout: Layout, world: tuple[float, ...]) -> int | None:
         """Return the instance under a position (…, y, x) on the canvas, or None beside all."""
         x, y = self.level0(np.asarray(world[-2:]))
         return layout.instance_at(float(x), float(y))
+
+
+def placement_of(slide: Slide) -> Placement:
+    """Return the placement of a slide at its scale."""
+    return Placement(slide.scale.mpp_x, slide.scale.aspect if slide.scale.mpp else 1.0)

@@ -521,7 +521,7 @@ def _watched_map(layout: Layout, watched: Watched) -> np.ndarray:
 def _world_segments(outlines: np.ndarray, placement: Placement) -> np.ndarray:
     """Return segments as (start, vector), (y, x) on the canvas."""
     starts = placement.world(outlines[:, 0])
-    vectors = outlines[:, 1, ::-1] * placement.unit
+    vectors = outlines[:, 1, ::-1] * placement.unit_yx
     return np.stack([starts, vectors], 1)
 
 

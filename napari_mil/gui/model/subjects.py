@@ -13,7 +13,7 @@ import shapely
 from napari_mil.annotations import Annotations
 from napari_mil.bags import Bag, ImageBag, TissueMask
 from napari_mil.gui.model.layout import Layout
-from napari_mil.gui.model.placement import Placement
+from napari_mil.gui.model.placement import Placement, placement_of
 from napari_mil.slides import Slide
 
 NOUNS = {"slide": "tile", "images": "image", "features": "instance"}
@@ -99,7 +99,7 @@ class Subject:
     @property
     def placement(self) -> Placement:
         """Scale on the canvas."""
-        return Placement(None if self.slide is None else self.slide.mpp)
+        return Placement() if self.slide is None else placement_of(self.slide)
 
     @property
     def noun(self) -> str:

@@ -242,11 +242,11 @@ def test_features_without_a_slide_have_no_picture(room):
 
 def test_an_instance_of_a_slide_is_read_at_full_resolution_and_an_image_by_its_number():
     slide = MagicMock()
-    instance_pixels(slide_subject(slide=slide), 0, np.array([500.5, 20.0]), 255.6)
+    instance_pixels(slide_subject(slide=slide), 0, np.array([500.5, 20.0]), (255.6, 255.6))
     slide.read_region.assert_called_once_with((500.5, 20.0), 0, (256, 256))
     images = MagicMock()
     subject = SimpleNamespace(images=images, slide=None)
-    assert instance_pixels(subject, 3, np.zeros(2), 1.0) is images.read.return_value
+    assert instance_pixels(subject, 3, np.zeros(2), (1.0, 1.0)) is images.read.return_value
     images.read.assert_called_once_with(3)
     assert images_subject().images is not None
 

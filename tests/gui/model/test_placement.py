@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.placement import Placement
 from tests.gui.model import builders as build
 
@@ -61,3 +62,25 @@ def test_the_centre_of_an_instance_is_over_that_instance(mpp):
     centres = placement.centres(layout, np.arange(6))
     assert [placement.instance_under(layout, tuple(c)) for c in centres] == list(range(6))
     assert placement.instance_under(layout, (0, *centres[4])) == 4
+
+
+def test_pixels_that_are_not_square_are_drawn_at_their_shape():
+    """A tile of 128 x 64 pixels of 0.25 x 0.5 µm is a square of 32 µm."""
+    placement = Placement(0.25, 2.0)
+    assert placement.pixels().scale == (0.5, 0.25)
+    layout = Layout(
+        coords=np.array([[0.0, 0.0], [128.0, 64.0]]),
+        cells=np.array([[0, 0], [1, 1]]),
+        shape=(2, 2),
+        tile_size0=128.0,
+        stride0=128.0,
+        aspect=2.0,
+    )
+    assert layout.size0 == (128, 64)
+    centres = placement.centres(layout, np.array([0, 1]))
+    assert centres[1] - centres[0] == pytest.approx([32, 32])
+    assert placement.lattice(layout).scale == pytest.approx((32, 32))
+    for instance in (0, 1):
+        assert placement.instance_under(layout, tuple(centres[instance])) == instance
+    points = np.array([[3.0, 7.0], [100.0, 20.0]])
+    assert placement.level0(placement.world(points)) == pytest.approx(points)
