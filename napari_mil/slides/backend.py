@@ -90,6 +90,19 @@ class SlideBackend(Protocol):
         white, unreadable ones too, and are noted in `damage`.
         """
 
+    @property
+    def reductions(self) -> tuple[tuple[int, ...], ...]:
+        """By how much each level can be shrunk while it is decoded, for less work."""
+
+    def read_reduced(
+        self, level: int, factor: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Read a window at 1 / `factor` of a level: uint8 (height, width, 3), for display.
+
+        The shrunk level has the sides of the level divided by the factor, rounded up; `column`,
+        `row` and sizes count its pixels.
+        """
+
     def read_channels(
         self, level: int, column: int, row: int, width: int, height: int
     ) -> np.ndarray:

@@ -113,6 +113,17 @@ class DicomBackend:
                 raise DamagedPixelsError(" ".join(str(error).split())) from error
         return _rgb(pixels)
 
+    @property
+    def reductions(self) -> tuple[tuple[int, ...], ...]:
+        """None: levels are decoded whole."""
+        return tuple(() for _ in self.level_dimensions)
+
+    def read_reduced(
+        self, level: int, factor: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Refuse: levels are decoded whole."""
+        raise NotImplementedError("levels are decoded whole")
+
     def read_channels(
         self, level: int, column: int, row: int, width: int, height: int
     ) -> np.ndarray:

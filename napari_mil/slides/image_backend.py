@@ -110,6 +110,17 @@ class ImageBackend:
         """Return a copy of the window, uint8 (height, width, 3)."""
         return self._pixels[row : row + height, column : column + width].copy()
 
+    @property
+    def reductions(self) -> tuple[tuple[int, ...], ...]:
+        """None: levels are decoded whole."""
+        return tuple(() for _ in self.level_dimensions)
+
+    def read_reduced(
+        self, level: int, factor: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Refuse: levels are decoded whole."""
+        raise NotImplementedError("levels are decoded whole")
+
     def read_channels(
         self, level: int, column: int, row: int, width: int, height: int
     ) -> np.ndarray:

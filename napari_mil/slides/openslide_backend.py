@@ -124,6 +124,17 @@ class OpenSlideBackend:
             if self._file is broken:
                 self._file = self._open()
 
+    @property
+    def reductions(self) -> tuple[tuple[int, ...], ...]:
+        """None: levels are decoded whole."""
+        return tuple(() for _ in self.level_dimensions)
+
+    def read_reduced(
+        self, level: int, factor: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Refuse: levels are decoded whole."""
+        raise NotImplementedError("levels are decoded whole")
+
     def read_channels(
         self, level: int, column: int, row: int, width: int, height: int
     ) -> np.ndarray:

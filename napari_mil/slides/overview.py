@@ -63,6 +63,32 @@ class HalvedWindow:
         )
 
 
+class ReducedWindow:
+    """Reader of a level that the decoder shrinks while it decodes a stored one.
+
+    Unreadable tiles are hatched.
+    """
+
+    def __init__(self, backend: SlideBackend, level: int, factor: int) -> None:
+        self._backend = backend
+        self._level = level
+        self._factor = factor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the level."""
+        width, height = self._backend.level_dimensions[self._level]
+        return -(-width // self._factor), -(-height // self._factor)
+
+    def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
+        """Read a window: uint8 (height, width, 3)."""
+        pixels = self._backend.read_reduced(self._level, self._factor, column, row, width, height)
+        if self._backend.damage:
+            downsample = self._backend.level_downsamples[self._level] * self._factor
+            self._backend.damage.hatch(pixels, self._level, column, row, downsample)
+        return pixels
+
+
 class SampledOverview:
     """Small picture of a level too large to be averaged.
 
@@ -174,8 +200,11 @@ def stream_thumbnail(
     ]
     level = fine_enough[-1] if fine_enough else 0
     level_width, level_height = backend.level_dimensions[level]
-    ratio_x = level_width / width
-    ratio_y = level_height / height
+    ratio = min(level_width / width, level_height / height)
+    # The decoder shrinks as far as it can.
+    factor = max((each for each in backend.reductions[level] if each <= ratio), default=1)
+    ratio_x = level_width / factor / width
+    ratio_y = level_height / factor / height
     thumbnail = np.full((height, width, 3), WHITE, np.uint8)
 
     def fill(block: Block) -> None:
@@ -188,9 +217,12 @@ def stream_thumbnail(
         y0 = math.floor(box[1])
         x1 = math.ceil(box[2])
         y1 = math.ceil(box[3])
-        if not is_stored(backend, level, x0, y0, x1 - x0, y1 - y0):
+        if factor > 1:
+            source = backend.read_reduced(level, factor, x0, y0, x1 - x0, y1 - y0)
+        elif is_stored(backend, level, x0, y0, x1 - x0, y1 - y0):
+            source = read_window(backend, level, x0, y0, x1 - x0, y1 - y0)
+        else:
             return
-        source = read_window(backend, level, x0, y0, x1 - x0, y1 - y0)
         within = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
         thumbnail[top:bottom, left:right] = box_average(
             source, within, (right - left, bottom - top)

@@ -24,7 +24,13 @@ from napari_mil.slides.channels import Channel
 from napari_mil.slides.damage import Damage
 from napari_mil.slides.fingerprint import fingerprint_file
 from napari_mil.slides.levels import Level, ReadWindow, chunk_size_for
-from napari_mil.slides.overview import HalvedWindow, SampledOverview, halved_size, stream_thumbnail
+from napari_mil.slides.overview import (
+    HalvedWindow,
+    ReducedWindow,
+    SampledOverview,
+    halved_size,
+    stream_thumbnail,
+)
 from napari_mil.slides.resolution import Scale, given_scale, judge_scale
 from napari_mil.slides.window import read_window, stored_extent
 
@@ -362,11 +368,18 @@ class Slide:
         finer = base
         downsample = 1
         while max(finer.shape[:2]) > settings.overview_px:
-            size = halved_size(finer.shape[1], finer.shape[0])
             downsample *= 2
             exceeds_budget = stored_mp > settings.overview_budget_mp
             is_sampled = exceeds_budget and downsample > DETAILED_VIRTUAL_DOWNSAMPLE
-            read: ReadWindow = overview.window_of(size) if is_sampled else HalvedWindow(finer, size)
+            size = halved_size(finer.shape[1], finer.shape[0])
+            read: ReadWindow
+            if downsample in self._backend.reductions[base.index]:
+                read = ReducedWindow(self._backend, base.index, downsample)
+                size = read.size
+            elif is_sampled:
+                read = overview.window_of(size)
+            else:
+                read = HalvedWindow(finer, size)
             finer = Level(
                 base.index + len(halved) + 1,
                 size,

@@ -174,6 +174,17 @@ class ZarrBackend:
         raw = self._raw(level, window)
         return raw if self._is_rgb else render(raw, self.channels)
 
+    @property
+    def reductions(self) -> tuple[tuple[int, ...], ...]:
+        """None: levels are decoded whole."""
+        return tuple(() for _ in self.level_dimensions)
+
+    def read_reduced(
+        self, level: int, factor: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Refuse: levels are decoded whole."""
+        raise NotImplementedError("levels are decoded whole")
+
     def read_channels(
         self, level: int, column: int, row: int, width: int, height: int
     ) -> np.ndarray:

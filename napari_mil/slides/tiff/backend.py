@@ -256,6 +256,22 @@ class TiffBackend:
             return self._assemble(level, 0, window, None)
         return self._assemble(level, 0, window, self._pixels.to_rgb)
 
+    @cached_property
+    def reductions(self) -> tuple[tuple[int, ...], ...]:
+        """By how much each level can be shrunk while it is decoded."""
+        if self._is_fluorescence:
+            return tuple(() for _ in self._planes)
+        return tuple(
+            planes[0].decode.factors if planes[0].planes == 1 else () for planes in self._planes
+        )
+
+    def read_reduced(
+        self, level: int, factor: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Read a window at 1 / `factor` of a level, in pixels of the result, for display."""
+        convert = None if self._pixels.is_rgb8 else self._pixels.to_rgb
+        return self._assemble(level, 0, (column, row, width, height), convert, factor=factor)
+
     def read_channels(
         self, level: int, column: int, row: int, width: int, height: int
     ) -> np.ndarray:
@@ -274,10 +290,11 @@ class TiffBackend:
         window: Window,
         convert: Callable[[np.ndarray], np.ndarray] | None,
         fill: int = WHITE,
+        factor: int = 1,
     ) -> np.ndarray:
         """Put a window together from the tiles it touches; one copy of each pixel."""
         column, row, width, height = window
-        tile_width, tile_height = self._planes[level][plane].tile
+        tile_width, tile_height = (side // factor for side in self._planes[level][plane].tile)
         raw = convert is _unchanged
         samples = self._format.samples if raw else 3
         target = np.empty((height, width, samples), self._format.dtype if raw else np.uint8)
@@ -286,7 +303,7 @@ class TiffBackend:
                 top = i * tile_height - row
                 left = j * tile_width - column
                 part = target[max(top, 0) : top + tile_height, max(left, 0) : left + tile_width]
-                with self._tile(level, plane, i, j) as tile:
+                with self._tile(level, plane, i, j, factor) as tile:
                     if tile is None:
                         part[...] = fill
                         continue
@@ -297,16 +314,18 @@ class TiffBackend:
         return target
 
     @contextmanager
-    def _tile(self, level: int, plane: int, i: int, j: int) -> Iterator[np.ndarray | None]:
+    def _tile(
+        self, level: int, plane: int, i: int, j: int, factor: int
+    ) -> Iterator[np.ndarray | None]:
         """Hold a decoded tile, None where it is missing or damaged."""
         segments = self._planes[level][plane]
         try:
             with (
                 self._handle.reading(),
                 self.store.tile(
-                    (level, plane, i, j),
+                    (level, plane, i, j, factor),
                     segments.buffer_shape,
-                    lambda buffer: segments.tile_at(i, j, buffer),
+                    lambda buffer: segments.tile_at(i, j, buffer, factor),
                 ) as tile,
             ):
                 yield tile

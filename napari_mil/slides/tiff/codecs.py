@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from io import BytesIO
 from typing import Any, Protocol
 
 import imagecodecs
 import numpy as np
 import simplejpeg
 import tifffile
+from PIL import Image
 
 SOI = b"\xff\xd8"
 """JPEG's start of image."""
@@ -24,12 +26,25 @@ JPEG_2000_YCBCR = 33003
 JPEG_2000 = (JPEG_2000_YCBCR, 33004, 33005, 34712)
 
 
+FACTORS = (2, 4, 8)
+"""By how much JPEG and JPEG 2000 tiles are shrunk while they are decoded."""
+LARGEST_FACTOR = max(FACTORS)
+
+
 class DamagedTileError(Exception):
     """Bytes of a tile that cannot be decoded; the message is the decoder's reason."""
 
 
+def _other_size(codec: str, size: tuple[int, ...]) -> DamagedTileError:
+    """Return the error of an image of (height, width) in a tile of another size."""
+    return DamagedTileError(f"{codec}: {size[1]} x {size[0]} pixels in a tile of another size")
+
+
 class Decoder(Protocol):
     """Decoder of the tiles of one directory; safe to use from several threads."""
+
+    factors: tuple[int, ...]
+    """By how much it can shrink a tile while it decodes it, for less work."""
 
     def __call__(self, data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
         """Decode the bytes of a tile: (h, w, samples).
@@ -40,6 +55,15 @@ class Decoder(Protocol):
         ------
         DamagedTileError
             If they cannot be decoded, or to another size than the directory says.
+        """
+
+    def reduced(self, data: bytes, index: int, factor: int) -> np.ndarray:
+        """Decode a tile at 1 / `factor` of its sides: (h, w, samples).
+
+        Raises
+        ------
+        DamagedTileError
+            As without a factor.
         """
 
 
@@ -78,6 +102,8 @@ class JpegDecoder:
         self._tile_size = (
             (page.tilelength, page.tilewidth) if is_tiled else (page.rowsperstrip, page.imagewidth)
         )
+        is_divisible = all(side % LARGEST_FACTOR == 0 for side in self._tile_size)
+        self.factors: tuple[int, ...] = FACTORS if is_tiled and is_divisible else ()
         self.strict = True
         """Whether a warning of the decoder counts as damage."""
 
@@ -93,7 +119,27 @@ class JpegDecoder:
             raise DamagedTileError(f"JPEG: {error}") from error
         size = tile.shape[:2]
         if size != self._tile_size and size != self._rest(index):
-            raise DamagedTileError(f"JPEG: {size[1]} x {size[0]} pixels in a tile of another size")
+            raise _other_size("JPEG", size)
+        return tile
+
+    def reduced(self, data: bytes, index: int, factor: int) -> np.ndarray:
+        """Decode a tile from the low frequencies of its blocks: uint8 (h, w, 3 or 1)."""
+        stream = self._head + self._body(data)
+        height, width = (side // factor for side in self._tile_size)
+        try:
+            size = simplejpeg.decode_jpeg_header(stream, strict=self.strict)[:2]
+            if size != self._tile_size:
+                raise _other_size("JPEG", size)
+            tile: np.ndarray = simplejpeg.decode_jpeg(
+                stream,
+                self._colours,
+                strict=self.strict,
+                min_height=height,
+                min_width=width,
+                min_factor=factor,
+            )
+        except ValueError as error:
+            raise DamagedTileError(f"JPEG: {error}") from error
         return tile
 
     def _body(self, data: bytes) -> bytes:
@@ -118,16 +164,13 @@ class Jpeg2000Decoder:
     def __init__(self, page: Any) -> None:
         self._shape = (page.tilelength, page.tilewidth)
         self._is_ycbcr = page.compression == JPEG_2000_YCBCR
+        is_divisible = all(side % LARGEST_FACTOR == 0 for side in self._shape)
+        has_bytes = page.bitspersample == 8 and page.samplesperpixel in (1, 3)
+        self.factors: tuple[int, ...] = FACTORS if is_divisible and has_bytes else ()
 
     def __call__(self, data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
         """Decode a tile: (h, w, samples)."""
-        if data[:4] == J2K_SIZE:
-            # The size is checked before anything is allocated.
-            size = (int.from_bytes(data[12:16], "big"), int.from_bytes(data[8:12], "big"))
-            if size != self._shape:
-                raise DamagedTileError(
-                    f"JPEG 2000: {size[1]} x {size[0]} pixels in a tile of another size"
-                )
+        self._check_size(data)
         try:
             tile = imagecodecs.jpeg2k_decode(data)
         except (RuntimeError, ValueError) as error:
@@ -135,12 +178,38 @@ class Jpeg2000Decoder:
         if tile.ndim == 2:
             tile = tile[..., None]
         if tile.shape[:2] != self._shape:
-            raise DamagedTileError("JPEG 2000: a tile of another size")
+            raise _other_size("JPEG 2000", tile.shape)
         return rgb_from_ycbcr(tile) if self._is_ycbcr else tile
+
+    def reduced(self, data: bytes, index: int, factor: int) -> np.ndarray:
+        """Decode a tile from its coarser wavelets alone: uint8 (h, w, samples)."""
+        self._check_size(data)
+        try:
+            with Image.open(BytesIO(data)) as image:
+                # imagecodecs decodes whole tiles only.
+                image.reduce = factor.bit_length() - 1  # type: ignore[method-assign, assignment]
+                tile = np.asarray(image)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DamagedTileError(f"JPEG 2000: {error}") from error
+        if tile.shape[:2] != tuple(side // factor for side in self._shape):
+            raise _other_size("JPEG 2000", tile.shape)
+        if tile.ndim == 2:
+            tile = tile[..., None]
+        return rgb_from_ycbcr(tile) if self._is_ycbcr else tile
+
+    def _check_size(self, data: bytes) -> None:
+        """Refuse a tile of another size before anything is allocated."""
+        if data[:4] != J2K_SIZE:
+            return
+        size = (int.from_bytes(data[12:16], "big"), int.from_bytes(data[8:12], "big"))
+        if size != self._shape:
+            raise _other_size("JPEG 2000", size)
 
 
 class TifffileDecoder:
     """Tiles and strips of every other compression, decoded by tifffile and imagecodecs."""
+
+    factors: tuple[int, ...] = ()
 
     def __init__(self, page: Any) -> None:
         self._decode = page.decode
@@ -156,6 +225,10 @@ class TifffileDecoder:
             raise DamagedTileError("an empty tile")
         decoded: np.ndarray = tile[0]
         return decoded[: shape[1], : shape[2]]
+
+    def reduced(self, data: bytes, index: int, factor: int) -> np.ndarray:
+        """Refuse: these tiles are decoded whole."""
+        raise NotImplementedError("these tiles are decoded whole")
 
 
 def rgb_from_ycbcr(tile: np.ndarray) -> np.ndarray:

@@ -83,10 +83,13 @@ class Segments:
         """Shape (h, w, samples) of a buffer for `tile_at`."""
         return self.tile[1], self.tile[0], 1 if self.planes > 1 else self.samples
 
-    def tile_at(self, row: int, column: int, buffer: np.ndarray) -> np.ndarray | None:
+    def tile_at(
+        self, row: int, column: int, buffer: np.ndarray, factor: int = 1
+    ) -> np.ndarray | None:
         """Decode a tile: (h, w, samples), or None where nothing is stored.
 
-        `buffer`, uint8 of `buffer_shape`, may hold the result.
+        `buffer`, uint8 of `buffer_shape`, may hold the result; with a factor, one of those of the
+        decoder, the tile is as much smaller.
 
         Raises
         ------
@@ -95,7 +98,7 @@ class Segments:
         """
         index = row * self.across + column
         if self.planes == 1:
-            return self._segment(index, buffer)
+            return self._segment(index, buffer, factor)
         area = self.across * self.down
         planes = []
         for plane in range(self.planes):
@@ -105,13 +108,15 @@ class Segments:
             planes.append(tile.copy())
         return np.concatenate(planes, -1)
 
-    def _segment(self, index: int, buffer: np.ndarray) -> np.ndarray | None:
+    def _segment(self, index: int, buffer: np.ndarray, factor: int = 1) -> np.ndarray | None:
         count = int(self.counts[index])
         if count == 0:
             return None
         data = os.pread(self._descriptor, count, int(self.offsets[index]))
         if len(data) < count:
             raise DamagedTileError("a tile beyond the end of the file")
+        if factor > 1:
+            return self.decode.reduced(data, index, factor)
         return self.decode(data, index, buffer)
 
 
@@ -173,17 +178,29 @@ def plain_rows(page: Any, start: int, descriptor: int) -> Segments:
     row_bytes = width * samples * stored.itemsize
     tops = np.arange(0, height, ROWS_OF_A_BLOCK)
     rows = np.minimum(ROWS_OF_A_BLOCK, height - tops)
-    decode = _plain_decoder(width, samples, stored)
+    decode = PlainDecoder(width, samples, stored)
     tile = (width, min(ROWS_OF_A_BLOCK, height))
     return Segments(page, start + tops * row_bytes, rows * row_bytes, descriptor, decode, tile)
 
 
-def _plain_decoder(width: int, samples: int, stored: np.dtype[Any]) -> Decoder:
-    def decode(data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
-        rows = np.frombuffer(data, stored).reshape(-1, width, samples)
-        return rows.astype(stored.newbyteorder("="), copy=False)
+class PlainDecoder:
+    """Rows of pixels that lie in the file as in memory."""
 
-    return decode
+    factors: tuple[int, ...] = ()
+
+    def __init__(self, width: int, samples: int, stored: np.dtype[Any]) -> None:
+        self._width = width
+        self._samples = samples
+        self._stored = stored
+
+    def __call__(self, data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
+        """Return the pixels of some rows: (h, w, samples)."""
+        rows = np.frombuffer(data, self._stored).reshape(-1, self._width, self._samples)
+        return rows.astype(self._stored.newbyteorder("="), copy=False)
+
+    def reduced(self, data: bytes, index: int, factor: int) -> np.ndarray:
+        """Refuse: rows are read whole."""
+        raise NotImplementedError("rows are read whole")
 
 
 def plane_of(pages: Any, index: int, series: Any, descriptors: dict[Any, int]) -> Segments | None:

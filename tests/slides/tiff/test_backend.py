@@ -378,3 +378,34 @@ def test_windows_over_any_tile_border_are_exact(paint, noise, row, column):
     height, width = noise[row : row + 90, column : column + 70].shape[:2]
     region = slide.read_region((column, row), 0, (width, height))
     assert np.array_equal(region, noise[row : row + height, column : column + width])
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize(("compression", "likeness"), [("jpeg", 0.99), ("jpeg2000", 0.85)])
+def test_levels_that_a_file_lacks_are_decoded_small_and_lie_in_place(
+    tmp_path, slide, compression, likeness, factor
+):
+    """Odd sides, and a window that begins inside a tile.
+
+    Wavelets are sharper than averages and lie up to half a small pixel beside them.
+    """
+    pixels = slide.read_region((600, 800), 0, (1111, 1043))
+    path = written(
+        tmp_path / "a.tif", pixels, photometric="rgb", tile=(64, 64), compression=compression
+    )
+    with open_slide(path) as opened:
+        backend = opened._backend
+        assert backend.reductions == ((2, 4, 8),)
+        width, height = 1111 // factor, 1043 // factor
+        whole_cells = opened.read_region((0, 0), 0, (width * factor, height * factor))
+        averaged = whole_cells.reshape(height, factor, width, factor, 3).mean((1, 3))
+        small = backend.read_reduced(0, factor, 0, 0, width, height)
+        assert np.corrcoef(small.ravel(), averaged.ravel())[0, 1] > likeness
+        part = backend.read_reduced(0, factor, 37, 21, 50, 60)
+        assert np.array_equal(part, small[21:81, 37:87])
+
+
+def test_other_compressions_are_averaged(paint, noise):
+    slide = paint(np.tile(noise, (3, 4, 1)))
+    assert slide._backend.reductions == ((),)
+    assert len(slide.levels) == 2
