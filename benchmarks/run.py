@@ -11,6 +11,7 @@ from pathlib import Path
 from scripts.window_driver import has_display, rerun_in_virtual_display
 
 PARTS = (
+    "benchmarks.reading",
     "benchmarks.headless",
     "benchmarks.window",
     "benchmarks.training",

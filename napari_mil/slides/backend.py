@@ -41,6 +41,8 @@ class SlideBackend(Protocol):
     """Micrometres per level-0 pixel along x and y as the file says, not yet judged."""
     mpp_source: ScaleSource
     """Entry of the file that gives `mpp_xy`."""
+    caches_tiles: bool
+    """Whether it keeps the tiles that it decoded last."""
     damage: Damage
     """Tiles that could not be read, as they are met."""
 

@@ -29,6 +29,7 @@ from napari_mil.slides.resolution import ScaleSource
 class DicomBackend:
     """A DICOM series: colours as YBR_FULL, JPEG 2000 and what else wsidicom decodes."""
 
+    caches_tiles = False
     vendor = "dicom"
     mpp_source = ScaleSource.DICOM
     channels: tuple[Channel, ...] = ()

@@ -39,6 +39,7 @@ class ImageBackend:
     that its camera turned is shown upright; of an animation the first frame.
     """
 
+    caches_tiles = False
     vendor = "image"
     mpp_xy: tuple[float, float] | None = None
     mpp_source = ScaleSource.UNKNOWN

@@ -44,6 +44,7 @@ class Level:
         cache: PixelCache,
         pool: Executor | None = None,
         extent: tuple[int, int, int, int] | None = None,
+        in_parts: bool = False,
     ) -> None:
         width, height = size
         self.index = index
@@ -55,6 +56,7 @@ class Level:
         self._read = read
         self._cache = cache
         self._pool = pool
+        self._in_parts = in_parts
 
     @property
     def size(self) -> int:
@@ -100,8 +102,11 @@ class Level:
     ) -> np.ndarray:
         """Read a window: uint8 (bottom - top, right - left, 3).
 
-        Chunks that are not in the cache are decoded, on `pool` where there are several.
+        Chunks that are not in the cache are decoded, on `pool` where there are several. Where the
+        reader keeps what it decodes, only the needed part of a chunk is read.
         """
+        if self._in_parts:
+            return self._window_in_parts(top, bottom, left, right, pool)
         out = np.full((max(bottom - top, 0), max(right - left, 0), 3), WHITE, np.uint8)
         chunks = self._stored_chunks(top, bottom, left, right)
         if out.size == 0 or not chunks:
@@ -118,6 +123,27 @@ class Level:
             out[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[
                 y0 - chunk_top : y1 - chunk_top, x0 - chunk_left : x1 - chunk_left
             ]
+        return out
+
+    def _window_in_parts(
+        self, top: int, bottom: int, left: int, right: int, pool: Executor | None
+    ) -> np.ndarray:
+        """Read the parts of a window that lie in one chunk each."""
+        chunks = self._stored_chunks(top, bottom, left, right)
+        if len(chunks) == 1 and top < bottom and left < right:
+            return self._read(top, left, bottom - top, right - left)
+        out = np.full((max(bottom - top, 0), max(right - left, 0), 3), WHITE, np.uint8)
+
+        def fill(chunk: Chunk) -> None:
+            y0 = max(top, chunk[0] * self._chunk_height)
+            y1 = min(bottom, (chunk[0] + 1) * self._chunk_height)
+            x0 = max(left, chunk[1] * self._chunk_width)
+            x1 = min(right, (chunk[1] + 1) * self._chunk_width)
+            out[y0 - top : y1 - top, x0 - left : x1 - left] = self._read(y0, x0, y1 - y0, x1 - x0)
+
+        fetch = pool.map if pool is not None and len(chunks) > 1 else map
+        for _ in fetch(fill, chunks):
+            pass
         return out
 
     def _stored_chunks(self, top: int, bottom: int, left: int, right: int) -> list[Chunk]:

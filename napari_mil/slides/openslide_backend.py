@@ -34,6 +34,8 @@ READ_AS_TIFF = ("aperio", "generic-tiff")
 class OpenSlideBackend:
     """A slide read through OpenSlide, from any thread."""
 
+    caches_tiles = False
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._first = _file_of(path)

@@ -351,6 +351,7 @@ class Slide:
                 self._cache,
                 self._threads,
                 stored_extent(self._backend, k),
+                in_parts=self._backend.caches_tiles,
             )
             for k, size in enumerate(self.level_dimensions)
             # A level coarser than the viewer's coarsest would only blur the first picture.
@@ -388,6 +389,7 @@ class Slide:
                 self._cache,
                 self._threads,
                 _scaled_extent(finer, size),
+                in_parts=isinstance(read, ReducedWindow),
             )
             halved.append(finer)
         return halved

@@ -35,6 +35,7 @@ USUAL_AXES = "tczyx"
 class ZarrBackend:
     """The first image of an OME-Zarr, read chunk by chunk."""
 
+    caches_tiles = False
     vendor = "ome-zarr"
     mpp_source = ScaleSource.OME
     missing = 0.0

@@ -52,6 +52,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 class TiffBackend:
     """A TIFF file whose tiles are read by position, from any thread."""
 
+    caches_tiles = True
     quick_hash = ""
 
     def __init__(self, path: Path) -> None:
