@@ -1,0 +1,85 @@
+"""Signal of a fluorescence picture above its dark ground."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_mil.bags.glass import Glass
+from napari_mil.bags.overview_pixels import brightness, opened, smoothed, texture
+
+BLACK = 0.08
+"""Brightness of a black ground as a share of the brightest pixels."""
+DARK = 0.35
+"""Brightness of a dark ground as a share of the brightest pixels."""
+SMALLEST_GROUND = 0.03
+"""Smallest share of a picture that shows its black ground."""
+LARGEST_BRIGHT_PART = 0.3
+"""Largest share of smooth bright areas in what is not black."""
+SMALLEST_SIGNAL = 10.0
+"""Smallest difference between ground and signal in grey levels.
+
+Noise and label masks, whose values are 0, 1, 2, stay below.
+"""
+
+
+def has_dark_ground(sample: np.ndarray, glass: Glass | None) -> bool:
+    """Say whether a picture shows something bright on a dark ground.
+
+    Either a texture-free part is black, or most of the picture is dark; stained tissue that fills
+    a picture is neither. Bright areas that may be glass speak against it unless they are a small
+    part of what is not black, as bright nuclei are.
+
+    Parameters
+    ----------
+    sample
+        uint8 (h, w, 3).
+    glass
+        Glass found on it, or None.
+    """
+    value = smoothed(sample).max(2).astype(np.float32)
+    brightest = float(np.quantile(value, 0.995))
+    if brightest < SMALLEST_SIGNAL:
+        return True
+    is_black = value <= max(BLACK * brightest, 2)
+    if glass is not None and glass.area.sum() > LARGEST_BRIGHT_PART * (~is_black).sum():
+        return False
+    fifth, middle = np.quantile(value, [0.2, 0.5])
+    if max(fifth, middle) < DARK * brightest:
+        return True
+    return bool(opened(is_black & (texture(value, 3) < 2), 2).mean() >= SMALLEST_GROUND)
+
+
+def signal(picture: np.ndarray) -> np.ndarray:
+    """Find pixels brighter than the dark ground and its noise.
+
+    The ground is the darker fifth of the pixels; where no noise shows, a twentieth of the
+    brightest signal is asked for.
+
+    Parameters
+    ----------
+    picture
+        uint8 (h, w, 3).
+
+    Returns
+    -------
+    np.ndarray
+        bool (h, w); empty where nothing is `SMALLEST_SIGNAL` above the ground.
+    """
+    value = smoothed(picture).max(2)
+    some = value[::4, ::4] if value.size > 1e6 else value
+    darker = some[some <= np.quantile(some, 0.2)]
+    ground = float(np.median(darker))
+    noise = 1.4826 * float(np.median(np.abs(darker - ground)))
+    height = float(np.quantile(some, 0.999)) - ground
+    if height < SMALLEST_SIGNAL:
+        return np.zeros(value.shape, bool)
+    return value > ground + max(6 * noise, 0.05 * height, 3.0)
+
+
+def black_canvas(sample: np.ndarray) -> np.ndarray:
+    """Find the black that fills a picture where nothing was scanned.
+
+    bool (h, w) of uint8 (h, w, 3): black, free of texture, and not as thin as a line.
+    """
+    value = brightness(sample)
+    return opened((value <= 8) & (texture(value, 3) < 1), max(2, 0.01 * max(value.shape)))
