@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_mil.bags.glass import Glass
-from napari_mil.bags.overview_pixels import brightness, opened, smoothed, texture
+from napari_mil.bags.overview_pixels import opened, smoothed, texture
 
 BLACK = 0.08
 """Brightness of a black ground as a share of the brightest pixels."""
@@ -74,12 +74,3 @@ def signal(picture: np.ndarray) -> np.ndarray:
     if height < SMALLEST_SIGNAL:
         return np.zeros(value.shape, bool)
     return value > ground + max(6 * noise, 0.05 * height, 3.0)
-
-
-def black_canvas(sample: np.ndarray) -> np.ndarray:
-    """Find the black that fills a picture where nothing was scanned.
-
-    bool (h, w) of uint8 (h, w, 3): black, free of texture, and not as thin as a line.
-    """
-    value = brightness(sample)
-    return opened((value <= 8) & (texture(value, 3) < 1), max(2, 0.01 * max(value.shape)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import binary_dilation, distance_transform_edt, label, uniform_filter
 
 from napari_mil.bags.overview_pixels import (
     brightness,
@@ -22,11 +22,14 @@ from napari_mil.bags.overview_pixels import (
 )
 from napari_mil.events import CancellationToken
 
-SMOOTH = 0.012
-"""Largest texture of glass, as a share of the brightest pixels.
+SMOOTH = (0.005, 0.012)
+"""Least and largest limit of the texture of glass, as shares of the brightest pixels.
 
-JPEG blocks and noise of the camera, averaged over 3 x 3 pixels, stay below; pale stroma does not.
+JPEG blocks and noise of the camera, averaged over 3 x 3 pixels, stay below the larger. The limit is
+lower where the picture has less noise, as pale stroma has little texture too.
 """
+SMOOTHEST = 0.1
+"""Share of pixels whose texture is taken for noise."""
 ROUNDING = 0.8
 """Texture that rounding to whole grey levels adds, which counts in dark scans."""
 LARGEST_TINT = 0.12
@@ -37,10 +40,22 @@ DARKEST_GLASS = 0.4
 """Darkest glass (corners of a vignette, shadows) as a share of the brightest pixels."""
 SMALLEST_WIDTH = 0.02
 """Smallest width of glass as a share of the longer side of the picture."""
-SAME_GLASS = 0.035
+SAME_GLASS = 0.025
 """Saturation relative to the glass from which a smooth area is pale tissue."""
-FURTHER_AREA = 0.25
-"""Smallest area of further glass as a share of the smallest that is evidence."""
+DARKER = 0.04
+"""Share of light lost from which half of `SAME_GLASS` is pale tissue; a shadow has no colour."""
+BROAD = 0.015
+"""Half the width, as a share of the longer side, of what is grey and dark but no line."""
+AREA_INSIDE = 0.15
+"""Smallest area of further glass within tissue as a share of the smallest that is evidence."""
+AREA_AT_EDGE = 0.05
+"""The same for glass at the edge of the scan."""
+LARGEST_SHADOW = 0.7
+"""Largest share of light that a shadow takes; saturation is noise in what is darker."""
+CALM_PX = 9
+"""Side of the window of the sample in which the tint of glass is judged, px."""
+NEAR_PX = 15
+"""Side of the window of the sample in which the colour of glass is averaged, px."""
 STRIP_ROWS = 256
 """Rows handled at once, which bounds the memory."""
 
@@ -53,54 +68,63 @@ class Glass:
     """bool (h, w): smooth glass on the sample."""
     colour: np.ndarray
     """float32 (3,): its colour, 0 to 255."""
-    light: np.ndarray
-    """float32 (h, w): brightness of the nearest glass, which follows a vignette."""
+    nearest_colour: np.ndarray
+    """float32 (h, w, 3): mean colour of the nearest glass.
+
+    It follows a vignette, and fields of another white where a scan was put together.
+    """
+    darker: np.ndarray
+    """bool (h, w): broad parts darker than the glass, which the edge of a cover slip is not."""
     is_grey: bool
     """Whether nothing in the picture has a colour, so that only brightness tells tissue."""
 
 
-def find_glass(sample: np.ndarray, smallest_area: float) -> Glass | None:
+def find_glass(sample: np.ndarray, canvas: np.ndarray, smallest_area: float) -> Glass | None:
     """Look for glass on a sample of an overview.
 
     Parameters
     ----------
     sample
         uint8 (h, w, 3), at most `SAMPLE_PX` a side.
+    canvas
+        bool (h, w): where nothing was scanned.
     smallest_area
         Pixels of the smallest area that is evidence of glass; smaller smooth bright areas are
-        lumens or vacuoles. Beside such an area, areas of `FURTHER_AREA` of it count too.
+        lumens or vacuoles. Beside such an area, shares of it count too.
 
     Returns
     -------
     Glass or None
         None where the picture shows no glass.
     """
+    if canvas.all():
+        return None
     averaged = smoothed(sample)
     value = brightness(averaged)
-    brightest = float(np.quantile(value, 0.99))
-    # A window of 7 pixels is nearly all of a tiny picture.
-    window = 7 if min(value.shape) > 100 else 3
-    plain = texture(value, window) < SMOOTH * brightest + ROUNDING
-    plain &= _is_tint_of_glass(averaged, brightest) & (value > DARKEST_GLASS * brightest)
+    brightest = float(np.quantile(value[~canvas], 0.99))
+    smooth = _is_smooth(value, brightest, canvas)
+    plain = smooth & _is_tint_of_glass(averaged, brightest) & (value > DARKEST_GLASS * brightest)
+    plain &= ~canvas
     radius = max(1.0, SMALLEST_WIDTH / 2 * max(value.shape))
-    further_area = FURTHER_AREA * smallest_area
-    plain = pieces_of_size(opened(plain, radius), further_area)
+    plain = pieces_of_size(opened(plain, radius), AREA_AT_EDGE * smallest_area)
     if not plain.any():
         return None
     colour = _colour_of_brightest(plain, averaged, value)
-    if colour.mean() < 0.85 * np.quantile(value, 0.95):
+    if colour.mean() < 0.85 * np.quantile(value[~canvas], 0.95):
         return None
     stain = saturation(averaged, colour)
-    is_grey = bool(np.quantile(stain[~plain], 0.9) < SAME_GLASS) if not plain.all() else True
-    area = plain & (stain < SAME_GLASS)
+    others = stain[~plain & ~canvas]
+    is_grey = others.size == 0 or bool(np.quantile(others, 0.9) < SAME_GLASS)
+    area = plain & ~_is_stained(averaged, colour)
     if is_grey:
         area = _without_darker_areas(area, value)
-    area = opened(area, radius)
-    if not pieces_of_size(area, smallest_area).any():
+    area = _proven(opened(area, radius), value / colour.mean(), canvas, smallest_area)
+    if not area.any():
         return None
-    area = pieces_of_size(area, further_area)
-    nearest = distance_transform_edt(~area, return_distances=False, return_indices=True)
-    return Glass(area, colour, value[tuple(nearest)], is_grey)
+    nearest_colour = _colour_beside(area, averaged)
+    darker = ~area & (value < (1 - DARKER) * brightness(nearest_colour))
+    darker = opened(darker, BROAD * max(value.shape))
+    return Glass(area, colour, nearest_colour, darker, is_grey)
 
 
 def tissue_on_glass(
@@ -140,8 +164,15 @@ def tissue_on_glass(
     for top in range(0, len(picture), STRIP_ROWS):
         cancel.raise_if_cancelled()
         rows = slice(top, top + STRIP_ROWS)
-        light = enlarged_rows(glass.light, step, rows, picture.shape)
-        background[rows] |= _looks_like_glass(averaged[rows], glass, light, limits)
+        white, darker = (
+            enlarged_rows(plane, step, rows, picture.shape)
+            for plane in (glass.nearest_colour, glass.darker)
+        )
+        stain, loss = _absorption(averaged[rows], white)
+        if not glass.is_grey:
+            # Grey is the edge of a cover slip, however dark, unless it is broad.
+            loss[~darker & (loss < LARGEST_SHADOW)] = 0
+        background[rows] |= (stain < limits[0]) & (loss < limits[1])
     del averaged
     labels, n = label(background)
     cancel.raise_if_cancelled()
@@ -156,6 +187,17 @@ def enlarged_rows(sample: np.ndarray, step: int, rows: slice, shape: tuple[int, 
     n = len(range(*rows.indices(shape[0])))
     columns = np.arange(shape[1]) // step
     return sample[(np.arange(n) + rows.start)[:, None] // step, columns]
+
+
+def _is_smooth(value: np.ndarray, brightest: float, canvas: np.ndarray) -> np.ndarray:
+    """Say where the brightness (h, w) has no more texture than noise has."""
+    # A window of 7 pixels is nearly all of a tiny picture.
+    window = 7 if min(value.shape) > 100 else 3
+    # The slope of a shadow or a vignette is no texture.
+    roughness = texture(value - uniform_filter(value, window, mode="nearest"), window)
+    noise = 2 * float(np.quantile(roughness[~canvas], SMOOTHEST))
+    low, high = (share * brightest + ROUNDING for share in SMOOTH)
+    return np.asarray(roughness < np.clip(noise, low, high))
 
 
 def _is_tint_of_glass(pixels: np.ndarray, brightest: float) -> np.ndarray:
@@ -183,26 +225,63 @@ def _without_darker_areas(area: np.ndarray, value: np.ndarray) -> np.ndarray:
     return (middle >= 0.9 * middle.max(initial=0))[labels] & area
 
 
+def _proven(
+    area: np.ndarray, light: np.ndarray, canvas: np.ndarray, smallest_area: float
+) -> np.ndarray:
+    """Return the smooth areas that are glass, bool (h, w); none without evidence.
+
+    One of them is large, or those that reach the edge of the scan are together: the glass around
+    tissue does, a lumen seldom. Away from the edge, glass has the full light: nothing throws a
+    shadow there.
+    """
+    labels, n = label(area)
+    sizes = np.bincount(labels.ravel(), minlength=n + 1)
+    edge = np.zeros_like(area)
+    edge[[0, -1]] = True
+    edge[:, [0, -1]] = True
+    # Texture is measured in a window, so that areas end some pixels from the canvas.
+    edge |= binary_dilation(canvas, iterations=8)
+    at_edge = np.isin(np.arange(n + 1), labels[edge])
+    bright = np.array(
+        [False, *(np.median(light[labels == k]) > 1 - DARKER for k in range(1, n + 1))]
+    )
+    kept = np.where(
+        at_edge,
+        sizes >= AREA_AT_EDGE * smallest_area,
+        bright & (sizes >= AREA_INSIDE * smallest_area),
+    )
+    kept[0] = False
+    largest = max(sizes[kept].max(initial=0), sizes[kept & at_edge].sum())
+    return kept[labels] if largest >= smallest_area else np.zeros_like(area)
+
+
+def _is_stained(pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Say where smooth parts have more colour than glass has, bool (h, w)."""
+    planes = [uniform_filter(pixels[..., k].astype(np.float32), CALM_PX) for k in range(3)]
+    stain, loss = _absorption(np.stack(planes, -1), colour)
+    return (stain > SAME_GLASS) | ((stain > SAME_GLASS / 2) & (loss > DARKER))
+
+
+def _colour_beside(area: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Return the mean colour of the nearest glass, float32 (h, w, 3)."""
+    weight = np.maximum(uniform_filter(area.astype(np.float32), NEAR_PX), 1e-6)
+    planes = [uniform_filter(pixels[..., k] * np.float32(1) * area, NEAR_PX) for k in range(3)]
+    nearest = distance_transform_edt(~area, return_distances=False, return_indices=True)
+    return np.maximum(np.stack([plane / weight for plane in planes], -1)[tuple(nearest)], 1)
+
+
+def _absorption(pixels: np.ndarray, white: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the saturation and the share of light lost, float32 (...), of uint8 (..., 3).
+
+    Both are relative to the colour of the glass beside each pixel.
+    """
+    return saturation(pixels, white), 1 - brightness(pixels) / brightness(white)
+
+
 def _limits(pixels: np.ndarray, glass: Glass) -> tuple[float, float]:
     """Return the largest saturation and loss of light that noise on this glass explains."""
-    on_glass = pixels[glass.area]
-    stain = float(np.quantile(saturation(on_glass, glass.colour), 0.99))
-    loss = 1 - on_glass.mean(1, dtype=np.float32) / glass.light[glass.area]
+    stain, loss = _absorption(pixels[glass.area], glass.nearest_colour[glass.area])
     return (
-        float(np.clip(1.25 * stain, 0.02, 0.06)),
+        float(np.clip(1.25 * np.quantile(stain, 0.99), 0.02, 0.06)),
         float(np.clip(1.25 * np.quantile(loss, 0.99), 0.03, 0.1)),
     )
-
-
-def _looks_like_glass(
-    pixels: np.ndarray, glass: Glass, light: np.ndarray, limits: tuple[float, float]
-) -> np.ndarray:
-    """Say which pixels (h, w) have the colour of the glass.
-
-    In a coloured picture, grey is the shadow or the edge of a cover slip, however dark.
-    """
-    largest_saturation, largest_loss = limits
-    loss = 1 - brightness(pixels) / light
-    if glass.is_grey:
-        return loss < largest_loss
-    return (saturation(pixels, glass.colour) < largest_saturation) & (loss < 0.7)

@@ -38,8 +38,8 @@ def smoothed(picture: np.ndarray) -> np.ndarray:
 
 
 def brightness(picture: np.ndarray) -> np.ndarray:
-    """Return the mean of the colours, float32 (h, w) in [0, 255]."""
-    return picture.mean(2, dtype=np.float32)
+    """Return the mean of the colours, float32 (...) in [0, 255], of (..., 3)."""
+    return picture.mean(-1, dtype=np.float32)
 
 
 def texture(values: np.ndarray, side: int) -> np.ndarray:
@@ -52,13 +52,13 @@ def texture(values: np.ndarray, side: int) -> np.ndarray:
 def saturation(pixels: np.ndarray, white: np.ndarray) -> np.ndarray:
     """Compute the HSV saturation of pixels relative to a white.
 
-    (max - min) / max as float32 (...), of uint8 (..., 3) divided by a colour (3,). It works plane
-    by plane to spare memory.
+    (max - min) / max as float32 (...), of uint8 (..., 3) divided by a colour (3,) or by one for
+    each pixel. It works plane by plane to spare memory.
     """
-    largest = pixels[..., 0] * np.float32(1 / white[0])
+    largest = np.divide(pixels[..., 0], white[..., 0], dtype=np.float32)
     smallest = largest.copy()
     for channel in (1, 2):
-        plane = pixels[..., channel] * np.float32(1 / white[channel])
+        plane = np.divide(pixels[..., channel], white[..., channel], dtype=np.float32)
         np.maximum(largest, plane, out=largest)
         np.minimum(smallest, plane, out=smallest)
     np.subtract(largest, smallest, out=smallest)
@@ -78,8 +78,12 @@ def opened(mask: np.ndarray, radius: float) -> np.ndarray:
     centres = distance_transform_edt(padded) > radius
     if not centres.any():
         return np.zeros_like(mask)
-    grown = distance_transform_edt(~centres) <= radius
-    return grown[margin:-margin, margin:-margin]
+    return within(centres, radius)[margin:-margin, margin:-margin]
+
+
+def within(mask: np.ndarray, distance: float) -> np.ndarray:
+    """Return the pixels within a distance of a mask that is not empty, bool (h, w)."""
+    return np.asarray(distance_transform_edt(~mask) <= distance)
 
 
 def pieces_of_size(mask: np.ndarray, smallest: float) -> np.ndarray:

@@ -11,22 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt, label
 
-from napari_mil.bags.overview_pixels import opened, smoothed, texture
+from napari_mil.bags.overview_pixels import opened, smoothed, texture, within
 
-SMALLEST_MARK = 0.0005
+SMALLEST_PIECE = 0.0005
 """Smallest area of a piece of ink as a share of the picture."""
+SMALLEST_MARKS = 0.003
+"""Smallest area of all ink of one colour as a share of the picture; dirt is smaller."""
 LARGEST_SPREAD = 0.06
 """Largest median difference from the mark's own colour, as a share of white."""
-LARGEST_TEXTURE = 4.0
-"""Largest median texture within a mark, grey levels; tissue under thin ink has more."""
+LARGEST_TEXTURE = 6.0
+"""Largest texture within a mark, grey levels; tissue under thin ink has more."""
 SMALLEST_SMOOTH_PART = 0.9
 """Smallest share of a mark that discs of half its half-width fit in; pigment is ragged."""
-LARGEST_FRINGE = 0.8
-"""Largest area of a paler fringe of the same hue as a share of the mark; stains fade out."""
+LARGEST_FRINGE = 0.4
+"""Largest share of a paler version of its colour around a mark; stains fade out."""
 PALER = 0.6
 """Saturation of the fringe of an ink as a share of its own."""
-SMALLEST_ACCEPTED = 0.7
-"""Smallest share of pieces of one ink's colour that must look like pen marks."""
 HALO_PX = 2
 """Pixels of the sample around a mark that the scanner blurs it over."""
 
@@ -76,15 +76,14 @@ def pen_marks(sample: np.ndarray, white: np.ndarray, canvas: np.ndarray) -> np.n
     """
     averaged = smoothed(sample)
     colours = np.minimum(averaged / np.float32(white), 1)
-    rough = texture(255 * colours.mean(2), 3)
+    smooth = texture(255 * colours.mean(2), 3) < LARGEST_TEXTURE
     marks = np.zeros(sample.shape[:2], bool)
     for strict, loose in _ranges(colours):
-        strict &= ~canvas
-        if strict.mean() >= SMALLEST_MARK:
-            marks |= _pieces_like_marks(strict, loose & ~canvas, colours, rough)
+        if strict.mean() >= SMALLEST_MARKS:
+            marks |= _pieces_like_marks(strict & ~canvas, loose & ~canvas, smooth, colours)
     if not marks.any():
         return marks
-    return np.asarray(distance_transform_edt(~marks) <= HALO_PX)
+    return within(marks, 2 * HALO_PX)
 
 
 def _ranges(colours: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -119,30 +118,34 @@ def _hue(colours: np.ndarray, largest: np.ndarray, difference: np.ndarray) -> np
 
 
 def _pieces_like_marks(
-    strict: np.ndarray, loose: np.ndarray, colours: np.ndarray, rough: np.ndarray
+    strict: np.ndarray, loose: np.ndarray, smooth: np.ndarray, colours: np.ndarray
 ) -> np.ndarray:
     """Return pieces of an ink's colour that look like pen marks, bool (h, w).
 
     None where most of what has the colour looks otherwise: it is a stain or a pigment then.
     """
-    labels, n = label(strict)
+    # Opening parts a mark from tissue of its colour beside it.
+    labels, n = label(opened(strict & smooth, 1.5))
     sizes = np.bincount(labels.ravel(), minlength=n + 1)
-    large = [k for k in range(1, n + 1) if sizes[k] >= SMALLEST_MARK * strict.size]
-    marks = [k for k in large if _is_mark(labels == k, colours, rough)]
-    found = np.isin(labels, marks)
-    if not marks or found.sum() < SMALLEST_ACCEPTED * sizes[large].sum():
+    large = [k for k in range(1, n + 1) if sizes[k] >= SMALLEST_PIECE * strict.size]
+    marks = [k for k in large if _is_mark(labels == k, loose, colours)]
+    if not marks:
         return np.zeros_like(strict)
-    # The scanner's blur makes a fringe too: what is paler within its reach does not count.
-    within_reach = distance_transform_edt(~found) <= HALO_PX
-    fringe = (loose & ~within_reach).sum()
-    return found if fringe <= LARGEST_FRINGE * found.sum() else np.zeros_like(strict)
+    # The rim of a mark is not smooth: what touches its inside and has its colour belongs to it.
+    found = within(np.isin(labels, marks), HALO_PX) & strict
+    others = sum(sizes[k] for k in large if k not in marks)
+    is_ink = found.sum() >= max(SMALLEST_MARKS * strict.size, others)
+    return found if is_ink else np.zeros_like(strict)
 
 
-def _is_mark(piece: np.ndarray, colours: np.ndarray, rough: np.ndarray) -> bool:
-    """Say whether a piece is of one colour, without texture, and smooth at its edge."""
+def _is_mark(piece: np.ndarray, loose: np.ndarray, colours: np.ndarray) -> bool:
+    """Say whether a piece is of one colour, and sharp and smooth at its edge."""
     own = colours[piece]
-    spread = np.abs(own - np.median(own, 0)).max(1)
-    if np.median(spread) > LARGEST_SPREAD or np.median(rough[piece]) > LARGEST_TEXTURE:
+    if np.median(np.abs(own - np.median(own, 0)).max(1)) > LARGEST_SPREAD:
+        return False
+    # The scanner's blur makes a fringe too: beyond its reach, ink has none.
+    around = within(piece, 2 * HALO_PX + 1) & ~within(piece, HALO_PX + 1)
+    if loose[around].mean() > LARGEST_FRINGE:
         return False
     depth = distance_transform_edt(np.pad(piece, 1, mode="edge"))[1:-1, 1:-1][piece]
     radius = max(1.0, 0.5 * float(np.quantile(depth, 0.9)))

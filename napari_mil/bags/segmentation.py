@@ -11,7 +11,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from napari_mil.bags.fluorescence import black_canvas, has_dark_ground, signal
+from napari_mil.bags.canvas import find_canvas
+from napari_mil.bags.fluorescence import has_dark_ground, signal
 from napari_mil.bags.glass import Glass, find_glass, tissue_on_glass
 from napari_mil.bags.overview_pixels import enlarged, pieces_of_size, reduced, sample_step
 from napari_mil.bags.pen import pen_marks
@@ -85,12 +86,12 @@ def segment_tissue(
     smallest_piece = _area(SMALLEST_PIECE, SMALLEST_PIECE_UM2, picture.shape, pixel_um2)
     smallest_glass = _area(SMALLEST_GLASS, SMALLEST_GLASS_UM2, picture.shape, pixel_um2) / step**2
     cancel.raise_if_cancelled()
-    glass = None if fluorescent else find_glass(sample, smallest_glass)
+    canvas = find_canvas(sample)
+    glass = None if fluorescent else find_glass(sample, canvas, smallest_glass)
     cancel.raise_if_cancelled()
     if fluorescent or has_dark_ground(sample, glass):
         bright = pieces_of_size(signal(picture), smallest_piece)
         return Segmentation(~pieces_of_size(~bright, smallest_piece), TissueMethod.FLUORESCENCE)
-    canvas = black_canvas(sample)
     ink = pen_marks(sample, _white(sample, glass), canvas)
     cancel.raise_if_cancelled()
     tissue = _without(picture, glass, step, ink, canvas, cancel)
@@ -124,4 +125,4 @@ def _without(
     left_out = enlarged(ink | canvas, step, shape)
     if glass is None:
         return ~left_out
-    return tissue_on_glass(picture, glass, step, left_out, cancel)
+    return tissue_on_glass(picture, glass, step, left_out, cancel) & ~left_out
