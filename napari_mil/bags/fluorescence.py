@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_mil.bags.glass import Glass
-from napari_mil.bags.overview_pixels import opened, smoothed, texture
+from napari_mil.bags.overview_pixels import STRIP_ROWS, opened, smoothed, smoothed_rows, texture
 
 BLACK = 0.08
 """Brightness of a black ground as a share of the brightest pixels."""
@@ -36,7 +36,7 @@ def has_dark_ground(sample: np.ndarray, glass: Glass | None) -> bool:
     glass
         Glass found on it, or None.
     """
-    value = smoothed(sample).max(2).astype(np.float32)
+    value = _largest(smoothed(sample))
     brightest = float(np.quantile(value, 0.995))
     if brightest < SMALLEST_SIGNAL:
         return True
@@ -65,7 +65,10 @@ def signal(picture: np.ndarray) -> np.ndarray:
     np.ndarray
         bool (h, w); empty where nothing is `SMALLEST_SIGNAL` above the ground.
     """
-    value = smoothed(picture).max(2)
+    tops = range(0, len(picture), STRIP_ROWS)
+    value = np.concatenate(
+        [_largest(smoothed_rows(picture, top)).round().astype(np.uint8) for top in tops]
+    )
     some = value[::4, ::4] if value.size > 1e6 else value
     darker = some[some <= np.quantile(some, 0.2)]
     ground = float(np.median(darker))
@@ -74,3 +77,8 @@ def signal(picture: np.ndarray) -> np.ndarray:
     if height < SMALLEST_SIGNAL:
         return np.zeros(value.shape, bool)
     return value > ground + max(6 * noise, 0.05 * height, 3.0)
+
+
+def _largest(pixels: np.ndarray) -> np.ndarray:
+    """Return the largest of the three colours, (h, w)."""
+    return np.maximum(np.maximum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])

@@ -13,11 +13,13 @@ import numpy as np
 from scipy.ndimage import binary_dilation, distance_transform_edt, label, uniform_filter
 
 from napari_mil.bags.overview_pixels import (
+    STRIP_ROWS,
     brightness,
     opened,
     pieces_of_size,
     saturation,
     smoothed,
+    smoothed_rows,
     texture,
 )
 from napari_mil.events import CancellationToken
@@ -56,8 +58,11 @@ CALM_PX = 9
 """Side of the window of the sample in which the tint of glass is judged, px."""
 NEAR_PX = 15
 """Side of the window of the sample in which the colour of glass is averaged, px."""
-STRIP_ROWS = 256
-"""Rows handled at once, which bounds the memory."""
+LEAST_LIMITS = (0.02, 0.03)
+LARGEST_LIMITS = (0.06, 0.1)
+"""Bounds of the saturation and the loss of light that noise of the glass may have."""
+LIMIT_STRIPS = 6
+"""Strips of rows that the noise of the glass is measured on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +162,7 @@ def tissue_on_glass(
     np.ndarray
         bool (h, w).
     """
-    averaged = smoothed(picture)
-    cancel.raise_if_cancelled()
-    limits = _limits(averaged[::step, ::step], glass)
+    limits = _limits(picture, glass, step)
     background = ink.copy()
     for top in range(0, len(picture), STRIP_ROWS):
         cancel.raise_if_cancelled()
@@ -168,12 +171,11 @@ def tissue_on_glass(
             enlarged_rows(plane, step, rows, picture.shape)
             for plane in (glass.nearest_colour, glass.darker)
         )
-        stain, loss = _absorption(averaged[rows], white)
+        stain, loss = _absorption(smoothed_rows(picture, top), white)
         if not glass.is_grey:
             # Grey is the edge of a cover slip, however dark, unless it is broad.
             loss[~darker & (loss < LARGEST_SHADOW)] = 0
         background[rows] |= (stain < limits[0]) & (loss < limits[1])
-    del averaged
     labels, n = label(background)
     cancel.raise_if_cancelled()
     reaches_glass = np.zeros(n + 1, bool)
@@ -185,8 +187,8 @@ def tissue_on_glass(
 def enlarged_rows(sample: np.ndarray, step: int, rows: slice, shape: tuple[int, ...]) -> np.ndarray:
     """Repeat pixels of a sample for some rows of the picture."""
     n = len(range(*rows.indices(shape[0])))
-    columns = np.arange(shape[1]) // step
-    return sample[(np.arange(n) + rows.start)[:, None] // step, columns]
+    wanted = sample[(np.arange(n) + rows.start) // step]
+    return np.repeat(wanted, step, axis=1)[:, : shape[1]]
 
 
 def _is_smooth(value: np.ndarray, brightest: float, canvas: np.ndarray) -> np.ndarray:
@@ -202,7 +204,7 @@ def _is_smooth(value: np.ndarray, brightest: float, canvas: np.ndarray) -> np.nd
 
 def _is_tint_of_glass(pixels: np.ndarray, brightest: float) -> np.ndarray:
     """Say where the colour may be that of glass: nearly grey, or yellow."""
-    red, green, blue = (pixels[..., k].astype(np.int16) for k in range(3))
+    red, green, blue = (pixels[..., k] for k in range(3))
     saturated = saturation(pixels, np.full(3, 255, np.float32))
     yellow = (red >= green - 2) & (green >= blue) & (red - green < 0.08 * brightest)
     return (saturated < LARGEST_TINT) | (yellow & (saturated < LARGEST_YELLOW))
@@ -257,7 +259,7 @@ def _proven(
 
 def _is_stained(pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """Say where smooth parts have more colour than glass has, bool (h, w)."""
-    planes = [uniform_filter(pixels[..., k].astype(np.float32), CALM_PX) for k in range(3)]
+    planes = [uniform_filter(pixels[..., k], CALM_PX, mode="nearest") for k in range(3)]
     stain, loss = _absorption(np.stack(planes, -1), colour)
     return (stain > SAME_GLASS) | ((stain > SAME_GLASS / 2) & (loss > DARKER))
 
@@ -265,23 +267,33 @@ def _is_stained(pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
 def _colour_beside(area: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Return the mean colour of the nearest glass, float32 (h, w, 3)."""
     weight = np.maximum(uniform_filter(area.astype(np.float32), NEAR_PX), 1e-6)
-    planes = [uniform_filter(pixels[..., k] * np.float32(1) * area, NEAR_PX) for k in range(3)]
+    planes = [uniform_filter(pixels[..., k] * area, NEAR_PX) for k in range(3)]
     nearest = distance_transform_edt(~area, return_distances=False, return_indices=True)
     return np.maximum(np.stack([plane / weight for plane in planes], -1)[tuple(nearest)], 1)
 
 
 def _absorption(pixels: np.ndarray, white: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the saturation and the share of light lost, float32 (...), of uint8 (..., 3).
+    """Return the saturation and the share of light lost, float32 (...), of pixels (..., 3).
 
     Both are relative to the colour of the glass beside each pixel.
     """
     return saturation(pixels, white), 1 - brightness(pixels) / brightness(white)
 
 
-def _limits(pixels: np.ndarray, glass: Glass) -> tuple[float, float]:
+def _limits(picture: np.ndarray, glass: Glass, step: int) -> tuple[float, float]:
     """Return the largest saturation and loss of light that noise on this glass explains."""
-    stain, loss = _absorption(pixels[glass.area], glass.nearest_colour[glass.area])
+    tops = range(0, len(picture), STRIP_ROWS)
+    measured = []
+    for top in tops[:: -(-len(tops) // LIMIT_STRIPS)]:
+        rows = smoothed_rows(picture, top)[-top % step :: step, ::step]
+        first = -(-top // step)
+        area = glass.area[first : first + len(rows)]
+        white = glass.nearest_colour[first : first + len(rows)]
+        measured.append(_absorption(rows[area], white[area]))
+    stain, loss = (np.concatenate(values) for values in zip(*measured, strict=True))
+    if stain.size == 0:
+        return LEAST_LIMITS
     return (
-        float(np.clip(1.25 * np.quantile(stain, 0.99), 0.02, 0.06)),
-        float(np.clip(1.25 * np.quantile(loss, 0.99), 0.03, 0.1)),
+        float(np.clip(1.25 * np.quantile(stain, 0.99), LEAST_LIMITS[0], LARGEST_LIMITS[0])),
+        float(np.clip(1.25 * np.quantile(loss, 0.99), LEAST_LIMITS[1], LARGEST_LIMITS[1])),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 from scipy.ndimage import distance_transform_edt, label, uniform_filter
 
 SAMPLE_PX = 768
 """Largest longer side of the picture that evidence is looked for in, px."""
+STRIP_ROWS = 256
+"""Rows handled at once, which bounds the memory."""
 
 
 def sample_step(shape: tuple[int, ...]) -> int:
@@ -33,13 +35,30 @@ def enlarged(sample: np.ndarray, step: int, shape: tuple[int, ...]) -> np.ndarra
 
 
 def smoothed(picture: np.ndarray) -> np.ndarray:
-    """Average 3 x 3 pixels around each one, uint8 (h, w, 3), against noise of the camera."""
-    return np.asarray(Image.fromarray(picture).filter(ImageFilter.BoxBlur(1)))
+    """Average 3 x 3 pixels around each one, against noise of the camera.
+
+    uint8 (h, w, 3) becomes float32 (h, w, 3) in [0, 255].
+    """
+    padded = np.pad(picture, ((1, 1), (1, 1), (0, 0)), mode="edge").astype(np.uint16)
+    rows = padded[:-2] + padded[1:-1]
+    rows += padded[2:]
+    total = rows[:, :-2] + rows[:, 1:-1]
+    total += rows[:, 2:]
+    return total * np.float32(1 / 9)
+
+
+def smoothed_rows(picture: np.ndarray, top: int) -> np.ndarray:
+    """Return `STRIP_ROWS` rows from `top` on of the smoothed picture, float32 (n, w, 3)."""
+    first = max(0, top - 1)
+    return smoothed(picture[first : top + STRIP_ROWS + 1])[top - first :][:STRIP_ROWS]
 
 
 def brightness(picture: np.ndarray) -> np.ndarray:
     """Return the mean of the colours, float32 (...) in [0, 255], of (..., 3)."""
-    return picture.mean(-1, dtype=np.float32)
+    total = np.add(picture[..., 0], picture[..., 1], dtype=np.float32)
+    total += picture[..., 2]
+    total /= 3
+    return total
 
 
 def texture(values: np.ndarray, side: int) -> np.ndarray:
@@ -52,7 +71,7 @@ def texture(values: np.ndarray, side: int) -> np.ndarray:
 def saturation(pixels: np.ndarray, white: np.ndarray) -> np.ndarray:
     """Compute the HSV saturation of pixels relative to a white.
 
-    (max - min) / max as float32 (...), of uint8 (..., 3) divided by a colour (3,) or by one for
+    (max - min) / max as float32 (...), of pixels (..., 3) divided by a colour (3,) or by one for
     each pixel. It works plane by plane to spare memory.
     """
     largest = np.divide(pixels[..., 0], white[..., 0], dtype=np.float32)
@@ -91,6 +110,10 @@ def pieces_of_size(mask: np.ndarray, smallest: float) -> np.ndarray:
     labels, n = label(mask)
     if n == 0:
         return mask
-    keep = np.bincount(labels.ravel(), minlength=n + 1) >= smallest
+    sizes = np.zeros(n + 1, np.int64)
+    # Counting makes 64-bit copies of the labels: some rows at a time.
+    for top in range(0, len(labels), STRIP_ROWS):
+        sizes += np.bincount(labels[top : top + STRIP_ROWS].ravel(), minlength=n + 1)
+    keep = sizes >= smallest
     keep[0] = False
     return keep[labels]

@@ -76,8 +76,10 @@ class TissueMask:
             float64 (N,); mask pixels at the border of a square count by the share that lies inside.
         """
         height, width = self.mask.shape
-        integral = np.zeros((height + 1, width + 1))
-        integral[1:, 1:] = self.mask.cumsum(0).cumsum(1)
+        integral = np.zeros((height + 1, width + 1), np.int32)
+        sums = integral[1:, 1:]
+        np.cumsum(self.mask, axis=0, out=sums)
+        np.cumsum(sums, axis=1, out=sums)
         left = corners[:, 0] / self.downsample[0]
         top = corners[:, 1] / self.downsample[1]
         right = left + size0 / self.downsample[0]
