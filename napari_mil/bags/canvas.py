@@ -9,7 +9,7 @@ from napari_mil.bags.overview_pixels import brightness, opened, texture, within
 
 BLACK = 8
 """Largest grey level of black canvas."""
-BLURRED_PX = 4
+BLURRED_PX = 6
 """Pixels of the sample that a canvas is blurred over at its edge."""
 STRAIGHT_PX = 9
 """Length of a straight part of an edge, px of the sample."""
