@@ -73,11 +73,10 @@ def signal(picture: np.ndarray) -> np.ndarray:
     ground = float(np.median(some[some <= fifth]))
     if highest - ground < SMALLEST_SIGNAL:
         return np.zeros(value.shape, bool)
-    dark = some[:, 1:] <= fifth
-    steps = np.abs(np.diff(some, axis=1))[dark & (some[:, :-1] <= fifth)]
-    # Half of the differences of two noisy pixels are below 0.95 standard deviations.
-    noise = float(np.median(steps)) / 0.95 if steps.size else 0.0
-    above = value > ground + max(4 * noise, 0.05 * (highest - ground), 3.0)
+    # The darker fifth is below the mean of the ground by as much as its neighbours differ from it.
+    beside = np.abs(np.diff(some, axis=1))[some[:, :-1] <= fifth]
+    noise = float(np.median(beside)) if beside.size else 0.0
+    above = value > ground + max(2.5 * noise, 0.05 * (highest - ground), 3.0)
     votes = uniform_filter(above.astype(np.uint8) * np.uint8(9), 3, mode="nearest")
     return votes >= 5
 

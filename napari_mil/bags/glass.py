@@ -44,7 +44,7 @@ SMALLEST_WIDTH = 0.02
 """Smallest width of glass as a share of the longer side of the picture."""
 SAME_GLASS = 0.025
 """Saturation relative to the glass from which a smooth area is pale tissue."""
-DARKER = 0.04
+DARKER = 0.025
 """Share of light lost from which half of `SAME_GLASS` is pale tissue; a shadow has no colour."""
 BROAD = 0.015
 """Half the width, as a share of the longer side, of what is grey and dark but no line."""
@@ -61,6 +61,10 @@ NEAR_PX = 15
 LEAST_LIMITS = (0.02, 0.03)
 LARGEST_LIMITS = (0.06, 0.1)
 """Bounds of the saturation and the loss of light that noise of the glass may have."""
+BLEEDING = 0.15
+"""Share of the strongest stain that JPEG lets bleed into the glass; bounds `LEAST_LIMITS` too."""
+LEAST_BLEEDING = 0.01
+"""Saturation of glass that is never taken for stain."""
 LIMIT_STRIPS = 6
 """Strips of rows that the noise of the glass is measured on."""
 
@@ -80,6 +84,8 @@ class Glass:
     """
     darker: np.ndarray
     """bool (h, w): broad parts darker than the glass, which the edge of a cover slip is not."""
+    strongest_stain: float
+    """Saturation relative to the glass that a twentieth of the rest of the picture exceeds."""
     is_grey: bool
     """Whether nothing in the picture has a colour, so that only brightness tells tissue."""
 
@@ -119,7 +125,8 @@ def find_glass(sample: np.ndarray, canvas: np.ndarray, smallest_area: float) -> 
         return None
     stain = saturation(averaged, colour)
     others = stain[~plain & ~canvas]
-    is_grey = others.size == 0 or bool(np.quantile(others, 0.9) < SAME_GLASS)
+    most, strongest = np.quantile(others, [0.9, 0.95]) if others.size else (0.0, 0.0)
+    is_grey = bool(most < SAME_GLASS)
     area = plain & ~_is_stained(averaged, colour)
     if is_grey:
         area = _without_darker_areas(area, value)
@@ -129,7 +136,7 @@ def find_glass(sample: np.ndarray, canvas: np.ndarray, smallest_area: float) -> 
     nearest_colour = _colour_beside(area, averaged)
     darker = ~area & (value < (1 - DARKER) * brightness(nearest_colour))
     darker = opened(darker, BROAD * max(value.shape))
-    return Glass(area, colour, nearest_colour, darker, is_grey)
+    return Glass(area, colour, nearest_colour, darker, float(strongest), is_grey)
 
 
 def tissue_on_glass(
@@ -291,9 +298,9 @@ def _limits(picture: np.ndarray, glass: Glass, step: int) -> tuple[float, float]
         white = glass.nearest_colour[first : first + len(rows)]
         measured.append(_absorption(rows[area], white[area]))
     stain, loss = (np.concatenate(values) for values in zip(*measured, strict=True))
+    least_stain = np.clip(BLEEDING * glass.strongest_stain, LEAST_BLEEDING, LEAST_LIMITS[0])
+    least = np.array([least_stain, LEAST_LIMITS[1]])
     if stain.size == 0:
-        return LEAST_LIMITS
-    return (
-        float(np.clip(1.25 * np.quantile(stain, 0.99), LEAST_LIMITS[0], LARGEST_LIMITS[0])),
-        float(np.clip(1.25 * np.quantile(loss, 0.99), LEAST_LIMITS[1], LARGEST_LIMITS[1])),
-    )
+        return tuple(least)
+    noise = [1.25 * np.quantile(values, 0.99) for values in (stain, loss)]
+    return tuple(np.clip(noise, least, LARGEST_LIMITS))

@@ -145,7 +145,7 @@ def _is_mark(piece: np.ndarray, loose: np.ndarray, colours: np.ndarray) -> bool:
         return False
     # The scanner's blur makes a fringe too: beyond its reach, ink has none.
     around = within(piece, 2 * HALO_PX + 1) & ~within(piece, HALO_PX + 1)
-    if loose[around].mean() > LARGEST_FRINGE:
+    if not around.any() or loose[around].mean() > LARGEST_FRINGE:
         return False
     depth = distance_transform_edt(np.pad(piece, 1, mode="edge"))[1:-1, 1:-1][piece]
     radius = max(1.0, 0.5 * float(np.quantile(depth, 0.9)))

@@ -151,7 +151,7 @@ def bare_glass(*, dust: bool = False) -> np.ndarray:
         for x, y, radius in zip(
             random.integers(20, 780, 40),
             random.integers(20, 580, 40),
-            random.integers(1, 6, 40),
+            random.integers(1, 5, 40),
             strict=True,
         ):
             row, column = np.mgrid[:600, :800]
