@@ -114,7 +114,7 @@ def main() -> None:
         paths = sorted(
             p for p in (SHARED / "data" / name).rglob("*") if p.suffix.lower() in ENDINGS
         )
-        # Some folders hold hundreds: a few hundred are looked at, spread evenly.
+        # Some folders hold hundreds: at most 128 are looked at, spread evenly.
         paths = paths[:: -(-len(paths) // 128)]
         write_sheets(opened(paths), folder, name.replace("/", "-"))
 

@@ -15,8 +15,15 @@ from napari_mil.bags.overview_pixels import opened, smoothed, texture, within
 
 SMALLEST_PIECE = 0.0005
 """Smallest area of a piece of ink as a share of the picture."""
-SMALLEST_MARKS = 0.003
+SMALLEST_MARKS = 0.005
 """Smallest area of all ink of one colour as a share of the picture; dirt is smaller."""
+STROKE = 8.0
+"""Smallest area of a stroke in squares of its half-width: it is longer than wide."""
+SMALLEST_BLOT = 0.02
+"""Smallest area of a mark that is no stroke as a share of the picture.
+
+Clumps of dark stain are smaller.
+"""
 LARGEST_SPREAD = 0.06
 """Largest median difference from the mark's own colour, as a share of white."""
 LARGEST_TEXTURE = 6.0
@@ -139,7 +146,7 @@ def _pieces_like_marks(
 
 
 def _is_mark(piece: np.ndarray, loose: np.ndarray, colours: np.ndarray) -> bool:
-    """Say whether a piece is of one colour, and sharp and smooth at its edge."""
+    """Say whether a piece is long or large, of one colour, and sharp and smooth at its edge."""
     own = colours[piece]
     if np.median(np.abs(own - np.median(own, 0)).max(1)) > LARGEST_SPREAD:
         return False
@@ -148,5 +155,7 @@ def _is_mark(piece: np.ndarray, loose: np.ndarray, colours: np.ndarray) -> bool:
     if not around.any() or loose[around].mean() > LARGEST_FRINGE:
         return False
     depth = distance_transform_edt(np.pad(piece, 1, mode="edge"))[1:-1, 1:-1][piece]
+    if depth.size < min(STROKE * depth.max() ** 2, SMALLEST_BLOT * piece.size):
+        return False
     radius = max(1.0, 0.5 * float(np.quantile(depth, 0.9)))
     return bool(opened(piece, radius)[piece].mean() >= SMALLEST_SMOOTH_PART)

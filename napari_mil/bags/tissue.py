@@ -77,9 +77,10 @@ class TissueMask:
         """
         height, width = self.mask.shape
         integral = np.zeros((height + 1, width + 1), np.int32)
-        sums = integral[1:, 1:]
-        np.cumsum(self.mask, axis=0, out=sums)
-        np.cumsum(sums, axis=1, out=sums)
+        # Row by row: sums over a whole axis copy the mask to wider integers.
+        for above, below, row in zip(integral, integral[1:], self.mask, strict=False):
+            np.cumsum(row, out=below[1:])
+            below += above
         left = corners[:, 0] / self.downsample[0]
         top = corners[:, 1] / self.downsample[1]
         right = left + size0 / self.downsample[0]
