@@ -42,6 +42,8 @@ DARKEST_GLASS = 0.4
 """Darkest glass (corners of a vignette, shadows) as a share of the brightest pixels."""
 SMALLEST_WIDTH = 0.02
 """Smallest width of glass as a share of the longer side of the picture."""
+SMALLEST_RADIUS = 5.0
+"""Smallest half-width of glass, px of the sample: gaps between fibres in a small field are less."""
 SAME_GLASS = 0.025
 """Saturation relative to the glass from which a smooth area is pale tissue."""
 DARKER = 0.025
@@ -116,7 +118,7 @@ def find_glass(sample: np.ndarray, canvas: np.ndarray, smallest_area: float) -> 
     smooth = _is_smooth(value, brightest, canvas)
     plain = smooth & _is_tint_of_glass(averaged, brightest) & (value > DARKEST_GLASS * brightest)
     plain &= ~canvas
-    radius = max(1.0, SMALLEST_WIDTH / 2 * max(value.shape))
+    radius = max(SMALLEST_RADIUS, SMALLEST_WIDTH / 2 * max(value.shape))
     plain = pieces_of_size(opened(plain, radius), AREA_AT_EDGE * smallest_area)
     if not plain.any():
         return None
@@ -201,7 +203,7 @@ def enlarged_rows(sample: np.ndarray, step: int, rows: slice, shape: tuple[int, 
 def _is_smooth(value: np.ndarray, brightest: float, canvas: np.ndarray) -> np.ndarray:
     """Say where the brightness (h, w) has no more texture than noise has."""
     # A window of 7 pixels is nearly all of a tiny picture.
-    window = 7 if min(value.shape) > 100 else 3
+    window = 7 if min(value.shape) > 32 else 3
     # The slope of a shadow or a vignette is no texture.
     roughness = texture(value - uniform_filter(value, window, mode="nearest"), window)
     noise = 2 * float(np.quantile(roughness[~canvas], SMOOTHEST))
