@@ -53,7 +53,7 @@ class Segmentation:
     method: TissueMethod
     """Rule by which it was found."""
     ink: float = 0.0
-    """Share of the picture under pen marks."""
+    """Share of the picture under pen marks and their blurred edges."""
 
 
 def segment_tissue(
