@@ -150,7 +150,7 @@ def _wanted_downsample(slide: Slide) -> float:
 def _findings(path: Path, found: Segmentation, *, is_slide: bool) -> Iterator[Finding]:
     """Yield what a person should know about the tissue that was found."""
     if found.ink > 0:
-        text = f"In the tissue, pen marks left out with their edges: {found.ink:.1%} of the picture."
+        text = f"Tissue with pen marks left out: with their edges, {found.ink:.1%} of the picture."
         yield Finding(FindingKind.PEN_MARKS, path, text)
     share = float(found.tissue.mean())
     if is_slide and share > NEARLY_ALL:
