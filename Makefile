@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SCREEN := -screen 0 1600x1000x24
 
-.PHONY: setup demo test lint screenshots benchmark wheel clean
+.PHONY: setup demo test lint screenshots tissue-sheets benchmark wheel clean
 
 setup: .venv/ready
 
@@ -33,6 +33,9 @@ lint: .venv/ready
 screenshots: .venv/ready
 	$(BIN)/python -m scripts.screenshots screenshots
 
+tissue-sheets: .venv/ready
+	$(BIN)/python -m scripts.tissue_sheets tissue-sheets
+
 benchmark: .venv/ready
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.run docs/benchmarks.md
@@ -41,4 +44,4 @@ wheel: .venv/ready
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:
-	rm -rf .venv build dist *.egg-info demo-output screenshots
+	rm -rf .venv build dist *.egg-info demo-output screenshots tissue-sheets

@@ -35,6 +35,10 @@ class FindingKind(StrEnum):
     """Pixels are missing or cannot be decoded."""
     LEFT_OUT = "left out"
     """Part of a file is not used."""
+    PEN_MARKS = "pen marks"
+    """Ink on a slide was left out of its tissue."""
+    UNUSUAL_TISSUE = "unusual tissue"
+    """Hardly any of a field, or nearly all of a slide, was taken for tissue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from napari_mil.bags.bag import Bag
 from napari_mil.bags.grid import TileGrid, TileSpec, tile_grid
 from napari_mil.bags.images import ImageBag, open_image_bag
 from napari_mil.bags.readers import read_bag
+from napari_mil.bags.segmentation import TissueMethod
 from napari_mil.bags.tissue import TissueMask, tissue_mask
 from napari_mil.bags.writing import write_bag
 
@@ -16,6 +17,7 @@ __all__ = [
     "TileGrid",
     "TileSpec",
     "TissueMask",
+    "TissueMethod",
     "open_image_bag",
     "read_bag",
     "tile_grid",

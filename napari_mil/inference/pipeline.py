@@ -203,7 +203,8 @@ class _Run:
             grid = plan.grid
             tissue = plan.tissue
         self.cancel.raise_if_cancelled()
-        for remark in scale_remarks(slide, card, grid):
+        remarks = [finding.text for finding in tissue.findings] if tissue is not None else []
+        for remark in (*scale_remarks(slide, card, grid), *remarks):
             self._tell(Fallback(remark))
         chosen = choose_device(self.device, self._tell)
         encoder = self.classifier.create_encoder(chosen, self.settings.encoder_threads)
@@ -239,6 +240,7 @@ class _Run:
             "missing": round(slide.missing, 6),
             "unreadable_tiles": n_tiles - len(grid),
             "tissue": None if tissue is None else round(tissue.fraction, 4),
+            "tissue_method": None if tissue is None else str(tissue.method),
             "device": str(forgiving.encoder.device),
         }
         return self._predict(self.classifier.to(chosen), bag, identity, provenance)

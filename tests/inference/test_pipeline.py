@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ import torch
 
 from napari_mil.bags import Bag, tile_grid, tissue_mask
 from napari_mil.errors import CancelledError, ClassifierError
-from napari_mil.events import Advanced, CancellationToken, Finished, Partial, Started
+from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, Partial, Started
+from napari_mil.findings import Finding, FindingKind
 from napari_mil.inference import embedding, pipeline, planning
 from napari_mil.inference.devices import ForgivingEncoder
 from napari_mil.inference.pipeline import classify, visiting_order
@@ -136,6 +138,16 @@ def test_drawn_tissue_is_used_as_it_is(slide, classifier):
     mask.mask[: len(mask.mask) // 2] = False
     prediction = classify(slide, classifier, mask=mask, device="cpu")
     assert prediction.coords[:, 1].min() > slide.dimensions[1] / 2 - prediction.tile_size0
+
+
+def test_remarks_on_the_tissue_come_with_the_answer(slide, classifier):
+    finding = Finding(FindingKind.PEN_MARKS, slide.path, "Pen marks were left out.")
+    mask = replace(tissue_mask(slide), findings=(finding,))
+    told = []
+    prediction = classify(slide, classifier, mask=mask, device="cpu", on_event=told.append)
+    assert finding.text in prediction.provenance["fallbacks"]
+    assert Fallback(finding.text) in told
+    assert prediction.provenance["tissue_method"] == "glass"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
