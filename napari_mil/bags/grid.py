@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from napari_mil.bags.tissue import TissueMask
+from napari_mil.bags.mask import TissueMask
 from napari_mil.errors import MissingMppError, NapariMilError, Remedy, ResolutionError
 from napari_mil.slides import Slide
 from napari_mil.slides.resample import area_average

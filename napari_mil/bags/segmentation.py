@@ -7,13 +7,13 @@ it shows something bright on a dark ground. Pen marks are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
 from napari_mil.bags.canvas import find_canvas
 from napari_mil.bags.fluorescence import has_dark_ground, signal
 from napari_mil.bags.glass import Glass, find_glass, tissue_on_glass
+from napari_mil.bags.mask import TissueMethod
 from napari_mil.bags.overview_pixels import enlarged, pieces_of_size, reduced, sample_step
 from napari_mil.bags.pen import pen_marks
 from napari_mil.events import CancellationToken
@@ -29,19 +29,6 @@ SMALLEST_GLASS_UM2 = 20_000.0
 """Area of glass that is evidence of glass, µm² (140 µm x 140 µm); most lumens are smaller."""
 SMALLEST_GLASS = 0.05
 """Area of glass that is evidence of glass as a share of the picture; used as `SMALLEST_PIECE`."""
-
-
-class TissueMethod(StrEnum):
-    """Rule by which tissue was found."""
-
-    GLASS = "glass"
-    """Tissue is what lies on glass."""
-    WHOLE_FIELD = "whole field"
-    """The picture shows no glass: all of it is tissue."""
-    FLUORESCENCE = "fluorescence"
-    """Tissue is the signal above a dark ground."""
-    DRAWN = "drawn"
-    """A person drew the mask."""
 
 
 @dataclass(frozen=True, eq=False)

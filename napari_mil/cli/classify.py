@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_mil.bags import TileSpec
+from napari_mil.bags.grid import TileSpec
 from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.words import REMEDIES
@@ -17,7 +17,7 @@ from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.inference.card import TILES, ClassifierCard
 from napari_mil.inference.library import find_card
-from napari_mil.inference.planning import check_channels
+from napari_mil.inference.planning import check_slide
 from napari_mil.inference.results import ClassifyRequest, Outcome, ResultStore
 from napari_mil.inference.targets import Target, open_target
 from napari_mil.slides import Slide
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         # A wrong path is reported before torch is loaded, which takes two seconds.
         only = open_target(paths[0], arguments.slide_mpp)
         if isinstance(only.content, Slide):
-            check_channels(only.content, card)
+            check_slide(only.content, card, request.tiles or card.tiling)
     from napari_mil.inference.classifier import load_classifier
 
     classifier = load_classifier(card)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from napari_mil.bags import TileGrid, TileSpec, TissueMask, tissue_mask
+from napari_mil import bags
+from napari_mil.bags.grid import TileGrid, TileSpec
+from napari_mil.bags.mask import TissueMask
 from napari_mil.errors import ClassifierError, NapariMilError, NoTissueError, Remedy
 from napari_mil.events import CancellationToken
 from napari_mil.inference.card import ClassifierCard
@@ -80,7 +82,8 @@ def _tissue(slide: Slide, mask: Mask, cancel: CancellationToken | None) -> Tissu
         return mask
     if mask != "auto":
         raise NapariMilError(f"mask is 'auto', None or a TissueMask, not {mask!r}.")
-    return tissue_mask(slide, cancel)
+    # scipy is loaded when tissue is looked for.
+    return bags.tissue_mask(slide, cancel)
 
 
 def with_assumed_scale(slide: Slide, card: ClassifierCard) -> Slide:
@@ -138,3 +141,22 @@ def check_channels(slide: Slide, card: ClassifierCard) -> None:
     raise ClassifierError(
         f"{slide.path.name} is {kind}; the classifier {card.name} was trained on {wanted} slides."
     )
+
+
+def check_slide(slide: Slide, card: ClassifierCard, tiles: TileSpec) -> None:
+    """Refuse what can be refused before anything is read.
+
+    Raises
+    ------
+    ClassifierError
+        If slide and classifier do not fit.
+    MissingMppError, ResolutionError
+        See `tile_grid`.
+    """
+    check_channels(slide, card)
+    scaled = with_assumed_scale(slide, card)
+    try:
+        tiles.lay(scaled)
+    finally:
+        if scaled is not slide:
+            scaled.close()

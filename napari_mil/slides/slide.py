@@ -404,7 +404,11 @@ class Slide:
 
         return [
             dask.array.from_array(
-                level, level.chunks, name=f"{self.fingerprint}-{level.index}", asarray=False
+                level,
+                level.chunks,
+                name=f"{self.fingerprint}-{level.index}",
+                asarray=False,
+                inline_array=True,
             )
             for level in self.levels
         ]

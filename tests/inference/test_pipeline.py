@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from napari_mil import bags
 from napari_mil.bags import Bag, tile_grid, tissue_mask
 from napari_mil.errors import CancelledError, ClassifierError
 from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, Partial, Started
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.inference import embedding, pipeline, planning
+from napari_mil.inference import embedding, pipeline
 from napari_mil.inference.devices import ForgivingEncoder
 from napari_mil.inference.pipeline import classify, visiting_order
 
@@ -126,7 +127,7 @@ def test_features_of_another_length_are_refused(classifier):
 
 
 def test_a_given_grid_is_used_without_looking_for_tissue(slide, classifier, monkeypatch):
-    monkeypatch.setattr(planning, "tissue_mask", lambda *_: pytest.fail("looked for tissue"))
+    monkeypatch.setattr(bags, "tissue_mask", lambda *_: pytest.fail("looked for tissue"))
     grid = tile_grid(slide, 128, 0.6)
     prediction = classify(slide, classifier, grid=grid, device="cpu")
     assert prediction.n_instances == len(grid)

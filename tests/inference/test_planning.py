@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from napari_mil import bags
 from napari_mil.bags import TileSpec
 from napari_mil.errors import MissingMppError, NapariMilError, NoTissueError, Remedy
-from napari_mil.inference import planning
 from napari_mil.inference.pipeline import classify
 from napari_mil.inference.planning import plan_tiles, with_assumed_scale
 
@@ -59,6 +59,6 @@ def test_a_mask_is_not_guessed_from_a_word(slide, classifier):
 
 
 def test_the_scale_is_judged_before_tissue_is_looked_for(paint, noise, classifier, monkeypatch):
-    monkeypatch.setattr(planning, "tissue_mask", lambda *_: pytest.fail("looked for tissue"))
+    monkeypatch.setattr(bags, "tissue_mask", lambda *_: pytest.fail("looked for tissue"))
     with pytest.raises(MissingMppError):
         plan_tiles(paint(noise, mpp=None), classifier.card.tiling)
