@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 
 import numpy as np
@@ -22,6 +22,8 @@ from napari_mil.slides.window import is_stored, read_window, stored_extent
 
 Block = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of a thumbnail."""
+OVERVIEW_PX = 4096
+"""Longer side of the overview of a slide without coarse levels, in pixels."""
 BLOCK_MP = 8.0
 """Megapixels decoded at once by one thread while a thumbnail is streamed."""
 
@@ -92,10 +94,18 @@ class ReducedWindow:
 class SampledOverview:
     """Small picture of a level too large to be averaged.
 
-    It is the file's own thumbnail, or the mean colour of a lattice of its tiles; made once.
+    It is an average that was made before, the file's own thumbnail, or the mean colour of a lattice
+    of its tiles; made once.
     """
 
-    def __init__(self, backend: SlideBackend, level: int, budget_mp: float) -> None:
+    def __init__(
+        self,
+        backend: SlideBackend,
+        level: int,
+        budget_mp: float,
+        stored: Callable[[], np.ndarray | None] = lambda: None,
+    ) -> None:
+        self._stored = stored
         self._backend = backend
         self._level = level
         self._budget_px = budget_mp * 1e6
@@ -113,8 +123,15 @@ class SampledOverview:
         """Return the picture of the whole level, uint8 (h, w, 3)."""
         with self._lock:
             if self._picture is None:
+                self._picture = self._stored()
+            if self._picture is None:
                 self._picture = self._thumbnail() if self._has_thumbnail() else self._sample()
             return self._picture
+
+    def replace(self, picture: np.ndarray) -> None:
+        """Take another picture of the whole level from now on, uint8 (h, w, 3)."""
+        with self._lock:
+            self._picture = picture
 
     def _has_thumbnail(self) -> bool:
         """Say whether the file has a thumbnail of the level's proportions."""

@@ -25,12 +25,15 @@ from napari_mil.slides.damage import Damage
 from napari_mil.slides.fingerprint import fingerprint_file
 from napari_mil.slides.levels import Level, ReadWindow, chunk_size_for
 from napari_mil.slides.overview import (
+    OVERVIEW_PX,
     HalvedWindow,
     ReducedWindow,
     SampledOverview,
     halved_size,
     stream_thumbnail,
 )
+from napari_mil.slides.overview_store import OverviewStore
+from napari_mil.slides.resample import box_average
 from napari_mil.slides.resolution import Scale, given_scale, judge_scale
 from napari_mil.slides.window import read_window, stored_extent
 
@@ -64,6 +67,7 @@ class Slide:
         self._settings = settings
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        self._sampled: SampledOverview | None = None
         self._lease = _Lease(backend.close)
         self._closed = False
 
@@ -362,7 +366,12 @@ class Slide:
     def _halved_levels(self, base: Level) -> list[Level]:
         """Return levels that the file lacks, each half the previous."""
         settings = self._settings
-        overview = SampledOverview(self._backend, base.index, settings.overview_budget_mp)
+        overview = SampledOverview(
+            self._backend,
+            base.index,
+            settings.overview_budget_mp,
+            lambda: self._overviews.load(self.fingerprint),
+        )
         _, _, stored_width, stored_height = self.bounds
         stored_mp = stored_width * stored_height / self.level_downsamples[base.index] ** 2 / 1e6
         halved: list[Level] = []
@@ -379,6 +388,7 @@ class Slide:
                 size = read.size
             elif is_sampled:
                 read = overview.window_of(size)
+                self._sampled = overview
             else:
                 read = HalvedWindow(finer, size)
             finer = Level(
@@ -437,14 +447,64 @@ class Slide:
         """
         if min(size) < 1:
             raise ValueError(f"a thumbnail has at least one pixel, not {size[0]} x {size[1]}")
+        wanted = self._fitting(size)
+        if self.lacks_overview and max(wanted) <= OVERVIEW_PX:
+            overview = self.overview(cancel)
+            height, width = overview.shape[:2]
+            return box_average(overview, (0, 0, width, height), wanted)
+        return stream_thumbnail(self._backend, wanted, self._threads, cancel or CancellationToken())
+
+    def _fitting(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (width, height) of the slide fitted into a size."""
         width, height = self.dimensions
         scale = min(size[0] / width, size[1] / height, 1.0)
-        return stream_thumbnail(
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    @property
+    def lacks_overview(self) -> bool:
+        """Whether the file has no level that is small enough to be averaged at every opening."""
+        _, _, width, height = self.bounds
+        stored_mp = width * height / self.level_downsamples[-1] ** 2 / 1e6
+        return stored_mp > self._settings.overview_budget_mp
+
+    @property
+    def has_stored_overview(self) -> bool:
+        """Whether the overview of such a file was made before and is kept on disk."""
+        return self._overviews.path(self.fingerprint).is_file()
+
+    def overview(self, cancel: CancellationToken | None = None) -> np.ndarray:
+        """Average the whole slide to at most `OVERVIEW_PX` a side, once for each content.
+
+        Levels that were sampled for want of it are then taken from it.
+
+        Parameters
+        ----------
+        cancel
+            Asked once per block of 8 megapixels.
+
+        Returns
+        -------
+        np.ndarray
+            uint8 (h, w, 3).
+        """
+        kept = self._overviews.load(self.fingerprint)
+        if kept is not None:
+            return kept
+        pixels = stream_thumbnail(
             self._backend,
-            (max(1, round(width * scale)), max(1, round(height * scale))),
+            self._fitting((OVERVIEW_PX, OVERVIEW_PX)),
             self._threads,
             cancel or CancellationToken(),
         )
+        self._overviews.save(self.fingerprint, pixels)
+        if self._sampled is not None:
+            self._sampled.replace(pixels)
+            self._cache.clear()
+        return pixels
+
+    @cached_property
+    def _overviews(self) -> OverviewStore:
+        return OverviewStore(self._settings)
 
     @cached_property
     def _cache(self) -> PixelCache:

@@ -101,22 +101,21 @@ class TileStore:
 
     def _drop_unused(self) -> None:
         """Drop the least recently used tiles beyond the capacity that nobody looks at."""
-        if self._used <= self.capacity:
-            return
-        for key, slot in list(self._slots.items()):
-            if slot.users == 0:
-                del self._slots[key]
-                self._used -= slot.buffer.nbytes
-                self._free.append(slot.buffer)
-                if self._used <= self.capacity:
-                    break
-        del self._free[MOST_FREE:]
+        for _ in range(len(self._slots)):
+            if self._used <= self.capacity:
+                return
+            key, slot = self._slots.popitem(last=False)
+            if slot.users:
+                self._slots[key] = slot
+                continue
+            self._used -= slot.buffer.nbytes
+            self._recycle(slot.buffer)
 
     def _leave(self, key: Hashable, slot: _Slot) -> None:
         with self._lock:
             slot.users -= 1
-            if slot.users == 0 and self._slots.get(key) is not slot and len(self._free) < MOST_FREE:
-                self._free.append(slot.buffer)
+            if slot.users == 0 and self._slots.get(key) is not slot:
+                self._recycle(slot.buffer)
 
     def _buffer(self, shape: tuple[int, ...]) -> np.ndarray:
         with self._lock:
@@ -127,8 +126,12 @@ class TileStore:
 
     def _give(self, buffer: np.ndarray) -> None:
         with self._lock:
-            if len(self._free) < MOST_FREE:
-                self._free.append(buffer)
+            self._recycle(buffer)
+
+    def _recycle(self, buffer: np.ndarray) -> None:
+        """Keep memory for another tile; some decoders return memory that is not to be written."""
+        if len(self._free) < MOST_FREE and buffer.flags.writeable:
+            self._free.append(buffer)
 
     def clear(self) -> None:
         """Drop all tiles."""
