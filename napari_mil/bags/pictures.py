@@ -17,7 +17,7 @@ from napari_mil.errors import BagError
 from napari_mil.slides.channels import Channel, default_colour, render
 from napari_mil.slides.image_backend import read_picture
 from napari_mil.slides.pixels import PixelFormat, used_bits
-from napari_mil.slides.tiff import TiffBackend
+from napari_mil.slides.tiff.header import MAGIC as TIFF_STARTS
 from napari_mil.slides.tiff.layout import pixel_format
 
 LARGEST_MP = 100
@@ -133,15 +133,12 @@ def image_size(path: Path) -> tuple[int, int]:
 def _read_source(source: ImageSource) -> Samples:
     """Decode the picture, or the projected pages, of a source."""
     path = source.file
-    try:
-        is_tiff = TiffBackend.recognises(path)
-    except OSError as error:
-        raise _unreadable(path) from error
-    if is_tiff:
-        return _read_pages(path, source.pages or (0,))
-    with _naming_damage(path), Image.open(path) as image:
-        _check_size(path, *image.size)
-        return read_picture(path, image)
+    with _naming_damage(path), path.open("rb") as file:
+        if file.read(4) not in TIFF_STARTS:
+            with Image.open(file) as image:
+                _check_size(path, *image.size)
+                return read_picture(path, image)
+    return _read_pages(path, source.pages or (0,))
 
 
 def _read_pages(path: Path, pages: tuple[int, ...]) -> Samples:
@@ -183,6 +180,8 @@ def _upright(raw: np.ndarray, orientation: int) -> np.ndarray:
 
 def _as_rgb(raw: np.ndarray, stored: PixelFormat, bits: int) -> np.ndarray:
     """Return samples as uint8 (h, w, 3), black to the largest value of a depth."""
+    if stored.is_rgb8:
+        return raw
     if stored.dtype.kind == "f":
         raw = np.nan_to_num(raw)
         bits = 1 if bits == 8 and raw.max(initial=0) <= 1 else bits

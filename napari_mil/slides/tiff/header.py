@@ -16,6 +16,7 @@ LONGEST_DESCRIPTION = 10_000_000
 NUMBER_FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 """Types of tags that hold whole numbers, and how they are stored."""
 WIDTH, HEIGHT, BITS, DESCRIPTION, ORIENTATION, UIC = 256, 257, 258, 270, 274, 33629
+USED = frozenset((WIDTH, HEIGHT, BITS, DESCRIPTION, ORIENTATION, UIC))
 IMAGEJ_COUNT = re.compile(rb"\nimages=(\d+)")
 OTHER_FILES = re.compile(rb'FileName="([^"]*)"')
 
@@ -63,11 +64,8 @@ def _read_header(file: BinaryIO, order: str) -> TiffHeader:
     size = 20 if is_big else 12
     entries = file.read(size * n_entries)
     (following,) = _unpack(file, order + offset_format)
-    tags = {}
-    for code, kind, count, value in struct.iter_unpack(
-        f"{order}HH{offset_format}{8 if is_big else 4}s", entries
-    ):
-        tags[code] = (kind, count, value)
+    layout = f"{order}HH{offset_format}{8 if is_big else 4}s"
+    tags = {code: tag for code, *tag in struct.iter_unpack(layout, entries) if code in USED}
     values = {
         code: _number(file, order + offset_format, *tags[code])
         for code in (WIDTH, HEIGHT, BITS, ORIENTATION)
