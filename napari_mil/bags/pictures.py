@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def read_instance(image: ImageInstance, least_bits: int = 8) -> np.ndarray:
 
 
 def stack_depth(file: Path, pages: Sequence[int]) -> int:
-    """Estimate the bits that pages of a stack use, from some of them.
+    """Estimate the bits that pages of a stack use, from those of some that can be decoded.
 
     Parameters
     ----------
@@ -88,15 +88,14 @@ def stack_depth(file: Path, pages: Sequence[int]) -> int:
         A TIFF.
     pages
         Numbers of the pages of its instances, from 0.
-
-    Raises
-    ------
-    BagError
-        If one cannot be decoded.
     """
     chosen = np.linspace(0, len(pages) - 1, min(len(pages), SAMPLED_PAGES)).astype(int)
-    read = (_read_pages(file, (pages[k],)) for k in dict.fromkeys(chosen.tolist()))
-    return max(depth(raw, stored) for raw, stored in read)
+    bits = 8
+    for k in dict.fromkeys(chosen.tolist()):
+        # A damaged page is named when it is read itself.
+        with suppress(BagError):
+            bits = max(bits, depth(*_read_pages(file, (pages[k],))))
+    return bits
 
 
 def depth(raw: np.ndarray, stored: PixelFormat) -> int:

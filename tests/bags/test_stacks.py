@@ -3,6 +3,7 @@ import pytest
 import tifffile
 
 from napari_mil.bags import open_image_bag
+from napari_mil.errors import BagError
 from napari_mil.findings import FindingKind
 
 
@@ -135,12 +136,21 @@ def test_smaller_copies_of_a_picture_are_no_instances(tmp_path):
     assert bag.findings == ()
 
 
-def test_a_stack_that_is_cut_short_is_named_when_read(tmp_path):
+def test_a_damaged_page_of_a_stack_is_named_and_the_others_are_read(tmp_path):
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, planes(4), metadata=None, compression="zlib")
-    path.write_bytes(path.read_bytes()[:-60])
+    with tifffile.TiffWriter(path) as writer:
+        for page in planes(5):
+            writer.write(page, metadata=None, compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        at = file.pages[3].dataoffsets[0]
+    content = bytearray(path.read_bytes())
+    content[at : at + 20] = b"\xff" * 20
+    path.write_bytes(content)
     bag = open_image_bag(tmp_path)
-    assert all(name.startswith("a.tif") for name in bag.names)
+    assert len(bag) == 5
+    with pytest.raises(BagError, match=r"a\.tif"):
+        bag.read(3)
+    assert np.array_equal(bag.read(4)[..., 0], planes(5)[4])
 
 
 def test_the_real_stacks_never_lose_a_page_in_silence(shared):
