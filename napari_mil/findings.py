@@ -33,6 +33,8 @@ class FindingKind(StrEnum):
     """Fewer bits of a pixel are used than stored."""
     UNREADABLE = "unreadable"
     """Pixels are missing or cannot be decoded."""
+    GROUPING = "grouping"
+    """Pages, planes or files count as one instance, or as several."""
     LEFT_OUT = "left out"
     """Part of a file is not used."""
     PEN_MARKS = "pen marks"

@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image
 
 from napari_mil.bags import ImageBag
-from napari_mil.bags.images import image_size
 from napari_mil.errors import NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.gui.model.layout import GAP, Layout, layout_of_images
@@ -65,7 +64,7 @@ class Mosaic:
 
     def _size(self, i: int) -> tuple[int, int]:
         try:
-            return image_size(self.images.files[i])
+            return self.images.size(i)
         except NapariMilError:
             self.unreadable.add(i)
             return 1, 1

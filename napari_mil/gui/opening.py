@@ -163,7 +163,7 @@ class Opener:
         mosaic = Mosaic(images, self.settings.reader_threads)
         until = time.monotonic() + THUMBNAILS_WITHIN_S
         mosaic.make_thumbnails(cancel, lambda: time.monotonic() < until)
-        remarks = []
+        remarks = [f"{finding.path.name}: {finding.text}" for finding in images.findings]
         if mosaic.unreadable:
             names = sorted(images.names[i] for i in mosaic.unreadable)
             remarks.append(f"{len(names)} images cannot be read, {names[0]} for one.")

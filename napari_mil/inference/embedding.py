@@ -166,7 +166,7 @@ def embed_images(
     Returns
     -------
     Bag
-        Features (N, D) or (N, C, H, W), with the names of the images.
+        Features (N, D) or (N, C, H, W), with the names of the images and the findings about them.
     """
     rows: list[np.ndarray] = []
     progress = Progress(len(images))
@@ -176,7 +176,7 @@ def embed_images(
             cancel.raise_if_cancelled()
             rows.append(encoder.encode(np.stack(batch)))
             on_event(progress.advance(len(batch)))
-    return Bag(np.concatenate(rows), names=images.names)
+    return Bag(np.concatenate(rows), names=images.names, warnings=images.findings)
 
 
 def at_least(image: np.ndarray, side: int) -> np.ndarray:

@@ -85,26 +85,10 @@ class ImageBackend:
 
     def _read(self, path: Path, image: Image.Image) -> np.ndarray:
         """Return the picture as uint8 (h, w, 3), upright."""
-        if image.mode in DEEP_MODES or _is_deep_png(path):
-            return self._read_deep(path, image)
-        return _rgb_on_white(ImageOps.exif_transpose(image))
-
-    def _read_deep(self, path: Path, image: Image.Image) -> np.ndarray:
-        """Return a picture with more than 8 bits a sample as uint8 (h, w, 3)."""
-        if _is_deep_png(path):
-            # Pillow cuts colours to 8 bits.
-            import imagecodecs
-
-            raw = imagecodecs.png_decode(path.read_bytes())
-        else:
-            raw = np.asarray(image)
-        raw = raw.reshape(*raw.shape[:2], -1)
-        samples = raw.shape[2]
-        bits = used_bits(float(raw.max(initial=0)), raw.dtype)
-        if bits != 8 * raw.dtype.itemsize:
-            text = f"{bits} of {8 * raw.dtype.itemsize} bits are used."
+        raw, stored = read_picture(path, image)
+        if stored.bits != 8 * stored.dtype.itemsize:
+            text = f"{stored.bits} of {8 * stored.dtype.itemsize} bits are used."
             self.findings += (Finding(FindingKind.DEPTH, path, text),)
-        stored = PixelFormat(samples, raw.dtype, bits, has_alpha=samples in (2, 4))
         return stored.to_rgb(raw)
 
     def read(self, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
@@ -130,6 +114,39 @@ class ImageBackend:
 
     def close(self) -> None:
         """Do nothing: no file is held open."""
+
+
+def read_picture(path: Path, image: Image.Image) -> tuple[np.ndarray, PixelFormat]:
+    """Decode a picture upright.
+
+    Parameters
+    ----------
+    path
+        Its file.
+    image
+        The file as Pillow opened it.
+
+    Returns
+    -------
+    raw, stored
+        (h, w, samples) with the format that makes them RGB. Pictures of 8 bits are RGB on white
+        already.
+    """
+    is_deep_png = image.format == "PNG" and _is_deep_png(path)
+    if image.mode not in DEEP_MODES and not is_deep_png:
+        rgb = _rgb_on_white(ImageOps.exif_transpose(image))
+        return rgb, PixelFormat(3, rgb.dtype)
+    if is_deep_png:
+        # Pillow cuts colours to 8 bits.
+        import imagecodecs
+
+        raw = imagecodecs.png_decode(path.read_bytes())
+    else:
+        raw = np.asarray(image)
+    raw = raw.reshape(*raw.shape[:2], -1)
+    samples = raw.shape[2]
+    bits = used_bits(float(raw.max(initial=0)), raw.dtype)
+    return raw, PixelFormat(samples, raw.dtype, bits, has_alpha=samples in (2, 4))
 
 
 def _open_of_any_size(path: Path) -> Image.Image:

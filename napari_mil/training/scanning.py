@@ -85,7 +85,7 @@ def scan_annotated_folder(
     for k, entry in enumerate(entries):
         on_bag(k, len(entries))
         try:
-            bags.append(_inspect(entry, multi_label))
+            bags.append(_inspect(entry, warnings, multi_label=multi_label))
         except (NapariMilError, OSError) as error:
             skipped.append(Finding(FindingKind.SKIPPED, entry.path, str(error)))
     on_bag(len(entries), len(entries))
@@ -155,8 +155,8 @@ def _is_companion(path: Path) -> bool:
     return name.endswith((*ANNOTATION_ENDINGS, *SIDE_FILES))
 
 
-def _inspect(entry: Entry, multi_label: bool) -> CohortBag:
-    """Open a bag far enough to know that it can be used."""
+def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> CohortBag:
+    """Open a bag far enough to know that it can be used; findings go to `warnings`."""
     path = entry.path
     patient = entry.patient or barcode_of(path)
     bag = CohortBag(
@@ -172,6 +172,7 @@ def _inspect(entry: Entry, multi_label: bool) -> CohortBag:
         if not image_files(path):
             raise TrainingError("It is a folder without images.")
         images = open_image_bag(path)
+        warnings += images.findings
         return bag.with_content(IMAGES, len(images), images.fingerprint)
     if path.suffix.lower() in FEATURE_ENDINGS:
         return bag.with_content(FEATURES, count_instances(path), fingerprint_file(path))

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_mil.bags import Bag, tile_grid, write_bag
 from napari_mil.events import CancellationToken
@@ -45,8 +46,6 @@ def test_a_slide_is_a_subject_whose_coarsest_level_is_read(open_path, slide_path
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".bmp"])
 def test_a_picture_is_a_slide_without_a_scale(open_path, tmp_path, ending):
-    from PIL import Image
-
     path = tmp_path / f"picture{ending}"
     Image.fromarray(np.full((300, 400, 3), 180, np.uint8)).save(path)
     (opened,) = open_path(path)
@@ -183,3 +182,12 @@ def test_a_series_of_dicom_files_is_one_slide(open_path, shared):
         pytest.skip("no DICOM series is beside this checkout")
     (opened,) = open_path(folders[0])
     assert isinstance(opened, OpenedSubject)
+
+
+def test_the_pages_of_a_folder_of_images_are_shown_and_said(open_path, tmp_path):
+    pages = [Image.new("L", (40, 30), value) for value in (1, 2)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    (opened,) = open_path(tmp_path)
+    assert len(opened.layout) == 2
+    assert opened.images.names == ("a.tif [page 1]", "a.tif [page 2]")
+    assert any(remark.startswith("a.tif: It has 2 pages") for remark in opened.remarks)

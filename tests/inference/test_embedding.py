@@ -49,3 +49,13 @@ def test_parts_of_a_unit_add_up_to_whole_ones():
     assert done[8] == 0
     assert done[9] == 1
     assert done[-1] == 2
+
+
+def test_the_findings_about_images_travel_with_their_features(tmp_path):
+    pages = [Image.new("L", (40, 40), value) for value in (1, 2)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    images = open_image_bag(tmp_path)
+    bag = embed_images(images, create_encoder("texture", device="cpu"), CancellationToken())
+    assert bag.names == ("a.tif [page 1]", "a.tif [page 2]")
+    assert bag.warnings == images.findings
+    assert len(bag.warnings) == 1

@@ -134,3 +134,17 @@ def test_a_class_without_a_bag_is_named(feature_folder):
     root = feature_folder(n=2)
     (root / "third").mkdir()
     assert "holds no bag" in reasons(scan_annotated_folder(root))["third"]
+
+
+def test_the_pages_and_channels_of_image_folders_are_counted_and_said(tmp_path):
+    for name in ("wild type/a", "mutant/b"):
+        (tmp_path / name).mkdir(parents=True)
+    pages = [Image.new("L", (6, 4), value) for value in (1, 2, 3)]
+    pages[0].save(tmp_path / "wild type/a/fields.tif", save_all=True, append_images=pages[1:])
+    for channel in ("DAPI", "GFP"):
+        Image.new("L", (6, 4), len(channel)).save(tmp_path / f"mutant/b/cell_{channel}.png")
+    cohort = scan_annotated_folder(tmp_path)
+    assert {bag.path.name: bag.n for bag in cohort.bags} == {"a": 3, "b": 1}
+    said = {path.name: text for path, text in cohort.warnings}
+    assert "3 pages" in said["fields.tif"]
+    assert "dapi, gfp" in said["b"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from napari_mil.aggregators.merge_tree import MergeTree
 from napari_mil.bags import Bag, ImageBag, TissueMask
+from napari_mil.bags.instances import ImageInstance, ImageSource
 from napari_mil.gui.model.actions import add_subject
 from napari_mil.gui.model.answers import Answer, Run
 from napari_mil.gui.model.inputs import inputs_now
@@ -70,7 +71,10 @@ def fluorescence_subject(key=1, name="dapi.tif"):
 
 def images_subject(key=1, name="polyps", n=5):
     folder = Path("bags") / name
-    images = ImageBag(folder, tuple(folder / f"{k}.png" for k in range(n)))
+    files = [folder / f"{k}.png" for k in range(n)]
+    images = ImageBag(
+        folder, tuple(ImageInstance(file.name, (ImageSource(file),)) for file in files)
+    )
     layout = layout_of_images(n, 10.0)
     return Subject(key, name, SubjectKind.IMAGES, folder, pixels(), images=images, layout=layout)
 
