@@ -439,6 +439,16 @@ class LayerBook:
         found = None if key is None else self._place(key)
         return 1.0 if found is None else found[1]
 
+    def redraw(self, key: int, coarsest: np.ndarray) -> None:
+        """Show a subject anew, with other pixels of its coarsest level: uint8 (h, w, 3)."""
+        layer = self._layers.get(("subject", str(key)))
+        if layer is None:
+            return
+        held = layer.data[-1] if layer.multiscale else layer.data
+        if isinstance(held, np.ndarray) and held.shape == coarsest.shape:
+            held[...] = coarsest
+        layer.refresh(highlight=False, extent=False)
+
     def fit(self, key: int) -> None:
         """Fit the view to what a subject stores."""
         found = self._place(key)

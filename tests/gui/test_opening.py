@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from napari_mil.bags import Bag, tile_grid, write_bag
@@ -191,3 +192,18 @@ def test_the_pages_of_a_folder_of_images_are_shown_and_said(open_path, tmp_path)
     assert len(opened.layout) == 2
     assert opened.images.names == ("a.tif [page 1]", "a.tif [page 2]")
     assert any(remark.startswith("a.tif: It has 2 pages") for remark in opened.remarks)
+
+
+def test_a_slide_without_coarse_levels_is_averaged_beside_and_shown_then(bench, tmp_path):
+    """Stripes: a sample of tiles shows them at random, the average is grey."""
+    pixels = np.zeros((8000, 8000, 3), np.uint8)
+    pixels[::2] = 200
+    path = tmp_path / "stripes.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(256, 256), compression="lzw")
+    bench.open(path)
+    bench.wait()
+    slide = bench.state.current_subject.slide
+    assert slide.lacks_overview
+    assert slide.has_stored_overview
+    layer = bench.layer("stripes")
+    assert np.abs(np.asarray(layer.data[-1]).astype(int) - 100).max() <= 1

@@ -22,6 +22,7 @@ from napari_mil.gui.views.slide_tab import SlideTab
 from napari_mil.slides import Slide
 
 TISSUE_JOB = "tissue"
+OVERVIEW_JOB = "overview"
 
 
 class SubjectsController:
@@ -44,6 +45,7 @@ class SubjectsController:
         book.slide_layer_added.connect(self._adopt)
         book.look_changed.connect(lambda role, look: session.apply(actions.set_look, role, look))
         book.set_place(self._place)
+        session.changed.connect(self._make_overviews)
         session.changed.connect(self._close_what_is_gone)
         for layer in book.slide_layers():
             self._adopt(layer)
@@ -147,6 +149,24 @@ class SubjectsController:
         # Heights count in widths of a pixel.
         squares = replace(place, y=place.y * aspect, height=place.height * aspect)
         return squares, subject.placement.unit
+
+    def _make_overviews(self, before: SessionState, after: SessionState) -> None:
+        """Average new slides that have no coarse level, beside everything else."""
+        known = {subject.key for subject in before.subjects}
+        for subject in after.subjects:
+            slide = subject.slide
+            if subject.key in known or slide is None or not slide.lacks_overview:
+                continue
+            if not slide.has_stored_overview:
+                self._make_overview(subject.key, slide)
+
+    def _make_overview(self, key: int, slide: Slide) -> None:
+        def work(tell: Tell, cancel: CancellationToken) -> np.ndarray:
+            slide.overview(cancel)
+            return np.asarray(slide.levels[-1])
+
+        job = self._jobs.start(f"{OVERVIEW_JOB} {key}", work)
+        job.succeeded.connect(lambda coarsest: self._book.redraw(key, coarsest))
 
     def _close_what_is_gone(self, before: SessionState, after: SessionState) -> None:
         """Close slides that no subject has any more."""

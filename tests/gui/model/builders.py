@@ -36,6 +36,7 @@ class FakeSlide:
     level_downsamples: tuple[float, ...] = (1.0, 4.0)
     tile_sizes: tuple[tuple[int, int] | None, ...] = ((256, 256), (256, 256))
     vendor: str = "aperio"
+    lacks_overview: bool = False
 
     @property
     def mpp(self):
