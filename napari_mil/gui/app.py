@@ -62,6 +62,8 @@ def prepare() -> None:
 def open_window(show: bool = True) -> tuple[Any, Workbench]:
     """Return a napari viewer with the workbench docked; `prepare` comes first."""
     napari = import_module("napari")
+    # Whole before anything is imported beside it: two threads in one package see half of it.
+    import_module("napari.layers")
     import_beside(FIRST_LAYER)
     _silence_binding_notice()
     viewer = napari.Viewer(title=APPLICATION, show=False, show_welcome_screen=False)

@@ -25,12 +25,18 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
+def _may_be_dicom(path: Path) -> bool:
+    """Say whether a name could be that of a DICOM file, which may be a bare identifier."""
+    ending = path.suffix.lower()
+    return ending in DICOM_ENDINGS or ending[1:].isdigit()
+
+
 def dicom_files(folder: Path) -> list[Path]:
     """Return the DICOM files that lie in a folder itself, by name."""
     candidates = [
         path
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() in DICOM_ENDINGS and not path.name.startswith(".")
+        if _may_be_dicom(path) and not path.name.startswith(".")
     ]
     if not any(path.is_file() and is_dicom(path) for path in candidates[:MOST_LOOKED_AT]):
         return []
@@ -74,7 +80,7 @@ def one_of_each_series(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield paths, of the files of one DICOM series the first alone."""
     seen: set[tuple[Path, str]] = set()
     for path in paths:
-        is_candidate = path.suffix.lower() in DICOM_ENDINGS and path.is_file() and is_dicom(path)
+        is_candidate = _may_be_dicom(path) and path.is_file() and is_dicom(path)
         if is_candidate:
             key = (path.parent, series_of(path))
             if key in seen:
@@ -93,6 +99,14 @@ def slides_below(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     endings
         Lower-case endings of slide files.
     """
+    yield from _slides_below(folder, endings, set())
+
+
+def _slides_below(folder: Path, endings: tuple[str, ...], seen: set[Path]) -> Iterator[Path]:
+    """Yield the slides of a folder that was not seen: links may lead back."""
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
     entries = sorted(folder.iterdir())
     files = [path for path in entries if path.suffix.lower() in endings and path.is_file()]
     yield from one_of_each_series(files)
@@ -102,4 +116,4 @@ def slides_below(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
         if is_slide_folder(path):
             yield path
         else:
-            yield from slides_below(path, endings)
+            yield from _slides_below(path, endings, seen)

@@ -5,6 +5,7 @@ They have one level, are held in memory, and say no scale.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,8 @@ LARGEST_MP = 500
 
 A picture is decoded whole: 500 MP take 1.5 GB.
 """
+PILLOW_LIMIT = threading.Lock()
+"""Held while Pillow's limit, which counts for the whole process, is lifted."""
 DEPTH_OF_PNG = 24
 """Place of the byte with a PNG's bits per sample."""
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
@@ -145,18 +148,21 @@ def read_picture(path: Path, image: Image.Image) -> tuple[np.ndarray, PixelForma
         raw = np.asarray(image)
     raw = raw.reshape(*raw.shape[:2], -1)
     samples = raw.shape[2]
-    bits = used_bits(float(raw.max(initial=0)), raw.dtype)
-    return raw, PixelFormat(samples, raw.dtype, bits, has_alpha=samples in (2, 4))
+    has_alpha = samples in (2, 4)
+    colours = raw[..., :-1] if has_alpha else raw
+    bits = used_bits(float(np.nan_to_num(colours).max(initial=0)), raw.dtype)
+    return raw, PixelFormat(samples, raw.dtype, bits, has_alpha=has_alpha)
 
 
 def _open_of_any_size(path: Path) -> Image.Image:
     """Open a picture without Pillow's own limit of size and its warning."""
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        return Image.open(path)
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with PILLOW_LIMIT:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            return Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _check_size(path: Path, image: Image.Image) -> None:

@@ -101,8 +101,10 @@ def _open_backend(path: Path) -> SlideBackend:
         except OtherBackendError:
             continue
         except UnreadableSlideError as error:
-            # The first to recognise a file knows best what is wrong with it.
-            refusal = refusal or error
+            # The first to recognise a file knows best what is wrong with it; of DICOM the reader
+            # for what OpenSlide refuses.
+            if refusal is None or backend is DicomBackend:
+                refusal = error
     if refusal is not None:
         raise refusal
     raise UnreadableSlideError(

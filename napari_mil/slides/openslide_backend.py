@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openslide
@@ -29,6 +30,12 @@ USUAL_TILE = (256, 256)
 """Parts in which damage is looked for where the file does not tell the size of its tiles."""
 READ_AS_TIFF = ("aperio", "generic-tiff")
 """OpenSlide's names of formats that the reader of TIFF reads."""
+
+
+def is_special_tiff(path: Path) -> bool:
+    """Say whether OpenSlide takes a TIFF for one of a vendor whose layout it knows."""
+    vendor = openslide.OpenSlide.detect_format(path)
+    return vendor is not None and vendor not in READ_AS_TIFF
 
 
 class OpenSlideBackend:
@@ -57,7 +64,7 @@ class OpenSlideBackend:
         )
         self.bounds = _bounds(properties, self.level_dimensions[0])
         self.associated_images: Mapping[str, np.ndarray] = _AssociatedImages(
-            self._file, self._handle
+            path, lambda: self._file.associated_images, self._handle
         )
         self.mpp_xy = _mpp_xy(properties)
         # OpenSlide fills mpp of plain TIFF files from the resolution tag, which writers often get
@@ -154,20 +161,28 @@ class OpenSlideBackend:
 class _AssociatedImages(Mapping[str, np.ndarray]):
     """Label, macro and thumbnail as arrays, decoded when asked for."""
 
-    def __init__(self, file: openslide.OpenSlide, handle: SharedHandle) -> None:
-        self._images = file.associated_images
+    def __init__(
+        self, path: Path, images: Callable[[], Mapping[str, Any]], handle: SharedHandle
+    ) -> None:
+        self._path = path
+        self._images = images
         self._handle = handle
 
     def __getitem__(self, name: str) -> np.ndarray:
         with self._handle.reading():
-            image = self._images[name]
+            try:
+                image = self._images()[name]
+            except openslide.OpenSlideError as error:
+                raise UnreadableSlideError(
+                    f"{self._path.name} has a {name} image that cannot be read ({_reason(error)})."
+                ) from error
         return _on_white(np.asarray(image))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._images)
+        return iter(self._images())
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._images())
 
 
 def _file_of(path: Path) -> Path:

@@ -232,15 +232,21 @@ def stream_thumbnail(
         box = (left * ratio_x, top * ratio_y, right * ratio_x, bottom * ratio_y)
         x0 = math.floor(box[0])
         y0 = math.floor(box[1])
-        x1 = math.ceil(box[2])
-        y1 = math.ceil(box[3])
+        # Not beyond the level for a rounding error of the borders.
+        x1 = min(math.ceil(box[2]), -(-level_width // factor))
+        y1 = min(math.ceil(box[3]), -(-level_height // factor))
         if factor > 1:
             source = backend.read_reduced(level, factor, x0, y0, x1 - x0, y1 - y0)
         elif is_stored(backend, level, x0, y0, x1 - x0, y1 - y0):
             source = read_window(backend, level, x0, y0, x1 - x0, y1 - y0)
         else:
             return
-        within = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
+        within = (
+            box[0] - x0,
+            box[1] - y0,
+            min(box[2] - x0, source.shape[1]),
+            min(box[3] - y0, source.shape[0]),
+        )
         thumbnail[top:bottom, left:right] = box_average(
             source, within, (right - left, bottom - top)
         )

@@ -48,7 +48,7 @@ the whole level would exceed the budget of pixels; beyond, they are sampled.
 """
 
 
-IN_SEVERAL_FILES = ("dicom", "ome-zarr")
+IN_SEVERAL_FILES = ("dicom", "ome-zarr", "ome-tiff")
 """Vendors whose slides lie in several files, of which no single one says what the slide is."""
 
 
@@ -238,7 +238,9 @@ class Slide:
         """
         try:
             return fingerprint_file(
-                self.path, self._backend.quick_hash, self.vendor in IN_SEVERAL_FILES
+                self.path,
+                self._backend.quick_hash,
+                self.vendor in IN_SEVERAL_FILES,
             )
         except OSError as error:
             raise UnreadableSlideError(

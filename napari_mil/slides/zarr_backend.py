@@ -89,9 +89,24 @@ class ZarrBackend:
         )
         self.bounds = (0, 0, width, height)
         self.mpp_xy = _scale(multiscale)
-        self._notes: Sequence[Mapping[str, Any]] = attributes.get("omero", {}).get("channels", [])
+        self._notes: Sequence[Mapping[str, Any]] = (attributes.get("omero") or {}).get(
+            "channels", []
+        )
         self.properties: Mapping[str, str] = {"openslide.vendor": self.vendor}
-        self._read(len(self._arrays) - 1, (0, 0, 1, 1))
+        self._check_levels(path)
+
+    def _check_levels(self, path: Path) -> None:
+        """Refuse levels that differ in more than their sides."""
+        first = self._arrays[0]
+        for array in self._arrays[1:]:
+            pairs = zip(self._axes, first.shape, array.shape, strict=False)
+            same = array.ndim == first.ndim and all(
+                a == b for name, a, b in pairs if name not in "yxz"
+            )
+            if not same or array.dtype != first.dtype:
+                raise UnreadableSlideError(
+                    f"{path.name} has levels of different channels or types."
+                )
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -108,7 +123,8 @@ class ZarrBackend:
                 digest.update(file.read_bytes())
         coarsest = len(self._arrays) - 1
         width, height = self.level_dimensions[coarsest]
-        digest.update(self._raw(coarsest, (0, 0, min(width, 512), min(height, 512))).tobytes())
+        sample = self.read_channels(coarsest, 0, 0, min(width, 512), min(height, 512))
+        digest.update(sample.tobytes())
         return digest.hexdigest()
 
     @property
@@ -131,10 +147,13 @@ class ZarrBackend:
 
     @cached_property
     def _is_rgb(self) -> bool:
-        """Whether three channels of 8 bits are red, green and blue."""
+        """Whether channels of 8 bits are red, green and blue, or one without a name: a picture."""
+        if self._arrays[0].dtype != np.uint8:
+            return False
+        if not self._notes:
+            return self._n_channels in (1, 3)
         colours = tuple(_colour(note.get("color")) for note in self._notes[:3])
-        is_eight_bits = self._arrays[0].dtype == np.uint8
-        return is_eight_bits and self._n_channels == 3 and colours == PURE_COLOURS
+        return self._n_channels == 3 and colours == PURE_COLOURS
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
@@ -144,7 +163,7 @@ class ZarrBackend:
         count = self._n_channels
         coarsest = len(self._arrays) - 1
         width, height = self.level_dimensions[coarsest]
-        sample = self._raw(coarsest, (0, 0, min(width, 1024), min(height, 1024)))
+        sample = self.read_channels(coarsest, 0, 0, min(width, 1024), min(height, 1024))
         channels = []
         for k in range(count):
             note = self._notes[k] if k < len(self._notes) else {}
@@ -173,7 +192,9 @@ class ZarrBackend:
 
     def _read(self, level: int, window: Window) -> np.ndarray:
         raw = self._raw(level, window)
-        return raw if self._is_rgb else render(raw, self.channels)
+        if self._is_rgb:
+            return np.ascontiguousarray(np.broadcast_to(raw, (*raw.shape[:2], 3)))
+        return render(raw, self.channels)
 
     @property
     def reductions(self) -> tuple[tuple[int, ...], ...]:
@@ -190,7 +211,12 @@ class ZarrBackend:
         self, level: int, column: int, row: int, width: int, height: int
     ) -> np.ndarray:
         """Read raw values of a window that lies inside a level: (height, width, channels)."""
-        return self._raw(level, (column, row, width, height))
+        window = (column, row, width, height)
+        try:
+            return self._raw(level, window)
+        except DamagedPixelsError as error:
+            self.damage.add(level, level0_box(window, self.level_downsamples[level]), str(error))
+            return np.zeros((height, width, self._n_channels), self._arrays[0].dtype)
 
     def _raw(self, level: int, window: Window) -> np.ndarray:
         """Read (height, width, channels) of the plane that is shown."""

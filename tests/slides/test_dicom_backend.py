@@ -45,3 +45,19 @@ def test_a_dicom_file_that_is_no_slide_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(UnreadableSlideError, match=r"scan\.dcm is a DICOM file") as caught:
         open_slide(path)
     assert "\n" not in str(caught.value)
+
+
+def test_damaged_tiles_are_white_and_noted(shared, tmp_path):
+    for file in (shared / YBR_FULL).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    largest = max(tmp_path.iterdir(), key=lambda file: file.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = bytes(3000)
+    largest.write_bytes(content)
+    with open_slide(shared / YBR_FULL) as intact, open_slide(tmp_path) as slide:
+        pixels = slide.read_region((0, 0), 0, slide.dimensions)
+        expected = intact.read_region((0, 0), 0, slide.dimensions)
+        assert 1 <= len(slide.damage) <= 4
+        changed = np.argwhere((pixels != expected).any(-1))[:, ::-1]
+        assert slide.damage.touches(0, changed[::97], (1, 1)).all()

@@ -26,3 +26,16 @@ def test_the_files_of_a_series_count_once(shared, tmp_path):
 def test_slides_are_found_once_in_subfolders(shared):
     found = list(slides_below(shared / "cases/24-dicom-folder", SLIDE_EXTENSIONS))
     assert [path.name for path in found] == ["slideA", "slideB"]
+
+
+def test_links_that_lead_back_are_followed_once(slide_path, tmp_path):
+    shutil.copy(slide_path, tmp_path / "a.svs")
+    for name in ("one", "other"):
+        (tmp_path / name).symlink_to(tmp_path)
+    assert [path.name for path in slides_below(tmp_path, SLIDE_EXTENSIONS)] == ["a.svs"]
+
+
+def test_dicom_files_named_by_their_bare_identifier_are_found(shared, tmp_path):
+    for k, file in enumerate((shared / "data/slides/dicom/CMU-1-Small-Region").iterdir()):
+        shutil.copy(file, tmp_path / f"1.2.826.0.{k}")
+    assert is_slide_folder(tmp_path)

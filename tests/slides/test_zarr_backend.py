@@ -72,7 +72,7 @@ def test_the_unit_of_the_axes_is_heard(tmp_path, unit, mpp):
 
 
 def test_a_stack_shows_its_middle_and_says_so(tmp_path):
-    values = np.arange(5, dtype=np.uint8)[None, :, None, None] * np.ones((1, 5, 40, 30), np.uint8)
+    values = np.arange(5, dtype=np.uint16)[None, :, None, None] * np.ones((1, 5, 40, 30), np.uint16)
     with open_slide(written(tmp_path / "a.zarr", [values], "czyx")) as slide:
         assert (slide.read_channels((0, 0), 0, (30, 40)) == 2).all()
         assert "the middle one of 5 planes" in slide.warnings[0].text
@@ -155,3 +155,29 @@ def test_version_0_6_gives_scales_in_coordinate_systems(tmp_path):
     (path / "zarr.json").write_text(json.dumps(content))
     with open_slide(path) as slide:
         assert slide.mpp == 0.5
+
+
+@pytest.mark.parametrize("axes", ["yx", "cyx"])
+def test_eight_bits_without_notes_on_channels_are_a_picture(tmp_path, noise, axes):
+    values = noise[:60, :50, 0] if axes == "yx" else np.moveaxis(noise[:60, :50], -1, 0)
+    with open_slide(written(tmp_path / "a.zarr", [values], axes)) as slide:
+        assert slide.channels == ()
+        expected = noise[:60, :50, :1] if axes == "yx" else noise[:60, :50]
+        assert np.array_equal(
+            slide.read_region((0, 0), 0, (50, 60)), expected + np.zeros(3, np.uint8)
+        )
+
+
+def test_levels_of_other_channels_are_refused(tmp_path):
+    levels = [np.zeros((3, 40, 40), np.uint16), np.zeros((2, 20, 20), np.uint16)]
+    with pytest.raises(UnreadableSlideError, match="levels of different channels"):
+        open_slide(written(tmp_path / "a.zarr", levels))
+
+
+def test_a_damaged_chunk_of_a_channel_is_dark_and_noted(tmp_path):
+    values = np.random.default_rng(0).integers(0, 3000, (2, 64, 64)).astype(np.uint16)
+    path = written(tmp_path / "a.zarr", [values])
+    (path / "0" / "c" / "0" / "0" / "0").write_bytes(b"no chunk")
+    with open_slide(path) as slide:
+        assert slide.read_channels((0, 0), 0, (20, 20)).max() == 0
+        assert slide.damage

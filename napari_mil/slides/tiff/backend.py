@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,9 @@ from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides.backend import OtherBackendError
 from napari_mil.slides.channels import Channel, contrast_range, default_colour, render
 from napari_mil.slides.damage import Damage, Window, level0_box
+from napari_mil.slides.fingerprint import fingerprint_file
 from napari_mil.slides.handle import SharedHandle
+from napari_mil.slides.openslide_backend import is_special_tiff
 from napari_mil.slides.pixels import WHITE, PixelFormat, used_bits
 from napari_mil.slides.tiff.chain import check_chain
 from napari_mil.slides.tiff.codecs import DamagedTileError, JpegDecoder
@@ -27,7 +32,10 @@ from napari_mil.slides.tiff.layout import (
     axes_of,
     is_fluorescence,
     levels_of,
+    orientation_of,
+    others_left_out,
     pixel_format,
+    refusal_of,
 )
 from napari_mil.slides.tiff.metadata import read_notes
 from napari_mil.slides.tiff.segments import Segments, plane_of
@@ -42,7 +50,7 @@ Neighbouring reads share tiles: a row of tiles of 256 px is 0.2 MB a tile.
 """
 TRIED_TILES = 5
 """Tiles spread over a file that are tried when it is opened."""
-SAMPLED_TILES = 9
+SAMPLED_TILES = 49
 """Tiles of the coarsest level from which depth and contrast are estimated."""
 
 # tifffile warns of oddities that the findings of a slide tell better.
@@ -53,13 +61,14 @@ class TiffBackend:
     """A TIFF file whose tiles are read by position, from any thread."""
 
     caches_tiles = True
-    quick_hash = ""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damage = Damage()
         self.store = TileStore(CACHED_BYTES)
         self._descriptors: dict[Any, int] = {}
+        # A slide that nobody closes gives its descriptors back all the same.
+        self._finalizer = weakref.finalize(self, _close_all, self._descriptors)
         self._handle = SharedHandle(path.name, self._free)
         try:
             self._read_directories(path)
@@ -85,13 +94,18 @@ class TiffBackend:
     def _read_directories(self, path: Path) -> None:
         check_chain(path)
         with tifffile.TiffFile(path) as file:
-            if any(getattr(file, flag) for flag in LEFT_TO_OPENSLIDE):
+            if any(getattr(file, flag) for flag in LEFT_TO_OPENSLIDE) and is_special_tiff(path):
                 raise OtherBackendError
             series = file.series[0]
             self._axes = axes_of(series)
             notes = read_notes(file, series)
             self._notes = notes.channels
-            levels = levels_of(series)
+            refusal = refusal_of(file)
+            if refusal:
+                raise UnreadableSlideError(f"{path.name} cannot be shown as a slide: {refusal}.")
+            levels = levels_of(file)
+            self._n_others = others_left_out(file, levels)
+            self._orientation = orientation_of(series.keyframe)
             self._open_files(path, levels)
             page = series.keyframe
             is_named = any(note.name or note.colour for note in notes.channels)
@@ -174,6 +188,14 @@ class TiffBackend:
                 if isinstance(plane.decode, JpegDecoder):
                     plane.decode.strict = strict
 
+    @cached_property
+    def quick_hash(self) -> str:
+        """Hash of all files where there are several; of one, its content says what it is."""
+        if len(self.files) == 1:
+            return ""
+        prints = sorted(fingerprint_file(file) for file in self.files)
+        return hashlib.sha256("".join(prints).encode()).hexdigest()
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Findings about the file, known from its directories."""
@@ -182,8 +204,16 @@ class TiffBackend:
         if left_out:
             text = f"The file is a stack; shown is {left_out}."
             found.append(Finding(FindingKind.LEFT_OUT, self._path, text))
-        if self._pixels.bits not in (1, 8 * self._pixels.dtype.itemsize):
-            text = f"{self._pixels.bits} of {8 * self._pixels.dtype.itemsize} bits are used."
+        if self._n_others:
+            text = f"The file holds {self._n_others + 1} images; shown is the first."
+            found.append(Finding(FindingKind.LEFT_OUT, self._path, text))
+        if self._orientation != 1:
+            text = f"The file says that it is turned (orientation {self._orientation}); "
+            text += "it is shown as it is stored."
+            found.append(Finding(FindingKind.LEFT_OUT, self._path, text))
+        stored_bits = 8 * self._pixels.dtype.itemsize
+        if stored_bits > 8 and self._pixels.bits not in (1, stored_bits):
+            text = f"{self._pixels.bits} of {stored_bits} bits are used."
             found.append(Finding(FindingKind.DEPTH, self._path, text))
         return tuple(found)
 
@@ -200,7 +230,7 @@ class TiffBackend:
             return stored
         largest = max((float(values.max(initial=0)) for values in self._sampled(0)), default=0.0)
         bits = used_bits(largest, stored.dtype)
-        return PixelFormat(stored.samples, stored.dtype, bits, stored.has_alpha, stored.is_inverted)
+        return replace(stored, bits=bits)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
@@ -340,8 +370,7 @@ class TiffBackend:
         self._handle.close()
 
     def _free(self) -> None:
-        for descriptor in self._descriptors.values():
-            os.close(descriptor)
+        self._finalizer()
         self.store.clear()
 
 
@@ -372,6 +401,12 @@ class AssociatedImages(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._series)
+
+
+def _close_all(descriptors: dict[Any, int]) -> None:
+    for descriptor in descriptors.values():
+        os.close(descriptor)
+    descriptors.clear()
 
 
 def associated_series(file: Any, series: Any) -> dict[str, int]:

@@ -12,6 +12,8 @@ import simplejpeg
 import tifffile
 from PIL import Image
 
+from napari_mil.slides.pixels import rgb_from_ycbcr
+
 SOI = b"\xff\xd8"
 """JPEG's start of image."""
 EOI = b"\xff\xd9"
@@ -26,6 +28,9 @@ JPEG_2000_YCBCR = 33003
 JPEG_2000 = (JPEG_2000_YCBCR, 33004, 33005, 34712)
 
 
+LONGEST_HEADER = 4096
+"""Bytes within which the codestream of a JPEG 2000 tile begins."""
+PNG = b"\x89PNG"
 FACTORS = (2, 4, 8)
 """By how much JPEG and JPEG 2000 tiles are shrunk while they are decoded."""
 LARGEST_FACTOR = max(FACTORS)
@@ -125,17 +130,16 @@ class JpegDecoder:
     def reduced(self, data: bytes, index: int, factor: int) -> np.ndarray:
         """Decode a tile from the low frequencies of its blocks: uint8 (h, w, 3 or 1)."""
         stream = self._head + self._body(data)
-        height, width = (side // factor for side in self._tile_size)
         try:
             size = simplejpeg.decode_jpeg_header(stream, strict=self.strict)[:2]
-            if size != self._tile_size:
+            if size != self._tile_size and size != self._rest(index):
                 raise _other_size("JPEG", size)
             tile: np.ndarray = simplejpeg.decode_jpeg(
                 stream,
                 self._colours,
                 strict=self.strict,
-                min_height=height,
-                min_width=width,
+                min_height=-(-size[0] // factor),
+                min_width=-(-size[1] // factor),
                 min_factor=factor,
             )
         except ValueError as error:
@@ -199,9 +203,13 @@ class Jpeg2000Decoder:
 
     def _check_size(self, data: bytes) -> None:
         """Refuse a tile of another size before anything is allocated."""
-        if data[:4] != J2K_SIZE:
+        at = data.find(J2K_SIZE, 0, LONGEST_HEADER)
+        if at < 0:
             return
-        size = (int.from_bytes(data[12:16], "big"), int.from_bytes(data[8:12], "big"))
+        size = (
+            int.from_bytes(data[at + 12 : at + 16], "big"),
+            int.from_bytes(data[at + 8 : at + 12], "big"),
+        )
         if size != self._shape:
             raise _other_size("JPEG 2000", size)
 
@@ -214,9 +222,19 @@ class TifffileDecoder:
     def __init__(self, page: Any) -> None:
         self._decode = page.decode
         self._tables = page.jpegtables
+        self._largest = (
+            (page.tilelength, page.tilewidth)
+            if page.is_tiled
+            else (page.rowsperstrip, page.imagewidth)
+        )
 
     def __call__(self, data: bytes, index: int, buffer: np.ndarray) -> np.ndarray:
         """Decode a tile or strip: (h, w, samples)."""
+        if data[:4] == PNG:
+            # The size is checked before anything is allocated.
+            size = (int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"))
+            if size[0] > self._largest[0] or size[1] > self._largest[1]:
+                raise _other_size("PNG", size)
         try:
             tile, _, shape = self._decode(data, index, jpegtables=self._tables)
         except Exception as error:  # every codec has errors of its own
@@ -229,12 +247,3 @@ class TifffileDecoder:
     def reduced(self, data: bytes, index: int, factor: int) -> np.ndarray:
         """Refuse: these tiles are decoded whole."""
         raise NotImplementedError("these tiles are decoded whole")
-
-
-def rgb_from_ycbcr(tile: np.ndarray) -> np.ndarray:
-    """Convert full-range YCbCr (BT.601) to RGB: uint8 (h, w, 3)."""
-    y, cb, cr = np.moveaxis(tile.astype(np.float32), -1, 0)
-    cb -= 128
-    cr -= 128
-    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], -1)
-    return np.clip(rgb + 0.5, 0, 255).astype(np.uint8)

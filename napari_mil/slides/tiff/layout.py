@@ -15,6 +15,16 @@ LEFT_TO_OPENSLIDE = ("is_scn", "is_bif", "is_ndpi", "is_philips")
 """Flags of layouts whose places and gaps OpenSlide knows."""
 ALPHA = (1, 2)
 """Values of ExtraSamples that say opacity."""
+PREMULTIPLIED = 1
+"""Value of ExtraSamples that says opacity by which colours are multiplied already."""
+CONVERTED = (6, 7, 33003, 33004, 33005, 34712, 34892, 50001, 50002, 52546)
+"""Compressions whose decoders turn YCbCr into RGB."""
+REFUSED_MODELS = {
+    tifffile.PHOTOMETRIC.SEPARATED: "CMYK",
+    tifffile.PHOTOMETRIC.CIELAB: "CIELAB",
+    tifffile.PHOTOMETRIC.ICCLAB: "CIELAB",
+}
+"""Colour models that only a colour profile can turn into RGB."""
 RGB_MODELS = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 
 
@@ -78,11 +88,15 @@ def pixel_format(page: Any) -> PixelFormat:
     palette = None
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
         palette = (np.asarray(page.colormap).T >> 8).astype(np.uint8)
+    bits = int(page.bitspersample)
     return PixelFormat(
         samples,
         dtype,
-        8 * dtype.itemsize,
+        bits if 1 < bits < 8 else 8 * dtype.itemsize,
         has_alpha=has_alpha(page),
+        is_premultiplied=tuple(page.extrasamples or ())[-1:] == (PREMULTIPLIED,),
+        is_ycbcr=page.photometric == tifffile.PHOTOMETRIC.YCBCR
+        and page.compression not in CONVERTED,
         is_inverted=page.photometric == tifffile.PHOTOMETRIC.MINISWHITE,
         palette=palette,
     )
@@ -114,20 +128,60 @@ def is_fluorescence(page: Any, axes: Axes, is_named: bool) -> bool:
     return page.photometric not in RGB_MODELS
 
 
-def levels_of(series: Any) -> list[Any]:
-    """Return the levels of a series, finest first, without repeated sizes."""
+def levels_of(file: Any) -> list[Any]:
+    """Return the levels of a file's first image, finest first, without repeated sizes.
+
+    Levels stand in sub-directories, in directories that tifffile takes for levels, or in later
+    directories that call themselves reduced.
+    """
+    first = file.series[0]
+    candidates = list(first.levels)
+    if len(candidates) == 1 and first.kind in ("generic", "uniform", "shaped"):
+        candidates += [
+            other
+            for other in file.series[1:]
+            if len(other.pages) == 1 and other.keyframe.is_tiled and other.keyframe.is_reduced
+        ]
     levels: list[Any] = []
-    for level in series.levels:
-        page = level.keyframe
-        if levels:
-            before = levels[-1].keyframe
-            is_smaller = page.imagewidth < before.imagewidth
-            is_alike = math.isclose(
-                page.imagewidth / page.imagelength,
-                before.imagewidth / before.imagelength,
-                rel_tol=0.1,
-            )
-            if not (is_smaller and is_alike) or page.dtype != before.dtype:
-                continue
-        levels.append(level)
+    for level in candidates:
+        if not levels or _continues(levels[-1].keyframe, level.keyframe):
+            levels.append(level)
     return levels
+
+
+def _continues(before: Any, page: Any) -> bool:
+    """Say whether a directory is the next coarser level of another."""
+    is_smaller = page.imagewidth < before.imagewidth and page.imagelength < before.imagelength
+    is_alike = math.isclose(
+        page.imagewidth / page.imagelength, before.imagewidth / before.imagelength, rel_tol=0.1
+    )
+    has_same_pixels = (page.dtype, page.samplesperpixel) == (before.dtype, before.samplesperpixel)
+    return is_smaller and is_alike and has_same_pixels
+
+
+def refusal_of(file: Any) -> str:
+    """Say in words why a file's first image is no slide that is read; empty where it is one."""
+    page = file.series[0].keyframe
+    model = REFUSED_MODELS.get(page.photometric)
+    if model is not None:
+        return f"its colours are {model}; save it as RGB"
+    if file.is_svs and not page.is_tiled:
+        return "its first image is not the slide"
+    if int(page.imagedepth) > 1:
+        return "its directories hold volumes; save its planes one by one"
+    return ""
+
+
+def others_left_out(file: Any, levels: list[Any]) -> int:
+    """Count further images of a file that are neither levels nor pictures of the glass."""
+    first = file.series[0]
+    if first.kind in ("svs", "qpi"):
+        return 0
+    return len([other for other in file.series[1:] if other not in levels])
+
+
+def orientation_of(page: Any) -> int:
+    """Return how a directory says that it is turned, 1 for not at all."""
+    tag = page.tags.get("Orientation")
+    value = 1 if tag is None else tag.value
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1

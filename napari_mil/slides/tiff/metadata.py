@@ -196,31 +196,33 @@ def _tag_properties(page: Any) -> dict[str, str]:
         tag = page.tags.get(name)
         if tag is None:
             continue
-        value = tag.value
-        if name in ("XResolution", "YResolution"):
-            value = value[0] / value[1] if value[1] else 0
+        value = _number(tag.value) if name in NUMBER_TAGS else tag.value
         properties[f"tiff.{name}"] = str(value)
     return properties
 
 
+def _number(value: Any) -> float:
+    """Return the number of a tag, whichever type a writer gave it; 0 for none."""
+    if not isinstance(value, tuple):
+        return float(value)
+    if len(value) < 2:
+        return float(value[0]) if value else 0.0
+    numerator, denominator = value[:2]
+    return float(numerator / denominator) if denominator else 0.0
+
+
 def _tag_resolution(page: Any) -> tuple[float, float] | None:
     """Return pixels per unit along x and y from the resolution tags, or None."""
-    found = []
-    for name in ("XResolution", "YResolution"):
-        tag = page.tags.get(name)
-        if tag is None:
-            return None
-        numerator, denominator = tag.value
-        if numerator == 0 or denominator == 0:
-            return None
-        found.append(numerator / denominator)
-    return found[0], found[1]
+    tags = [page.tags.get(name) for name in ("XResolution", "YResolution")]
+    x, y = (0.0 if tag is None else _number(tag.value) for tag in tags)
+    return (x, y) if x > 0 and y > 0 else None
 
 
 def _tag_scale(page: Any) -> tuple[float, float] | None:
     """Return micrometres per pixel (x, y) from the resolution tags, or None."""
     tag = page.tags.get("ResolutionUnit")
-    unit = INCH if tag is None else int(tag.value)
+    value = INCH if tag is None else tag.value
+    unit = int(value[0] if isinstance(value, tuple) else value)
     micrometres = {INCH: MICROMETRES["inch"], CENTIMETRE: MICROMETRES["cm"]}.get(unit)
     resolution = _tag_resolution(page)
     if micrometres is None or resolution is None:

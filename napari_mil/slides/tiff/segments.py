@@ -12,8 +12,8 @@ from napari_mil.slides.tiff.codecs import DamagedTileError, Decoder, decoder_for
 
 ROWS_OF_A_BLOCK = 256
 """Rows read at once of pixels that are neither compressed nor tiled."""
-LARGEST_SEGMENT_MP = 600
-"""Largest tile or strip that is decoded, megapixels."""
+LARGEST_SEGMENT_BYTES = 1e9
+"""Largest tile or strip that is decoded, bytes of its pixels."""
 
 
 class Segments:
@@ -54,6 +54,7 @@ class Segments:
         """Samples of a pixel."""
         self.planes = page.samplesperpixel if page.planarconfig == 2 else 1
         """Planes of samples that are stored one after another."""
+        self._dtype = np.dtype(page.dtype).newbyteorder("=")
         self._descriptor = descriptor
         wanted = self.across * self.down * self.planes
         if len(counts) < wanted or len(offsets) < wanted:
@@ -116,8 +117,12 @@ class Segments:
         if len(data) < count:
             raise DamagedTileError("a tile beyond the end of the file")
         if factor > 1:
-            return self.decode.reduced(data, index, factor)
-        return self.decode(data, index, buffer)
+            tile = self.decode.reduced(data, index, factor)
+        else:
+            tile = self.decode(data, index, buffer)
+        if tile.shape[-1] != self.buffer_shape[-1] or tile.dtype != self._dtype:
+            raise DamagedTileError(f"{tile.shape[-1]} samples of {tile.dtype} in a tile of others")
+        return tile
 
 
 def segments_of(page: Any, layout: Any, descriptor: int) -> Segments:
@@ -140,9 +145,10 @@ def segments_of(page: Any, layout: Any, descriptor: int) -> Segments:
         return plain_rows(layout, int(offsets[0]), descriptor)
     else:
         tile = (int(layout.imagewidth), min(int(layout.rowsperstrip), int(layout.imagelength)))
-    if tile[0] * tile[1] > LARGEST_SEGMENT_MP * 1e6:
+    pixel_bytes = int(layout.samplesperpixel) * np.dtype(layout.dtype).itemsize
+    if tile[0] * tile[1] * pixel_bytes > LARGEST_SEGMENT_BYTES:
         raise DamagedTileError(
-            f"a tile of {tile[0]} x {tile[1]} pixels, more than {LARGEST_SEGMENT_MP} MP"
+            f"a tile of {tile[0]} x {tile[1]} pixels, which is more than is decoded at once"
         )
     return Segments(layout, offsets, counts, descriptor, decoder_for(layout), tile)
 

@@ -1,5 +1,7 @@
+import gc
 import io
 import itertools
+import os
 
 import numpy as np
 import openslide
@@ -409,3 +411,145 @@ def test_other_compressions_are_averaged(paint, noise):
     slide = paint(np.tile(noise, (3, 4, 1)))
     assert slide._backend.reductions == ((),)
     assert len(slide.levels) == 2
+
+
+def test_thumbnails_of_every_size_stay_inside_the_level(tmp_path, noise):
+    """Whole tiles: one pixel more would be a tile that is not there."""
+    pixels = np.tile(noise, (2, 2, 1))[:768, :768]
+    path = written(
+        tmp_path / "a.tif", pixels, photometric="ycbcr", tile=(256, 256), compression="jpeg"
+    )
+    with open_slide(path) as slide:
+        for side in range(50, 384, 7):
+            assert slide.thumbnail((side, side)).shape == (side, side, 3)
+        assert slide.thumbnail((76, 76)).mean() == pytest.approx(whole(slide).mean(), abs=4)
+
+
+def test_tiles_that_a_writer_cropped_at_the_edge_are_whole_at_every_size(tmp_path, slide):
+    pixels = slide.read_region((600, 800), 0, (300, 300))
+    tiles = []
+    for top in (0, 256):
+        for left in (0, 256):
+            buffer = io.BytesIO()
+            part = pixels[top : top + 256, left : left + 256]
+            Image.fromarray(part).save(buffer, "JPEG", quality=95)
+            tiles.append(buffer.getvalue())
+    path = written(
+        tmp_path / "a.tif",
+        iter(tiles),
+        shape=pixels.shape,
+        dtype=np.uint8,
+        photometric="ycbcr",
+        subsampling=(2, 2),
+        tile=(256, 256),
+        compression="jpeg",
+    )
+    with open_slide(path) as opened:
+        assert np.abs(whole(opened) - pixels.astype(int)).mean() < 5
+        opened.thumbnail((60, 60))
+        assert not opened.damage
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(11, 20000.0), (3, 20000), (12, 20000.0)], ids=["float", "short", "double"]
+)
+def test_a_resolution_of_any_type_is_a_resolution(tmp_path, noise, kind, value):
+    path = written(
+        tmp_path / "a.tif",
+        noise,
+        photometric="rgb",
+        metadata=None,
+        extratags=[(tag, kind, 1, value, True) for tag in (282, 283)]
+        + [(296, "SHORT", 1, 3, True)],
+    )
+    with open_slide(path) as slide:
+        assert slide.mpp in (None, pytest.approx(0.5))
+
+
+def test_a_plain_file_that_only_sounds_like_a_vendor_is_read(tmp_path, noise):
+    path = written(
+        tmp_path / "a.tif",
+        noise,
+        photometric="rgb",
+        tile=(64, 64),
+        description="<scn>nothing</scn>",
+        metadata=None,
+    )
+    with open_slide(path) as slide:
+        assert np.array_equal(whole(slide), noise)
+
+
+@pytest.mark.parametrize("photometric", ["separated", "cielab"])
+def test_colours_that_need_a_profile_are_refused_by_name(tmp_path, noise, photometric):
+    pixels = noise
+    if photometric == "separated":
+        pixels = np.concatenate([noise, noise[..., :1]], -1)
+    path = written(tmp_path / "a.tif", pixels, photometric=photometric, planarconfig="contig")
+    with pytest.raises(UnreadableSlideError, match=r"a\.tif.*(CMYK|CIELAB)"):
+        open_slide(path)
+
+
+def test_ycbcr_without_jpeg_becomes_rgb(tmp_path, noise):
+    ycbcr = np.asarray(Image.fromarray(noise).convert("YCbCr"))
+    path = written(tmp_path / "a.tif", ycbcr, photometric="ycbcr", subsampling=(1, 1))
+    with open_slide(path) as slide:
+        assert np.abs(whole(slide) - noise.astype(int)).max() <= 3
+
+
+def test_premultiplied_colours_are_not_multiplied_again(tmp_path):
+    rgba = np.zeros((20, 20, 4), np.uint8)
+    rgba[...] = (50, 25, 100, 128)  # half opaque (100, 50, 200)
+    path = written(tmp_path / "a.tif", rgba, photometric="rgb", extrasamples=["assocalpha"])
+    with open_slide(path) as slide:
+        assert whole(slide)[0, 0].tolist() == [177, 152, 227]
+
+
+def test_grey_of_four_bits_is_spread_over_the_range(tmp_path):
+    values = np.arange(16, dtype=np.uint8)[None].repeat(16, 0)
+    Image.fromarray(values * 17).save(tmp_path / "reference.png")
+    path = written(tmp_path / "a.tif", values, bitspersample=4, photometric="minisblack")
+    with open_slide(path) as slide:
+        assert whole(slide)[0, :, 0].tolist() == [17 * k for k in range(16)]
+
+
+def test_a_file_that_says_it_is_turned_and_one_with_more_images_say_so(tmp_path, noise):
+    turned = written(tmp_path / "a.tif", noise, photometric="rgb", extratags=[(274, 3, 1, 6, True)])
+    with open_slide(turned) as slide:
+        assert "orientation 6" in slide.warnings[0].text
+    with tifffile.TiffWriter(tmp_path / "b.tif") as writer:
+        writer.write(noise, photometric="rgb")
+        writer.write(noise[:100], photometric="rgb")
+    with open_slide(tmp_path / "b.tif") as slide:
+        assert "2 images; shown is the first" in slide.warnings[0].text
+
+
+def test_reduced_directories_are_levels_at_any_downsample(tmp_path, noise):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        options = {"photometric": "rgb", "tile": (64, 64), "metadata": None}
+        writer.write(noise, **options)
+        writer.write(noise[:162, :126], subfiletype=1, **options)
+        writer.write(noise[:44, :34], subfiletype=1, **options)
+    with open_slide(path) as slide, openslide.OpenSlide(path) as reference:
+        assert slide.level_dimensions == reference.level_dimensions
+
+
+def test_an_aperio_file_whose_first_image_is_no_slide_is_refused(tmp_path, noise):
+    path = written(
+        tmp_path / "a.svs",
+        noise,
+        photometric="rgb",
+        description="Aperio Image Library\r\nlabel 467x601",
+        metadata=None,
+    )
+    with pytest.raises(UnreadableSlideError, match="first image is not the slide"):
+        open_slide(path)
+
+
+def test_slides_that_nobody_closes_give_their_files_back(tmp_path, noise):
+    path = written(tmp_path / "a.tif", noise, photometric="rgb")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        open_slide(path)
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
