@@ -17,10 +17,12 @@ from napari_mil.gui.model.subjects import Pixels, Subject, SubjectKind
 from napari_mil.inference.card import FEATURES, IMAGES, TILES, ClassifierCard
 from napari_mil.inference.facts import AggregatorRef, EncoderRef
 from napari_mil.inference.prediction import Prediction
+from napari_mil.slides import Channel
 from napari_mil.slides.resolution import Scale, ScaleSource
 from napari_mil.training.cohort import SLIDES, Cohort, CohortBag
 
 ENCODER = EncoderRef("resnet18", "encoder-1")
+FLUORESCENCE = tuple(Channel(name, (0, 255, 0), (0.0, 255.0), "uint8") for name in ("DAPI", "FITC"))
 HALF_A_MICRON = Scale(0.5, ScaleSource.OPENSLIDE)
 
 
@@ -30,7 +32,7 @@ class FakeSlide:
 
     path: Path = Path("slides/a.svs")
     scale: Scale = HALF_A_MICRON
-    channels: tuple[str, ...] = ()
+    channels: tuple[Channel, ...] = ()
     dimensions: tuple[int, int] = (4000, 3000)
     bounds: tuple[int, int, int, int] = (0, 0, 4000, 3000)
     level_downsamples: tuple[float, ...] = (1.0, 4.0)
@@ -67,7 +69,7 @@ def slide_subject(key=1, name="a.svs", *, mpp=0.5, **fields):
 
 
 def fluorescence_subject(key=1, name="dapi.tif"):
-    return slide_subject(key, name, slide=FakeSlide(channels=("DAPI", "FITC")))
+    return slide_subject(key, name, slide=FakeSlide(channels=FLUORESCENCE))
 
 
 def images_subject(key=1, name="polyps", n=5):

@@ -86,7 +86,7 @@ def subject_facts(subject: Subject) -> tuple[tuple[str, str], ...]:
             where = "at their coordinates; the slide is not at hand"
         return (
             ("File", subject.path.name),
-            ("Instances", f"{len(subject.bag)} of {shape} values"),
+            ("Instances", f"{len(subject.bag)}, with {shape} values each"),
             ("Place", where),
         )
     assert subject.slide is not None
@@ -108,9 +108,12 @@ def slide_facts(slide: Slide) -> tuple[tuple[str, str], ...]:
         ("File tiles", "none" if tile is None else f"{tile[0]} × {tile[1]} px"),
         ("Format", slide.vendor),
     ]
-    if slide.mpp is not None:
-        size_mm = f"{width * slide.mpp / 1000:.2f} × {height * slide.mpp / 1000:.2f} mm"
-        facts.insert(2, ("", size_mm))
+    mpp = slide.scale.mpp_x
+    if mpp is not None:
+        height_mm = height * mpp * slide.scale.aspect / 1000
+        facts.insert(2, ("", f"{width * mpp / 1000:.2f} × {height_mm:.2f} mm"))
+    if slide.channels:
+        facts.append(("Channels", ", ".join(channel.name for channel in slide.channels)))
     return tuple(facts)
 
 
@@ -118,7 +121,11 @@ def scale_origin(slide: Slide) -> str:
     """Return where the scale comes from, or what to do without one."""
     scale = slide.scale
     if scale.mpp is not None:
-        return ORIGINS[scale.source]
+        origin = ORIGINS[scale.source]
+        if scale.aspect != 1 and scale.xy is not None:
+            x, y = scale.xy
+            return f"{origin} Pixels are {x:.4g} × {y:.4g} µm; this is their mean."
+        return origin
     if scale.implausible is not None:
         return (
             f"The file's figure is not plausible ({scale.implausible:.4g} µm per pixel); "
@@ -134,4 +141,5 @@ def _tissue_words(subject: Subject) -> str:
     if not mask.mask.any():
         return "No tissue found; paint it in the layer."
     how = "painted" if subject.tissue.painted else "outlined"
-    return f"{mask.fraction:.0%} of the slide, {how}; paint and erase in its layer."
+    words = f"{mask.fraction:.0%} of the slide, {how}; paint and erase in its layer."
+    return " ".join([words, *(finding.text for finding in mask.findings)])

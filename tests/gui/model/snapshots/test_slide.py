@@ -1,11 +1,17 @@
 """What the Slide tab shows."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from napari_mil.bags import TissueMask
+from napari_mil.findings import Finding, FindingKind
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.session import SessionState
-from napari_mil.gui.model.snapshots.slide import scale_origin, slide_snapshot
-from napari_mil.slides.resolution import Scale, ScaleSource
+from napari_mil.gui.model.snapshots.slide import scale_origin, slide_facts, slide_snapshot
+from napari_mil.slides import Channel
+from napari_mil.slides.resolution import Scale, ScaleSource, judge_scale
 from tests.gui.model import builders as build
 
 
@@ -59,7 +65,7 @@ def test_a_bag_of_images_lists_them():
 
 
 def test_features_say_where_they_lie():
-    assert facts(build.features_subject())["Instances"] == "6 of 8 values"
+    assert facts(build.features_subject())["Instances"] == "6, with 8 values each"
     assert facts(build.features_subject())["Place"] == (
         "at their coordinates; the slide is not at hand"
     )
@@ -108,3 +114,24 @@ def test_what_was_odd_about_the_file_is_told():
     assert snapshot(build.slide_subject(remarks=("Two levels are missing.",))).remarks == (
         "Two levels are missing.",
     )
+
+
+def test_pixels_that_are_not_square_are_said_and_the_size_is_right():
+    scale = judge_scale((0.25, 0.5), ScaleSource.TIFF)
+    slide = build.FakeSlide(scale=scale, dimensions=(1024, 512))
+    facts = dict(slide_facts(slide))
+    assert facts[""] == "0.26 × 0.26 mm"
+    assert "0.25 × 0.5 µm" in scale_origin(slide)
+
+
+def test_the_channels_of_fluorescence_are_named():
+    channels = tuple(Channel(name, (0, 0, 255), (0.0, 1.0), "uint8") for name in ("DAPI", "CD8"))
+    assert dict(slide_facts(build.FakeSlide(channels=channels)))["Channels"] == "DAPI, CD8"
+    assert "Channels" not in dict(slide_facts(build.FakeSlide()))
+
+
+def test_what_was_noticed_about_tissue_stands_beside_it():
+    finding = Finding(FindingKind.PEN_MARKS, Path("a.svs"), "Tissue with pen marks left out.")
+    mask = TissueMask(np.ones((4, 4), bool), (1000, 750), findings=(finding,))
+    subject = build.slide_subject().with_tissue(mask, painted=False)
+    assert "pen marks left out" in slide_snapshot(build.state_of(subject)).tissue
