@@ -54,6 +54,8 @@ class PictureBag:
     """Colour statistics of the same tiles for the baseline, float32 (N, 21)."""
     coords: np.ndarray
     grid: TileGrid
+    fingerprint: str
+    """Identifier of the picture's content, by which it is known again."""
 
 
 def picture_bag(path: Path, image_mpp: float, tiling: Tiling) -> PictureBag:
@@ -65,12 +67,15 @@ def picture_bag(path: Path, image_mpp: float, tiling: Tiling) -> PictureBag:
     with open_slide(path, mpp=image_mpp) as slide:
         grid = tile_grid(slide, tiling.tile_px, tiling.mpp, overlap=tiling.overlap)
         tiles = np.stack([grid.read(slide, i) for i in range(len(grid))])
+        fingerprint = slide.fingerprint
     largest = tiles.max(3).astype(np.float32)
     saturation = ((largest - tiles.min(3)) / np.maximum(largest, 1)).mean((1, 2))
     coloured = saturation >= PAPER_SATURATION
     coloured |= not coloured.any()
     tiles = tiles[coloured]
-    return PictureBag(encoder.encode(tiles), colour_statistics(tiles), grid.coords[coloured], grid)
+    features = encoder.encode(tiles)
+    colours = colour_statistics(tiles)
+    return PictureBag(features, colours, grid.coords[coloured], grid, fingerprint)
 
 
 def colour_statistics(tiles: np.ndarray) -> np.ndarray:

@@ -73,6 +73,8 @@ class Cohort:
     """One candidate per tiling."""
     colours: list[np.ndarray]
     """Colour statistics of each image's tiles."""
+    fingerprints: list[str]
+    """Identifiers of the images' contents."""
 
 
 def main() -> None:
@@ -128,6 +130,7 @@ def read_cohort(folder: Path) -> Cohort:
         acquisitions=[entry["acquisition"] for entry in rows],
         candidates=candidates,
         colours=[bag.colours for bag in bags[TILINGS[-1]]],
+        fingerprints=[bag.fingerprint for bag in bags[TILINGS[-1]]],
     )
 
 
@@ -174,6 +177,7 @@ def make_card(
                 "benign": int((cohort.labels == 0).sum()),
                 "malignant": int((cohort.labels == 1).sum()),
             },
+            bag_fingerprints=tuple(sorted(cohort.fingerprints)),
             notes={
                 "acquisitions": len(set(cohort.acquisitions)),
                 "tiles per image": round(float(np.mean([len(bag) for bag in final.bags])), 1),

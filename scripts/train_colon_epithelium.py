@@ -210,6 +210,7 @@ def make_card(
                 "no epithelium": int((~cohort.labels.astype(bool)).sum()),
                 "epithelium": int(cohort.labels.sum()),
             },
+            bag_fingerprints=tuple(sorted(bag.fingerprint for bag in cohort.bags[TILINGS[0]])),
             notes={
                 "nuclei": sum(map(len, cohort.nuclei.values())),
                 "tiles per image": round(float(np.mean([len(bag) for bag in final.bags])), 1),

@@ -8,6 +8,7 @@ from napari_mil.inference.card import CARD_FILE, SHIPPED
 from napari_mil.inference.classifier import load_classifier
 from napari_mil.inference.library import find_card, install_bundle, list_classifiers
 from napari_mil.settings import Settings
+from napari_mil.slides import open_slide
 
 
 def test_a_copy_of_a_bundle_is_called_after_its_folder(classifier, tmp_path):
@@ -103,3 +104,19 @@ def test_an_installed_bundle_is_replaced_whole_or_not_at_all(classifier, tmp_pat
     assert kept.card.notes == "first notes"
     assert install_bundle(tmp_path / "liver", settings).notes == "second notes"
     assert [path.name for path in installed.folder.parent.iterdir()] == ["liver"]
+
+
+def test_shipped_classifiers_know_the_pictures_they_were_trained_on(shared):
+    """By which a fine-tune on them is remarked."""
+    folders = {"breast-malignancy": "breast/benign", "colon-epithelium": "colon"}
+    cards = list_classifiers()
+    for name, folder in folders.items():
+        facts = cards[name].training
+        assert len(facts.bag_fingerprints) == facts.bags
+        picture = next(
+            path
+            for path in sorted((shared / "data" / folder).iterdir())
+            if path.suffix.lower() in (".jpg", ".png", ".tif", ".tiff")
+        )
+        with open_slide(picture) as slide:
+            assert slide.fingerprint in facts.bag_fingerprints
