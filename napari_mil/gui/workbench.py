@@ -50,6 +50,7 @@ from napari_mil.gui.samples import SLIDE, sample_path
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.gui.views.notice_board import NoticeBoard
+from napari_mil.gui.views.properties_dialog import PropertiesDialog
 from napari_mil.gui.views.slide_tab import SlideTab
 from napari_mil.gui.views.start_page import StartPage
 from napari_mil.gui.views.train.train_tab import TrainTab
@@ -181,6 +182,7 @@ class Workbench(QWidget):
         start.train_requested.connect(self.show_training)
         self.slide_tab.open_requested.connect(lambda: self.open(dialogs.ask_for_files()))
         self.slide_tab.folder_requested.connect(lambda: self.open(dialogs.ask_for_images()))
+        self.slide_tab.properties_requested.connect(self._show_properties)
         self.classify_tab.open_requested.connect(lambda: self.open(dialogs.ask_for_files()))
         found = self.train_tab.found
         found.folder_requested.connect(
@@ -296,6 +298,16 @@ class Workbench(QWidget):
         self.classification.list_classifiers()
         self.session.apply(actions.choose_classifier, name)
         self.tabs.setCurrentWidget(self.classify_tab)
+
+    def _show_properties(self) -> None:
+        subject = self.session.state.current_subject
+        slide = None if subject is None else subject.slide
+        if subject is None or slide is None:
+            return
+        pictures = slide.associated_images
+        PropertiesDialog(
+            self, subject.name, slide.properties, list(pictures), lambda name: pictures[name]
+        ).show()
 
     def _show_notes(self, title: str, text: str) -> None:
         dialog = QDialog(self)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QPushButton
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.actions import close_subject
 from napari_mil.gui.samples import BAG, sample_path
+from napari_mil.gui.views.properties_dialog import PropertiesDialog
 from napari_mil.inference.pipeline import classify
 
 
@@ -467,3 +468,14 @@ def test_events_of_one_turn_are_shown_once(bench):
             bench.workbench.session.apply(actions.add_notice, f"notice {number}", "")
     assert len(shown) == 1
     assert len(shown[0].notices) >= 20
+
+
+def test_properties_and_the_pictures_of_the_glass_are_one_click_away(bench, slide_path):
+    bench.open(slide_path)
+    bench.click(bench.slide_tab.properties_button)
+    (dialog,) = bench.workbench.findChildren(PropertiesDialog)
+    assert "aperio.AppMag: 20" in dialog.text.toPlainText()
+    words = [button.text() for button in dialog.picture_buttons]
+    assert sorted(words) == ["Show label", "Show macro", "Show thumbnail"]
+    dialog.close()
+    dialog.deleteLater()

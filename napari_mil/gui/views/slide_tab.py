@@ -29,6 +29,7 @@ class SlideTab(QWidget):
     close_requested = Signal()
     mpp_entered = Signal(float)
     tissue_requested = Signal()
+    properties_requested = Signal()
     instance_chosen = Signal(int)
     """Number of an image in the list."""
 
@@ -44,6 +45,8 @@ class SlideTab(QWidget):
         self._facts = QFormLayout()
         facts_card = Card()
         facts_card.setLayout(self._facts)
+        self.properties_button = QPushButton("Properties…")
+        self.properties_button.setToolTip("Entries of the file; its label and macro on request")
         self._remarks = caution()
         self._remarks.hide()
         self.names = QListWidget()
@@ -83,6 +86,7 @@ class SlideTab(QWidget):
                 self.subject_box,
                 facts_card,
                 self._remarks,
+                self.properties_button,
                 self.names,
                 self._scale,
                 self._tissue,
@@ -102,6 +106,7 @@ class SlideTab(QWidget):
         self.mpp_button.clicked.connect(lambda: self.mpp_entered.emit(self.mpp_field.value()))
         self.mpp_field.valueChanged.connect(lambda _: self._update_button())
         self.tissue_button.clicked.connect(lambda: self.tissue_requested.emit())
+        self.properties_button.clicked.connect(lambda: self.properties_requested.emit())
         self.names.currentRowChanged.connect(
             lambda place: self.instance_chosen.emit(place) if place >= 0 else None
         )
@@ -118,6 +123,7 @@ class SlideTab(QWidget):
         set_words(self._remarks, "\n".join(snapshot.remarks))
         self._render_names(snapshot)
         self._scale.setVisible(snapshot.has_scale)
+        self.properties_button.setVisible(snapshot.has_scale)
         self._tissue.setVisible(snapshot.has_scale)
         mpp = snapshot.mpp or 0.0
         if mpp != self._shown_mpp:
