@@ -124,3 +124,8 @@ class OutputError(NapariMilError):
 
 class CancelledError(NapariMilError):
     """Raised inside a job once its cancellation token is set."""
+
+
+def short_cause(error: BaseException, longest: int = 200) -> str:
+    """Return what a library's error says, on one line; its type where it says nothing."""
+    return " ".join(str(error).split())[:longest].rstrip(".") or type(error).__name__

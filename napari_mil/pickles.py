@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_mil.errors import CheckpointError
+from napari_mil.errors import CheckpointError, short_cause
 
 SCALAR = np.float64(0).__reduce__()[0]
 RECONSTRUCT = np.zeros(0).__reduce__()[0]
@@ -76,7 +76,7 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
             "save it again as a state dict or as safetensors."
         ) from None
     except DAMAGED as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = short_cause(error, 120)
         raise CheckpointError(
             f"{file.name} is no checkpoint, or damaged ({reason}); copy it again."
         ) from error

@@ -17,7 +17,7 @@ import shapely
 from shapely.geometry import mapping, shape
 
 from napari_mil.annotations.regions import Annotations, Region, areas
-from napari_mil.errors import AnnotationError
+from napari_mil.errors import AnnotationError, short_cause
 from napari_mil.files import whole_or_nothing
 
 ELLIPSE_VERTICES = 90
@@ -52,7 +52,7 @@ def read_geojson(path: Path) -> Annotations:
             content = zlib.decompressobj(wbits=31).decompress(content, LARGEST_BYTES)
         features = _features_in(json.loads(content.decode("utf-8-sig")))
     except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
-        cause = " ".join(str(error).split())[:100]
+        cause = short_cause(error, 100)
         raise AnnotationError(
             f"{path.name} is no readable GeoJSON ({cause}); export the annotations again."
         ) from error

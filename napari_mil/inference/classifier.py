@@ -22,7 +22,13 @@ from napari_mil.aggregators import (
 )
 from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.encoders import BackboneEncoder, Encoder, create_encoder
-from napari_mil.errors import CheckpointError, ClassifierError, NapariMilError, OutputError
+from napari_mil.errors import (
+    CheckpointError,
+    ClassifierError,
+    NapariMilError,
+    OutputError,
+    short_cause,
+)
 from napari_mil.files import whole_folder_or_nothing, whole_or_nothing
 from napari_mil.inference.card import (
     CARD_FILE,
@@ -220,7 +226,7 @@ def load_classifier(
         AttributeError,
         NapariMilError,
     ) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = short_cause(error)
         raise ClassifierError(
             f"The classifier {card.name} cannot be loaded ({reason}); copy the bundle again."
         ) from error

@@ -115,3 +115,27 @@ class SlideBackend(Protocol):
 
         Reads that run end well, later ones raise `UnreadableSlideError`.
         """
+
+
+class WholeLevels:
+    """Members of a backend that decodes levels whole and in colours."""
+
+    level_dimensions: tuple[tuple[int, int], ...]
+    caches_tiles = False
+
+    @property
+    def reductions(self) -> tuple[tuple[int, ...], ...]:
+        """None: levels are decoded whole."""
+        return tuple(() for _ in self.level_dimensions)
+
+    def read_reduced(
+        self, level: int, factor: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Refuse: levels are decoded whole."""
+        raise NotImplementedError("levels are decoded whole")
+
+    def read_channels(
+        self, level: int, column: int, row: int, width: int, height: int
+    ) -> np.ndarray:
+        """Refuse: there are colours only."""
+        raise NotImplementedError("there are colours only")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from napari_mil.slides.pixels import WHITE
+
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in level-0 pixels."""
 Window = tuple[int, int, int, int]
@@ -14,7 +16,6 @@ Window = tuple[int, int, int, int]
 HATCH_PX = 16
 """Distance of the lines of the hatching, in pixels of the view."""
 HATCH_GREY = 150
-WHITE = 255
 
 
 def level0_box(window: Window, downsample: float) -> Box:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
-from napari_mil.errors import UnreadableSlideError
+from napari_mil.errors import UnreadableSlideError, short_cause
 from napari_mil.findings import Finding
+from napari_mil.slides.backend import WholeLevels
 from napari_mil.slides.channels import Channel
 from napari_mil.slides.damage import (
     Damage,
@@ -29,10 +30,9 @@ from napari_mil.slides.resolution import ScaleSource
 JPEG_START = b"\xff\xd8"
 
 
-class DicomBackend:
+class DicomBackend(WholeLevels):
     """A DICOM series: colours as YBR_FULL, JPEG 2000 and what else wsidicom decodes."""
 
-    caches_tiles = False
     vendor = "dicom"
     mpp_source = ScaleSource.DICOM
     channels: tuple[Channel, ...] = ()
@@ -55,7 +55,7 @@ class DicomBackend:
         except Exception as error:  # pydicom and its decoders have errors of many kinds
             if self._slide is not None:
                 self._slide.close()
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = short_cause(error)
             raise UnreadableSlideError(
                 f"{path.name} is a DICOM file or series that cannot be read as a slide ({reason})."
             ) from error
@@ -119,19 +119,8 @@ class DicomBackend:
                     window[:2], self._levels[level].level, window[2:], threads=1, as_array=True
                 )
             except Exception as error:  # decoders have errors of many kinds
-                raise DamagedPixelsError(" ".join(str(error).split())) from error
+                raise DamagedPixelsError(short_cause(error)) from error
         return _rgb(pixels)
-
-    @property
-    def reductions(self) -> tuple[tuple[int, ...], ...]:
-        """None: levels are decoded whole."""
-        return tuple(() for _ in self.level_dimensions)
-
-    def read_reduced(
-        self, level: int, factor: int, column: int, row: int, width: int, height: int
-    ) -> np.ndarray:
-        """Refuse: levels are decoded whole."""
-        raise NotImplementedError("levels are decoded whole")
 
     def _verify(self, level: int, window: Window) -> None:
         """Decode JPEG tiles strictly, once: wsidicom goes on where data are broken."""
@@ -146,12 +135,6 @@ class DicomBackend:
                 if data[:2] == JPEG_START:
                     simplejpeg.decode_jpeg(data, "GRAY", strict=True)
                 self._verified.add((level, i, j))
-
-    def read_channels(
-        self, level: int, column: int, row: int, width: int, height: int
-    ) -> np.ndarray:
-        """Refuse: colours only."""
-        raise NotImplementedError("DICOM slides have colours only")
 
     def close(self) -> None:
         """Close the files once running reads have ended."""

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from napari_mil.errors import UnreadableSlideError
 from napari_mil.findings import Finding, FindingKind
+from napari_mil.slides.backend import WholeLevels
 from napari_mil.slides.channels import Channel
 from napari_mil.slides.damage import Damage
 from napari_mil.slides.pixels import PixelFormat, used_bits
@@ -35,14 +36,13 @@ DEEP_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 """Pillow's modes of grey pictures with more than 8 bits."""
 
 
-class ImageBackend:
+class ImageBackend(WholeLevels):
     """A plain picture as a slide of one level without tiles.
 
     Its dpi tag says how to print it, not how large the tissue is, so there is no scale. A picture
     that its camera turned is shown upright; of an animation the first frame.
     """
 
-    caches_tiles = False
     vendor = "image"
     mpp_xy: tuple[float, float] | None = None
     mpp_source = ScaleSource.UNKNOWN
@@ -97,23 +97,6 @@ class ImageBackend:
     def read(self, level: int, column: int, row: int, width: int, height: int) -> np.ndarray:
         """Return a copy of the window, uint8 (height, width, 3)."""
         return self._pixels[row : row + height, column : column + width].copy()
-
-    @property
-    def reductions(self) -> tuple[tuple[int, ...], ...]:
-        """None: levels are decoded whole."""
-        return tuple(() for _ in self.level_dimensions)
-
-    def read_reduced(
-        self, level: int, factor: int, column: int, row: int, width: int, height: int
-    ) -> np.ndarray:
-        """Refuse: levels are decoded whole."""
-        raise NotImplementedError("levels are decoded whole")
-
-    def read_channels(
-        self, level: int, column: int, row: int, width: int, height: int
-    ) -> np.ndarray:
-        """Refuse: a picture has colours only."""
-        raise NotImplementedError("a picture has colours only")
 
     def close(self) -> None:
         """Do nothing: no file is held open."""

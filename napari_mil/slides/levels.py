@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_mil.slides.cache import PixelCache
+from napari_mil.slides.pixels import WHITE
 
 Chunk = tuple[int, int]
 """(row, column) of a chunk in the lattice of chunks."""
@@ -21,7 +22,6 @@ ReadWindow = Callable[[int, int, int, int], np.ndarray]
 
 (row, column, height, width) in pixels of the level -> uint8 (height, width, 3).
 """
-WHITE = 255
 
 
 class Level:

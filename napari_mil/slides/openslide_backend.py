@@ -13,6 +13,7 @@ import openslide
 
 from napari_mil.errors import UnreadableSlideError
 from napari_mil.findings import Finding
+from napari_mil.slides.backend import WholeLevels
 from napari_mil.slides.channels import Channel
 from napari_mil.slides.damage import (
     Damage,
@@ -38,10 +39,8 @@ def is_special_tiff(path: Path) -> bool:
     return vendor is not None and vendor not in READ_AS_TIFF
 
 
-class OpenSlideBackend:
+class OpenSlideBackend(WholeLevels):
     """A slide read through OpenSlide, from any thread."""
-
-    caches_tiles = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -132,23 +131,6 @@ class OpenSlideBackend:
         with self._lock:
             if self._file is broken:
                 self._file = self._open()
-
-    @property
-    def reductions(self) -> tuple[tuple[int, ...], ...]:
-        """None: levels are decoded whole."""
-        return tuple(() for _ in self.level_dimensions)
-
-    def read_reduced(
-        self, level: int, factor: int, column: int, row: int, width: int, height: int
-    ) -> np.ndarray:
-        """Refuse: levels are decoded whole."""
-        raise NotImplementedError("levels are decoded whole")
-
-    def read_channels(
-        self, level: int, column: int, row: int, width: int, height: int
-    ) -> np.ndarray:
-        """Refuse: OpenSlide gives colours only."""
-        raise NotImplementedError("OpenSlide gives colours only")
 
     def _free(self) -> None:
         self._file.close()

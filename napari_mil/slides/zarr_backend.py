@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_mil.errors import UnreadableSlideError
+from napari_mil.errors import UnreadableSlideError, short_cause
 from napari_mil.findings import Finding, FindingKind
+from napari_mil.slides.backend import WholeLevels
 from napari_mil.slides.channels import Channel, contrast_range, default_colour, render
 from napari_mil.slides.damage import (
     Damage,
@@ -32,10 +33,9 @@ LARGEST_ATTRIBUTES = 50_000_000
 USUAL_AXES = "tczyx"
 
 
-class ZarrBackend:
+class ZarrBackend(WholeLevels):
     """The first image of an OME-Zarr, read chunk by chunk."""
 
-    caches_tiles = False
     vendor = "ome-zarr"
     mpp_source = ScaleSource.OME
     missing = 0.0
@@ -50,7 +50,7 @@ class ZarrBackend:
         except UnreadableSlideError:
             raise
         except Exception as error:  # zarr meets damage with errors of many kinds
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = short_cause(error)
             raise UnreadableSlideError(
                 f"{path.name} is a Zarr that cannot be read as OME-Zarr ({reason})."
             ) from error
@@ -196,17 +196,6 @@ class ZarrBackend:
             return np.ascontiguousarray(np.broadcast_to(raw, (*raw.shape[:2], 3)))
         return render(raw, self.channels)
 
-    @property
-    def reductions(self) -> tuple[tuple[int, ...], ...]:
-        """None: levels are decoded whole."""
-        return tuple(() for _ in self.level_dimensions)
-
-    def read_reduced(
-        self, level: int, factor: int, column: int, row: int, width: int, height: int
-    ) -> np.ndarray:
-        """Refuse: levels are decoded whole."""
-        raise NotImplementedError("levels are decoded whole")
-
     def read_channels(
         self, level: int, column: int, row: int, width: int, height: int
     ) -> np.ndarray:
@@ -236,7 +225,7 @@ class ZarrBackend:
             try:
                 values = np.asarray(array[tuple(at)])
             except Exception as error:  # codecs have errors of many kinds
-                raise DamagedPixelsError(" ".join(str(error).split())) from error
+                raise DamagedPixelsError(short_cause(error)) from error
         kept = [name for name in self._axes if name in "cyx"]
         if "c" not in kept:
             values = values[..., None]

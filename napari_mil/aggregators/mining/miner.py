@@ -41,7 +41,7 @@ from napari_mil.aggregators.mining.schedules import cosine
 from napari_mil.aggregators.options import check_options
 from napari_mil.aggregators.output import BagOutput, PackedOutput, link
 from napari_mil.aggregators.transmil import TransMIL
-from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
+from napari_mil.errors import CheckpointError, OptionError, UnknownNameError, short_cause
 
 BASES = (ABMIL, DSMIL, DSMILReleased, TransMIL)
 """Aggregators that rank instances and can be mined."""
@@ -288,7 +288,7 @@ class Miner(Aggregator):
             self.teacher.load_state_dict(dict(state))
             self.student.load_state_dict({**self.student.state_dict(), **student_weights})
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = short_cause(error)
             raise CheckpointError(
                 f"The trained model does not fit the base of the miner ({reason})."
             ) from error

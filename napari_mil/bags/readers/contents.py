@@ -38,11 +38,6 @@ def instance_count(name: str, shape: tuple[int, ...] | list[int]) -> int:
     return int(shape[1] if len(shape) == 3 and shape[0] == 1 else shape[0])
 
 
-def short_cause(error: BaseException) -> str:
-    """Return an error's text on one line, at most 100 characters."""
-    return " ".join(str(error).split())[:100]
-
-
 def bag_of(
     name: str,
     features: Any,

@@ -17,9 +17,8 @@ from napari_mil.bags.readers.contents import (
     bag_of,
     first_of,
     instance_count,
-    short_cause,
 )
-from napari_mil.errors import BagError
+from napari_mil.errors import BagError, short_cause
 from napari_mil.findings import Finding, FindingKind
 
 if TYPE_CHECKING:

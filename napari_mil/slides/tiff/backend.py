@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from napari_mil.errors import UnreadableSlideError
+from napari_mil.errors import UnreadableSlideError, short_cause
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides.backend import OtherBackendError
 from napari_mil.slides.channels import Channel, contrast_range, default_colour, render
-from napari_mil.slides.damage import Damage, Window, level0_box
+from napari_mil.slides.damage import Damage, DamagedPixelsError, Window, level0_box
 from napari_mil.slides.fingerprint import fingerprint_file
 from napari_mil.slides.handle import SharedHandle
 from napari_mil.slides.openslide_backend import is_special_tiff
 from napari_mil.slides.pixels import WHITE, PixelFormat, used_bits
 from napari_mil.slides.tiff.chain import check_chain
-from napari_mil.slides.tiff.codecs import DamagedTileError, JpegDecoder
+from napari_mil.slides.tiff.codecs import JpegDecoder
 from napari_mil.slides.tiff.layout import (
     LEFT_TO_OPENSLIDE,
     axes_of,
@@ -79,7 +79,7 @@ class TiffBackend:
         except Exception as error:  # tifffile meets damage with errors of many kinds
             self.close()
             raise UnreadableSlideError(
-                f"{path.name} is a TIFF file that cannot be read ({_reason(error)}); "
+                f"{path.name} is a TIFF file that cannot be read ({short_cause(error)}); "
                 "it may be damaged or incomplete, copy it again."
             ) from error
 
@@ -268,7 +268,7 @@ class TiffBackend:
                     buffer = np.empty(segments.buffer_shape, np.uint8)
                     row, column = divmod(index, segments.across)
                     tile = segments.tile_at(row, column, buffer)
-            except DamagedTileError:
+            except DamagedPixelsError:
                 continue
             if tile is not None:
                 yield tile
@@ -360,7 +360,7 @@ class TiffBackend:
                 ) as tile,
             ):
                 yield tile
-        except DamagedTileError as error:
+        except DamagedPixelsError as error:
             box = level0_box(segments.window(i, j), self.level_downsamples[level])
             self.damage.add(level, box, str(error))
             yield None
@@ -391,8 +391,9 @@ class AssociatedImages(Mapping[str, np.ndarray]):
                     pixels = page.asarray()
                     stored = pixel_format(page)
             except Exception as error:  # tifffile meets damage with errors of many kinds
+                reason = short_cause(error)
                 raise UnreadableSlideError(
-                    f"{self._path.name} has a {name} image that cannot be read ({_reason(error)})."
+                    f"{self._path.name} has a {name} image that cannot be read ({reason})."
                 ) from error
         return stored.to_rgb(pixels.reshape(*pixels.shape[:2], -1))
 
@@ -433,13 +434,8 @@ def _first_reason(plane: Segments, places: list[tuple[int, int]]) -> str:
         try:
             row, column = place
             plane.tile_at(row, column, np.empty(plane.buffer_shape, np.uint8))
-        except DamagedTileError as error:
+        except DamagedPixelsError as error:
             reason = reason or str(error)
         else:
             return ""
     return reason
-
-
-def _reason(error: Exception) -> str:
-    """Return an error's message on one line."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

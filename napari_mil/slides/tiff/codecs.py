@@ -12,6 +12,8 @@ import simplejpeg
 import tifffile
 from PIL import Image
 
+from napari_mil.errors import short_cause
+from napari_mil.slides.damage import DamagedPixelsError
 from napari_mil.slides.pixels import rgb_from_ycbcr
 
 SOI = b"\xff\xd8"
@@ -36,13 +38,9 @@ FACTORS = (2, 4, 8)
 LARGEST_FACTOR = max(FACTORS)
 
 
-class DamagedTileError(Exception):
-    """Bytes of a tile that cannot be decoded; the message is the decoder's reason."""
-
-
-def _other_size(codec: str, size: tuple[int, ...]) -> DamagedTileError:
+def _other_size(codec: str, size: tuple[int, ...]) -> DamagedPixelsError:
     """Return the error of an image of (height, width) in a tile of another size."""
-    return DamagedTileError(f"{codec}: {size[1]} x {size[0]} pixels in a tile of another size")
+    return DamagedPixelsError(f"{codec}: {size[1]} x {size[0]} pixels in a tile of another size")
 
 
 class Decoder(Protocol):
@@ -58,7 +56,7 @@ class Decoder(Protocol):
 
         Raises
         ------
-        DamagedTileError
+        DamagedPixelsError
             If they cannot be decoded, or to another size than the directory says.
         """
 
@@ -67,7 +65,7 @@ class Decoder(Protocol):
 
         Raises
         ------
-        DamagedTileError
+        DamagedPixelsError
             As without a factor.
         """
 
@@ -121,7 +119,7 @@ class JpegDecoder:
                 stream, self._colours, strict=self.strict, buffer=buffer
             )
         except ValueError as error:
-            raise DamagedTileError(f"JPEG: {error}") from error
+            raise DamagedPixelsError(f"JPEG: {error}") from error
         size = tile.shape[:2]
         if size != self._tile_size and size != self._rest(index):
             raise _other_size("JPEG", size)
@@ -143,13 +141,13 @@ class JpegDecoder:
                 min_factor=factor,
             )
         except ValueError as error:
-            raise DamagedTileError(f"JPEG: {error}") from error
+            raise DamagedPixelsError(f"JPEG: {error}") from error
         return tile
 
     def _body(self, data: bytes) -> bytes:
         """Return a stream without its start, and without a JFIF marker that contradicts ours."""
         if data[:2] != SOI:
-            raise DamagedTileError("JPEG: no start of image")
+            raise DamagedPixelsError("JPEG: no start of image")
         if self._marker and data[2:4] == APP0:
             return data[4 + int.from_bytes(data[4:6], "big") :]
         return data[2:]
@@ -178,7 +176,7 @@ class Jpeg2000Decoder:
         try:
             tile = imagecodecs.jpeg2k_decode(data)
         except (RuntimeError, ValueError) as error:
-            raise DamagedTileError(f"JPEG 2000: {error}") from error
+            raise DamagedPixelsError(f"JPEG 2000: {error}") from error
         if tile.ndim == 2:
             tile = tile[..., None]
         if tile.shape[:2] != self._shape:
@@ -194,7 +192,7 @@ class Jpeg2000Decoder:
                 image.reduce = factor.bit_length() - 1  # type: ignore[method-assign, assignment]
                 tile = np.asarray(image)
         except (OSError, ValueError, SyntaxError) as error:
-            raise DamagedTileError(f"JPEG 2000: {error}") from error
+            raise DamagedPixelsError(f"JPEG 2000: {error}") from error
         if tile.shape[:2] != tuple(side // factor for side in self._shape):
             raise _other_size("JPEG 2000", tile.shape)
         if tile.ndim == 2:
@@ -238,9 +236,9 @@ class TifffileDecoder:
         try:
             tile, _, shape = self._decode(data, index, jpegtables=self._tables)
         except Exception as error:  # every codec has errors of its own
-            raise DamagedTileError(" ".join(str(error).split()) or type(error).__name__) from error
+            raise DamagedPixelsError(short_cause(error)) from error
         if tile is None:
-            raise DamagedTileError("an empty tile")
+            raise DamagedPixelsError("an empty tile")
         decoded: np.ndarray = tile[0]
         return decoded[: shape[1], : shape[2]]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_mil.slides.tiff.codecs import DamagedTileError, Decoder, decoder_for
+from napari_mil.slides.damage import DamagedPixelsError
+from napari_mil.slides.tiff.codecs import Decoder, decoder_for
 
 ROWS_OF_A_BLOCK = 256
 """Rows read at once of pixels that are neither compressed nor tiled."""
@@ -58,7 +59,7 @@ class Segments:
         self._descriptor = descriptor
         wanted = self.across * self.down * self.planes
         if len(counts) < wanted or len(offsets) < wanted:
-            raise DamagedTileError(f"it lists {len(counts)} tiles where its size needs {wanted}")
+            raise DamagedPixelsError(f"it lists {len(counts)} tiles where its size needs {wanted}")
 
     @property
     def is_stored(self) -> np.ndarray:
@@ -94,7 +95,7 @@ class Segments:
 
         Raises
         ------
-        DamagedTileError
+        DamagedPixelsError
             If it cannot be read or decoded.
         """
         index = row * self.across + column
@@ -115,13 +116,15 @@ class Segments:
             return None
         data = os.pread(self._descriptor, count, int(self.offsets[index]))
         if len(data) < count:
-            raise DamagedTileError("a tile beyond the end of the file")
+            raise DamagedPixelsError("a tile beyond the end of the file")
         if factor > 1:
             tile = self.decode.reduced(data, index, factor)
         else:
             tile = self.decode(data, index, buffer)
         if tile.shape[-1] != self.buffer_shape[-1] or tile.dtype != self._dtype:
-            raise DamagedTileError(f"{tile.shape[-1]} samples of {tile.dtype} in a tile of others")
+            raise DamagedPixelsError(
+                f"{tile.shape[-1]} samples of {tile.dtype} in a tile of others"
+            )
         return tile
 
 
@@ -147,7 +150,7 @@ def segments_of(page: Any, layout: Any, descriptor: int) -> Segments:
         tile = (int(layout.imagewidth), min(int(layout.rowsperstrip), int(layout.imagelength)))
     pixel_bytes = int(layout.samplesperpixel) * np.dtype(layout.dtype).itemsize
     if tile[0] * tile[1] * pixel_bytes > LARGEST_SEGMENT_BYTES:
-        raise DamagedTileError(
+        raise DamagedPixelsError(
             f"a tile of {tile[0]} x {tile[1]} pixels, which is more than is decoded at once"
         )
     return Segments(layout, offsets, counts, descriptor, decoder_for(layout), tile)
