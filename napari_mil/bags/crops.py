@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+# Their parts load when they are used, which takes 0.2 s.
+import scipy
+import skimage
 from PIL import Image
 
 from napari_mil.bags.images import ImageBag
@@ -93,10 +97,7 @@ def crop_objects(
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
     labels = _labelled_objects(image, size, least_area)
-    # Imported here: they take 0.2 s, and nothing else of this room needs them.
-    from skimage.measure import regionprops_table
-
-    table = regionprops_table(labels, properties=("centroid", "area"))
+    table = skimage.measure.regionprops_table(labels, properties=("centroid", "area"))
     centres = np.stack([table["centroid-1"], table["centroid-0"]], 1)
     areas = table["area"].astype(np.int64)
     order = np.lexsort((centres[:, 0], centres[:, 1], -areas))
@@ -109,29 +110,24 @@ def crop_objects(
 
 def _labelled_objects(image: np.ndarray, size: int, least_area: int) -> np.ndarray:
     """Return int (H, W): the number of each pixel's object, 0 for background."""
-    from scipy.ndimage import distance_transform_edt
-    from skimage.feature import peak_local_max
-    from skimage.filters import gaussian, threshold_otsu
-    from skimage.measure import label
-    from skimage.segmentation import watershed
-
     rim = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
     background = np.median(rim, axis=0)
+    gaussian = skimage.filters.gaussian
     blurred = gaussian(image, BLUR_SHARE * size, preserve_range=True, channel_axis=2)
     signal = np.abs(blurred - background).max(2).astype(np.float32)
     if np.ptp(signal) < LEAST_CONTRAST:
         return np.zeros(signal.shape, int)
-    is_object = signal > threshold_otsu(signal)
+    is_object = signal > skimage.filters.threshold_otsu(signal)
     if signal[is_object].mean() - signal[~is_object].mean() < LEAST_CONTRAST:
         return np.zeros(signal.shape, int)
-    distance = gaussian(distance_transform_edt(is_object), 1, preserve_range=True)
-    together = label(is_object)
-    peaks = peak_local_max(
+    distance = gaussian(scipy.ndimage.distance_transform_edt(is_object), 1, preserve_range=True)
+    together = skimage.measure.label(is_object)
+    peaks = skimage.feature.peak_local_max(
         distance, min_distance=max(2, size // 8), labels=together, exclude_border=False
     )
     seeds = np.zeros(signal.shape, int)
     seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    labels: np.ndarray = watershed(-distance, seeds, mask=is_object)
+    labels: np.ndarray = skimage.segmentation.watershed(-distance, seeds, mask=is_object)
     is_large = np.bincount(labels.ravel()) >= least_area
     return np.where(is_large[labels], labels, 0)
 
@@ -218,10 +214,7 @@ def write_crops(
                 raise BagError(
                     f"{images.folder.name} holds no object that stands out from its background."
                 )
-            with (part / TABLE).open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(("patch", "image", "x", "y", "size", "area"))
-                writer.writerows(rows)
+            _write_table(part / TABLE, rows)
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written ({error.strerror or error}); choose another folder."
@@ -263,3 +256,10 @@ def _write_patches(name: str, crops: Crops, folder: Path) -> list[tuple[object, 
         x, y = crops.corners[k]
         rows.append((file, name, x, y, pixels.shape[0], crops.areas[k]))
     return rows
+
+
+def _write_table(path: Path, rows: list[tuple[object, ...]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("patch", "image", "x", "y", "size", "area"))
+        writer.writerows(rows)

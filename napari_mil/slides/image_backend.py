@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -122,13 +123,8 @@ def read_picture(path: Path, image: Image.Image) -> tuple[np.ndarray, PixelForma
     if image.mode not in DEEP_MODES and not is_deep_png:
         rgb = _rgb_on_white(ImageOps.exif_transpose(image))
         return rgb, PixelFormat(3, rgb.dtype)
-    if is_deep_png:
-        # Pillow cuts colours to 8 bits.
-        import imagecodecs
-
-        raw = imagecodecs.png_decode(path.read_bytes())
-    else:
-        raw = np.asarray(image)
+    # Pillow cuts colours of 16 bits to 8.
+    raw = imagecodecs.png_decode(path.read_bytes()) if is_deep_png else np.asarray(image)
     raw = raw.reshape(*raw.shape[:2], -1)
     samples = raw.shape[2]
     has_alpha = samples in (2, 4)

@@ -54,31 +54,8 @@ class SlideTab(QWidget):
         self.names.setMaximumHeight(220)
         self.names.hide()
 
-        self.mpp_field = QDoubleSpinBox()
-        self.mpp_field.setRange(0, LARGEST_MPP)
-        self.mpp_field.setDecimals(4)
-        self.mpp_field.setSingleStep(0.01)
-        self.mpp_field.setSuffix(" µm per pixel")
-        self.mpp_field.setSpecialValueText("unknown")
-        self.mpp_field.setAccessibleName("micrometres per pixel of level 0")
-        self.mpp_button = QPushButton("Apply")
-        self.mpp_origin = secondary()
-        self._scale = Card()
-        self._scale.setLayout(
-            column(
-                secondary("Scale of level 0"),
-                row(self.mpp_field, self.mpp_button, stretched=0),
-                self.mpp_origin,
-                stretch=False,
-            )
-        )
-        self.tissue_button = QPushButton("Detect tissue")
-        self.tissue_button.setToolTip(
-            "Adds a layer that can be painted on and erased before classifying."
-        )
-        self.tissue_line = secondary()
-        self._tissue = Card()
-        self._tissue.setLayout(column(self.tissue_button, self.tissue_line, stretch=False))
+        self._make_scale()
+        self._make_tissue()
         content = QWidget()
         content.setLayout(
             column(
@@ -97,6 +74,35 @@ class SlideTab(QWidget):
         self._shown_names: tuple[str, ...] = ()
         self._shown_mpp = -1.0
         self._connect()
+
+    def _make_scale(self) -> None:
+        self.mpp_field = QDoubleSpinBox()
+        self.mpp_field.setRange(0, LARGEST_MPP)
+        self.mpp_field.setDecimals(4)
+        self.mpp_field.setSingleStep(0.01)
+        self.mpp_field.setSuffix(" µm per pixel")
+        self.mpp_field.setSpecialValueText("unknown")
+        self.mpp_field.setAccessibleName("micrometres per pixel of level 0")
+        self.mpp_button = QPushButton("Apply")
+        self.mpp_origin = secondary()
+        self._scale = Card()
+        self._scale.setLayout(
+            column(
+                secondary("Scale of level 0"),
+                row(self.mpp_field, self.mpp_button, stretched=0),
+                self.mpp_origin,
+                stretch=False,
+            )
+        )
+
+    def _make_tissue(self) -> None:
+        self.tissue_button = QPushButton("Detect tissue")
+        self.tissue_button.setToolTip(
+            "Adds a layer that can be painted on and erased before classifying."
+        )
+        self.tissue_line = secondary()
+        self._tissue = Card()
+        self._tissue.setLayout(column(self.tissue_button, self.tissue_line, stretch=False))
 
     def _connect(self) -> None:
         self.open_button.clicked.connect(lambda: self.open_requested.emit())
