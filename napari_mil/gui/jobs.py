@@ -160,6 +160,7 @@ class JobRunner(QObject):
         super().__init__(parent)
         self._together = together
         self._running: dict[str, Job] = {}
+        self._abandoned: list[Job] = []
         self.left_behind = False
         """Whether work was still under way when the window closed."""
 
@@ -195,9 +196,14 @@ class JobRunner(QObject):
             self._running[kind].cancel()
 
     def close(self) -> bool:
-        """Cancel everything, silence it, and wait for a moment; say whether all has ended."""
-        jobs = list(self._running.values())
+        """Cancel everything, silence it, and wait for a moment; say whether all has ended.
+
+        Cancelled work that was left to itself is waited for too: a thread that still works while
+        the interpreter ends can bring it down.
+        """
+        jobs = [*self._running.values(), *self._abandoned]
         self._running = {}
+        self._abandoned = []
         for job in jobs:
             job.blockSignals(True)
             job.cancel()
@@ -209,4 +215,8 @@ class JobRunner(QObject):
     def _forget(self, kind: str, job: Job) -> None:
         if self._running.get(kind) is job:
             del self._running[kind]
-        job.deleteLater()
+        self._abandoned.append(job)
+        finished = [other for other in self._abandoned if other.wait(0)]
+        self._abandoned = [other for other in self._abandoned if other not in finished]
+        for other in finished:
+            other.deleteLater()

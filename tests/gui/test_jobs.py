@@ -146,3 +146,24 @@ def test_closing_does_not_wait_for_work_that_does_not_end(qapp, monkeypatch):
     assert runner.left_behind
     stop.set()
     assert job.wait(30)
+
+
+def test_closing_waits_for_work_that_was_left_to_itself(qapp, qtbot):
+    runner = JobRunner()
+    release = threading.Event()
+    done = []
+
+    def work(tell, cancel):
+        release.wait(10)
+        done.append(True)
+
+    job = runner.start("slow", work)
+    qtbot.wait(50)
+    runner.cancel("slow")
+    qtbot.waitUntil(lambda: not runner.busy, timeout=5000)
+    assert not done, "it was left to itself"
+    threading.Timer(0.2, release.set).start()
+    assert runner.close()
+    assert done
+    assert not runner.left_behind
+    assert job is not None
