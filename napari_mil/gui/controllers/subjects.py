@@ -155,18 +155,21 @@ class SubjectsController:
         known = {subject.key for subject in before.subjects}
         for subject in after.subjects:
             slide = subject.slide
-            if subject.key in known or slide is None or not slide.lacks_overview:
-                continue
-            if not slide.has_stored_overview:
+            if subject.key not in known and slide is not None and slide.lacks_overview:
                 self._make_overview(subject.key, slide)
 
     def _make_overview(self, key: int, slide: Slide) -> None:
-        def work(tell: Tell, cancel: CancellationToken) -> np.ndarray:
+        def work(tell: Tell, cancel: CancellationToken) -> np.ndarray | None:
+            # Asked here: the fingerprint reads the file, which must not hold up the window.
+            if slide.has_stored_overview:
+                return None
             slide.overview(cancel)
             return np.asarray(slide.levels[-1])
 
         job = self._jobs.start(f"{OVERVIEW_JOB} {key}", work)
-        job.succeeded.connect(lambda coarsest: self._book.redraw(key, coarsest))
+        job.succeeded.connect(
+            lambda coarsest: None if coarsest is None else self._book.redraw(key, coarsest)
+        )
 
     def _close_what_is_gone(self, before: SessionState, after: SessionState) -> None:
         """Close slides that no subject has any more."""

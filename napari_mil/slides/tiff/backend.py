@@ -27,6 +27,7 @@ from napari_mil.slides.openslide_backend import is_special_tiff
 from napari_mil.slides.pixels import WHITE, PixelFormat, used_bits
 from napari_mil.slides.tiff.chain import check_chain
 from napari_mil.slides.tiff.codecs import JpegDecoder
+from napari_mil.slides.tiff.header import MAGIC
 from napari_mil.slides.tiff.layout import (
     LEFT_TO_OPENSLIDE,
     axes_of,
@@ -41,8 +42,6 @@ from napari_mil.slides.tiff.metadata import read_notes
 from napari_mil.slides.tiff.segments import Segments, plane_of
 from napari_mil.slides.tiff.tile_store import TileStore
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of TIFF and BigTIFF files, in both byte orders."""
 CACHED_BYTES = 64_000_000
 """Memory for decoded tiles of one open file.
 

@@ -104,11 +104,11 @@ def test_transparent_pixels_are_white(tmp_path, noise):
     assert np.array_equal(pixels[100:], noise[100:])
 
 
-@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
-@pytest.mark.parametrize("photometric", ["ycbcr", "rgb"])
+@pytest.mark.parametrize(
+    ("photometric", "subsampling"),
+    [("rgb", (1, 1)), ("ycbcr", (1, 1)), ("ycbcr", (2, 1)), ("ycbcr", (2, 2))],
+)
 def test_jpeg_tiles_have_openslides_pixels(tmp_path, noise, photometric, subsampling):
-    if photometric == "rgb" and subsampling != "4:4:4":
-        pytest.skip("colours that are not YCbCr are not subsampled")
     path = written(
         tmp_path / "a.tif",
         noise[:512, :448],
@@ -116,9 +116,7 @@ def test_jpeg_tiles_have_openslides_pixels(tmp_path, noise, photometric, subsamp
         tile=(64, 64),
         compression="jpeg",
         compressionargs={"level": 80},
-        subsampling=tuple(
-            int(n) for n in {"4:4:4": "11", "4:2:2": "21", "4:2:0": "22"}[subsampling]
-        ),
+        subsampling=subsampling,
     )
     with openslide.OpenSlide(path) as reference, open_slide(path) as slide:
         expected = np.asarray(reference.read_region((0, 0), 0, (448, 512)).convert("RGB"))
