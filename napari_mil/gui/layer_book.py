@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from napari.layers import Image, Layer
 from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
+from napari_mil.gui.camera import SubjectCamera
 from napari_mil.gui.keys import CANVAS_KEYS
 from napari_mil.gui.layer_making import FADING, fading_colormap, make_layer, must_be_remade
 from napari_mil.gui.model.display import Look, Role
 from napari_mil.gui.model.scene import LayerSpec, LayerType, Legend, Scene
-from napari_mil.gui.model.subjects import Place
 from napari_mil.gui.reader import SLIDE_KEY
 
 BETWEEN_LAYERS_MS = 20
@@ -27,8 +27,6 @@ TURN_S = 0.03
 """Time after which a turn of the event loop leaves the rest to the next one."""
 STROKE_MS = 100
 """Pause after which what was painted is taken."""
-MARGIN = 0.95
-"""Share of the canvas that a subject fills when it is fitted."""
 FONT_SIZE = 12
 CHARACTER_PX = 11.5
 """Width of a character of the title, in pixels of the canvas."""
@@ -39,16 +37,6 @@ COME_BACK = ("tissue", "annotations", "overlay", "groups", "marks", "selection")
 """Keys of layers that are hidden, not removed, while the scene has none of them."""
 
 Key = tuple[str, ...]
-
-
-@dataclass
-class Camera:
-    """View of one subject."""
-
-    center: tuple[float, ...]
-    zoom: float
-    unit: float
-    """World units per level-0 pixel when it was left."""
 
 
 class LayerBook:
@@ -70,6 +58,8 @@ class LayerBook:
     """Another reader of the viewer added the layer of a slide."""
     put_away = Signal(list)
     """Layers that are kept out of sight, after every change."""
+    redrawn = Signal()
+    """Pixels of a subject changed in their array."""
     clicked = Signal(tuple)
     """A person clicked at a position (…, y, x) of the canvas."""
 
@@ -77,6 +67,8 @@ class LayerBook:
         self, viewer: Any, hover: Callable[[tuple[float, ...]], str], parent: QObject
     ) -> None:
         self._viewer = viewer
+        self.camera = SubjectCamera(viewer)
+        """The viewer's camera, which moves with the subject that is shown."""
         self._hover = hover
         self._layers: dict[Key, Layer] = {}
         self._specs: dict[Key, LayerSpec] = {}
@@ -87,12 +79,8 @@ class LayerBook:
         self._units: tuple[str, str] | None = None
         self._began = 0.0
         self._stopped = False
-        self._cameras: dict[int, Camera] = {}
-        self._camera_of: int | None = None
-        self._camera_unit = 1.0
         self._background: str | None = None
         self._acts: Mapping[str, Callable[[], None]] = {}
-        self._place: Callable[[int], tuple[Place, float] | None] = lambda key: None
         self._removed: list[tuple[Key, LayerSpec | None]] = []
         self._next = _single_shot(parent, BETWEEN_LAYERS_MS, self._step)
         self._after_removal = _single_shot(parent, 0, self._tell_removed)
@@ -119,6 +107,7 @@ class LayerBook:
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
         self._viewer.events.reset_view.disconnect(self._on_reset_view)
+        self.camera.disconnect()
         if self._on_press in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_press)
 
@@ -151,10 +140,6 @@ class LayerBook:
         self._layers[key] = layer
         self._listen(key, layer)
 
-    def set_place(self, place: Callable[[int], tuple[Place, float] | None]) -> None:
-        """Say how to find (part to fit, world units per pixel) of a subject by its key."""
-        self._place = place
-
     def set_acts(self, acts: Mapping[str, Callable[[], None]]) -> None:
         """Say what the keys of the canvas do, by name."""
         self._acts = acts
@@ -167,26 +152,11 @@ class LayerBook:
             return active
         return shapes[0] if len(shapes) == 1 else None
 
-    def centre(self) -> tuple[float, float]:
-        """Return the position (y, x) in the middle of the canvas."""
-        _, y, x = self._viewer.scene.camera.center
-        return float(y), float(x)
-
-    def look_at(self, world: tuple[float, float]) -> None:
-        """Move a position (y, x) to the middle of the canvas, if it is outside."""
-        camera = self._viewer.scene.camera
-        height, width = self._viewer.canvas.size
-        _, y, x = camera.center
-        half_height = height / camera.zoom / 2
-        half_width = width / camera.zoom / 2
-        if abs(world[0] - y) > half_height or abs(world[1] - x) > half_width:
-            camera.center = (0, *world)
-
     def reconcile(self, scene: Scene) -> None:
         """Bring the layers in line with a scene; new ones follow one at a time."""
         self._scene = scene
         self._stopped = False
-        if scene.subject != self._camera_of:
+        if scene.subject != self.camera.subject:
             # No title of one subject over the layers of another.
             self._viewer.canvas.overlays.text.visible = False
         self._step()
@@ -305,9 +275,9 @@ class LayerBook:
         self._layers[spec.key] = layer
         self._specs[spec.key] = spec
         self._viewer.layers.append(layer)
-        if is_first and self._camera_of is not None:
+        if is_first:
             # napari fits its first layer as a whole.
-            self.fit(self._camera_of)
+            self.camera.fit()
         self._listen(spec.key, layer)
         if spec.role in (Role.SELECTION, Role.MARKS, Role.ANNOTATIONS) and active is not None:
             # The status bar goes on to speak of what was chosen.
@@ -337,6 +307,8 @@ class LayerBook:
 
     def _update_data(self, layer: Layer, before: LayerSpec | None, spec: LayerSpec) -> None:
         if spec.type is LayerType.IMAGE:
+            if before is not None:
+                layer.data = spec.data
             return
         if spec.type is LayerType.MASK:
             if spec.data is not self._painted:
@@ -401,43 +373,12 @@ class LayerBook:
         return f"{text[: most // 2 - 1]}…{text[-most // 2 + 1 :]}"
 
     def _move_camera(self) -> None:
-        """Give each subject its own camera; one that is new is fitted."""
+        """Look at the subject of the scene."""
         key = self._scene.subject
-        unit = self._unit_of(key)
-        camera = self._viewer.scene.camera
-        if key == self._camera_of:
-            if unit != self._camera_unit:
-                # Another scale: the same part stays in view.
-                self._take(Camera(tuple(camera.center), camera.zoom, self._camera_unit), unit)
-            return
-        if self._camera_of is not None:
-            left = Camera(tuple(camera.center), camera.zoom, self._camera_unit)
-            self._cameras[self._camera_of] = left
-        self._camera_of = key
-        self._camera_unit = unit
-        if key is None:
-            return
         shown = self._layers.get(("subject", str(key)))
-        if shown is not None:
+        if self.camera.show(key) and shown is not None:
             # Controls and status bar speak of what is shown.
             self._viewer.layers.selection.active = shown
-        known = self._cameras.get(key)
-        if known is None:
-            self.fit(key)
-        else:
-            self._take(known, unit)
-
-    def _take(self, known: Camera, unit: float) -> None:
-        """Move the camera to where it was, in a world of so many units per level-0 pixel."""
-        camera = self._viewer.scene.camera
-        grown = unit / known.unit
-        camera.center = tuple(value * grown for value in known.center)
-        camera.zoom = known.zoom / grown
-        self._camera_unit = unit
-
-    def _unit_of(self, key: int | None) -> float:
-        found = None if key is None else self._place(key)
-        return 1.0 if found is None else found[1]
 
     def redraw(self, key: int, coarsest: np.ndarray) -> None:
         """Show a subject anew, with other pixels of its coarsest level: uint8 (h, w, 3)."""
@@ -448,18 +389,7 @@ class LayerBook:
         if isinstance(held, np.ndarray) and held.shape == coarsest.shape:
             held[...] = coarsest
         layer.refresh(highlight=False, extent=False)
-
-    def fit(self, key: int) -> None:
-        """Fit the view to what a subject stores."""
-        found = self._place(key)
-        if found is None:
-            return
-        place, unit = found
-        height, width = self._viewer.canvas.size
-        camera = self._viewer.scene.camera
-        centre = (place.y + place.height / 2 - 0.5, place.x + place.width / 2 - 0.5)
-        camera.center = (0, centre[0] * unit, centre[1] * unit)
-        camera.zoom = MARGIN * min(width / (place.width * unit), height / (place.height * unit))
+        self.redrawn.emit()
 
     def _renew_thumbnails(self) -> None:
         for key in (("overlay",), ("groups",)):
@@ -520,8 +450,8 @@ class LayerBook:
 
     def _on_reset_view(self, event: Any) -> None:
         """Fit the shown subject: napari fits hidden layers too, those of other subjects."""
-        if self._camera_of is not None and not self._applying:
-            self.fit(self._camera_of)
+        if not self._applying:
+            self.camera.fit()
 
     def _on_colormap(self, layer: Layer) -> None:
         name = str(layer.colormap.name)

@@ -35,10 +35,18 @@ def fading_colormap(base: str) -> Colormap:
 
 
 def must_be_remade(before: LayerSpec, spec: LayerSpec) -> bool:
-    """Say whether napari cannot change a layer in place: other levels, another type."""
+    """Say whether napari cannot change a layer in place: other sizes, another type."""
     if before.type is not spec.type:
         return True
-    return spec.type is LayerType.IMAGE and before.data is not spec.data
+    if spec.type is not LayerType.IMAGE or before.data is spec.data:
+        return False
+    return _shapes(before) != _shapes(spec)
+
+
+def _shapes(spec: LayerSpec) -> list[tuple[int, ...]]:
+    """Return the shapes of the levels of an image."""
+    levels = spec.data if spec.multiscale else [spec.data]
+    return [tuple(level.shape) for level in levels]
 
 
 def make_layer(spec: LayerSpec) -> Layer:

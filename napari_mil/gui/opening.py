@@ -18,6 +18,7 @@ from napari_mil.errors import BagError, CheckpointError, NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.gui.model.layout import Layout, layout_of_bag
 from napari_mil.gui.model.recognition import PathKind, Recognised, recognise
+from napari_mil.gui.model.scales import EnteredScale, ScaleScope
 from napari_mil.gui.model.subjects import (
     AnnotationLayer,
     Pixels,
@@ -49,6 +50,8 @@ class OpenedSubject:
     path: Path
     pixels: Pixels
     slide: Slide | None = None
+    entered: ScaleScope | None = None
+    """Slides that its scale was entered for, some time before."""
     images: Any = None
     bag: Bag | None = None
     layout: Layout | None = None
@@ -106,6 +109,8 @@ class Opener:
         Told faults of reading that happen later, in napari's reading thread.
     slide_mpp
         Micrometres per level-0 pixel of slides that say none or a wrong one.
+    find_scale
+        Finds the scale that a person entered for a slide some time before.
     """
 
     settings: Settings
@@ -113,6 +118,7 @@ class Opener:
     origin: tuple[float, float] | None = None
     report: Callable[[str], None] = field(default=lambda text: None)
     slide_mpp: float | None = None
+    find_scale: Callable[[Slide], EnteredScale | None] = field(default=lambda slide: None)
 
     def open(self, path: Path, cancel: CancellationToken) -> list[Opened]:
         """Open what a path is; what cannot be opened is refused in one sentence."""
@@ -148,15 +154,26 @@ class Opener:
         return OpenedTraining(path, is_run=kind is PathKind.RUN)
 
     def _open_slide(self, path: Path) -> OpenedSubject:
-        slide = open_slide(path, self.slide_mpp, settings=self.settings)
+        slide, entered = self._open_at_scale(path)
         return OpenedSubject(
             name=slide.name,
             kind=SubjectKind.SLIDE,
             path=path,
             pixels=self._pixels_of(slide),
             slide=slide,
+            entered=entered,
             remarks=tuple(finding.text for finding in slide.warnings),
         )
+
+    def _open_at_scale(self, path: Path) -> tuple[Slide, ScaleScope | None]:
+        """Open a slide at the scale that is given now, was entered before, or is the file's."""
+        slide = open_slide(path, self.slide_mpp, settings=self.settings)
+        found = None if self.slide_mpp is not None else self.find_scale(slide)
+        if found is None:
+            return slide, None
+        at_scale = slide.with_mpp(found.mpp)
+        slide.close()
+        return at_scale, found.scope
 
     def _open_images(self, folder: Path, cancel: CancellationToken) -> OpenedSubject:
         images = open_image_bag(folder)
@@ -229,7 +246,7 @@ class Opener:
             beside = path.with_name(f"{name}{ending}")
             if beside.is_file():
                 try:
-                    return open_slide(beside, settings=self.settings), True
+                    return self._open_at_scale(beside)[0], True
                 except NapariMilError:
                     continue
         return None, False

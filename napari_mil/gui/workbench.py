@@ -24,7 +24,10 @@ from qtpy.QtWidgets import (
 
 from napari_mil.gui.controllers.classification import ClassificationController
 from napari_mil.gui.controllers.inspection import InspectionController
+from napari_mil.gui.controllers.navigation import NavigationController
 from napari_mil.gui.controllers.opening import OpeningController
+from napari_mil.gui.controllers.rendition import RenditionController
+from napari_mil.gui.controllers.scales import ScaleController
 from napari_mil.gui.controllers.subjects import SubjectsController
 from napari_mil.gui.controllers.train.regions import RegionsController
 from napari_mil.gui.controllers.train.result import ResultController
@@ -50,8 +53,8 @@ from napari_mil.gui.samples import SLIDE, sample_path
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.gui.views.notice_board import NoticeBoard
-from napari_mil.gui.views.properties_dialog import PropertiesDialog
-from napari_mil.gui.views.slide_tab import SlideTab
+from napari_mil.gui.views.slide.properties_dialog import PropertiesDialog
+from napari_mil.gui.views.slide.slide_tab import SlideTab
 from napari_mil.gui.views.start_page import StartPage
 from napari_mil.gui.views.train.train_tab import TrainTab
 from napari_mil.gui.warm_up import FIRST_CLASSIFICATION, import_beside
@@ -127,6 +130,10 @@ class Workbench(QWidget):
         session = self.session
         jobs = self.jobs
         self.subjects = SubjectsController(session, self.slide_tab, self.book, jobs)
+        self.scales = ScaleController(session, self.slide_tab.scale, settings)
+        self.navigation = NavigationController(
+            session, self.slide_tab.navigator, self.book, parent=self
+        )
         self.opening = OpeningController(
             session,
             self.notices,
@@ -135,6 +142,7 @@ class Workbench(QWidget):
             take_training=self._take_training,
             show_classify=lambda: self.tabs.setCurrentWidget(self.classify_tab),
         )
+        self.rendition = RenditionController(session, self.slide_tab, jobs, self.opening.report)
         self.classification = ClassificationController(
             session,
             self.classify_tab,

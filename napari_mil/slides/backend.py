@@ -63,6 +63,10 @@ class SlideBackend(Protocol):
         """Share of the stored part that the file lists without pixels."""
 
     @property
+    def icc_profile(self) -> bytes:
+        """ICC profile of the colours, or nothing."""
+
+    @property
     def quick_hash(self) -> str:
         """Hash of the content that the format provides, or an empty string."""
 
@@ -122,6 +126,7 @@ class WholeLevels:
 
     level_dimensions: tuple[tuple[int, int], ...]
     caches_tiles = False
+    icc_profile = b""
 
     @property
     def reductions(self) -> tuple[tuple[int, ...], ...]:

@@ -33,6 +33,8 @@ PILLOW_LIMIT = threading.Lock()
 """Held while Pillow's limit, which counts for the whole process, is lifted."""
 DEPTH_OF_PNG = 24
 """Place of the byte with a PNG's bits per sample."""
+COLOUR_MODES = ("RGB", "RGBA")
+"""Pillow's modes of pictures whose profile is one of RGB."""
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 """Pillow's modes of grey pictures with more than 8 bits."""
 
@@ -62,6 +64,8 @@ class ImageBackend(WholeLevels):
                     "image.format": image.format or "",
                     "image.mode": image.mode,
                 }
+                if image.mode in COLOUR_MODES:
+                    self.icc_profile = bytes(image.info.get("icc_profile") or b"")
                 n_frames = int(getattr(image, "n_frames", 1))
                 if n_frames > 1:
                     text = f"The picture is an animation; shown is the first of {n_frames}."

@@ -71,6 +71,7 @@ class OpenSlideBackend(WholeLevels):
         self.mpp_source = (
             ScaleSource.TIFF if self.vendor == "generic-tiff" else ScaleSource.OPENSLIDE
         )
+        self.icc_profile = _icc_profile(self._file)
         self.quick_hash = properties.get("openslide.quickhash-1", "")
 
     @classmethod
@@ -170,6 +171,15 @@ class _AssociatedImages(Mapping[str, np.ndarray]):
 def _file_of(path: Path) -> Path:
     """Return the file that opens a slide: of a DICOM folder any that it holds."""
     return dicom_files(path)[0] if path.is_dir() else path
+
+
+def _icc_profile(file: openslide.OpenSlide) -> bytes:
+    """Return the ICC profile of a slide's colours, or nothing."""
+    try:
+        profile = file.color_profile
+    except openslide.OpenSlideError:
+        return b""
+    return b"" if profile is None else bytes(profile.tobytes())
 
 
 def _on_white(rgba: np.ndarray) -> np.ndarray:

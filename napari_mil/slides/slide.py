@@ -33,8 +33,10 @@ from napari_mil.slides.overview import (
     stream_thumbnail,
 )
 from napari_mil.slides.overview_store import OverviewStore
+from napari_mil.slides.rendition import Rendition, rendered
 from napari_mil.slides.resample import box_average
 from napari_mil.slides.resolution import Scale, given_scale, judge_scale
+from napari_mil.slides.scanner import Scanner, scanner_of
 from napari_mil.slides.window import read_window, stored_extent
 
 if TYPE_CHECKING:
@@ -221,6 +223,11 @@ class Slide:
         return self._backend.properties
 
     @property
+    def scanner(self) -> Scanner | None:
+        """Scanner that the file names, or None."""
+        return scanner_of(self._backend.properties, self._backend.mpp_xy)
+
+    @property
     def associated_images(self) -> Mapping[str, np.ndarray]:
         """Label, macro, thumbnail: uint8 (h, w, 3), decoded when asked for."""
         return self._backend.associated_images
@@ -268,6 +275,28 @@ class Slide:
         twin = copy(self)
         twin.scale = scale
         self._lease.add_user()
+        return twin
+
+    @property
+    def has_profile(self) -> bool:
+        """Whether the file has an ICC profile of its colours."""
+        return bool(self._backend.icc_profile) and not self.channels
+
+    def rendered(self, rendition: Rendition) -> Slide:
+        """Return the same open slide with pixels to look at.
+
+        Each of the two is closed by itself. What is encoded is read from a slide as it was opened.
+
+        Raises
+        ------
+        NapariMilError
+            If the profile of the file cannot be used.
+        """
+        backend = rendered(self._backend, rendition)
+        twin = Slide(self.path, backend, self.scale, self._settings)
+        twin._lease = self._lease
+        self._lease.add_user()
+        twin.fingerprint = f"{self.fingerprint[:16]}{rendition.key}"
         return twin
 
     def best_level_for_downsample(self, downsample: float) -> int:

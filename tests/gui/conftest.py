@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_mil.gui.remembered_scales import FILE as SCALES
+from napari_mil.settings import Settings
 from tests.conftest import write_pyramid
 
 HERE = Path(__file__).parent
@@ -142,6 +144,8 @@ def bench(_window, qtbot):
     )
     made.wait()
     workbench.show_tab(workbench.slide_tab)
+    # Scales that a test entered are nothing to the next one.
+    (Settings().user_folder / SCALES).unlink(missing_ok=True)
 
 
 @pytest.fixture

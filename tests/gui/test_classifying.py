@@ -133,14 +133,14 @@ def test_the_whole_image_can_be_classified(bench, slide_path):
 
 def test_a_missing_scale_is_said_and_mended_in_the_window(bench, paint, noise):
     bench.open(paint(noise, mpp=None).path)
-    assert "enter µm per pixel" in bench.slide_tab.mpp_origin.text()
+    assert "enter µm per pixel" in bench.slide_tab.scale.origin.text()
     assert bench.classify() is None
     assert len(bench.notices) == 1, "said once"
     assert bench.notices[0].startswith("painted.tiff has no resolution")
     assert bench.classify_tab.message.text() == ""
     assert "--" not in bench.notices[0], "no words of the command line"
-    bench.slide_tab.mpp_field.setValue(0.25)
-    bench.click(bench.slide_tab.mpp_button)
+    bench.slide_tab.scale.field.setValue(0.25)
+    bench.click(bench.slide_tab.scale.apply_button)
     bench.wait()
     assert tuple(bench.layer("painted").scale) == (0.25, 0.25)
     assert bench.classify() is not None

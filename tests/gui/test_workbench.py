@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QPushButton
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.actions import close_subject
 from napari_mil.gui.samples import BAG, sample_path
-from napari_mil.gui.views.properties_dialog import PropertiesDialog
+from napari_mil.gui.views.slide.properties_dialog import PropertiesDialog
 from napari_mil.inference.pipeline import classify
 
 
@@ -160,11 +160,11 @@ def test_a_published_checkpoint_classifies_features_of_its_width(bench, shared, 
 def test_a_changed_scale_moves_the_slide_and_marks_the_answer(bench, slide_path):
     bench.open(slide_path)
     prediction = bench.classify()
-    assert not bench.slide_tab.mpp_button.isEnabled(), "nothing has changed"
-    bench.slide_tab.mpp_field.setValue(0.01)
-    assert not bench.slide_tab.mpp_button.isEnabled(), "not plausible"
-    bench.slide_tab.mpp_field.setValue(0.25)
-    bench.click(bench.slide_tab.mpp_button)
+    assert not bench.slide_tab.scale.apply_button.isEnabled(), "nothing has changed"
+    bench.slide_tab.scale.field.setValue(0.01)
+    assert not bench.slide_tab.scale.apply_button.isEnabled(), "not plausible"
+    bench.slide_tab.scale.field.setValue(0.25)
+    bench.click(bench.slide_tab.scale.apply_button)
     bench.wait()
     assert tuple(bench.layer("CMU-1-Small-Region").scale) == (0.25, 0.25)
     assert bench.state.shown_answer.prediction is prediction
@@ -453,8 +453,8 @@ def test_another_scale_keeps_the_part_in_view(bench, slide_path):
     camera = bench.viewer.scene.camera
     camera.center = (0, 500, 400)
     camera.zoom = 2.0
-    bench.workbench.slide_tab.mpp_field.setValue(0.998)
-    bench.workbench.slide_tab.mpp_button.click()
+    bench.workbench.slide_tab.scale.field.setValue(0.998)
+    bench.workbench.slide_tab.scale.apply_button.click()
     bench.wait()
     assert camera.center[1:] == pytest.approx((1000, 800), rel=0.01)
     assert camera.zoom == pytest.approx(1.0, rel=0.01)
@@ -479,3 +479,53 @@ def test_properties_and_the_pictures_of_the_glass_are_one_click_away(bench, slid
     assert sorted(words) == ["Show label", "Show macro", "Show thumbnail"]
     dialog.close()
     dialog.deleteLater()
+
+
+def test_the_navigator_moves_the_view_and_follows_it(bench, slide_path):
+    bench.open(slide_path)
+    navigator = bench.slide_tab.navigator
+    whole = navigator.thumbnail.picture_rectangle
+    point = (whole.topLeft() + whole.center()) / 2
+    bench.qtbot.mouseClick(navigator.thumbnail, Qt.MouseButton.LeftButton, pos=point.toPoint())
+    _, y, x = bench.viewer.scene.camera.center
+    assert (x, y) == pytest.approx((2220 / 4 * 0.499, 2967 / 4 * 0.499), abs=10)
+    ten = next(button for button in navigator.preset_buttons if button.text() == "10×")
+    bench.click(ten)
+    # 1 µm per pixel of the screen.
+    assert bench.viewer.scene.camera.zoom == pytest.approx(1)
+    bench.wait_until(lambda: navigator.readout.text().startswith("10×"))
+    bench.wait_until(lambda: navigator.thumbnail.mark.height() < 0.8 * whole.height())
+    bench.click(navigator.fit_button)
+    bench.wait_until(lambda: not navigator.readout.text().startswith("10×"))
+
+
+def test_an_entered_scale_comes_back_when_the_file_is_opened_again(bench, slide_path):
+    subject = bench.open(slide_path)
+    bench.slide_tab.scale.field.setValue(0.25)
+    bench.click(bench.slide_tab.scale.apply_button)
+    bench.click(bench.slide_tab.close_button)
+    bench.wait()
+    subject = bench.open(slide_path)
+    assert subject.slide.mpp == 0.25
+    assert "remembered" in bench.slide_tab.scale.origin.text()
+    bench.click(bench.slide_tab.scale.own_button)
+    bench.wait()
+    assert bench.state.current_subject.slide.mpp == pytest.approx(0.499)
+    bench.click(bench.slide_tab.close_button)
+    bench.wait()
+    assert bench.open(slide_path).slide.mpp == pytest.approx(0.499)
+
+
+def test_a_channel_is_switched_off_in_the_layer_that_is_there(bench, shared):
+    bench.open(shared / "data/slides/qptiff/small_vectra.qptiff")
+    layer = bench.layer("small_vectra")
+    lit = [bool(np.asarray(layer.data[-1])[..., k].any()) for k in range(3)]
+    assert lit == [True, True, True]
+    bench.click(bench.slide_tab.channels.boxes[0])
+    bench.wait()
+    assert bench.layer("small_vectra") is layer
+    lit = [bool(np.asarray(layer.data[-1])[..., k].any()) for k in range(3)]
+    assert lit == [True, True, False], "DAPI is blue"
+    bench.click(bench.slide_tab.channels.boxes[0])
+    bench.wait()
+    assert np.asarray(layer.data[-1])[..., 2].any()

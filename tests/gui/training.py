@@ -1,12 +1,15 @@
 """What tests of the Train tab share: small cohorts, jobs without threads, signals of fakes."""
 
 import traceback
+from unittest.mock import MagicMock
 
 import numpy as np
 import psutil
 
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken
+from napari_mil.gui.camera import SubjectCamera
+from napari_mil.gui.layer_book import LayerBook
 from napari_mil.training.cohort import SLIDES, Cohort, CohortBag
 
 TILES = {"tile_px": "64", "mpp": "0.5", "mask": "none"}
@@ -47,6 +50,13 @@ def emit(signal, *arguments):
     """Tell what a view that is a mock would tell."""
     for call in signal.connect.call_args_list:
         call.args[0](*arguments)
+
+
+def mock_book():
+    """Return a mock of the layers of a viewer and of its camera."""
+    book = MagicMock(spec=LayerBook)
+    book.camera = MagicMock(spec=SubjectCamera)
+    return book
 
 
 class FakeSignal:

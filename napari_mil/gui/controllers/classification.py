@@ -130,7 +130,7 @@ class ClassificationController:
             # Tissue that was detected before need not be detected again.
             reuses = inputs.tissue != UNDETECTED and subject.tissue is not None
             mask = subject.tissue.mask if reuses and subject.tissue is not None else "auto"
-        focus = subject.placement.level0(np.array(self._book.centre()))
+        focus = subject.placement.level0(np.array(self._book.camera.centre()))
         device = self._session.state.device
         settings = self._settings
 

@@ -74,7 +74,7 @@ class InspectionController:
         if subject is None or layout is None or selection is None:
             return
         centre = subject.placement.centres(layout, np.array([selection.instance]))[0]
-        self._book.look_at((float(centre[0]), float(centre[1])))
+        self._book.camera.look_at((float(centre[0]), float(centre[1])))
 
     def _on_opacity(self, opacity: float) -> None:
         self._session.apply(actions.set_look, Role.OVERLAY, Look(opacity=opacity))

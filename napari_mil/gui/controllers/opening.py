@@ -21,6 +21,7 @@ from napari_mil.gui.opening import (
     Opener,
     Refused,
 )
+from napari_mil.gui.remembered_scales import RememberedScales
 from napari_mil.gui.views.notice_board import NoticeBoard
 from napari_mil.settings import Settings
 
@@ -59,6 +60,7 @@ class OpeningController:
         self._session = session
         self._jobs = jobs
         self._settings = settings
+        self._scales = RememberedScales(settings)
         self._take_training = take_training
         self._show_classify = show_classify
         self._waiting: list[tuple[list[Path], float | None]] = []
@@ -123,11 +125,12 @@ class OpeningController:
             settings=self._settings,
             slides=slides,
             origin=None if slide is None else (float(slide.origin[0]), float(slide.origin[1])),
-            report=self._report_later,
+            report=self.report,
             slide_mpp=mpp,
+            find_scale=self._scales.find,
         )
 
-    def _report_later(self, text: str) -> None:
+    def report(self, text: str) -> None:
         """Take a fault of reading from napari's thread to the event loop."""
 
         def work(tell: Tell, cancel: CancellationToken) -> None:
@@ -159,6 +162,7 @@ class OpeningController:
             path=opened.path,
             pixels=opened.pixels,
             slide=opened.slide,
+            entered=opened.entered,
             images=opened.images,
             bag=opened.bag,
             layout=opened.layout,

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from napari_mil.bags import TissueMask, tissue_mask
-from napari_mil.errors import NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.display import Role
+from napari_mil.gui.model.placement import Placement
 from napari_mil.gui.model.scene import LayerSpec
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.subjects import Pixels, Place, Subject, SubjectKind, stored_place
 from napari_mil.gui.reader import SLIDE_KEY
-from napari_mil.gui.views.slide_tab import SlideTab
+from napari_mil.gui.views.slide.slide_tab import SlideTab
 from napari_mil.slides import Slide
 
 TISSUE_JOB = "tissue"
@@ -34,7 +33,6 @@ class SubjectsController:
         self._jobs = jobs
         view.subject_chosen.connect(self._choose)
         view.close_requested.connect(self._close_current)
-        view.mpp_entered.connect(self._on_mpp)
         view.tissue_requested.connect(self.detect_tissue)
         view.instance_chosen.connect(self._on_instance)
         book.subject_closed.connect(lambda key: self._close(int(key)))
@@ -44,7 +42,7 @@ class SubjectsController:
         book.tissue_painted.connect(self._on_painted)
         book.slide_layer_added.connect(self._adopt)
         book.look_changed.connect(lambda role, look: session.apply(actions.set_look, role, look))
-        book.set_place(self._place)
+        book.camera.set_place(self._place)
         session.changed.connect(self._make_overviews)
         session.changed.connect(self._close_what_is_gone)
         for layer in book.slide_layers():
@@ -84,24 +82,12 @@ class SubjectsController:
     def _on_renamed(self, key: str, name: str) -> None:
         self._session.apply(actions.rename_subject, int(key), name)
 
-    def _on_mpp(self, mpp: float) -> None:
-        """Give the shown slide the user's scale; an unchanged one does nothing."""
-        subject = self._session.state.current_subject
-        if subject is None or subject.slide is None or subject.slide.mpp == mpp:
-            return
-        try:
-            slide = subject.slide.with_mpp(mpp)
-        except NapariMilError as error:
-            self._session.apply(actions.add_notice, str(error))
-            return
-        self._session.apply(actions.set_slide, subject.key, slide)
-
     def _on_instance(self, instance: int) -> None:
         self._session.apply(actions.select, (instance,))
         subject = self._session.state.current_subject
         if subject is not None and subject.layout is not None:
             centre = subject.placement.centres(subject.layout, np.array([instance]))[0]
-            self._book.look_at((float(centre[0]), float(centre[1])))
+            self._book.camera.look_at((float(centre[0]), float(centre[1])))
 
     def _on_painted(self, mask: np.ndarray) -> None:
         subject = self._session.state.current_subject
@@ -140,15 +126,9 @@ class SubjectsController:
         self._book.adopt(("subject", str(key)), layer)
         self._session.apply(actions.add_subject, subject)
 
-    def _place(self, key: int) -> tuple[Place, float] | None:
+    def _place(self, key: int) -> tuple[Place, Placement] | None:
         subject = self._session.state.subject(key)
-        if subject is None:
-            return None
-        place = stored_place(subject)
-        aspect = subject.placement.aspect
-        # Heights count in widths of a pixel.
-        squares = replace(place, y=place.y * aspect, height=place.height * aspect)
-        return squares, subject.placement.unit
+        return None if subject is None else (stored_place(subject), subject.placement)
 
     def _make_overviews(self, before: SessionState, after: SessionState) -> None:
         """Average new slides that have no coarse level, beside everything else."""
@@ -173,7 +153,14 @@ class SubjectsController:
 
     def _close_what_is_gone(self, before: SessionState, after: SessionState) -> None:
         """Close slides that no subject has any more."""
-        used = {id(subject.slide) for subject in after.subjects}
+        used = {id(slide) for subject in after.subjects for slide in _slides_of(subject)}
         for subject in before.subjects:
-            if subject.slide is not None and id(subject.slide) not in used:
-                subject.slide.close()
+            for slide in _slides_of(subject):
+                if id(slide) not in used:
+                    slide.close()
+
+
+def _slides_of(subject: Subject) -> list[Slide]:
+    """Return what is open for a subject: its slide, and the twin that is shown."""
+    slides = (subject.slide, subject.pixels.slide)
+    return [slide for slide in slides if slide is not None]

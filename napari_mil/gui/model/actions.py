@@ -18,6 +18,7 @@ from napari_mil.gui.model.display import (
     ScaleMode,
 )
 from napari_mil.gui.model.inputs import reason_not_to_fit
+from napari_mil.gui.model.scales import ScaleScope
 from napari_mil.gui.model.session import Picture, Selection, SessionState
 from napari_mil.gui.model.subjects import (
     AnnotationLayer,
@@ -27,6 +28,7 @@ from napari_mil.gui.model.subjects import (
 )
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.slides import Slide
+from napari_mil.slides.rendition import Rendition
 
 OVERLAYS = (Role.OVERLAY, Role.GROUPS, Role.MARKS)
 """Roles of what is coloured; one of them is shown at a time."""
@@ -133,14 +135,23 @@ def rename_subject(state: SessionState, key: int, name: str) -> SessionState:
     return update_subject(state, key, name=name)
 
 
-def set_slide(state: SessionState, key: int, slide: Slide) -> SessionState:
+def set_slide(
+    state: SessionState, key: int, slide: Slide, entered: ScaleScope | None = None
+) -> SessionState:
     """Give a subject the same slide at another scale; tissue and answers stay."""
-    return update_subject(state, key, slide=slide)
+    return update_subject(state, key, slide=slide, entered=entered)
 
 
 def set_pixels(state: SessionState, key: int, pixels: Any) -> SessionState:
     """Show other pixels of a subject."""
     return state if state.subject(key) is None else update_subject(state, key, pixels=pixels)
+
+
+def set_rendition(state: SessionState, key: int, rendition: Rendition | None) -> SessionState:
+    """Choose how a slide is shown; its pixels follow."""
+    if state.subject(key) is None:
+        return state
+    return update_subject(state, key, rendition=rendition)
 
 
 def set_tissue(state: SessionState, key: int, mask: TissueMask, *, painted: bool) -> SessionState:

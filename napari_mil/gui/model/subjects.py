@@ -14,7 +14,9 @@ from napari_mil.annotations import Annotations
 from napari_mil.bags import Bag, ImageBag, TissueMask
 from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.placement import Placement, placement_of
+from napari_mil.gui.model.scales import ScaleScope
 from napari_mil.slides import Slide
+from napari_mil.slides.rendition import Rendition
 
 NOUNS = {"slide": "tile", "images": "image", "features": "instance"}
 
@@ -66,6 +68,8 @@ class Pixels:
     """An array, or a list of levels from fine to coarse."""
     multiscale: bool = False
     rgb: bool = True
+    slide: Slide | None = None
+    """Twin of the subject's slide whose pixels these are, where it is shown otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,10 @@ class Subject:
     pixels: Pixels
     slide: Slide | None = None
     """Slide of a slide, or the one that a feature bag lies on."""
+    rendition: Rendition | None = None
+    """How a person wants the slide to be shown; None shows it as it comes."""
+    entered: ScaleScope | None = None
+    """Slides that a person entered its scale for; None where the scale is the file's."""
     images: ImageBag | None = None
     bag: Bag | None = None
     layout: Layout | None = None
@@ -135,6 +143,11 @@ class Place:
     width: float
     height: float
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) of its middle."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
 
 def stored_place(subject: Subject) -> Place:
     """Return the part of a subject where something is stored."""
@@ -146,6 +159,23 @@ def stored_place(subject: Subject) -> Place:
     inset = (layout.stride0 - layout.tile_size0) / 2
     x, y = layout.origin
     return Place(x - inset, y - inset, columns * layout.stride0, rows * layout.stride0)
+
+
+def pixels_place(subject: Subject) -> Place:
+    """Return the part of a subject that its pixels cover."""
+    if subject.slide is not None:
+        return Place(0, 0, *map(float, subject.slide.dimensions))
+    if subject.kind is SubjectKind.FEATURES:
+        return stored_place(subject)
+    finest = subject.pixels.data[0] if subject.pixels.multiscale else subject.pixels.data
+    height, width = finest.shape[:2]
+    return Place(0, 0, width, height)
+
+
+def coarsest_pixels(subject: Subject) -> np.ndarray:
+    """Return the coarsest level of a subject, which is held in memory: uint8 (h, w, 3)."""
+    pixels = subject.pixels
+    return np.asarray(pixels.data[-1] if pixels.multiscale else pixels.data)
 
 
 def outline_annotations(name: str, annotations: Annotations) -> AnnotationLayer:

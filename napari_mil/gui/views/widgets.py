@@ -188,6 +188,11 @@ class ChoiceBox(QComboBox):
         """Key of the chosen entry."""
         return self._shown.current
 
+    @property
+    def choices(self) -> Choices:
+        """Entries that are shown."""
+        return self._shown
+
     def keys(self) -> list[Any]:
         """Return the keys of the entries that can be chosen."""
         return [entry.key for entry in self._shown.entries if not entry.reason]

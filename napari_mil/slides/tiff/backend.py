@@ -49,6 +49,8 @@ Neighbouring reads share tiles: a row of tiles of 256 px is 0.2 MB a tile.
 """
 TRIED_TILES = 5
 """Tiles spread over a file that are tried when it is opened."""
+ICC_PROFILE = 34675
+"""Number of the tag that holds an ICC profile."""
 SAMPLED_TILES = 49
 """Tiles of the coarsest level from which depth and contrast are estimated."""
 
@@ -110,6 +112,7 @@ class TiffBackend:
             is_named = any(note.name or note.colour for note in notes.channels)
             self._is_fluorescence = is_fluorescence(page, self._axes, is_named)
             self._format = pixel_format(page)
+            self.icc_profile = bytes(page.tags.valueof(ICC_PROFILE) or b"")
             self._planes = [self._planes_of(level) for level in levels]
             self._associated = associated_series(file, series)
         self.vendor = notes.vendor

@@ -12,7 +12,6 @@ from napari_mil.errors import ClassifierError
 from napari_mil.events import Advanced, Fallback, Partial, Started
 from napari_mil.gui.controllers import classification as module
 from napari_mil.gui.controllers.classification import CLASSIFY_JOB, ClassificationController
-from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now
 from napari_mil.gui.model.session import Session
@@ -29,7 +28,7 @@ from tests.gui.model.builders import (
     slide_subject,
     values,
 )
-from tests.gui.training import FakeJobs, emit
+from tests.gui.training import FakeJobs, emit, mock_book
 
 CARDS = (card(), card("grade"), card("polyps", instances=IMAGES))
 GRID = TileGrid(
@@ -71,14 +70,14 @@ def room(monkeypatch):
     made = SimpleNamespace(
         session=Session(),
         view=MagicMock(spec=ClassifyTab),
-        book=MagicMock(spec=LayerBook),
+        book=mock_book(),
         jobs=FakeJobs(),
         show_notes=MagicMock(),
         last_used=SimpleNamespace(classifier="grade"),
         heavy=Heavy(),
         listed={each.name: each for each in CARDS},
     )
-    made.book.centre.return_value = (100.0, 50.0)
+    made.book.camera.centre.return_value = (100.0, 50.0)
     monkeypatch.setattr(module, "import_module", lambda name: made.heavy)
     monkeypatch.setattr(module, "list_classifiers", lambda settings: made.listed)
     made.controller = ClassificationController(

@@ -15,7 +15,6 @@ from napari_mil.gui.controllers.inspection import (
     instance_pixels,
     missing_inquiry,
 )
-from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Role, ScaleMode
@@ -33,7 +32,7 @@ from tests.gui.model.builders import (
     state_of,
     tree,
 )
-from tests.gui.training import FakeJobs, emit
+from tests.gui.training import FakeJobs, emit, mock_book
 
 CHOSEN = "r-ham"
 
@@ -65,7 +64,7 @@ def room(monkeypatch):
     made = SimpleNamespace(
         session=Session(answered(state_of(subject), answer(subject, card()))),
         view=MagicMock(spec=InspectTab),
-        book=MagicMock(spec=LayerBook),
+        book=mock_book(),
         jobs=FakeJobs(),
         show_inspect=MagicMock(),
         heavy=Heavy(),
@@ -200,14 +199,14 @@ def test_steps_go_down_the_ranks_and_the_view_follows(room):
     emit(room.view.step_requested, 1)
     emit(room.view.step_requested, 1)
     assert room.session.state.selection.instance == order[1]
-    assert room.book.look_at.call_args.args[0] == tuple(centre_of(room, int(order[1])))
+    assert room.book.camera.look_at.call_args.args[0] == tuple(centre_of(room, int(order[1])))
     emit(room.view.clear_requested)
     assert room.session.state.selection is None
 
 
 def test_without_a_selection_the_view_stays(room):
     room.controller.show_selected()
-    room.book.look_at.assert_not_called()
+    room.book.camera.look_at.assert_not_called()
 
 
 def test_selecting_reads_the_picture_once(room, monkeypatch):

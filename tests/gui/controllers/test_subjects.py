@@ -1,6 +1,6 @@
 """Subjects are chosen, rescaled and closed; a removed layer is taken for what it means."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -11,13 +11,12 @@ import pytest
 from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers import subjects as module
 from napari_mil.gui.controllers.subjects import SubjectsController
-from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.display import Look, Role
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.subjects import AnnotationLayer, TissueChoice
 from napari_mil.gui.reader import SLIDE_KEY
-from napari_mil.gui.views.slide_tab import SlideTab
+from napari_mil.gui.views.slide.slide_tab import SlideTab
 from tests.gui.model.builders import (
     FakeSlide,
     answer,
@@ -29,7 +28,7 @@ from tests.gui.model.builders import (
     slide_subject,
     state_of,
 )
-from tests.gui.training import FakeJobs, emit
+from tests.gui.training import FakeJobs, emit, mock_book
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ def enter(*subjects, state=None, layers=()):
     made = SimpleNamespace(
         session=session,
         view=MagicMock(spec=SlideTab),
-        book=MagicMock(spec=LayerBook),
+        book=mock_book(),
         jobs=FakeJobs(),
     )
     made.book.slide_layers.return_value = list(layers)
@@ -109,6 +108,18 @@ def test_slides_that_no_subject_has_are_closed():
     assert kept.slide.closed == []
 
 
+def test_a_twin_that_is_shown_no_more_is_closed():
+    subject = subject_of()
+    twin = Slide()
+    room = enter(subject)
+    shown = replace(subject.pixels, slide=twin)
+    room.session.apply(actions.set_pixels, subject.key, shown)
+    assert twin.closed == []
+    room.session.apply(actions.set_pixels, subject.key, subject.pixels)
+    assert twin.closed == [True]
+    assert subject.slide.closed == []
+
+
 def test_a_slide_that_another_subject_has_too_stays_open():
     slide = subject_of()
     room = enter(slide, features_subject(2, slide=slide.slide))
@@ -118,45 +129,13 @@ def test_a_slide_that_another_subject_has_too_stays_open():
     assert slide.slide.closed == [True]
 
 
-def test_an_unchanged_scale_does_nothing():
-    room = enter(subject_of())
-    before = room.session.state
-    emit(room.view.mpp_entered, 0.5)
-    assert room.session.state is before
-
-
-def test_a_changed_scale_keeps_tissue_and_answers():
-    subject = subject_of().with_tissue(mask(), painted=False)
-    state = answered(state_of(subject), answer(subject, card()))
-    room = enter(state=state)
-    emit(room.view.mpp_entered, 0.25)
-    assert current(room).slide.mpp == 0.25
-    assert current(room).tissue is subject.tissue
-    assert room.session.state.answers == state.answers
-    assert room.session.state.shown_answer is state.answers[0]
-
-
-def test_a_scale_that_cannot_be_is_a_notice():
-    room = enter(subject_of())
-    emit(room.view.mpp_entered, 0.001)
-    assert notices(room) == ["That is no scale."]
-    assert current(room).slide.mpp == 0.5
-
-
-def test_images_have_no_scale():
-    room = enter(images_subject())
-    before = room.session.state
-    emit(room.view.mpp_entered, 0.25)
-    assert room.session.state is before
-
-
 def test_an_image_of_the_list_is_selected_and_looked_at():
     subject = images_subject(n=5)
     room = enter(subject)
     emit(room.view.instance_chosen, 3)
     assert room.session.state.selection.instances == (3,)
     centre = subject.placement.centres(subject.layout, np.array([3]))[0]
-    room.book.look_at.assert_called_once_with(tuple(centre))
+    room.book.camera.look_at.assert_called_once_with(tuple(centre))
 
 
 def test_tissue_is_found_in_a_thread_and_kept(monkeypatch):
@@ -278,8 +257,8 @@ def test_slides_that_another_reader_opened_are_taken_over_with_their_layer():
 
 def test_the_place_of_a_subject_is_in_level_0_pixels_with_their_size():
     room = enter(subject_of())
-    place = room.book.set_place.call_args.args[0]
-    found, unit = place(1)
+    place = room.book.camera.set_place.call_args.args[0]
+    found, placement = place(1)
     assert (found.x, found.y, found.width, found.height) == (0, 0, 4000, 3000)
-    assert unit == 0.5
+    assert placement.mpp == 0.5
     assert place(99) is None

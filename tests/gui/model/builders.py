@@ -19,6 +19,7 @@ from napari_mil.inference.facts import AggregatorRef, EncoderRef
 from napari_mil.inference.prediction import Prediction
 from napari_mil.slides import Channel
 from napari_mil.slides.resolution import Scale, ScaleSource
+from napari_mil.slides.scanner import Scanner
 from napari_mil.training.cohort import SLIDES, Cohort, CohortBag
 
 ENCODER = EncoderRef("resnet18", "encoder-1")
@@ -39,6 +40,8 @@ class FakeSlide:
     tile_sizes: tuple[tuple[int, int] | None, ...] = ((256, 256), (256, 256))
     vendor: str = "aperio"
     lacks_overview: bool = False
+    scanner: Scanner | None = None
+    has_profile: bool = False
 
     @property
     def mpp(self):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from napari_mil.gui.model.scales import ScaleScope
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.subjects import Subject, SubjectKind
-from napari_mil.slides import Slide
+from napari_mil.slides import Channel, Slide
+from napari_mil.slides.rendition import Rendition, ShownChannel
 from napari_mil.slides.resolution import ScaleSource
 
 ORIGINS = {
@@ -16,10 +20,31 @@ ORIGINS = {
     ScaleSource.DICOM: "From the file.",
     ScaleSource.OME: "From the file's OME metadata.",
     ScaleSource.TIFF: "From the file's TIFF resolution tag.",
-    ScaleSource.USER: "Entered by you, for this slide.",
+    ScaleSource.USER: "Entered by you, for this slide alone.",
     ScaleSource.CLASSIFIER: "Assumed by the classifier.",
 }
+CONTRAST_ROOM = 3.0
+"""By how many times its width a range of contrast can be raised."""
 MOST_NAMES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A channel, and what it can be shown as."""
+
+    shown: ShownChannel
+    limits: tuple[float, float]
+    """Values that the contrast can run between."""
+
+    @property
+    def name(self) -> str:
+        """Name of the channel."""
+        return self.shown.channel.name
+
+    @property
+    def smallest_width(self) -> float:
+        """Width that a range keeps, in values of the channel."""
+        return (self.limits[1] - self.limits[0]) / 1000
 
 
 @dataclass(frozen=True)
@@ -37,6 +62,15 @@ class SlideSnapshot:
     mpp: float | None = None
     mpp_origin: str = ""
     """Where the scale comes from, or what to do without one."""
+    channels: tuple[ChannelRow, ...] = ()
+    """Channels of a fluorescence slide."""
+    has_profile: bool = False
+    """Whether the file has a colour profile that can be used."""
+    uses_profile: bool = False
+    scopes: tuple[Choice, ...] = ()
+    """Slides that an entered scale can be for."""
+    is_entered: bool = False
+    """Whether a person entered the scale, and can go back to that of the file."""
     tissue: str = ""
     """What is known about tissue."""
     detects_tissue: bool = False
@@ -59,7 +93,12 @@ def slide_snapshot(state: SessionState) -> SlideSnapshot:
         names=() if images is None else images.names[:MOST_NAMES],
         has_scale=is_slide,
         mpp=None if slide is None else slide.mpp,
-        mpp_origin="" if slide is None else scale_origin(slide),
+        mpp_origin="" if slide is None else scale_origin(slide, subject.entered),
+        channels=() if slide is None else channel_rows(slide, subject.rendition),
+        has_profile=slide is not None and slide.has_profile,
+        uses_profile=subject.rendition is not None and subject.rendition.uses_profile,
+        scopes=() if slide is None else scale_scopes(slide),
+        is_entered=slide is not None and slide.scale.source is ScaleSource.USER,
         tissue=_tissue_words(subject) if is_slide else "",
         detects_tissue=state.detecting == subject.key,
         remarks=subject.remarks,
@@ -117,9 +156,43 @@ def slide_facts(slide: Slide) -> tuple[tuple[str, str], ...]:
     return tuple(facts)
 
 
-def scale_origin(slide: Slide) -> str:
+def channel_rows(slide: Slide, rendition: Rendition | None) -> tuple[ChannelRow, ...]:
+    """Return the channels of a slide as they are shown."""
+    shown = () if rendition is None else rendition.channels
+    if not shown:
+        shown = tuple(ShownChannel(channel) for channel in slide.channels)
+    return tuple(
+        ChannelRow(each, _contrast_limits(channel))
+        for each, channel in zip(shown, slide.channels, strict=True)
+    )
+
+
+def _contrast_limits(channel: Channel) -> tuple[float, float]:
+    """Return what the contrast of a channel can run between: what its type holds bounds it."""
+    low, high = channel.range
+    top = high + (high - low) * CONTRAST_ROOM
+    dtype = np.dtype(channel.dtype)
+    if np.issubdtype(dtype, np.integer):
+        return min(0.0, low), min(float(np.iinfo(dtype).max), top)
+    return min(0.0, low), top
+
+
+def scale_scopes(slide: Slide) -> tuple[Choice, ...]:
+    """Return what an entered scale of a slide can be for."""
+    reason = "" if slide.scanner else "The file does not name its scanner."
+    return (
+        Choice(ScaleScope.FILE, "this file"),
+        Choice(ScaleScope.SCANNER, "this scanner", reason),
+    )
+
+
+def scale_origin(slide: Slide, entered: ScaleScope | None = None) -> str:
     """Return where the scale comes from, or what to do without one."""
     scale = slide.scale
+    if entered is ScaleScope.FILE:
+        return "Entered by you for this file, and remembered."
+    if entered is ScaleScope.SCANNER:
+        return f"Entered by you for slides of the scanner {slide.scanner}, and remembered."
     if scale.mpp is not None:
         origin = ORIGINS[scale.source]
         if scale.aspect != 1 and scale.xy is not None:

@@ -8,10 +8,19 @@ import pytest
 from napari_mil.bags import TissueMask
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.gui.model import actions
+from napari_mil.gui.model.scales import ScaleScope
 from napari_mil.gui.model.session import SessionState
-from napari_mil.gui.model.snapshots.slide import scale_origin, slide_facts, slide_snapshot
+from napari_mil.gui.model.snapshots.slide import (
+    channel_rows,
+    scale_origin,
+    scale_scopes,
+    slide_facts,
+    slide_snapshot,
+)
 from napari_mil.slides import Channel
+from napari_mil.slides.rendition import Rendition, ShownChannel
 from napari_mil.slides.resolution import Scale, ScaleSource, judge_scale
+from napari_mil.slides.scanner import Scanner
 from tests.gui.model import builders as build
 
 
@@ -77,13 +86,43 @@ def test_features_say_where_they_lie():
     ("scale", "words"),
     [
         (Scale(0.5, ScaleSource.OPENSLIDE), "From the file."),
-        (Scale(0.5, ScaleSource.USER), "Entered by you, for this slide."),
+        (Scale(0.5, ScaleSource.USER), "Entered by you, for this slide alone."),
         (Scale(None, ScaleSource.TIFF, 264.6), "not plausible (264.6 µm per pixel)"),
         (Scale(), "The file does not say; enter µm per pixel"),
     ],
 )
 def test_a_scale_says_where_it_comes_from_or_what_to_do(scale, words):
     assert words in scale_origin(build.FakeSlide(scale=scale))
+
+
+def test_an_entered_scale_says_what_it_is_for():
+    slide = build.FakeSlide(scale=Scale(0.25, ScaleSource.USER), scanner=Scanner("S1", "20"))
+    assert scale_origin(slide, ScaleScope.FILE) == "Entered by you for this file, and remembered."
+    assert "the scanner S1 at 20×" in scale_origin(slide, ScaleScope.SCANNER)
+
+
+def test_a_scale_for_a_scanner_needs_its_name():
+    named = build.FakeSlide(scanner=Scanner("S1"))
+    assert [choice.reason for choice in scale_scopes(named)] == ["", ""]
+    assert scale_scopes(build.FakeSlide())[1].reason
+
+
+def test_channels_are_listed_as_they_are_shown():
+    rows = snapshot(build.fluorescence_subject()).channels
+    assert [(row.name, row.shown.visible) for row in rows] == [("DAPI", True), ("FITC", True)]
+    assert rows[0].limits == (0.0, 255.0)
+    hidden = Rendition((ShownChannel(build.FLUORESCENCE[0], False), rows[1].shown))
+    rows = channel_rows(build.FakeSlide(channels=build.FLUORESCENCE), hidden)
+    assert [row.shown.visible for row in rows] == [False, True]
+
+
+def test_contrast_can_be_raised_as_far_as_the_values_go():
+    deep = Channel("DAPI", (0, 0, 255), (100.0, 1100.0), "uint16")
+    (row,) = channel_rows(build.FakeSlide(channels=(deep,)), None)
+    assert row.limits == (0.0, 4100.0)
+    signed = Channel("DAPI", (0, 0, 255), (-1.0, 1.0), "float32")
+    (row,) = channel_rows(build.FakeSlide(channels=(signed,)), None)
+    assert row.limits == (-1.0, 7.0)
 
 
 def test_every_source_of_a_scale_has_words():

@@ -3,7 +3,7 @@ import pytest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_mil.errors import UnreadableSlideError
-from napari_mil.gui.views.properties_dialog import PropertiesDialog
+from napari_mil.gui.views.slide.properties_dialog import PropertiesDialog
 
 PROPERTIES = {"openslide.vendor": "aperio", "aperio.AppMag": "20"}
 

@@ -4,10 +4,10 @@ import pytest
 
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.snapshots.slide import SlideSnapshot
-from napari_mil.gui.views.slide_tab import SlideTab
+from napari_mil.gui.views.slide.slide_tab import SlideTab
 
 SUBJECTS = Choices((Choice(1, "a.svs"), Choice(2, "b.svs")), 1)
-SIGNALS = ("subject_chosen", "close_requested", "mpp_entered", "tissue_requested")
+SIGNALS = ("subject_chosen", "close_requested", "rendition_chosen", "tissue_requested")
 
 
 @pytest.fixture
@@ -71,38 +71,12 @@ def test_buttons_tell_what_is_wanted(tab):
     ]
 
 
-def test_a_scale_is_told_once_it_is_another_and_applied(tab):
-    tab.render(of_slide())
-    assert not tab.mpp_button.isEnabled()
-    tab.mpp_field.setValue(0.25)
-    assert tab.told == []
-    assert tab.mpp_button.isEnabled()
-    tab.mpp_button.click()
-    assert tab.told == [("mpp_entered", 0.25)]
-
-
-def test_what_is_being_entered_survives_other_changes(tab):
-    tab.render(of_slide())
-    tab.mpp_field.setValue(0.3)
-    tab.render(of_slide(detects_tissue=True))
-    assert tab.mpp_field.value() == 0.3
-
-
-def test_a_scale_that_cannot_be_is_not_applied_and_says_what_can(tab):
-    tab.render(of_slide(mpp=None, mpp_origin="The file does not say."))
-    assert tab.mpp_field.text() == "unknown"
-    assert tab.mpp_origin.text() == "The file does not say."
-    tab.mpp_field.setValue(0.0001)
-    assert not tab.mpp_button.isEnabled()
-    assert "lies between" in tab.mpp_button.toolTip()
-
-
 def test_scale_and_tissue_are_of_slides_alone(tab):
     tab.render(of_slide(tissue="12% of the slide"))
-    assert tab.mpp_field.isVisible()
+    assert tab.scale.field.isVisible()
     assert tab.tissue_line.text() == "12% of the slide"
     tab.render(SlideSnapshot(SUBJECTS))
-    assert not tab.mpp_field.isVisible()
+    assert not tab.scale.field.isVisible()
     assert not tab.tissue_button.isVisible()
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QListWidget, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QListWidget, QPushButton, QWidget
 
 from napari_mil.gui.model.snapshots.slide import SlideSnapshot
+from napari_mil.gui.views.slide.channels_card import ChannelsCard
+from napari_mil.gui.views.slide.navigator import Navigator
+from napari_mil.gui.views.slide.scale_card import ScaleCard
 from napari_mil.gui.views.widgets import (
     Card,
     ChoiceBox,
@@ -17,7 +20,7 @@ from napari_mil.gui.views.widgets import (
     secondary,
     set_words,
 )
-from napari_mil.slides.resolution import LARGEST_MPP, SMALLEST_MPP, is_plausible
+from napari_mil.slides.rendition import Rendition
 
 
 class SlideTab(QWidget):
@@ -27,7 +30,8 @@ class SlideTab(QWidget):
     folder_requested = Signal()
     subject_chosen = Signal(int)
     close_requested = Signal()
-    mpp_entered = Signal(float)
+    rendition_chosen = Signal(object)
+    """`Rendition` that a person wants to see."""
     tissue_requested = Signal()
     properties_requested = Signal()
     instance_chosen = Signal(int)
@@ -42,6 +46,8 @@ class SlideTab(QWidget):
         self.open_button.setToolTip("Slides, pictures, features, classifiers, annotations")
         self.folder_button.setToolTip("Images, a slide in several files, an earlier run, cohorts")
         self.close_button.setToolTip("Close what is shown; the file stays")
+        self.navigator = Navigator()
+        self.navigator.hide()
         self._facts = QFormLayout()
         facts_card = Card()
         facts_card.setLayout(self._facts)
@@ -54,46 +60,35 @@ class SlideTab(QWidget):
         self.names.setMaximumHeight(220)
         self.names.hide()
 
-        self._make_scale()
+        self.scale = ScaleCard()
+        self.channels = ChannelsCard()
+        self.channels.hide()
+        self.profile_box = QCheckBox("Colours by the file's ICC profile")
+        self.profile_box.setToolTip(
+            "Shows the scanner's colours in sRGB; classifiers read the colours of the file."
+        )
+        self.profile_box.hide()
         self._make_tissue()
         content = QWidget()
         content.setLayout(
             column(
                 row(self.open_button, self.folder_button, self.close_button),
                 self.subject_box,
-                facts_card,
+                self.navigator,
                 self._remarks,
-                self.properties_button,
                 self.names,
-                self._scale,
+                self.channels,
+                self.profile_box,
+                self.scale,
                 self._tissue,
+                facts_card,
+                self.properties_button,
             )
         )
         self.setLayout(column(scrolling(content), stretch=False, margin=0))
         self._shown_facts: tuple[tuple[str, str], ...] = ()
         self._shown_names: tuple[str, ...] = ()
-        self._shown_mpp = -1.0
         self._connect()
-
-    def _make_scale(self) -> None:
-        self.mpp_field = QDoubleSpinBox()
-        self.mpp_field.setRange(0, LARGEST_MPP)
-        self.mpp_field.setDecimals(4)
-        self.mpp_field.setSingleStep(0.01)
-        self.mpp_field.setSuffix(" µm per pixel")
-        self.mpp_field.setSpecialValueText("unknown")
-        self.mpp_field.setAccessibleName("micrometres per pixel of level 0")
-        self.mpp_button = QPushButton("Apply")
-        self.mpp_origin = secondary()
-        self._scale = Card()
-        self._scale.setLayout(
-            column(
-                secondary("Scale of level 0"),
-                row(self.mpp_field, self.mpp_button, stretched=0),
-                self.mpp_origin,
-                stretch=False,
-            )
-        )
 
     def _make_tissue(self) -> None:
         self.tissue_button = QPushButton("Detect tissue")
@@ -109,8 +104,12 @@ class SlideTab(QWidget):
         self.folder_button.clicked.connect(lambda: self.folder_requested.emit())
         self.close_button.clicked.connect(lambda: self.close_requested.emit())
         self.subject_box.chosen.connect(self.subject_chosen.emit)
-        self.mpp_button.clicked.connect(lambda: self.mpp_entered.emit(self.mpp_field.value()))
-        self.mpp_field.valueChanged.connect(lambda _: self._update_button())
+        self.channels.changed.connect(
+            lambda channels: self.rendition_chosen.emit(Rendition(channels=channels))
+        )
+        self.profile_box.clicked.connect(
+            lambda checked: self.rendition_chosen.emit(Rendition(uses_profile=checked))
+        )
         self.tissue_button.clicked.connect(lambda: self.tissue_requested.emit())
         self.properties_button.clicked.connect(lambda: self.properties_requested.emit())
         self.names.currentRowChanged.connect(
@@ -128,15 +127,12 @@ class SlideTab(QWidget):
                 self._facts.addRow(name, elided(value))
         set_words(self._remarks, "\n".join(snapshot.remarks))
         self._render_names(snapshot)
-        self._scale.setVisible(snapshot.has_scale)
+        self.scale.render(snapshot)
+        self.channels.render(snapshot.channels)
+        self.profile_box.setVisible(snapshot.has_profile)
+        self.profile_box.setChecked(snapshot.uses_profile)
         self.properties_button.setVisible(snapshot.has_scale)
         self._tissue.setVisible(snapshot.has_scale)
-        mpp = snapshot.mpp or 0.0
-        if mpp != self._shown_mpp:
-            self._shown_mpp = mpp
-            self.mpp_field.setValue(mpp)
-        set_words(self.mpp_origin, snapshot.mpp_origin)
-        self._update_button()
         words = "Looking for tissue…" if snapshot.detects_tissue else snapshot.tissue
         set_words(self.tissue_line, words)
         self.tissue_button.setEnabled(not snapshot.detects_tissue)
@@ -150,12 +146,3 @@ class SlideTab(QWidget):
         self.names.addItems(snapshot.names)
         self.names.blockSignals(False)
         self.names.setVisible(bool(snapshot.names))
-
-    def _update_button(self) -> None:
-        value = self.mpp_field.value()
-        plausible = is_plausible(value)
-        self.mpp_button.setEnabled(plausible and abs(value - self._shown_mpp) > 1e-9)
-        tip = "Use this scale for the slide that is shown; tissue and answers stay."
-        if not plausible:
-            tip = f"A scale lies between {SMALLEST_MPP} and {LARGEST_MPP:g} µm per pixel."
-        self.mpp_button.setToolTip(tip)
