@@ -72,6 +72,20 @@ class ViewerDriver:
         viewer.window.resize(*size)
         self.spin(0.5)
 
+    def resize_canvas(self, width: int, height: int) -> None:
+        """Give the window the size at which its canvas has this one, whatever its docks take."""
+        for _ in range(5):
+            canvas_height, canvas_width = self.viewer.canvas.size
+            if (canvas_width, canvas_height) == (width, height):
+                return
+            window = self.viewer.window._qt_window
+            window.resize(
+                window.width() + width - canvas_width, window.height() + height - canvas_height
+            )
+            self.spin(0.3)
+        size = self.viewer.canvas.size[::-1]
+        raise RuntimeError(f"the canvas has {size} pixels, not {(width, height)}")
+
     def spin(self, seconds: float) -> None:
         """Let the window live for a while."""
         end = time.monotonic() + seconds

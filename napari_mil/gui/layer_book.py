@@ -16,7 +16,7 @@ from napari_mil.gui.camera import SubjectCamera
 from napari_mil.gui.keys import CANVAS_KEYS
 from napari_mil.gui.layer_making import FADING, fading_colormap, make_layer, must_be_remade
 from napari_mil.gui.model.display import Look, Role
-from napari_mil.gui.model.scene import LayerSpec, LayerType, Legend, Scene
+from napari_mil.gui.model.scene import UNDERLAY, LayerSpec, LayerType, Legend, Scene
 from napari_mil.gui.reader import SLIDE_KEY
 
 BETWEEN_LAYERS_MS = 20
@@ -35,6 +35,9 @@ MOUSE_SLOP_PX = 4
 
 COME_BACK = ("tissue", "annotations", "overlay", "groups", "marks", "selection")
 """Keys of layers that are hidden, not removed, while the scene has none of them."""
+
+NEVER_ACTIVE = (Role.SELECTION, Role.MARKS, Role.ANNOTATIONS, Role.UNDERLAY)
+"""Roles of layers that do not become active when they are added."""
 
 Key = tuple[str, ...]
 
@@ -230,8 +233,15 @@ class LayerBook:
         return was_there
 
     def _put_away_layers(self) -> list[Layer]:
-        """Return the layers that are kept though the scene has none of their key."""
-        return [layer for key, layer in self._layers.items() if key not in self._specs]
+        """Return the layers that nobody is to see in a list.
+
+        They are kept though the scene has none of their key, or belong to the one above.
+        """
+        return [
+            layer
+            for key, layer in self._layers.items()
+            if key not in self._specs or key[0] == UNDERLAY
+        ]
 
     def _update(self) -> bool:
         """Bring layers that are there in line; say whether some are left for the next turn."""
@@ -255,7 +265,8 @@ class LayerBook:
 
     def _add_missing(self) -> bool:
         """Add the first layer that is missing; say whether there was one."""
-        for spec in self._wanted():
+        # What is under a subject can wait for it.
+        for spec in sorted(self._wanted(), key=lambda spec: spec.role is Role.UNDERLAY):
             is_seen = spec.visible or spec.role is Role.SUBJECT
             if is_seen and spec.key not in self._layers:
                 if not self._is_late:
@@ -279,7 +290,7 @@ class LayerBook:
             # napari fits its first layer as a whole.
             self.camera.fit()
         self._listen(spec.key, layer)
-        if spec.role in (Role.SELECTION, Role.MARKS, Role.ANNOTATIONS) and active is not None:
+        if spec.role in NEVER_ACTIVE and active is not None:
             # The status bar goes on to speak of what was chosen.
             self._viewer.layers.selection.active = active
 
@@ -389,6 +400,9 @@ class LayerBook:
         if isinstance(held, np.ndarray) and held.shape == coarsest.shape:
             held[...] = coarsest
         layer.refresh(highlight=False, extent=False)
+        below = self._layers.get((UNDERLAY, str(key)))
+        if below is not None:
+            below.refresh(highlight=False, extent=False)
         self.redrawn.emit()
 
     def _renew_thumbnails(self) -> None:
@@ -399,6 +413,8 @@ class LayerBook:
 
     def _listen(self, key: Key, layer: Layer) -> None:
         """Hear what a person does to a layer, and let the status bar speak of instances."""
+        if key[0] == UNDERLAY:
+            return
         events = layer.events
         events.visible.connect(lambda _: self._on_look(key, Look(visible=layer.visible)))
         events.opacity.connect(lambda _: self._on_look(key, Look(opacity=layer.opacity)))
@@ -507,7 +523,7 @@ class LayerBook:
         for key, spec in removed:
             if key[0] == "subject":
                 self.subject_closed.emit(key[1])
-            elif spec is not None:
+            elif spec is not None and spec.role is not Role.UNDERLAY:
                 self.layer_removed.emit(spec)
 
     def _on_press(self, viewer: Any, event: Any) -> Generator[None, None, None]:

@@ -84,7 +84,7 @@ def read_pyramid(slide: Slide, report: Callable[[str], None]) -> list[Any]:
         slide.close()
         raise
     once = _ReportOnce(slide.path.name, report)
-    return [*(_GuardedLevel(level, once) for level in levels[:-1]), coarsest]
+    return [*(GuardedLevel(level, once) for level in levels[:-1]), coarsest]
 
 
 class _ReportOnce:
@@ -108,14 +108,15 @@ class _ReportOnce:
         self._report(sentence)
 
 
-class _GuardedLevel:
+class GuardedLevel:
     """A level whose unreadable parts are grey and reported once."""
 
     ndim = Level.ndim
     dtype = Level.dtype
 
     def __init__(self, level: Level, report: Callable[[Exception], None]) -> None:
-        self._level = level
+        self.level = level
+        """The level itself, whose faults are raised."""
         self._report = report
         self.shape = level.shape
         self.size = level.size
@@ -123,7 +124,7 @@ class _GuardedLevel:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         try:
-            return self._level[key]
+            return self.level[key]
         except Exception as error:
             # Whatever it is, the viewer stays alive.
             self._report(error)
@@ -133,6 +134,6 @@ class _GuardedLevel:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:, :], dtype)
 
-    def __deepcopy__(self, memo: object) -> _GuardedLevel:
+    def __deepcopy__(self, memo: object) -> GuardedLevel:
         """Return the level itself: a copy of the layer shows the same file."""
         return self

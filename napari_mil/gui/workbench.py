@@ -49,6 +49,7 @@ from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import train_snapshot
 from napari_mil.gui.model.snapshots.window import window_snapshot
+from napari_mil.gui.read_ahead import ReadAhead
 from napari_mil.gui.samples import SLIDE, sample_path
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.gui.views.inspect_tab import InspectTab
@@ -131,6 +132,7 @@ class Workbench(QWidget):
         jobs = self.jobs
         self.subjects = SubjectsController(session, self.slide_tab, self.book, jobs)
         self.scales = ScaleController(session, self.slide_tab.scale, settings)
+        self.read_ahead = ReadAhead(self.book, parent=self)
         self.navigation = NavigationController(
             session, self.slide_tab.navigator, self.book, parent=self
         )
@@ -252,6 +254,7 @@ class Workbench(QWidget):
         self.run.let_go()
         self.jobs.close()
         self.session.changed.disconnect(self._render)
+        self.read_ahead.close()
         self.book.disconnect()
         self.watch.close()
 

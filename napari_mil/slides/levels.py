@@ -17,6 +17,8 @@ from napari_mil.slides.pixels import WHITE
 
 Chunk = tuple[int, int]
 """(row, column) of a chunk in the lattice of chunks."""
+Window = tuple[int, int, int, int]
+"""(top, bottom, left, right) in pixels of a level."""
 ReadWindow = Callable[[int, int, int, int], np.ndarray]
 """Reader of a window of a level.
 
@@ -146,6 +148,33 @@ class Level:
             pass
         return out
 
+    def ring(self, top: int, bottom: int, left: int, right: int) -> list[Window]:
+        """Return the windows of the chunks around a window, the nearest to its centre first.
+
+        They are (top, bottom, left, right), lie within what is stored, and one chunk deep.
+        """
+        middle = ((top + bottom) / 2, (left + right) / 2)
+        inner = set(self._stored_chunks(top, bottom, left, right))
+        outer = self._stored_chunks(
+            max(0, top - self._chunk_height),
+            min(self.shape[0], bottom + self._chunk_height),
+            max(0, left - self._chunk_width),
+            min(self.shape[1], right + self._chunk_width),
+        )
+        windows = [self._window_of(chunk) for chunk in outer if chunk not in inner]
+        return sorted(windows, key=lambda window: _distance(window, middle))
+
+    def _window_of(self, chunk: Chunk) -> Window:
+        """Return (top, bottom, left, right) of a chunk."""
+        top = chunk[0] * self._chunk_height
+        left = chunk[1] * self._chunk_width
+        return (
+            top,
+            min(top + self._chunk_height, self.shape[0]),
+            left,
+            min(left + self._chunk_width, self.shape[1]),
+        )
+
     def _stored_chunks(self, top: int, bottom: int, left: int, right: int) -> list[Chunk]:
         """List the chunks of a window's stored part, row by row."""
         column0, row0, column1, row1 = self.extent
@@ -200,6 +229,12 @@ def _split(length: int, chunk: int) -> tuple[int, ...]:
     """Return the sizes of the chunks of an axis."""
     full, rest = divmod(length, chunk)
     return (chunk,) * full + ((rest,) if rest else ())
+
+
+def _distance(window: Window, middle: tuple[float, float]) -> float:
+    """Return the squared distance of the centre of a window from a point (row, column)."""
+    top, bottom, left, right = window
+    return ((top + bottom) / 2 - middle[0]) ** 2 + ((left + right) / 2 - middle[1]) ** 2
 
 
 def _expand(key: tuple[Any, ...]) -> tuple[Any, ...]:

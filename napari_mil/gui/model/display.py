@@ -45,6 +45,8 @@ class Role(StrEnum):
     """What a layer is for; looks that a person chose are kept by role."""
 
     SUBJECT = "subject"
+    UNDERLAY = "underlay"
+    """Coarsest level of a subject, under it: seen until finer pixels are read."""
     OVERLAY = "overlay"
     GROUPS = "groups"
     MARKS = "marks"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -33,7 +33,12 @@ from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.memo import Memo
 from napari_mil.gui.model.placement import Affine, Placement
 from napari_mil.gui.model.session import SessionState
-from napari_mil.gui.model.subjects import Subject, SubjectKind
+from napari_mil.gui.model.subjects import (
+    Subject,
+    SubjectKind,
+    coarsest_pixels,
+    pixels_place,
+)
 from napari_mil.gui.model.training import Watch
 from napari_mil.gui.model.words import count
 
@@ -44,6 +49,8 @@ BORDER = 0.12
 """Width of the outline of a tile, as a share of its side: seen from afar too."""
 THIN_BORDER = 0.03
 """Width of the outline of an image, which is looked at and not covered."""
+UNDERLAY = "underlay"
+"""First part of the keys of layers that are below a subject and in no list."""
 _remember = Memo()
 """Drawings of the newest scenes."""
 
@@ -120,7 +127,7 @@ class Scene:
 def scene(state: SessionState) -> Scene:
     """Return what the canvas should show."""
     subject = state.current_subject
-    layers = [_subject_layer(state, other) for other in state.subjects]
+    layers = [layer for other in state.subjects for layer in _subject_layers(state, other)]
     if subject is None:
         return Scene(tuple(layers))
     overlay, legend = _overlay(state, subject)
@@ -143,6 +150,33 @@ def _background(subject: Subject) -> str:
     """Choose the canvas: glass is white, fluorescence and pictures stand on black."""
     is_dark = subject.kind is SubjectKind.IMAGES or subject.is_fluorescence
     return "black" if is_dark else "white"
+
+
+def _subject_layers(state: SessionState, subject: Subject) -> list[LayerSpec]:
+    """Return the layer of a subject, and below it what is seen until its pixels are read."""
+    layer = _subject_layer(state, subject)
+    return [*_underlay(subject, layer), layer]
+
+
+def _underlay(subject: Subject, layer: LayerSpec) -> list[LayerSpec]:
+    if not subject.pixels.multiscale:
+        return []
+    whole = pixels_place(subject)
+    coarsest = coarsest_pixels(subject)
+    height, width = coarsest.shape[:2]
+    return [
+        replace(
+            layer,
+            key=(UNDERLAY, str(subject.key)),
+            role=Role.UNDERLAY,
+            name=f"{subject.name} (coarse)",
+            data=coarsest,
+            affine=subject.placement.mask((whole.width / width, whole.height / height)),
+            # It would shine through.
+            visible=layer.visible and layer.opacity == 1,
+            multiscale=False,
+        )
+    ]
 
 
 def _subject_layer(state: SessionState, subject: Subject) -> LayerSpec:
