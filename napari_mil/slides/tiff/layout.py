@@ -229,6 +229,9 @@ def refusal_of(file: Any) -> str:
     model = REFUSED_MODELS.get(page.photometric)
     if model is not None:
         return f"its colours are {model}; save it as RGB"
+    n_channels = axes_of(file.series[0]).n_channels
+    if n_channels > 1 and int(page.samplesperpixel) > 1:
+        return f"each of its {n_channels} channels holds colours; save each as a file of its own"
     if file.is_svs and not page.is_tiled:
         return "its first image is not the slide"
     if int(page.imagedepth) > 1:
