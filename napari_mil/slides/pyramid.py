@@ -32,6 +32,13 @@ DETAILED_VIRTUAL_DOWNSAMPLE = 8
 A computed level is one that the file lacks. Up to this downsample its chunks are exact even where
 the whole level would exceed the budget of pixels; beyond, they are sampled.
 """
+DASK_CHUNK_PX = 4096
+"""Wanted side of a chunk of a dask array, in pixels.
+
+Dask spends time on each chunk that a slice touches, and puts their pixels together once more;
+slices read no more of a chunk than they need. A chunk of this side has 50 MB; dask's own choice is
+128 MB.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,11 +178,20 @@ def dask_pyramid(levels: Sequence[Level], name: str) -> list[dask.array.Array]:
 
     return [
         dask.array.from_array(
-            level,
-            level.chunks,
+            level.without_pool(),
+            (*_dask_chunk(level), 3),
             name=f"{name}-{level.index}",
             asarray=False,
             inline_array=True,
         )
         for level in levels
     ]
+
+
+def _dask_chunk(level: Level) -> tuple[int, int]:
+    """Return the (height, width) of a level's chunks for dask: some of its own each way."""
+    rows, columns, _ = level.chunks
+    height, width = (
+        side * 2 ** max(0, round(math.log2(DASK_CHUNK_PX / side))) for side in (rows[0], columns[0])
+    )
+    return height, width

@@ -3,6 +3,11 @@ import itertools
 import numpy as np
 import pytest
 
+from napari_mil.slides import pyramid
+from napari_mil.slides.cache import PixelCache
+from napari_mil.slides.levels import Level
+from napari_mil.slides.pyramid import dask_pyramid
+
 
 def test_a_slide_with_too_few_levels_gets_coarser_ones(slide):
     shapes = [level.shape[:2] for level in slide.levels]
@@ -20,6 +25,35 @@ def test_dask_levels_have_the_same_pixels_as_the_lazy_ones(slide):
         assert array.shape == lazy.shape
         assert array.dtype == np.uint8
         assert np.array_equal(array[100:150, 200:260].compute(), lazy[100:150, 200:260])
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"), [((480, 480), (3840, 3840)), ((512, 2048), (4096, 4096))]
+)
+def test_chunks_of_dask_are_some_of_the_levels_each_way(own, expected):
+    level = Level(0, (20_000, 10_000), own, lambda *_: pytest.fail("read"), PixelCache(0))
+    (array,) = dask_pyramid([level], "a")
+    assert (array.chunks[1][0], array.chunks[0][0]) == expected
+    assert array.shape == (10_000, 20_000, 3)
+
+
+@pytest.mark.parametrize("chunk_px", [480, 4096])
+def test_a_slice_of_a_dask_level_decodes_the_tiles_it_touches_once_and_no_others(
+    slide, chunk_px, monkeypatch
+):
+    monkeypatch.setattr(pyramid, "DASK_CHUNK_PX", chunk_px)
+    array = slide.pyramid()[0]
+    store = slide._backend.store
+    store.capacity = 0
+    decoded = []
+    tile_of = store.tile
+    store.tile = lambda key, *arguments: decoded.append(key) or tile_of(key, *arguments)
+    pixels = array[1700:2300, 1800:2100].compute(scheduler="synchronous")
+    rows = range(1700 // 240, -(-2300 // 240))
+    columns = range(1800 // 240, -(-2100 // 240))
+    touched = {(0, 0, i, j, 1) for i in rows for j in columns}
+    assert sorted(decoded) == sorted(touched)
+    assert np.array_equal(pixels, slide.read_region((1800, 1700), 0, (300, 600)))
 
 
 @pytest.mark.parametrize("downsamples", [(1,), (1, 3), (1, 4, 16)])
