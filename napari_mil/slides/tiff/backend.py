@@ -27,7 +27,6 @@ from napari_mil.slides.openslide_backend import is_special_tiff
 from napari_mil.slides.pixels import WHITE, PixelFormat, used_bits
 from napari_mil.slides.tiff.chain import check_chain
 from napari_mil.slides.tiff.codecs import JpegDecoder
-from napari_mil.slides.tiff.header import MAGIC
 from napari_mil.slides.tiff.layout import (
     LEFT_TO_OPENSLIDE,
     TiffLevel,
@@ -42,6 +41,7 @@ from napari_mil.slides.tiff.layout import (
 from napari_mil.slides.tiff.metadata import read_notes
 from napari_mil.slides.tiff.philips import is_philips, read_philips, read_picture
 from napari_mil.slides.tiff.segments import Segments, plane_of
+from napari_mil.slides.tiff.structure import MAGIC
 from napari_mil.slides.tiff.tile_store import TileStore
 
 CACHED_BYTES = 64_000_000
