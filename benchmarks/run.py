@@ -13,6 +13,7 @@ from scripts.window_driver import has_display, rerun_in_virtual_display
 PARTS = (
     "benchmarks.reading",
     "benchmarks.headless",
+    "benchmarks.many_tiles",
     "benchmarks.window",
     "benchmarks.training",
     "benchmarks.aggregators",

@@ -17,8 +17,8 @@ from napari_mil.errors import BagError
 from napari_mil.slides.channels import Channel, default_colour, render
 from napari_mil.slides.image_backend import read_picture
 from napari_mil.slides.pixels import PixelFormat, used_bits
-from napari_mil.slides.tiff.header import MAGIC as TIFF_STARTS
 from napari_mil.slides.tiff.layout import pixel_format
+from napari_mil.slides.tiff.structure import MAGIC as TIFF_STARTS
 
 LARGEST_MP = 100
 """Size limit of an image in megapixels.

@@ -6,8 +6,10 @@ import argparse
 import json
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from napari_mil.bags.grid import TileSpec
 from napari_mil.cli.output import print_line
@@ -17,14 +19,16 @@ from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.inference.card import TILES, ClassifierCard
 from napari_mil.inference.library import find_card
-from napari_mil.inference.planning import check_slide
-from napari_mil.inference.results import ClassifyRequest, Outcome, ResultStore
+from napari_mil.inference.planning import Plan
+from napari_mil.inference.results import ClassifyRequest, Outcome, ResultStore, plan_target
 from napari_mil.inference.targets import Target, open_target
-from napari_mil.slides import Slide
 from napari_mil.slides.folders import one_of_each_series
 
 if TYPE_CHECKING:
     from napari_mil.inference.classifier import Classifier
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -110,31 +114,79 @@ def run(arguments: argparse.Namespace) -> int:
     store = ResultStore(arguments.out)
     store.prepare()
     paths = list(one_of_each_series(Path(path) for path in arguments.slides))
-    only: Target | None = None
-    if len(paths) == 1:
-        # A wrong path is reported before torch is loaded, which takes two seconds.
-        only = open_target(paths[0], arguments.slide_mpp)
-        if isinstance(only.content, Slide):
-            check_slide(only.content, card, request.tiles or card.tiling)
-    from napari_mil.inference.classifier import load_classifier
-
-    classifier = load_classifier(card)
+    failures = Failures(len(paths))
     cancel = cancel_on_interrupt()
-    failed = 0
+    classifier: Classifier | None = None
     for path in paths:
+        planned = failures.attempt(_plan, path, card, request, arguments.slide_mpp, cancel)
+        if planned is None:
+            continue
+        target, plan = planned
+        with target:
+            # Once there is something to classify: torch takes two seconds to load.
+            classifier = classifier or _load(card)
+            job = (target, plan, classifier, request, arguments, store, cancel)
+            failures.attempt(_classify_one, *job)
+    if failures.count:
+        sys.stderr.write(f"napari-mil: {failures.count} of {len(paths)} slides failed.\n")
+    return 3 if failures.count else 0
+
+
+@dataclass
+class Failures:
+    """Count of the slides that failed, each named on stderr; the only one is raised."""
+
+    total: int
+    """Slides in all."""
+    count: int = 0
+
+    def attempt(
+        self,
+        work: Callable[Arguments, Result],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Result | None:
+        """Return the result of some work, or count its failure and return None.
+
+        Raises
+        ------
+        CancelledError
+            If the run was cancelled.
+        NapariMilError
+            If there is one slide only.
+        """
         try:
-            with only or open_target(path, arguments.slide_mpp) as target:
-                _classify_one(target, classifier, request, arguments, store, cancel)
+            return work(*arguments, **named)
         except CancelledError:
             raise
         except NapariMilError as error:
-            if only is not None:
+            if self.total == 1:
                 raise
-            failed += 1
+            self.count += 1
             sys.stderr.write(f"napari-mil: {error.worded(REMEDIES)}\n")
-    if failed:
-        sys.stderr.write(f"napari-mil: {failed} of {len(paths)} slides failed.\n")
-    return 3 if failed else 0
+        return None
+
+
+def _plan(
+    path: Path,
+    card: ClassifierCard,
+    request: ClassifyRequest,
+    slide_mpp: float | None,
+    cancel: CancellationToken,
+) -> tuple[Target, Plan | None]:
+    """Open a target and lay its tiles, without torch."""
+    target = open_target(path, slide_mpp)
+    try:
+        return target, plan_target(target, card, request, cancel)
+    except NapariMilError:
+        target.close()
+        raise
+
+
+def _load(card: ClassifierCard) -> Classifier:
+    from napari_mil.inference.classifier import load_classifier
+
+    return load_classifier(card)
 
 
 def _request(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyRequest:
@@ -165,6 +217,7 @@ def _request(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyReq
 
 def _classify_one(
     target: Target,
+    plan: Plan | None,
     classifier: Classifier,
     request: ClassifyRequest,
     arguments: argparse.Namespace,
@@ -174,7 +227,7 @@ def _classify_one(
     name = "slide" if request.anonymous else target.path.name
     progress = ProgressPrinter(name, quiet=arguments.json)
     try:
-        outcome = store.classify(target, classifier, request, progress, cancel)
+        outcome = store.classify(target, plan, classifier, request, progress, cancel)
     finally:
         progress.close()
     _report(outcome, as_json=arguments.json)

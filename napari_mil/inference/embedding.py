@@ -12,9 +12,9 @@ import numpy as np
 
 from napari_mil.bags import Bag, ImageBag, TileGrid
 from napari_mil.encoders import Encoder
-from napari_mil.errors import UnreadableSlideError
 from napari_mil.events import Advanced, CancellationToken, OnEvent, ignore
 from napari_mil.inference.devices import ForgivingEncoder
+from napari_mil.inference.planning import check_readable
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
@@ -22,8 +22,6 @@ BATCH_MP = 1.6
 """Megapixels in a batch: 32 tiles of 224 px; cancelling ends within one."""
 LARGEST_BATCH = 256
 """Tiles in a batch at most."""
-LEAST_READABLE = 0.5
-"""Share of a slide's tiles that must be readable."""
 OnBatch = Callable[[np.ndarray, np.ndarray], None]
 """Takes the indices of a batch and all features so far."""
 
@@ -131,11 +129,7 @@ def keep_readable(
     if not slide.damage:
         return grid, features
     kept = grid.is_readable(slide)
-    if kept.mean() < LEAST_READABLE:
-        raise UnreadableSlideError(
-            f"{slide.path.name} has {np.count_nonzero(~kept)} of {len(kept)} tiles that cannot be "
-            f"read ({slide.damage.reason}); copy the slide again."
-        )
+    check_readable(slide, kept)
     return (grid, features) if kept.all() else (grid.subset(kept), features[kept])
 
 

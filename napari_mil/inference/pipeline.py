@@ -27,13 +27,13 @@ from napari_mil.events import (
 )
 from napari_mil.findings import FindingKind
 from napari_mil.inference.aggregation import answer_bag, predicted_classes
-from napari_mil.inference.card import IMAGES, ClassifierCard
+from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
 from napari_mil.inference.embedding import embed_images, embed_tiles, keep_readable
 from napari_mil.inference.planning import (
     Mask,
-    check_channels,
+    check_content,
     plan_tiles,
     scale_remarks,
     with_assumed_scale,
@@ -196,7 +196,7 @@ class _Run:
     ) -> Prediction:
         card = self.classifier.card
         tiling = card.tiling
-        check_channels(slide, card)
+        check_content(slide, card)
         tissue = mask if isinstance(mask, TissueMask) else None
         if grid is None:
             plan = plan_tiles(slide, tiling, mask, cancel=self.cancel)
@@ -246,12 +246,7 @@ class _Run:
         return self._predict(self.classifier.to(chosen), bag, identity, provenance)
 
     def _classify_images(self, images: ImageBag, identity: Identity) -> Prediction:
-        card = self.classifier.card
-        if card.instances != IMAGES:
-            raise ClassifierError(
-                f"The classifier {card.name} takes {card.takes}, not folders of images; "
-                "choose another classifier."
-            )
+        check_content(images, self.classifier.card)
         chosen = choose_device(self.device, self._tell)
         encoder = self.classifier.create_encoder(chosen, self.settings.encoder_threads)
         self.on_event(Started(len(images), "images"))
@@ -262,12 +257,7 @@ class _Run:
 
     def _classify_bag(self, bag: Bag, identity: Identity) -> Prediction:
         card = self.classifier.card
-        made_by = bag.provenance.get("encoder")
-        if made_by and card.encoder and made_by != card.encoder.fingerprint:
-            raise ClassifierError(
-                f"These features were made by another encoder than the classifier {card.name} "
-                "was trained on; encode the slide with its own."
-            )
+        check_content(bag, card)
         dimensions = self.classifier.aggregator.spatial_dims * 2
         if bag.features.ndim != dimensions or bag.features.shape[1] != card.in_dim:
             raise ClassifierError(

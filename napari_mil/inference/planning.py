@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from napari_mil import bags
+from napari_mil.bags import Bag, ImageBag
 from napari_mil.bags.grid import TileGrid, TileSpec
 from napari_mil.bags.mask import TissueMask
-from napari_mil.errors import ClassifierError, NapariMilError, NoTissueError, Remedy
+from napari_mil.errors import (
+    ClassifierError,
+    NapariMilError,
+    NoTissueError,
+    Remedy,
+    UnreadableSlideError,
+)
 from napari_mil.events import CancellationToken
-from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.card import IMAGES, ClassifierCard
 from napari_mil.slides import Slide
 from napari_mil.slides.resolution import ScaleSource, given_scale
 
@@ -20,6 +29,8 @@ OTHER_SCALE = 0.2
 """Relative difference from the classifier's scale that is worth a remark."""
 ENLARGED = 1.05
 """Enlargement of tiles that is worth a remark."""
+LEAST_READABLE = 0.5
+"""Share of a slide's tiles that must be readable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +70,15 @@ def plan_tiles(
         If no tile lies on tissue.
     MissingMppError, ResolutionError
         See `tile_grid`.
+    UnreadableSlideError
+        If most tiles are known to be unreadable.
     """
     whole = tiles.lay(slide)
     tissue = _tissue(slide, mask, cancel)
+    if slide.damage:
+        # Of a slide without coarse levels, looking for tissue has read everything; what cannot be
+        # read is white, which is taken for glass.
+        check_readable(slide, whole.is_readable(slide))
     if tissue is None:
         return Plan(whole, None)
     grid = tiles.lay(slide, tissue)
@@ -143,20 +160,48 @@ def check_channels(slide: Slide, card: ClassifierCard) -> None:
     )
 
 
-def check_slide(slide: Slide, card: ClassifierCard, tiles: TileSpec) -> None:
-    """Refuse what can be refused before anything is read.
+def check_content(content: Slide | Bag | ImageBag, card: ClassifierCard) -> None:
+    """Refuse what a classifier was not made for, as far as its card tells.
 
     Raises
     ------
     ClassifierError
-        If slide and classifier do not fit.
-    MissingMppError, ResolutionError
-        See `tile_grid`.
+        If they do not fit.
     """
-    check_channels(slide, card)
-    scaled = with_assumed_scale(slide, card)
-    try:
-        tiles.lay(scaled)
-    finally:
-        if scaled is not slide:
-            scaled.close()
+    if isinstance(content, Slide):
+        check_channels(content, card)
+    elif isinstance(content, ImageBag):
+        if card.instances != IMAGES:
+            raise ClassifierError(
+                f"The classifier {card.name} takes {card.takes}, not folders of images; "
+                "choose another classifier."
+            )
+    else:
+        made_by = content.provenance.get("encoder")
+        if made_by and card.encoder and made_by != card.encoder.fingerprint:
+            raise ClassifierError(
+                f"These features were made by another encoder than the classifier {card.name} "
+                "was trained on; encode the slide with its own."
+            )
+
+
+def check_readable(slide: Slide, kept: np.ndarray) -> None:
+    """Refuse a slide most of whose tiles cannot be read.
+
+    Parameters
+    ----------
+    slide
+        What the tiles are cut from.
+    kept
+        bool (N,): which tiles can be read.
+
+    Raises
+    ------
+    UnreadableSlideError
+        If more than half of them cannot.
+    """
+    if kept.mean() < LEAST_READABLE:
+        raise UnreadableSlideError(
+            f"{slide.path.name} has {np.count_nonzero(~kept)} of {len(kept)} tiles that cannot be "
+            f"read ({slide.damage.reason}); copy the slide again."
+        )

@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING
 
 from napari_mil.errors import OutputError
 from napari_mil.events import CancellationToken, OnEvent
+from napari_mil.inference.planning import (
+    Mask,
+    Plan,
+    check_content,
+    plan_tiles,
+    with_assumed_scale,
+)
 from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, Prediction
 from napari_mil.slides import Slide
 
 if TYPE_CHECKING:
     from napari_mil.bags import TileSpec
+    from napari_mil.inference.card import ClassifierCard
     from napari_mil.inference.classifier import Classifier
-    from napari_mil.inference.planning import Mask, Plan
     from napari_mil.inference.targets import Identity, Target
 
 
@@ -105,12 +112,28 @@ class ResultStore:
     def classify(
         self,
         target: Target,
+        plan: Plan | None,
         classifier: Classifier,
         request: ClassifyRequest,
         on_event: OnEvent,
         cancel: CancellationToken,
     ) -> Outcome:
         """Classify a target into its folder, or keep the result.
+
+        Parameters
+        ----------
+        target
+            An open slide or bag.
+        plan
+            Its tiles, as `plan_target` lays them.
+        classifier
+            What answers.
+        request
+            How it is classified.
+        on_event
+            Told of progress.
+        cancel
+            Asked once per batch.
 
         Raises
         ------
@@ -120,7 +143,6 @@ class ResultStore:
         from napari_mil.inference.pipeline import classify
 
         identity = target.identity
-        plan = _plan(target, classifier, request, cancel)
         folder, earlier = self.place(_folder_name(target, identity, request), identity.fingerprint)
         if earlier is not None and _is_same_work(earlier, classifier, plan):
             return Outcome(earlier, folder, kept=True)
@@ -139,20 +161,27 @@ class ResultStore:
         return Outcome(prediction, folder, kept=False)
 
 
-def _plan(
-    target: Target, classifier: Classifier, request: ClassifyRequest, cancel: CancellationToken
+def plan_target(
+    target: Target, card: ClassifierCard, request: ClassifyRequest, cancel: CancellationToken
 ) -> Plan | None:
-    """Lay the grid of a slide; None for bags."""
-    from napari_mil.inference.planning import plan_tiles, with_assumed_scale
+    """Lay the tiles of a slide; None for bags.
 
-    if not isinstance(target.content, Slide):
+    Whatever can be refused without torch is refused here.
+
+    Raises
+    ------
+    NapariMilError
+        If target and classifier do not fit, or nothing of the slide can be classified.
+    """
+    content = target.content
+    check_content(content, card)
+    if not isinstance(content, Slide):
         return None
-    tiles = request.tiles or classifier.card.tiling
-    slide = with_assumed_scale(target.content, classifier.card)
+    slide = with_assumed_scale(content, card)
     try:
-        return plan_tiles(slide, tiles, request.mask, cancel=cancel)
+        return plan_tiles(slide, request.tiles or card.tiling, request.mask, cancel=cancel)
     finally:
-        if slide is not target.content:
+        if slide is not content:
             slide.close()
 
 

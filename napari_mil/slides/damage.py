@@ -89,6 +89,7 @@ class Damage:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._boxes: dict[tuple[int, Box], None] = {}
+        self._arrays: dict[int, np.ndarray] = {}
         self._reason = ""
 
     def __len__(self) -> int:
@@ -101,6 +102,7 @@ class Damage:
         """Note an unreadable box of a level and the decoder's reason."""
         with self._lock:
             self._boxes[(level, box)] = None
+            self._arrays.pop(level, None)
             self._reason = self._reason or reason
 
     @property
@@ -111,8 +113,10 @@ class Damage:
     def boxes(self, level: int) -> np.ndarray:
         """Return unreadable boxes of a level, float64 (n, 4), in the order of their reading."""
         with self._lock:
-            found = [box for at, box in self._boxes if at == level]
-        return np.array(found, float).reshape(-1, 4)
+            if level not in self._arrays:
+                found = [box for at, box in self._boxes if at == level]
+                self._arrays[level] = np.array(found, float).reshape(-1, 4)
+            return self._arrays[level]
 
     def touches(self, level: int, corners: np.ndarray, size: tuple[float, float]) -> np.ndarray:
         """Say which of some rectangles contain an unreadable pixel.
@@ -132,10 +136,23 @@ class Damage:
             bool (N,).
         """
         touched = np.zeros(len(corners), bool)
-        x = corners[:, 0]
-        y = corners[:, 1]
-        for left, top, right, bottom in self.boxes(level):
-            touched |= (x < right) & (x + size[0] > left) & (y < bottom) & (y + size[1] > top)
+        boxes = self.boxes(level)
+        if len(boxes) == 0:
+            return touched
+        # Row by row: a million tiles and 50 000 boxes are too many to compare each with each.
+        boxes = boxes[np.argsort(boxes[:, 0])]
+        rows, row_of = np.unique(corners[:, 1], return_inverse=True)
+        order = np.argsort(row_of, kind="stable")
+        ends = np.cumsum(np.bincount(row_of))
+        for y, members in zip(rows, np.split(order, ends[:-1]), strict=True):
+            left, _, right, _ = boxes[(boxes[:, 1] < y + size[1]) & (boxes[:, 3] > y)].T
+            if len(left) == 0:
+                continue
+            x = corners[members, 0]
+            # Of the boxes that begin before the end of a rectangle, how far the furthest reaches.
+            n_before = np.searchsorted(left, x + size[0])
+            reach = np.concatenate(([-np.inf], np.maximum.accumulate(right)))
+            touched[members] = reach[n_before] > x
         return touched
 
     def hatch(
@@ -155,8 +172,11 @@ class Damage:
             Level-0 pixels per pixel of the level.
         """
         height, width = pixels.shape[:2]
-        for box in self.boxes(level):
-            left, top, right, bottom = (round(side / downsample) for side in box)
+        boxes = self.boxes(level) / downsample
+        is_near = (boxes[:, 0] <= column + width) & (boxes[:, 2] >= column)
+        is_near &= (boxes[:, 1] <= row + height) & (boxes[:, 3] >= row)
+        for box in boxes[is_near]:
+            left, top, right, bottom = (round(side) for side in box)
             x0 = max(left - column, 0)
             x1 = min(right - column, width)
             y0 = max(top - row, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -130,9 +131,9 @@ class Level:
     def _window_in_parts(
         self, top: int, bottom: int, left: int, right: int, pool: Executor | None
     ) -> np.ndarray:
-        """Read the parts of a window that lie in one chunk each."""
+        """Read a window at once, or on `pool` the parts of it that lie in one chunk each."""
         chunks = self._stored_chunks(top, bottom, left, right)
-        if len(chunks) == 1 and top < bottom and left < right:
+        if chunks and (pool is None or len(chunks) == 1):
             return self._read(top, left, bottom - top, right - left)
         out = np.full((max(bottom - top, 0), max(right - left, 0), 3), WHITE, np.uint8)
 
@@ -143,9 +144,9 @@ class Level:
             x1 = min(right, (chunk[1] + 1) * self._chunk_width)
             out[y0 - top : y1 - top, x0 - left : x1 - left] = self._read(y0, x0, y1 - y0, x1 - x0)
 
-        fetch = pool.map if pool is not None and len(chunks) > 1 else map
-        for _ in fetch(fill, chunks):
-            pass
+        if pool is not None:
+            for _ in pool.map(fill, chunks):
+                pass
         return out
 
     def ring(self, top: int, bottom: int, left: int, right: int) -> list[Window]:
@@ -174,6 +175,12 @@ class Level:
             left,
             min(left + self._chunk_width, self.shape[1]),
         )
+
+    def without_pool(self) -> Level:
+        """Return the same level, read by the thread that asks alone."""
+        twin = copy(self)
+        twin._pool = None
+        return twin
 
     def _stored_chunks(self, top: int, bottom: int, left: int, right: int) -> list[Chunk]:
         """List the chunks of a window's stored part, row by row."""

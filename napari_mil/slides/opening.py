@@ -12,7 +12,8 @@ from napari_mil.slides.dicom_backend import DicomBackend
 from napari_mil.slides.folders import is_slide_folder
 from napari_mil.slides.image_backend import ImageBackend
 from napari_mil.slides.openslide_backend import OpenSlideBackend
-from napari_mil.slides.slide import Slide, scale_of
+from napari_mil.slides.resolution import scale_of
+from napari_mil.slides.slide import Slide
 from napari_mil.slides.tiff import TiffBackend
 from napari_mil.slides.zarr_backend import ZarrBackend
 
@@ -83,7 +84,7 @@ def open_slide(
             "check that you may read the file."
         ) from error
     try:
-        scale = scale_of(backend, mpp)
+        scale = scale_of(backend.mpp_xy, backend.mpp_source, mpp)
     except NapariMilError:
         backend.close()
         raise

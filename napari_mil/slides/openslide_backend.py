@@ -29,7 +29,7 @@ from napari_mil.slides.resolution import ScaleSource
 
 USUAL_TILE = (256, 256)
 """Parts in which damage is looked for where the file does not tell the size of its tiles."""
-READ_AS_TIFF = ("aperio", "generic-tiff")
+READ_AS_TIFF = ("aperio", "generic-tiff", "philips")
 """OpenSlide's names of formats that the reader of TIFF reads."""
 
 

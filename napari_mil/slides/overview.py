@@ -108,7 +108,8 @@ class SampledOverview:
         self._stored = stored
         self._backend = backend
         self._level = level
-        self._budget_px = budget_mp * 1e6
+        self.budget_mp = budget_mp
+        """Megapixels that may be read for the picture."""
         self._picture: np.ndarray | None = None
         self._lock = threading.Lock()
 
@@ -152,7 +153,7 @@ class SampledOverview:
         # The lattice has square cells, as many as the tiles that fit the budget; each cell is
         # shown by the tile at its centre.
         stored_px = (column1 - column0) * (row1 - row0)
-        cell_for_budget = math.sqrt(stored_px * tile_width * tile_height / self._budget_px)
+        cell_for_budget = math.sqrt(stored_px * tile_width * tile_height / (self.budget_mp * 1e6))
         cell = max(cell_for_budget, tile_width, tile_height)
         rows = max(1, int(height / cell))
         columns = max(1, int(width / cell))

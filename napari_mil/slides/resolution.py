@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from napari_mil.errors import NapariMilError
+
 SMALLEST_MPP = 0.05
 """Smallest plausible scale, micrometres per pixel.
 
@@ -133,3 +135,26 @@ def given_scale(mpp: float, source: ScaleSource = ScaleSource.USER) -> Scale:
             f"and {LARGEST_MPP:g}, for example 0.25."
         )
     return Scale(float(mpp), source, xy=(float(mpp), float(mpp)))
+
+
+def scale_of(file_xy: tuple[float, float] | None, source: ScaleSource, mpp: float | None) -> Scale:
+    """Return the user's scale or else the file's, if plausible.
+
+    Parameters
+    ----------
+    file_xy, source
+        Micrometres per level-0 pixel along x and y as the file says, and which entry of it.
+    mpp
+        Micrometres per level-0 pixel as the user says, or None.
+
+    Raises
+    ------
+    NapariMilError
+        If the user's is not plausible.
+    """
+    if mpp is None:
+        return judge_scale(file_xy, source)
+    try:
+        return given_scale(mpp)
+    except ValueError as error:
+        raise NapariMilError(str(error)) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cached_property
@@ -16,39 +16,27 @@ import numpy as np
 
 from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.events import CancellationToken
-from napari_mil.findings import Finding, FindingKind
+from napari_mil.findings import Finding
 from napari_mil.settings import Settings
 from napari_mil.slides.backend import SlideBackend
 from napari_mil.slides.cache import PixelCache
 from napari_mil.slides.channels import Channel
 from napari_mil.slides.damage import Damage
+from napari_mil.slides.findings import findings_of
 from napari_mil.slides.fingerprint import fingerprint_file
-from napari_mil.slides.levels import Level, ReadWindow, chunk_size_for
-from napari_mil.slides.overview import (
-    OVERVIEW_PX,
-    HalvedWindow,
-    ReducedWindow,
-    SampledOverview,
-    halved_size,
-    stream_thumbnail,
-)
+from napari_mil.slides.lease import Lease
+from napari_mil.slides.levels import Level
+from napari_mil.slides.overview import OVERVIEW_PX, stream_thumbnail
 from napari_mil.slides.overview_store import OverviewStore
+from napari_mil.slides.pyramid import Pyramid, dask_pyramid, make_pyramid
 from napari_mil.slides.rendition import Rendition, rendered
 from napari_mil.slides.resample import box_average
-from napari_mil.slides.resolution import Scale, given_scale, judge_scale
+from napari_mil.slides.resolution import Scale, scale_of
 from napari_mil.slides.scanner import Scanner, scanner_of
-from napari_mil.slides.window import read_window, stored_extent
+from napari_mil.slides.window import read_window, stored_megapixels
 
 if TYPE_CHECKING:
     import dask.array
-
-DETAILED_VIRTUAL_DOWNSAMPLE = 8
-"""Largest downsample at which computed levels average all pixels.
-
-A computed level is one that the file lacks. Up to this downsample its chunks are exact even where
-the whole level would exceed the budget of pixels; beyond, they are sampled.
-"""
-
 
 IN_SEVERAL_FILES = ("dicom", "ome-zarr", "ome-tiff")
 """Vendors whose slides lie in several files, of which no single one says what the slide is."""
@@ -69,8 +57,7 @@ class Slide:
         self._settings = settings
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._sampled: SampledOverview | None = None
-        self._lease = _Lease(backend.close)
+        self._lease = Lease(backend.close)
         self._closed = False
 
     def __enter__(self) -> Slide:
@@ -108,7 +95,7 @@ class Slide:
             return
         self._closed = True
         is_last = self._lease.remove_user()
-        if is_last and "levels" in self.__dict__:
+        if is_last and "_cache" in self.__dict__:
             self._cache.clear()
 
     @property
@@ -186,18 +173,7 @@ class Slide:
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """Findings about the file; unreadable tiles join them as they are met."""
-        found = [*self._backend.findings]
-        if self.scale.implausible is not None:
-            text = f"The file gives {self.scale.implausible:.4g} µm per pixel, "
-            text += "which is not plausible."
-            found.append(Finding(FindingKind.UNCERTAIN_SCALE, self.path, text))
-        if self.missing:
-            text = f"The file has no pixels for {percent(self.missing)} of the slide."
-            found.append(Finding(FindingKind.UNREADABLE, self.path, text))
-        if self.damage:
-            text = f"{len(self.damage)} tiles cannot be read ({self.damage.reason})."
-            found.append(Finding(FindingKind.UNREADABLE, self.path, text))
-        return tuple(found)
+        return findings_of(self.path, self._backend, self.scale)
 
     @property
     def missing(self) -> float:
@@ -265,7 +241,7 @@ class Slide:
         NapariMilError
             If the scale is not plausible.
         """
-        return self.with_scale(scale_of(self._backend, mpp))
+        return self.with_scale(scale_of(self._backend.mpp_xy, self._backend.mpp_source, mpp))
 
     def with_scale(self, scale: Scale) -> Slide:
         """Return the same open slide with another scale.
@@ -376,83 +352,14 @@ class Slide:
 
         The stored levels come first, then halved ones until the longest side is small.
         """
-        settings = self._settings
-        stored = [
-            Level(
-                k,
-                size,
-                chunk_size_for(self.tile_sizes[k], settings.chunk_px),
-                _StoredWindow(self._backend, k),
-                self._cache,
-                self._threads,
-                stored_extent(self._backend, k),
-                in_parts=self._backend.caches_tiles,
-            )
-            for k, size in enumerate(self.level_dimensions)
-            # A level coarser than the viewer's coarsest would only blur the first picture.
-            if k == 0 or max(self.level_dimensions[k - 1]) > settings.overview_px
-        ]
-        return (*stored, *self._halved_levels(stored[-1]))
-
-    def _halved_levels(self, base: Level) -> list[Level]:
-        """Return levels that the file lacks, each half the previous."""
-        settings = self._settings
-        overview = SampledOverview(
-            self._backend,
-            base.index,
-            settings.overview_budget_mp,
-            lambda: self._overviews.load(self.fingerprint),
-        )
-        _, _, stored_width, stored_height = self.bounds
-        stored_mp = stored_width * stored_height / self.level_downsamples[base.index] ** 2 / 1e6
-        halved: list[Level] = []
-        finer = base
-        downsample = 1
-        while max(finer.shape[:2]) > settings.overview_px:
-            downsample *= 2
-            exceeds_budget = stored_mp > settings.overview_budget_mp
-            is_sampled = exceeds_budget and downsample > DETAILED_VIRTUAL_DOWNSAMPLE
-            size = halved_size(finer.shape[1], finer.shape[0])
-            read: ReadWindow
-            if downsample in self._backend.reductions[base.index]:
-                read = ReducedWindow(self._backend, base.index, downsample)
-                size = read.size
-            elif is_sampled:
-                read = overview.window_of(size)
-                self._sampled = overview
-            else:
-                read = HalvedWindow(finer, size)
-            finer = Level(
-                base.index + len(halved) + 1,
-                size,
-                (settings.chunk_px, settings.chunk_px),
-                read,
-                self._cache,
-                self._threads,
-                _scaled_extent(finer, size),
-                in_parts=isinstance(read, ReducedWindow),
-            )
-            halved.append(finer)
-        return halved
+        return self._pyramid.levels
 
     def pyramid(self) -> list[dask.array.Array]:
         """Return `levels` as dask arrays, uint8 (H, W, 3).
 
-        They have the same chunks; no pixels are read.
+        Their chunks are a few of the levels' each way; no pixels are read.
         """
-        # Imported here: it takes 0.2 s, and the viewer does not need it.
-        import dask.array
-
-        return [
-            dask.array.from_array(
-                level,
-                level.chunks,
-                name=f"{self.fingerprint}-{level.index}",
-                asarray=False,
-                inline_array=True,
-            )
-            for level in self.levels
-        ]
+        return dask_pyramid(self.levels, self.fingerprint)
 
     def thumbnail(
         self, size: tuple[int, int], cancel: CancellationToken | None = None
@@ -494,9 +401,10 @@ class Slide:
     @property
     def lacks_overview(self) -> bool:
         """Whether the file has no level that is small enough to be averaged at every opening."""
-        _, _, width, height = self.bounds
-        stored_mp = width * height / self.level_downsamples[-1] ** 2 / 1e6
-        return stored_mp > self._settings.overview_budget_mp
+        return (
+            stored_megapixels(self._backend, self.level_count - 1)
+            > self._settings.overview_budget_mp
+        )
 
     @property
     def has_stored_overview(self) -> bool:
@@ -528,10 +436,21 @@ class Slide:
             cancel or CancellationToken(),
         )
         self._overviews.save(self.fingerprint, pixels)
-        if self._sampled is not None:
-            self._sampled.replace(pixels)
+        sampled = self._pyramid.sampled
+        if sampled is not None:
+            sampled.replace(pixels)
             self._cache.clear()
         return pixels
+
+    @cached_property
+    def _pyramid(self) -> Pyramid:
+        return make_pyramid(
+            self._backend,
+            self._settings,
+            self._cache,
+            self._threads,
+            lambda: self._overviews.load(self.fingerprint),
+        )
 
     @cached_property
     def _overviews(self) -> OverviewStore:
@@ -549,78 +468,3 @@ class Slide:
                     self._settings.reader_threads, thread_name_prefix="slide-reader"
                 )
             return self._pool
-
-
-class _StoredWindow:
-    """Reader of windows of one stored level by row and column."""
-
-    def __init__(self, backend: SlideBackend, level: int) -> None:
-        self._backend = backend
-        self._level = level
-
-    def __call__(self, row: int, column: int, height: int, width: int) -> np.ndarray:
-        pixels = read_window(self._backend, self._level, column, row, width, height)
-        damage = self._backend.damage
-        if damage:
-            downsample = self._backend.level_downsamples[self._level]
-            damage.hatch(pixels, self._level, column, row, downsample)
-        return pixels
-
-
-def percent(share: float) -> str:
-    """Write a share in percent, never as all or nothing where a little is left."""
-    if 0.9995 < share < 1:
-        return f"{100 * share:.2f} %" if share < 0.99995 else "more than 99.99 %"
-    return f"{100 * share:.1f} %"
-
-
-def _scaled_extent(finer: Level, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the extent of a finer level in pixels of a coarser one.
-
-    The coarser level has `size` (width, height); the extent is widened to its whole pixels.
-    """
-    column0, row0, column1, row1 = finer.extent
-    scale_x = size[0] / finer.shape[1]
-    scale_y = size[1] / finer.shape[0]
-    return (
-        math.floor(column0 * scale_x),
-        math.floor(row0 * scale_y),
-        min(size[0], math.ceil(column1 * scale_x)),
-        min(size[1], math.ceil(row1 * scale_y)),
-    )
-
-
-def scale_of(backend: SlideBackend, mpp: float | None) -> Scale:
-    """Return the user's scale or else the file's, if plausible."""
-    if mpp is None:
-        return judge_scale(backend.mpp_xy, backend.mpp_source)
-    try:
-        return given_scale(mpp)
-    except ValueError as error:
-        raise NapariMilError(str(error)) from None
-
-
-class _Lease:
-    """Count of the slides that use one backend; the last closes it."""
-
-    def __init__(self, close: Callable[[], None]) -> None:
-        self._close = close
-        self._lock = threading.Lock()
-        self._users = 1
-
-    def add_user(self) -> None:
-        """Count one user more."""
-        with self._lock:
-            self._users += 1
-
-    def remove_user(self) -> bool:
-        """Count one user less and return whether it was the last.
-
-        The backend is closed with the last user.
-        """
-        with self._lock:
-            self._users -= 1
-            is_last = self._users == 0
-        if is_last:
-            self._close()
-        return is_last

@@ -26,6 +26,12 @@ def stored_extent(backend: SlideBackend, level: int) -> tuple[int, int, int, int
     )
 
 
+def stored_megapixels(backend: SlideBackend, level: int) -> float:
+    """Return the area of a level's stored part in megapixels."""
+    _, _, width, height = backend.bounds
+    return width * height / backend.level_downsamples[level] ** 2 / 1e6
+
+
 def is_stored(
     backend: SlideBackend, level: int, column: int, row: int, width: int, height: int
 ) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from napari_mil.slides.damage import (
 )
 from napari_mil.slides.folders import is_zarr
 from napari_mil.slides.handle import SharedHandle
+from napari_mil.slides.pixels import WHITE
 from napari_mil.slides.resolution import MICROMETRES, ScaleSource
 
 PURE_COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -38,7 +41,6 @@ class ZarrBackend(WholeLevels):
 
     vendor = "ome-zarr"
     mpp_source = ScaleSource.OME
-    missing = 0.0
     associated_images: Mapping[str, np.ndarray] = {}
 
     def __init__(self, path: Path) -> None:
@@ -70,6 +72,8 @@ class ZarrBackend(WholeLevels):
         datasets = multiscale["datasets"]
         group = zarr.open_group(root, mode="r")
         self._arrays: list[Any] = [group[dataset["path"]] for dataset in datasets]
+        self._folders = [root / dataset["path"] for dataset in datasets]
+        self._stored: dict[int, np.ndarray] = {}
         first = self._arrays[0]
         if first.ndim != len(self._axes) or "y" not in self._axes or "x" not in self._axes:
             raise UnreadableSlideError(
@@ -142,6 +146,44 @@ class ZarrBackend(WholeLevels):
         return (Finding(FindingKind.LEFT_OUT, self._path, text),)
 
     @property
+    def missing(self) -> float:
+        """Share of the finest level's chunks that have no file."""
+        return 1 - float(self._is_stored(0).mean())
+
+    def _is_stored(self, level: int) -> np.ndarray:
+        """Return which chunks of the plane that is shown have a file: bool (down, across).
+
+        One file of any channel is enough: writers leave out chunks that hold nothing but zeros.
+        """
+        if level not in self._stored:
+            self._stored[level] = self._look_for_chunks(level)
+        return self._stored[level]
+
+    def _look_for_chunks(self, level: int) -> np.ndarray:
+        array = self._arrays[level]
+        folder = self._folders[level]
+        names = {
+            Path(parent, name).relative_to(folder).as_posix()
+            for parent, _, files in os.walk(folder)
+            for name in files
+        }
+        sides = dict(zip(self._axes, array.shards or array.chunks, strict=True))
+        ranges = []
+        for name, length in zip(self._axes, array.shape, strict=True):
+            if name in "yxc":
+                ranges.append(range(-(-length // sides[name])))
+            else:
+                shown = length // 2 if name == "z" else 0
+                ranges.append(range(shown // sides[name], shown // sides[name] + 1))
+        row_axis = self._axes.index("y")
+        column_axis = self._axes.index("x")
+        stored = np.zeros((len(ranges[row_axis]), len(ranges[column_axis])), bool)
+        for place in product(*ranges):
+            if array.metadata.encode_chunk_key(place) in names:
+                stored[place[row_axis], place[column_axis]] = True
+        return stored
+
+    @property
     def _n_channels(self) -> int:
         return int(self._arrays[0].shape[self._axes.index("c")]) if "c" in self._axes else 1
 
@@ -193,8 +235,22 @@ class ZarrBackend(WholeLevels):
     def _read(self, level: int, window: Window) -> np.ndarray:
         raw = self._raw(level, window)
         if self._is_rgb:
-            return np.ascontiguousarray(np.broadcast_to(raw, (*raw.shape[:2], 3)))
+            pixels = np.array(np.broadcast_to(raw, (*raw.shape[:2], 3)), order="C")
+            self._whiten_missing(pixels, level, window)
+            return pixels
         return render(raw, self.channels)
+
+    def _whiten_missing(self, pixels: np.ndarray, level: int, window: Window) -> None:
+        """Make chunks without a file white that the array would fill with zeros."""
+        array = self._arrays[level]
+        stored = self._is_stored(level)
+        if array.fill_value or stored.all():
+            return
+        sides = dict(zip(self._axes, array.shards or array.chunks, strict=True))
+        column, row, width, height = window
+        rows = np.arange(row, row + height) // sides["y"]
+        columns = np.arange(column, column + width) // sides["x"]
+        pixels[~stored[rows[:, None], columns]] = WHITE
 
     def read_channels(
         self, level: int, column: int, row: int, width: int, height: int

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_mil.inference import pipeline
 from napari_mil.inference.prediction import Prediction
@@ -255,21 +256,73 @@ def test_an_interrupt_ends_the_run_and_writes_nothing(slide_path, tmp_path):
     assert not list((tmp_path / "out").rglob("*.json"))
 
 
-def test_the_sparse_giant_costs_less_than_a_gigabyte(shared, tmp_path):
-    path = shared / "data/slides/broken/sparse-54007x39429.svs"
-    arguments = ["classify", str(path), "--classifier", "breast-malignancy"]
-    arguments += ["--slide-mpp", "0.5", "--out", str(tmp_path)]
+def run_and_measure(arguments):
+    """Run the command; return its exit code, peak megabytes, and whether torch was loaded."""
     # Not ru_maxrss: that begins with the memory of the process that started this one.
     code = (
-        "import re\n"
+        "import re, sys\n"
         "from napari_mil.cli.main import run\n"
-        f"code = run({arguments!r})\n"
+        f"code = run({[str(argument) for argument in arguments]!r})\n"
         "status = open('/proc/self/status').read()\n"
-        "print(code, int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) // 1024)"
+        "peak = int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) // 1024\n"
+        "print(code, peak, int('torch' in sys.modules))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
     )
-    exit_code, peak_mb = map(int, result.stdout.split()[-2:])
+    exit_code, peak_mb, has_torch = map(int, result.stdout.split()[-3:])
+    return exit_code, peak_mb, bool(has_torch)
+
+
+@pytest.fixture
+def fluorescence(tmp_path, noise):
+    path = tmp_path / "fluorescence.ome.tif"
+    planes = np.moveaxis(noise, -1, 0)[:2].astype(np.uint16)
+    names = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(path, planes, tile=(128, 128), metadata=names)
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["glass", "no tile", "no scale", "fluorescence", "too coarse", "no slide", "folder"]
+)
+def test_a_refusal_loads_no_torch(kind, paint, noise, fluorescence, slide_path, tmp_path):
+    glass = np.full((600, 600, 3), 243, np.uint8)
+    (tmp_path / "text.svs").write_text("no slide")
+    path, options = {
+        "glass": (paint(glass, name="glass.tiff").path, ()),
+        "no tile": (slide_path, ("--tile-px", 20_000)),
+        "no scale": (paint(noise, mpp=None, name="scaleless.tiff").path, ("--mask", "none")),
+        "fluorescence": (fluorescence, ()),
+        "too coarse": (slide_path, ("--mpp", 0.01)),
+        "no slide": (tmp_path / "text.svs", ()),
+        "folder": (image_folder(tmp_path / "images", noise), ()),
+    }[kind]
+    arguments = ["classify", path, *ON_CPU, "--out", tmp_path / "out", *options]
+    exit_code, peak_mb, has_torch = run_and_measure(arguments)
+    assert (exit_code, has_torch) == (2, False)
+    assert peak_mb < 150
+
+
+def image_folder(folder, picture):
+    folder.mkdir()
+    for k in range(3):
+        tifffile.imwrite(folder / f"{k}.tif", picture[:64, :64])
+    return folder
+
+
+def test_of_several_refused_slides_each_is_named_and_torch_stays_out(paint, tmp_path):
+    glass = np.full((600, 600, 3), 243, np.uint8)
+    paths = [paint(glass, name=name).path for name in ("a.tiff", "b.tiff")]
+    out = tmp_path / "out"
+    exit_code, _, has_torch = run_and_measure(["classify", *paths, *ON_CPU, "--out", out])
+    assert (exit_code, has_torch) == (3, False)
+
+
+def test_the_sparse_giant_costs_less_than_a_gigabyte(shared, tmp_path):
+    path = shared / "data/slides/broken/sparse-54007x39429.svs"
+    arguments = ["classify", path, "--classifier", "breast-malignancy"]
+    arguments += ["--slide-mpp", "0.5", "--out", tmp_path]
+    exit_code, peak_mb, _ = run_and_measure(arguments)
     assert exit_code in (0, 2)
     assert peak_mb < 1000

@@ -1,12 +1,15 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from napari_mil.bags import open_image_bag
+from napari_mil.bags import open_image_bag, tile_grid
 from napari_mil.encoders import create_encoder
 from napari_mil.errors import CancelledError
 from napari_mil.events import CancellationToken
-from napari_mil.inference.embedding import Progress, at_least, embed_images
+from napari_mil.inference.embedding import Progress, at_least, embed_images, embed_tiles
+from napari_mil.settings import Settings
 
 
 @pytest.fixture
@@ -59,3 +62,32 @@ def test_the_findings_about_images_travel_with_their_features(tmp_path):
     assert bag.names == ("a.tif [page 1]", "a.tif [page 2]")
     assert bag.warnings == images.findings
     assert len(bag.warnings) == 1
+
+
+class TileMeans:
+    """Encoder of tiles by their mean colour."""
+
+    def encode(self, tiles):
+        return tiles.mean((1, 2), dtype=np.float32)
+
+
+def test_memory_grows_with_the_features_alone_however_many_tiles_there_are(paint, noise):
+    slide = paint(noise)
+    slide._backend.store.capacity = 0
+    grid = tile_grid(slide, 16, 0.5, overlap=0.5)
+    quarter = grid.subset(np.arange(len(grid)) < len(grid) // 4)
+    # Batches in flight are bounded; small ones let the difference show.
+    settings = Settings(read_ahead=1)
+    peaks = []
+    tracemalloc.start()
+    try:
+        for part in (quarter, quarter, grid):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            features = embed_tiles(slide, part, TileMeans(), settings, CancellationToken())
+            peaks.append(tracemalloc.get_traced_memory()[1] - before - features.nbytes)
+    finally:
+        tracemalloc.stop()
+    pixels = len(grid) * 16 * 16 * 3
+    assert peaks[2] < peaks[1] + pixels / 20
+    assert pixels / 20 > 100_000

@@ -1,11 +1,19 @@
 import numpy as np
 import pytest
+import tifffile
 
 from napari_mil import bags
 from napari_mil.bags import TileSpec
-from napari_mil.errors import MissingMppError, NapariMilError, NoTissueError, Remedy
+from napari_mil.errors import (
+    MissingMppError,
+    NapariMilError,
+    NoTissueError,
+    Remedy,
+    UnreadableSlideError,
+)
 from napari_mil.inference.pipeline import classify
 from napari_mil.inference.planning import plan_tiles, with_assumed_scale
+from napari_mil.slides import open_slide
 
 
 def test_glass_alone_is_refused(paint, classifier):
@@ -62,3 +70,23 @@ def test_the_scale_is_judged_before_tissue_is_looked_for(paint, noise, classifie
     monkeypatch.setattr(bags, "tissue_mask", lambda *_: pytest.fail("looked for tissue"))
     with pytest.raises(MissingMppError):
         plan_tiles(paint(noise, mpp=None), classifier.card.tiling)
+
+
+@pytest.mark.parametrize(("share", "is_refused"), [(0.3, False), (0.7, True)])
+def test_a_slide_that_is_mostly_unreadable_is_refused_when_tissue_is_looked_for(
+    share, is_refused, paint, noise, classifier
+):
+    path = paint(noise, name="good.tiff").path
+    with tifffile.TiffFile(path) as file:
+        offsets = file.pages.first.dataoffsets
+    content = bytearray(path.read_bytes())
+    for offset in offsets[: round(share * len(offsets))]:
+        content[offset : offset + 8] = bytes(8)
+    path = path.with_name("damaged.tiff")
+    path.write_bytes(content)
+    with open_slide(path) as slide:
+        if is_refused:
+            with pytest.raises(UnreadableSlideError, match="tiles that cannot be read"):
+                plan_tiles(slide, classifier.card.tiling)
+        else:
+            assert len(plan_tiles(slide, classifier.card.tiling).grid)

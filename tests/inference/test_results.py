@@ -5,7 +5,7 @@ from napari_mil.bags import TileSpec
 from napari_mil.errors import OutputError
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.inference.prediction import PREDICTION_FILE, Prediction
-from napari_mil.inference.results import ClassifyRequest, ResultStore
+from napari_mil.inference.results import ClassifyRequest, ResultStore, plan_target
 from napari_mil.inference.targets import open_target
 
 
@@ -23,7 +23,9 @@ def write_bag(path, features):
 def classify_into(store, path, classifier, **request):
     request = ClassifyRequest(device="cpu", **request)
     with open_target(path) as target:
-        return store.classify(target, classifier, request, ignore, CancellationToken())
+        cancel = CancellationToken()
+        plan = plan_target(target, classifier.card, request, cancel)
+        return store.classify(target, plan, classifier, request, ignore, cancel)
 
 
 def test_the_same_work_is_kept_and_other_work_replaces_it(make_classifier, bag_path, tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 
-from napari_mil.slides.resolution import ScaleSource, given_scale, judge_scale
+from napari_mil.errors import NapariMilError
+from napari_mil.slides.resolution import ScaleSource, given_scale, judge_scale, scale_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,10 @@ def test_pixels_within_two_percent_of_a_square_are_square(y, aspect):
 def test_a_scale_that_is_implausible_along_one_axis_is_implausible():
     scale = judge_scale((0.5, 352.8), ScaleSource.TIFF)
     assert (scale.mpp, scale.xy, scale.implausible) == (None, None, 352.8)
+
+
+def test_the_users_figure_stands_before_the_files():
+    assert scale_of((0.5, 0.5), ScaleSource.OME, None).source is ScaleSource.OME
+    assert scale_of((0.5, 0.5), ScaleSource.OME, 0.25).mpp == 0.25
+    with pytest.raises(NapariMilError, match="not plausible"):
+        scale_of(None, ScaleSource.UNKNOWN, 300)

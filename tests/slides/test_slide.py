@@ -1,4 +1,3 @@
-import itertools
 import threading
 from pathlib import Path
 
@@ -131,40 +130,3 @@ def test_what_is_no_slide_is_refused_in_one_sentence(kind, spoil, tmp_path):
     with pytest.raises(UnreadableSlideError, match=r"scan_07\.svs") as caught:
         open_slide(path).read_region((0, 0), 0, (2220, 2967))
     assert "\n" not in str(caught.value)
-
-
-def test_a_slide_with_too_few_levels_gets_coarser_ones(slide):
-    shapes = [level.shape[:2] for level in slide.levels]
-    assert shapes[0] == slide.dimensions[::-1]
-    assert max(shapes[-1]) <= 1000
-    assert all(
-        1.9 < a / b < 2.1
-        for finer, coarser in itertools.pairwise(shapes)
-        for a, b in zip(finer, coarser, strict=True)
-    )
-
-
-def test_dask_levels_have_the_same_pixels_and_chunks_as_the_lazy_ones(slide):
-    for lazy, array in zip(slide.levels, slide.pyramid(), strict=True):
-        assert array.shape == lazy.shape
-        assert array.chunks == lazy.chunks
-        assert array.dtype == np.uint8
-        assert np.array_equal(array[100:150, 200:260].compute(), lazy[100:150, 200:260])
-
-
-@pytest.mark.parametrize("downsamples", [(1,), (1, 3), (1, 4, 16)])
-def test_a_landmark_lies_at_the_same_place_on_every_level(paint, downsamples):
-    """World coordinates as napari has them: the level's pixel edges span the slide."""
-    level0 = np.full((2501, 3203, 3), 255, np.uint8)
-    level0[1000:1040, 2200:2260] = 0
-    slide = paint(level0, downsamples, tile=256)
-    assert len(slide.levels) > 1
-    for level in slide.levels:
-        dark = 255 - np.asarray(level)[..., 0].astype(float)
-        rows, columns = np.indices(dark.shape)
-        scale_y = level0.shape[0] / level.shape[0]
-        scale_x = level0.shape[1] / level.shape[1]
-        centre_y = ((rows + 0.5) * dark).sum() / dark.sum() * scale_y
-        centre_x = ((columns + 0.5) * dark).sum() / dark.sum() * scale_x
-        assert centre_y == pytest.approx(1020, abs=scale_y)
-        assert centre_x == pytest.approx(2230, abs=scale_x)

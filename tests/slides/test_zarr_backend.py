@@ -99,6 +99,68 @@ def test_damaged_chunks_are_white_and_noted(tmp_path, noise):
         assert (pixels[32:, 32:] == 255).all()
 
 
+def chunk_file(path, version, *place):
+    parts = [str(k) for k in place]
+    return path / "0" / ("/".join(["c", *parts]) if version == 3 else ".".join(parts))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_chunks_without_a_file_are_white_and_counted_where_no_channel_has_one(
+    tmp_path, noise, version
+):
+    values = np.moveaxis(noise[:70, :90], -1, 0)
+    path = written(tmp_path / "a.zarr", [values], version=version, omero=RGB)
+    chunk_file(path, version, 0, 1, 2).unlink()
+    expected = noise[:70, :90].copy()
+    expected[32:64, 64:] = 255
+    with open_slide(path) as slide:
+        assert slide.missing == pytest.approx(1 / 9)
+        assert "no pixels for 11.1 % of the slide" in slide.warnings[0].text
+        for left, top, width, height in ((0, 0, 90, 70), (50, 20, 30, 30), (70, 40, 20, 9)):
+            region = slide.read_region((left, top), 0, (width, height))
+            assert np.array_equal(region, expected[top : top + height, left : left + width])
+        assert not slide.damage
+
+
+def test_a_fill_value_other_than_zero_is_what_its_writer_meant(tmp_path, noise):
+    path = written(tmp_path / "a.zarr", [np.moveaxis(noise[:64, :64], -1, 0)], omero=RGB)
+    metadata = path / "0" / "zarr.json"
+    content = json.loads(metadata.read_text())
+    metadata.write_text(json.dumps(content | {"fill_value": 200}))
+    chunk_file(path, 3, 0, 1, 1).unlink()
+    with open_slide(path) as slide:
+        assert (slide.read_region((32, 32), 0, (32, 32)) == 200).all()
+        assert slide.missing == 0.25
+
+
+def test_missing_chunks_of_fluorescence_are_dark_and_counted_where_all_channels_lack_them(tmp_path):
+    values = np.random.default_rng(0).integers(1, 3000, (2, 64, 64)).astype(np.uint16)
+    path = tmp_path / "a.zarr"
+    group = zarr.open_group(written(path, [values]), mode="r+")
+    split = group.create_array("0", data=values, chunks=(1, 32, 32), overwrite=True)
+    assert split.nchunks == 8
+    chunk_file(path, 3, 0, 0, 0).unlink()
+    chunk_file(path, 3, 0, 1, 1).unlink()
+    chunk_file(path, 3, 1, 1, 1).unlink()
+    with open_slide(path) as slide:
+        assert slide.missing == 0.25
+        raw = slide.read_channels((0, 0), 0, (64, 64))
+        assert raw[0, :32, :32].max() == 0 < raw[1, :32, :32].min()
+        assert raw[:, 32:, 32:].max() == 0
+
+
+def test_chunks_in_shards_are_looked_for_by_their_shard(tmp_path, noise):
+    values = np.moveaxis(noise[:64, :64], -1, 0)
+    path = tmp_path / "a.zarr"
+    group = zarr.open_group(written(path, [values], omero=RGB), mode="r+")
+    group.create_array("0", data=values, chunks=(3, 16, 16), shards=(3, 32, 32), overwrite=True)
+    chunk_file(path, 3, 0, 0, 1).unlink()
+    with open_slide(path) as slide:
+        assert slide.missing == 0.25
+        assert (slide.read_region((32, 0), 0, (32, 32)) == 255).all()
+        assert np.array_equal(slide.read_region((0, 0), 0, (32, 64)), noise[:64, :32])
+
+
 def test_a_zarr_without_an_image_is_refused_in_one_sentence(tmp_path):
     zarr.open_group(tmp_path / "a.zarr", mode="w")
     with pytest.raises(UnreadableSlideError, match=r"a\.zarr is a Zarr without an image"):

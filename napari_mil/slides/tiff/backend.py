@@ -27,9 +27,9 @@ from napari_mil.slides.openslide_backend import is_special_tiff
 from napari_mil.slides.pixels import WHITE, PixelFormat, used_bits
 from napari_mil.slides.tiff.chain import check_chain
 from napari_mil.slides.tiff.codecs import JpegDecoder
-from napari_mil.slides.tiff.header import MAGIC
 from napari_mil.slides.tiff.layout import (
     LEFT_TO_OPENSLIDE,
+    TiffLevel,
     axes_of,
     is_fluorescence,
     levels_of,
@@ -39,7 +39,9 @@ from napari_mil.slides.tiff.layout import (
     refusal_of,
 )
 from napari_mil.slides.tiff.metadata import read_notes
+from napari_mil.slides.tiff.philips import is_philips, read_philips, read_picture
 from napari_mil.slides.tiff.segments import Segments, plane_of
+from napari_mil.slides.tiff.structure import MAGIC
 from napari_mil.slides.tiff.tile_store import TileStore
 
 CACHED_BYTES = 64_000_000
@@ -120,21 +122,18 @@ class TiffBackend:
         self.mpp_xy = notes.mpp_xy
         self.mpp_source = notes.source
         first = [planes[0] for planes in self._planes]
-        self.level_dimensions = tuple((plane.width, plane.height) for plane in first)
-        width, height = self.level_dimensions[0]
-        self.level_downsamples = tuple(
-            (width / w + height / h) / 2 for w, h in self.level_dimensions
-        )
+        self.level_dimensions = tuple(level.size for level in levels)
+        self.level_downsamples = tuple(level.downsample for level in levels)
         self.tile_sizes: tuple[tuple[int, int] | None, ...] = tuple(
             plane.tile if plane.across > 1 or plane.down > 1 else None for plane in first
         )
-        self.bounds = (0, 0, width, height)
+        self.bounds = (0, 0, *self.level_dimensions[0])
 
-    def _open_files(self, path: Path, levels: list[Any]) -> None:
+    def _open_files(self, path: Path, levels: list[TiffLevel]) -> None:
         """Open every file that holds planes: OME-TIFF may spread them over several."""
         files = {path: None}
         for level in levels:
-            for page in level.pages:
+            for page in level.series.pages:
                 if page is None or page.parent in self._descriptors:
                     continue
                 name = Path(page.parent.filehandle.dirname) / page.parent.filehandle.name
@@ -142,11 +141,11 @@ class TiffBackend:
                 files[name] = None
         self.files = tuple(files)
 
-    def _planes_of(self, level: Any) -> list[Segments]:
+    def _planes_of(self, level: TiffLevel) -> list[Segments]:
         """Return the planes of a level: one a channel of fluorescence, otherwise one."""
         n_channels = self._axes.n_channels if self._is_fluorescence else 1
         planes = [
-            plane_of(level.pages, self._axes.plane(channel), level, self._descriptors)
+            plane_of(level, self._axes.plane(channel), self._descriptors)
             for channel in range(n_channels)
         ]
         if any(plane is None for plane in planes):
@@ -379,7 +378,7 @@ class TiffBackend:
 class AssociatedImages(Mapping[str, np.ndarray]):
     """Label, macro and thumbnail as arrays, decoded when asked for."""
 
-    def __init__(self, path: Path, series: Mapping[str, int], handle: SharedHandle) -> None:
+    def __init__(self, path: Path, series: Mapping[str, int | None], handle: SharedHandle) -> None:
         self._path = path
         self._series = series
         self._handle = handle
@@ -389,6 +388,8 @@ class AssociatedImages(Mapping[str, np.ndarray]):
         with self._handle.reading():
             try:
                 with tifffile.TiffFile(self._path) as file:
+                    if index is None:
+                        return read_picture(file.pages.first.description, name)
                     page = file.series[index].keyframe
                     pixels = page.asarray()
                     stored = pixel_format(page)
@@ -412,12 +413,17 @@ def _close_all(descriptors: dict[Any, int]) -> None:
     descriptors.clear()
 
 
-def associated_series(file: Any, series: Any) -> dict[str, int]:
-    """Return the numbers of the series of label, macro and thumbnail by their names."""
-    if series.kind not in ("svs", "qpi"):
+def associated_series(file: Any, series: Any) -> dict[str, int | None]:
+    """Return the numbers of the series of label, macro and thumbnail by their names.
+
+    None is a picture in the XML of a Philips file.
+    """
+    found: dict[str, int | None] = {}
+    if is_philips(file):
+        found = dict.fromkeys(read_philips(file.pages.first.description).pictures)
+    elif series.kind not in ("svs", "qpi"):
         return {}
     names = {"thumbnail": "thumbnail", "label": "label", "macro": "macro", "overview": "macro"}
-    found = {}
     for index, other in enumerate(file.series):
         name = names.get(other.name.lower())
         if name is not None and other is not series:

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-MAGIC = {b"II*\0": "<", b"II+\0": "<", b"MM\0*": ">", b"MM\0+": ">"}
-"""First bytes of TIFF and BigTIFF files, and the byte order that they say."""
+from napari_mil.slides.tiff.structure import (
+    ShortFileError,
+    Structure,
+    read_number,
+    read_structure,
+)
+
 MOST_ENTRIES = 4096
 LONGEST_DESCRIPTION = 10_000_000
 """Bytes of a description that are looked at."""
@@ -42,32 +47,28 @@ def read_header(path: Path) -> TiffHeader | None:
         If the file cannot be read.
     """
     with path.open("rb") as file:
-        order = MAGIC.get(file.read(4))
-        if order is None:
+        structure = read_structure(file)
+        if structure is None:
             return None
         try:
-            return _read_header(file, order)
-        except (struct.error, KeyError):
+            return _read_header(file, structure)
+        except (ShortFileError, struct.error, KeyError, ValueError):
             return None
 
 
-def _read_header(file: BinaryIO, order: str) -> TiffHeader:
-    file.seek(2)
-    is_big = struct.unpack(order + "H", file.read(2))[0] == 43
-    count_format, offset_format = ("Q", "Q") if is_big else ("H", "I")
-    file.seek(8 if is_big else 4)
-    (offset,) = _unpack(file, order + offset_format)
-    file.seek(offset)
-    (n_entries,) = _unpack(file, order + count_format)
+def _read_header(file: BinaryIO, structure: Structure) -> TiffHeader:
+    file.seek(structure.start)
+    file.seek(read_number(file, structure.position))
+    n_entries = read_number(file, structure.count)
     if n_entries > MOST_ENTRIES:
-        raise struct.error
-    size = 20 if is_big else 12
-    entries = file.read(size * n_entries)
-    (following,) = _unpack(file, order + offset_format)
-    layout = f"{order}HH{offset_format}{8 if is_big else 4}s"
-    tags = {code: tag for code, *tag in struct.iter_unpack(layout, entries) if code in USED}
+        raise ShortFileError
+    entries = file.read(structure.entry_bytes * n_entries)
+    following = read_number(file, structure.position)
+    tags = {
+        code: tag for code, *tag in struct.iter_unpack(structure.entry, entries) if code in USED
+    }
     values = {
-        code: _number(file, order + offset_format, *tags[code])
+        code: _number(file, structure, *tags[code])
         for code in (WIDTH, HEIGHT, BITS, ORIENTATION)
         if code in tags
     }
@@ -76,28 +77,24 @@ def _read_header(file: BinaryIO, order: str) -> TiffHeader:
         width, height = height, width
     is_plain = not following and UIC not in tags
     if is_plain and DESCRIPTION in tags:
-        is_plain = _is_of_one_plane(_text(file, order + offset_format, *tags[DESCRIPTION]))
+        is_plain = _is_of_one_plane(_text(file, structure, *tags[DESCRIPTION]))
     return TiffHeader((width, height), values.get(BITS, 1), is_plain)
 
 
-def _unpack(file: BinaryIO, layout: str) -> tuple[int, ...]:
-    return struct.unpack(layout, file.read(struct.calcsize(layout)))
-
-
-def _number(file: BinaryIO, offset_layout: str, kind: int, count: int, value: bytes) -> int:
+def _number(file: BinaryIO, structure: Structure, kind: int, count: int, value: bytes) -> int:
     """Return the first number of a tag."""
-    layout = offset_layout[0] + NUMBER_FORMATS[kind]
+    layout = structure.order + NUMBER_FORMATS[kind]
     size = struct.calcsize(layout)
     if size * count > len(value):
-        file.seek(struct.unpack(offset_layout, value)[0])
-        value = file.read(size)
+        file.seek(struct.unpack(structure.position, value)[0])
+        return read_number(file, layout)
     return int(struct.unpack(layout, value[:size])[0])
 
 
-def _text(file: BinaryIO, offset_layout: str, kind: int, count: int, value: bytes) -> bytes:
+def _text(file: BinaryIO, structure: Structure, kind: int, count: int, value: bytes) -> bytes:
     if count <= len(value):
         return value[:count]
-    file.seek(struct.unpack(offset_layout, value)[0])
+    file.seek(struct.unpack(structure.position, value)[0])
     return file.read(min(count, LONGEST_DESCRIPTION))
 
 

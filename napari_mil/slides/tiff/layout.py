@@ -10,8 +10,9 @@ import numpy as np
 import tifffile
 
 from napari_mil.slides.pixels import PixelFormat
+from napari_mil.slides.tiff.philips import is_philips, read_philips
 
-LEFT_TO_OPENSLIDE = ("is_scn", "is_bif", "is_ndpi", "is_philips")
+LEFT_TO_OPENSLIDE = ("is_scn", "is_bif", "is_ndpi")
 """Flags of layouts whose places and gaps OpenSlide knows."""
 ALPHA = (1, 2)
 """Values of ExtraSamples that say opacity."""
@@ -128,8 +129,71 @@ def is_fluorescence(page: Any, axes: Axes, is_named: bool) -> bool:
     return page.photometric not in RGB_MODELS
 
 
-def levels_of(file: Any) -> list[Any]:
-    """Return the levels of a file's first image, finest first, without repeated sizes.
+@dataclass(frozen=True)
+class TiffLevel:
+    """One level of a slide in a TIFF file."""
+
+    series: Any
+    """Its directories (a `tifffile.TiffPageSeries`)."""
+    size: tuple[int, int]
+    """(width, height) in pixels; what is stored beyond is no part of the slide."""
+    downsample: float
+    """Level-0 pixels per pixel."""
+
+
+def levels_of(file: Any) -> list[TiffLevel]:
+    """Return the levels of a file's first image, finest first.
+
+    Raises
+    ------
+    LevelsError
+        If they are not what the file says.
+    """
+    if is_philips(file):
+        return _philips_levels(file)
+    series = _series_of_levels(file)
+    sizes = [stored_size(level.keyframe) for level in series]
+    width, height = sizes[0]
+    return [
+        TiffLevel(level, (w, h), (width / w + height / h) / 2)
+        for level, (w, h) in zip(series, sizes, strict=True)
+    ]
+
+
+class LevelsError(Exception):
+    """Levels that are not what a file says of them; the message says how."""
+
+
+def _philips_levels(file: Any) -> list[TiffLevel]:
+    """Return the levels of a Philips file, cut to the sizes that its XML implies."""
+    pages = [page for page in file.pages if page.is_tiled]
+    downsamples = read_philips(file.pages.first.description).downsamples
+    if len(pages) == 1 and not downsamples:
+        downsamples = (1,)
+    if len(pages) != len(downsamples):
+        raise LevelsError(
+            f"its XML gives the scale of {len(downsamples)} levels, the file has {len(pages)}"
+        )
+    width, height = stored_size(pages[0])
+    levels = []
+    for page, downsample in zip(pages, downsamples, strict=True):
+        size = (max(1, width // downsample), max(1, height // downsample))
+        if any(side > stored for side, stored in zip(size, stored_size(page), strict=True)):
+            raise LevelsError("a level has fewer pixels than its scale implies")
+        levels.append(TiffLevel(tifffile.TiffPageSeries([page]), size, downsample))
+    return levels
+
+
+def stored_size(page: Any) -> tuple[int, int]:
+    """Return (width, height) of a directory as its tags say.
+
+    tifffile changes `imagewidth` and `imagelength` of Philips files.
+    """
+    return int(page.tags["ImageWidth"].value), int(page.tags["ImageLength"].value)
+
+
+def _series_of_levels(file: Any) -> list[Any]:
+    """Return the levels as tifffile has them, finest first, without repeated sizes.
 
     Levels stand in sub-directories, in directories that tifffile takes for levels, or in later
     directories that call themselves reduced.
@@ -165,6 +229,9 @@ def refusal_of(file: Any) -> str:
     model = REFUSED_MODELS.get(page.photometric)
     if model is not None:
         return f"its colours are {model}; save it as RGB"
+    n_channels = axes_of(file.series[0]).n_channels
+    if n_channels > 1 and int(page.samplesperpixel) > 1:
+        return f"each of its {n_channels} channels holds colours; save each as a file of its own"
     if file.is_svs and not page.is_tiled:
         return "its first image is not the slide"
     if int(page.imagedepth) > 1:
@@ -172,12 +239,13 @@ def refusal_of(file: Any) -> str:
     return ""
 
 
-def others_left_out(file: Any, levels: list[Any]) -> int:
+def others_left_out(file: Any, levels: list[TiffLevel]) -> int:
     """Count further images of a file that are neither levels nor pictures of the glass."""
     first = file.series[0]
-    if first.kind in ("svs", "qpi"):
+    if first.kind in ("svs", "qpi") or is_philips(file):
         return 0
-    return len([other for other in file.series[1:] if other not in levels])
+    known = [level.series for level in levels]
+    return len([other for other in file.series[1:] if other not in known])
 
 
 def orientation_of(page: Any) -> int:

@@ -9,10 +9,14 @@ from typing import Any
 from xml.etree import ElementTree
 
 from napari_mil.slides.resolution import MICROMETRES, ScaleSource
+from napari_mil.slides.tiff.philips import is_philips, read_philips
+from napari_mil.slides.tiff.xml_text import parsed
 
 INCH = 2
 CENTIMETRE = 3
 TEXT_TAGS = ("ImageDescription", "Software", "DateTime", "Make", "Model", "Artist", "HostComputer")
+LARGEST_POWER = 200
+"""Magnification of an objective at most."""
 NUMBER_TAGS = ("XResolution", "YResolution", "ResolutionUnit")
 
 
@@ -52,7 +56,7 @@ def read_notes(file: Any, series: Any) -> TiffNotes:
     page = series.keyframe
     properties = _tag_properties(page)
     readers = {"svs": _aperio, "ome": _ome, "qpi": _perkin_elmer, "imagej": _imagej}
-    reader = readers.get(series.kind, _generic)
+    reader = _philips if is_philips(file) else readers.get(series.kind, _generic)
     notes = reader(file, series, properties)
     if notes.mpp_xy is not None:
         for axis, mpp in zip("xy", notes.mpp_xy, strict=True):
@@ -85,6 +89,19 @@ def aperio_entries(description: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in pairs}
 
 
+def _philips(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
+    notes = read_philips(file.pages.first.description)
+    # The XML holds a picture of the label.
+    properties.pop("tiff.ImageDescription", None)
+    properties |= notes.properties
+    derivation = notes.properties.get("philips.DICOM_DERIVATION_DESCRIPTION", "")
+    power = re.search(r"\blevels=(\d+)", derivation.partition("sourceFilename")[0])
+    if power and 0 < int(power[1]) <= LARGEST_POWER:
+        properties["openslide.objective-power"] = power[1]
+    source = ScaleSource.UNKNOWN if notes.spacing is None else ScaleSource.OPENSLIDE
+    return TiffNotes("philips", notes.spacing, source, properties)
+
+
 def _perkin_elmer(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
     description = series.keyframe.description
     found = re.search(r"<PixelSizeMicrons>\s*([0-9.eE+-]+)\s*<", description)
@@ -100,7 +117,7 @@ def _perkin_elmer(file: Any, series: Any, properties: dict[str, str]) -> TiffNot
 
 
 def _perkin_elmer_channel(page: Any) -> ChannelNote:
-    root = _parsed(getattr(page, "description", "") or "")
+    root = parsed(getattr(page, "description", "") or "")
     if root is None:
         return ChannelNote()
     name = (root.findtext("Name") or "").strip()
@@ -122,7 +139,7 @@ def _imagej(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
 
 
 def _ome(file: Any, series: Any, properties: dict[str, str]) -> TiffNotes:
-    root = _parsed(file.ome_metadata or "")
+    root = parsed(file.ome_metadata or "")
     pixels = _ome_pixels(root, series)
     if pixels is None:
         return _generic(file, series, properties)
@@ -176,18 +193,6 @@ def _ome_pixels(root: ElementTree.Element | None, series: Any) -> ElementTree.El
 def _local(element: ElementTree.Element) -> str:
     """Return the name of an element without its namespace."""
     return str(element.tag).rpartition("}")[2]
-
-
-def _parsed(text: str) -> ElementTree.Element | None:
-    """Parse XML without entities of its own, or return None."""
-    if "<!ENTITY" in text or "<" not in text:
-        return None
-    # A string with an encoding in its declaration is refused by the parser.
-    body = re.sub(r"^\s*<\?xml[^>]*\?>", "", text)
-    try:
-        return ElementTree.fromstring(body)  # noqa: S314 - entities are refused above
-    except ElementTree.ParseError:
-        return None
 
 
 def _tag_properties(page: Any) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_mil.slides.damage import DamagedPixelsError
 from napari_mil.slides.tiff.codecs import Decoder, decoder_for
+from napari_mil.slides.tiff.layout import TiffLevel, stored_size
 
 ROWS_OF_A_BLOCK = 256
 """Rows read at once of pixels that are neither compressed nor tiled."""
@@ -32,6 +33,8 @@ class Segments:
         Decoder of a tile.
     tile
         (width, height) of a tile in pixels.
+    size
+        (width, height) of the level where more is stored; None where not.
     """
 
     def __init__(
@@ -42,12 +45,15 @@ class Segments:
         descriptor: int,
         decode: Decoder,
         tile: tuple[int, int],
+        size: tuple[int, int] | None = None,
     ) -> None:
-        self.width = int(page.imagewidth)
-        self.height = int(page.imagelength)
+        stored = stored_size(page)
+        self.width, self.height = size or stored
         self.tile = tile
         self.across = math.ceil(self.width / tile[0])
         self.down = math.ceil(self.height / tile[1])
+        self._stored_across = math.ceil(stored[0] / tile[0])
+        self._area = self._stored_across * math.ceil(stored[1] / tile[1])
         self.offsets = offsets
         self.counts = counts
         self.decode = decode
@@ -57,15 +63,15 @@ class Segments:
         """Planes of samples that are stored one after another."""
         self._dtype = np.dtype(page.dtype).newbyteorder("=")
         self._descriptor = descriptor
-        wanted = self.across * self.down * self.planes
+        wanted = self._area * self.planes
         if len(counts) < wanted or len(offsets) < wanted:
             raise DamagedPixelsError(f"it lists {len(counts)} tiles where its size needs {wanted}")
 
     @property
     def is_stored(self) -> np.ndarray:
         """Which tiles have pixels: bool (down, across)."""
-        first_plane = self.counts[: self.across * self.down]
-        return (first_plane > 0).reshape(self.down, self.across)
+        first_plane = self.counts[: self._area].reshape(-1, self._stored_across)
+        return first_plane[: self.down, : self.across] > 0
 
     def count_beyond_the_end(self) -> int:
         """Count the tiles whose bytes are not all in the file."""
@@ -98,13 +104,12 @@ class Segments:
         DamagedPixelsError
             If it cannot be read or decoded.
         """
-        index = row * self.across + column
+        index = row * self._stored_across + column
         if self.planes == 1:
             return self._segment(index, buffer, factor)
-        area = self.across * self.down
         planes = []
         for plane in range(self.planes):
-            tile = self._segment(plane * area + index, buffer)
+            tile = self._segment(plane * self._area + index, buffer)
             if tile is None:
                 return None
             planes.append(tile.copy())
@@ -128,7 +133,9 @@ class Segments:
         return tile
 
 
-def segments_of(page: Any, layout: Any, descriptor: int) -> Segments:
+def segments_of(
+    page: Any, layout: Any, descriptor: int, size: tuple[int, int] | None = None
+) -> Segments:
     """Return the tiles or strips of a directory.
 
     Parameters
@@ -139,6 +146,8 @@ def segments_of(page: Any, layout: Any, descriptor: int) -> Segments:
         Directory with the layout, the same or the first of its series.
     descriptor
         Descriptor of the open file.
+    size
+        (width, height) of the level where more is stored.
     """
     offsets = np.asarray(page.dataoffsets, np.int64)
     counts = np.asarray(page.databytecounts, np.int64)
@@ -153,7 +162,7 @@ def segments_of(page: Any, layout: Any, descriptor: int) -> Segments:
         raise DamagedPixelsError(
             f"a tile of {tile[0]} x {tile[1]} pixels, which is more than is decoded at once"
         )
-    return Segments(layout, offsets, counts, descriptor, decoder_for(layout), tile)
+    return Segments(layout, offsets, counts, descriptor, decoder_for(layout), tile, size)
 
 
 def is_plain(page: Any) -> bool:
@@ -212,20 +221,20 @@ class PlainDecoder:
         raise NotImplementedError("rows are read whole")
 
 
-def plane_of(pages: Any, index: int, series: Any, descriptors: dict[Any, int]) -> Segments | None:
+def plane_of(level: TiffLevel, index: int, descriptors: dict[Any, int]) -> Segments | None:
     """Return one plane of a level; None where its file is missing.
 
     Parameters
     ----------
-    pages
-        Directories of the level, one a plane, or one for all planes that follow each other.
+    level
+        The level: one directory a plane, or one for all planes that follow each other.
     index
         Number of the plane.
-    series
-        The level (a `tifffile.TiffPageSeries`).
     descriptors
         Descriptor of each open file, by its `tifffile` handle.
     """
+    series = level.series
+    pages = series.pages
     layout = series.keyframe
     n_planes = math.prod(series.get_shape(squeeze=False)) // max(1, math.prod(layout.shaped))
     if len(pages) == 1 and n_planes > 1 and index > 0:
@@ -236,4 +245,4 @@ def plane_of(pages: Any, index: int, series: Any, descriptors: dict[Any, int]) -
     page = pages[index]
     if page is None:
         return None
-    return segments_of(page, layout, descriptors[page.parent])
+    return segments_of(page, layout, descriptors[page.parent], level.size)

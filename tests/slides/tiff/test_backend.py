@@ -532,6 +532,26 @@ def test_reduced_directories_are_levels_at_any_downsample(tmp_path, noise):
         assert slide.level_dimensions == reference.level_dimensions
 
 
+@pytest.mark.parametrize("axes", ["CYXS", "CSYX"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_several_channels_of_colours_are_refused_and_one_is_a_picture(tmp_path, noise, axes, count):
+    pixels = np.stack([noise, 255 - noise][:count])
+    stored = pixels if axes == "CYXS" else np.ascontiguousarray(np.moveaxis(pixels, -1, 1))
+    path = written(
+        tmp_path / "a.ome.tif",
+        stored,
+        photometric="rgb",
+        planarconfig="contig" if axes == "CYXS" else "separate",
+        metadata={"axes": axes},
+    )
+    if count == 1:
+        with open_slide(path) as slide:
+            assert np.array_equal(whole(slide), noise)
+    else:
+        with pytest.raises(UnreadableSlideError, match="each of its 2 channels holds colours"):
+            open_slide(path)
+
+
 def test_an_aperio_file_whose_first_image_is_no_slide_is_refused(tmp_path, noise):
     path = written(
         tmp_path / "a.svs",

@@ -9,6 +9,7 @@ import tifffile
 
 from napari_mil.errors import UnreadableSlideError
 from napari_mil.slides import open_slide
+from tests.slides.tiff.philips_files import description, picture, write_philips
 
 DAMAGED_TILES = 200
 MEMORY = 1_500_000_000
@@ -91,12 +92,22 @@ def small_files(noise):
     }
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "deflate", "strips", "fluorescence.ome", "jpeg2000"])
+def write_small(kind, noise, path):
+    if kind == "philips":
+        label = picture("LABELIMAGE", noise[:20, :30])
+        write_philips(path, (1, 2), xml=description((1, 2), [label]))
+    else:
+        tifffile.imwrite(path, **small_files(noise)[kind])
+
+
+@pytest.mark.parametrize(
+    "kind", ["jpeg", "deflate", "strips", "fluorescence.ome", "jpeg2000", "philips"]
+)
 def test_any_change_of_a_file_is_read_or_refused_in_one_sentence(
     tmp_path, noise, kind, bounded_memory
 ):
     path = tmp_path / f"{kind}.tif"
-    tifffile.imwrite(path, **small_files(noise)[kind])
+    write_small(kind, noise, path)
     content = path.read_bytes()
     random = np.random.default_rng(0)
     refused = 0
@@ -125,6 +136,8 @@ def refusal_of(path):
             width, height = slide.dimensions
             slide.read_region((0, 0), 0, (min(width, 200), min(height, 200)))
             slide.read_region((width - 9, height - 9), slide.level_count - 1, (20, 20))
+            for name in slide.associated_images:
+                slide.associated_images[name]
     except UnreadableSlideError as error:
         return str(error)
     return None
