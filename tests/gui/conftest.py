@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_mil.gui.model.scene import UNDERLAY
 from napari_mil.gui.remembered_scales import FILE as SCALES
 from napari_mil.settings import Settings
 from tests.conftest import write_pyramid
@@ -88,16 +89,18 @@ class Bench:
 
     @property
     def visible_layers(self):
-        """Names of the layers that are seen."""
-        return [layer.name for layer in self.viewer.layers if layer.visible]
+        """Names of the layers that are seen, but for the coarse ones below slides."""
+        return [layer.name for layer in self._shown_layers()]
+
+    def _shown_layers(self):
+        below = [
+            self.workbench.book.layer(UNDERLAY, str(subject.key)) for subject in self.state.subjects
+        ]
+        return [layer for layer in self.viewer.layers if layer.visible and layer not in below]
 
     def layer(self, beginning):
         """Return the one visible layer whose name begins so."""
-        (found,) = [
-            layer
-            for layer in self.viewer.layers
-            if layer.visible and layer.name.startswith(beginning)
-        ]
+        (found,) = [each for each in self._shown_layers() if each.name.startswith(beginning)]
         return found
 
     @property

@@ -92,3 +92,20 @@ def test_a_layer_that_is_not_ours_is_left_alone(bench, slide_path):
     bench.wait()
     assert bench.listed == ["mine"]
     bench.viewer.layers.remove(mine)
+
+
+def test_the_coarse_layer_below_a_slide_is_in_no_list_and_comes_back(bench, slide_path):
+    subject = bench.open(slide_path)
+    below = bench.workbench.book.layer("underlay", str(subject.key))
+    assert below.visible
+    assert bench.listed == ["CMU-1-Small-Region"]
+    assert bench.viewer.layers.selection.active is bench.layer("CMU-1-Small-Region")
+    bench.viewer.layers.remove(below)
+    bench.wait()
+    bench.session.apply(actions.select, (0,))
+    bench.wait()
+    assert bench.state.current_subject is not None
+    assert bench.workbench.book.layer("underlay", str(subject.key)) is not below
+    bench.viewer.layers.remove(bench.layer("CMU-1-Small-Region"))
+    bench.wait()
+    assert bench.visible_layers == []

@@ -78,3 +78,28 @@ def test_what_the_file_does_not_store_is_white_and_never_read():
 )
 def test_chunks_are_the_files_tiles_times_a_power_of_two(tile, expected):
     assert chunk_size_for(tile, 512) == expected
+
+
+@given(st.integers(0, 900), st.integers(0, 900), st.integers(1, 400), st.integers(1, 400))
+def test_the_ring_around_a_window_surrounds_it_without_touching_its_chunks(top, left, down, across):
+    level = Level(0, (1000, 950), (128, 64), lambda *window: None, PixelCache(0))
+    bottom = min(top + down, 950)
+    right = min(left + across, 1000)
+    if top >= bottom:
+        return
+    covered = np.zeros((950, 1000), int)
+    windows = level.ring(top, bottom, left, right)
+    for t, b, x0, x1 in windows:
+        covered[t:b, x0:x1] += 1
+    assert covered.max(initial=0) <= 1
+    assert not covered[top:bottom, left:right].any()
+    around = np.zeros_like(covered, bool)
+    around[max(0, top - 64) : bottom + 64, max(0, left - 128) : right + 128] = True
+    inner = np.zeros_like(around)
+    rows = slice(top // 64 * 64, -(-bottom // 64) * 64)
+    inner[rows, left // 128 * 128 : -(-right // 128) * 128] = True
+    assert covered[around & ~inner].all()
+    middle = np.array([(top + bottom) / 2, (left + right) / 2])
+    centres = np.array([[(t + b) / 2, (x0 + x1) / 2] for t, b, x0, x1 in windows])
+    distances = np.linalg.norm(centres - middle, axis=1) if len(centres) else np.zeros(0)
+    assert (np.diff(distances) >= -1e-9).all()

@@ -11,7 +11,7 @@ from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
 from napari_mil.gui.model.scene import LayerType, hover_words, scene
 from napari_mil.gui.model.session import SessionState, drop_lost_selection
-from napari_mil.gui.model.subjects import AnnotationLayer
+from napari_mil.gui.model.subjects import AnnotationLayer, Pixels
 from napari_mil.gui.model.training import Training, Watch
 from napari_mil.inference.card import IMAGES
 from tests.gui.model import builders as build
@@ -288,3 +288,24 @@ class TestHover:
         state = build.state_of(subject, cards=(polyps,))
         state = build.answered(state, build.answer(subject, polyps))
         assert self.words(state, 3).endswith(" · image 3")
+
+
+def test_the_coarsest_level_lies_under_a_slide_of_several_and_covers_it():
+    levels = [np.zeros((3000, 4000, 3), np.uint8), np.zeros((30, 40, 3), np.uint8)]
+    subject = replace(build.slide_subject(), pixels=Pixels(levels, multiscale=True))
+    below, slide = scene(build.state_of(subject)).layers
+    assert (below.role, slide.role) == (Role.UNDERLAY, Role.SUBJECT)
+    assert below.data is levels[-1]
+    assert below.affine.scale == (50.0, 50.0)
+    # From edge to edge: the first element begins where the first pixel does.
+    assert below.affine.translate[0] - 25 == pytest.approx(-0.25)
+    assert below.visible
+
+
+def test_nothing_shines_through_a_translucent_slide():
+    levels = [np.zeros((3000, 4000, 3), np.uint8), np.zeros((30, 40, 3), np.uint8)]
+    subject = replace(build.slide_subject(), pixels=Pixels(levels, multiscale=True))
+    state = actions.set_look(build.state_of(subject), Role.SUBJECT, Look(opacity=0.5))
+    below, slide = scene(state).layers
+    assert slide.visible
+    assert not below.visible
