@@ -1,4 +1,4 @@
-from .bag import Bag
+from .bag import Bag, Extraction
 from .grid import TileGrid, TileSpec, tile_grid
 from .images import ImageBag, open_image_bag
 from .mask import TissueMask, TissueMethod
@@ -8,6 +8,7 @@ from .writing import write_bag
 
 __all__ = [
     "Bag",
+    "Extraction",
     "ImageBag",
     "TileGrid",
     "TileSpec",
