@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from napari_mil.bags.bag import Extraction
 from napari_mil.bags.readers.beside import find_beside, refuse_side_files
 from napari_mil.bags.readers.contents import COORDS, FEATURES, first_of, instance_count
+from napari_mil.bags.readers.numpy_files import read_npy, read_npz
 from napari_mil.bags.readers.recognition import FileKind
 from napari_mil.bags.readers.stored import PixelSide, Positions, Stored, number
 from napari_mil.errors import BagError, short_cause
@@ -31,7 +31,6 @@ DAMAGED = (
     TypeError,
     NotImplementedError,
     OverflowError,
-    SyntaxError,
     MemoryError,
     zlib.error,
 )
@@ -60,9 +59,9 @@ def read(path: Path, kind: FileKind, dataset: str | None = None) -> Stored:
     refuse_side_files(path)
     try:
         if kind is FileKind.NPY:
-            return stored_of(path, {"features": _read_npy(path)})
+            return stored_of(path, {"features": read_npy(path)})
         if kind is FileKind.NPZ:
-            return stored_of(path, _read_npz(path), dataset)
+            return stored_of(path, read_npz(path), dataset)
         return stored_of(path, _read_safetensors(path), dataset)
     except DAMAGED as error:
         raise BagError(_complaint(path, error)) from error
@@ -127,54 +126,12 @@ def features_key(path: Path, arrays: Mapping[str, Any], dataset: str | None = No
 
 def _complaint(path: Path, error: BaseException) -> str:
     """Say in one sentence what is wrong with a file."""
-    if "allow_pickle" in str(error):
+    if "Python objects" in str(error):
         return (
             f"{path.name} was not opened: it holds Python objects, and loading them could run "
             "code; save its features as numbers."
         )
     return f"{path.name} is damaged or no feature file ({short_cause(error)}); copy it again."
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    """Read an array after checking that the file is as long as it says."""
-    # A map checks the length before memory is taken.
-    return np.array(np.load(path, allow_pickle=False, mmap_mode="r"))
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read all arrays of an archive; those that are not compressed straight from the file."""
-    arrays = {}
-    with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as loaded:
-        for member in archive.infolist():
-            name = member.filename.removesuffix(".npy")
-            if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
-                arrays[name] = _read_stored_member(path, member)
-            else:
-                arrays[name] = loaded[name]
-    return arrays
-
-
-def _read_stored_member(path: Path, member: zipfile.ZipInfo) -> np.ndarray:
-    """Read an array that lies in an archive as it is."""
-    with path.open("rb") as file:
-        file.seek(member.header_offset)
-        local = file.read(30)
-        lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
-        first = member.header_offset + 30 + lengths
-        file.seek(first)
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, is_fortran, dtype = read_header(file)
-        if dtype.hasobject:
-            raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
-        n = math.prod(shape)
-        if file.tell() - first + n * dtype.itemsize != member.file_size:
-            raise ValueError(f"{member.filename} is cut short")
-        values = np.fromfile(file, dtype, n)
-    return values.reshape(shape, order="F" if is_fortran else "C")
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_mil.bags.readers.numpy_files import read_npz
 from napari_mil.bags.readers.stored import PixelSide, Positions, number, words
 from napari_mil.errors import BagError
 
@@ -59,11 +60,11 @@ def positions_beside(
     if not meta and tile_index is None:
         return None
     for coords_path in _coords_of(path, stem, meta):
-        with np.load(coords_path, allow_pickle=False) as stored:
-            if not {"x", "y"} <= set(stored.files):
-                continue
-            corners = np.stack([stored["x"], stored["y"]], 1)
-            stated = stored["tile_index"] if "tile_index" in stored.files else None
+        stored = read_npz(coords_path)
+        if not {"x", "y"} <= set(stored):
+            continue
+        corners = np.stack([stored["x"], stored["y"]], 1)
+        stated = stored.get("tile_index")
         if tile_index is not None and stated is not None:
             corners = _joined(path, corners, stated, np.ravel(tile_index))
         return _with_sizes(coords_path, stem, corners, meta)

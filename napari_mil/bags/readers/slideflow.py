@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_mil.bags.readers.numpy_files import read_npy, read_npz
 from napari_mil.bags.readers.stored import (
     Anchor,
     MagnificationSide,
@@ -58,15 +59,11 @@ def encoder_name(folder: Path) -> str:
 
 def _centres(index_path: Path) -> np.ndarray | None:
     """Return the centres of tiles, (N, 2)."""
-    loaded = np.load(index_path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        # Beside images, `arr_0` holds places in the file and `locations` the centres.
-        for key in ("locations", "arr_0"):
-            if key in loaded.files:
-                return np.asarray(loaded[key])
-    return None
+    if index_path.name.lower().endswith(".npy"):
+        return read_npy(index_path)
+    arrays = read_npz(index_path)
+    # Beside images, `arr_0` holds places in the file and `locations` the centres.
+    return arrays.get("locations", arrays.get("arr_0"))
 
 
 def _side(config: Mapping[str, Any]) -> Side | None:

@@ -6,7 +6,9 @@ the outlines of tiles in level-0 pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -65,44 +67,46 @@ def read(path: Path, dataset: str | None = None) -> Stored:
     BagError
         If the store is damaged, holds no features, or several tables and none is named.
     """
-    try:
-        root = zarr.open_group(path, mode="r")
+    with _opened(path) as root:
         if "spatialdata_attrs" not in root.attrs:
             return _read_plain(path, root)
         table = _table(path, root, dataset)
         features = _matrix(table.group)
         rows = np.asarray(_array(table.group, f"obs/{table.instance_key}")[...])
         return _stored(path, root, table, features, rows)
-    except DAMAGED as error:
-        raise BagError(
-            f"{path.name} is a damaged Zarr store ({short_cause(error, 120)}); copy it again."
-        ) from error
 
 
 def count(path: Path) -> int:
     """Return the number of instances of the only table of a store from its shape."""
-    try:
-        root = zarr.open_group(path, mode="r")
+    with _opened(path) as root:
         if "spatialdata_attrs" not in root.attrs:
-            shape = _array(root, _plain_key(path, root)).shape
-        else:
-            shape = _shape(_table(path, root, None).group)
-    except DAMAGED as error:
-        raise BagError(
-            f"{path.name} is a damaged Zarr store ({short_cause(error, 120)}); copy it again."
-        ) from error
-    return instance_count(path.name, shape)
+            return instance_count(path.name, _array(root, _plain_key(path, root)).shape)
+        return instance_count(path.name, _shape(_table(path, root, None).group))
 
 
 def is_store(path: Path) -> bool:
     """Say whether a Zarr holds features rather than an image."""
     try:
-        root = zarr.open_group(path, mode="r")
-        if "spatialdata_attrs" in root.attrs:
-            return True
-        return first_of(FEATURES, dict(root.members())) is not None
-    except DAMAGED:
+        with _opened(path) as root:
+            if "spatialdata_attrs" in root.attrs:
+                return True
+            return first_of(FEATURES, dict(root.members())) is not None
+    except BagError:
         return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zarr.Group]:
+    """Open a store; what is wrong with it is said in one sentence."""
+    try:
+        with warnings.catch_warnings():
+            # Files that belong to no array are passed over.
+            warnings.simplefilter("ignore", UserWarning)
+            yield zarr.open_group(path, mode="r")
+    except DAMAGED as error:
+        raise BagError(
+            f"{path.name} is a damaged Zarr store ({short_cause(error, 120)}); copy it again."
+        ) from error
 
 
 def _stored(
@@ -203,7 +207,11 @@ def _corners(path: Path, region: str, rows: np.ndarray) -> tuple[np.ndarray, flo
     file = path / "shapes" / region / "shapes.parquet"
     columns = parquet.read_table(file, columns=["tile_id", "geometry"]).combine_chunks()
     ids = columns["tile_id"].to_numpy()
-    bounds = shapely.bounds(shapely.from_wkb(columns["geometry"].to_numpy(zero_copy_only=False)))
+    outlines = columns["geometry"].to_numpy(zero_copy_only=False)
+    try:
+        bounds = shapely.bounds(shapely.from_wkb(outlines))
+    except shapely.errors.ShapelyError as error:
+        raise ValueError("the outlines of its tiles cannot be read") from error
     order = np.argsort(ids)
     places = np.minimum(np.searchsorted(ids[order], rows), len(order) - 1)
     found = order[places]

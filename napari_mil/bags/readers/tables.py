@@ -126,8 +126,8 @@ def _layout_of(start: bytes) -> Layout | None:
     if "�" in text[:-4]:
         return None
     lines = text.splitlines()
-    # The last line may be cut short.
-    whole = lines[:-1] if len(lines) > 1 and not text.endswith("\n") else lines
+    # Of a longer file, the last line is cut short.
+    whole = lines[:-1] if len(start) == START else lines
     for delimiter in (";", "\t", ","):
         rows = list(_rows(whole[: SNIFFED_ROWS + 1], delimiter))
         layout = _layout_of_rows(rows, delimiter)

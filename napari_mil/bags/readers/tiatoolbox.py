@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_mil.bags.readers.numpy_files import read_npy
 from napari_mil.bags.readers.stored import Positions, Unit
 
 FEATURES_NAME = re.compile(r"(?P<stem>.+)\.features(\.\d+)?\.npy$", re.IGNORECASE)
@@ -30,7 +31,7 @@ def positions_beside(path: Path) -> Positions | None:
     boxes_path = path.with_name(f"{named['stem']}{POSITION_ENDING}")
     if not boxes_path.is_file():
         return None
-    return positions(boxes_path, np.load(boxes_path, allow_pickle=False))
+    return positions(boxes_path, read_npy(boxes_path))
 
 
 def positions(path: Path, boxes: np.ndarray) -> Positions:
