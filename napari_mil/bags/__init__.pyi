@@ -4,7 +4,7 @@ from .images import ImageBag, open_image_bag
 from .mask import TissueMask, TissueMethod
 from .readers import read_bag
 from .tissue import tissue_mask
-from .writing import write_bag
+from .writing import write_bag, write_positions
 
 __all__ = [
     "Bag",
@@ -19,4 +19,5 @@ __all__ = [
     "tile_grid",
     "tissue_mask",
     "write_bag",
+    "write_positions",
 ]

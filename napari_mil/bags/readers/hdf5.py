@@ -14,13 +14,12 @@ from napari_mil.bags.readers import clam, stamp, trident
 from napari_mil.bags.readers.contents import COORDS, FEATURES, first_of, instance_count
 from napari_mil.bags.readers.hdf5_chunks import check_size, read_dataset
 from napari_mil.bags.readers.stored import PixelSide, Positions, Stored, number, stem_of, words
+from napari_mil.bags.writing import PREFIX
 from napari_mil.errors import BagError, short_cause
 
 DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError, AttributeError)
 """Errors that reading a damaged file may raise."""
 ENDINGS = (".h5", ".hdf5")
-PREFIX = "napari_mil:"
-"""Beginning of the attributes that this package adds."""
 
 
 def read(path: Path, dataset: str | None = None) -> Stored:
@@ -57,6 +56,17 @@ def count(path: Path) -> int:
         features = _features_dataset(path, file, None)
         check_size(path, features)
         return instance_count(path.name, features.shape)
+
+
+def read_extraction(path: Path) -> Extraction | None:
+    """Return how the features of a file were made; None where it is none or is not whole."""
+    try:
+        with _opened(path) as file:
+            features = _features_dataset(path, file, None)
+            check_size(path, features)
+            return _extraction(file, features)
+    except BagError:
+        return None
 
 
 @contextmanager
@@ -168,9 +178,9 @@ def _extraction(file: h5py.File, features: h5py.Dataset) -> Extraction:
     overlap = number(coords, "overlap")
     return Extraction(
         slide_name=words(features.attrs, "name"),
-        slide_fingerprint=words(file.attrs, f"{PREFIX}slide"),
+        slide_fingerprint=words(file.attrs, f"{PREFIX}slide_quickhash"),
         slide_size=None if width is None or height is None else (round(width), round(height)),
-        slide_mpp=number(file.attrs, f"{PREFIX}slide_mpp"),
+        slide_mpp=number(file.attrs, f"{PREFIX}mpp_level0"),
         tile_px=None if tile_px is None else round(tile_px),
         tile_mpp=number(file.attrs, f"{PREFIX}tile_mpp"),
         overlap=0.0 if overlap is None or tile_px is None else overlap / tile_px,
