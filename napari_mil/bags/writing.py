@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ def write_bag(bag: Bag, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     target = Path(path)
-    with _written(target) as part, h5py.File(part, "w") as file:
+    with _written(target) as file:
         _write_contents(file, bag, target.stem)
 
 
@@ -71,7 +72,7 @@ def write_positions(bag: Bag, path: str | os.PathLike[str]) -> None:
     if bag.coords is None:
         raise ValueError("the bag has no coordinates")
     target = Path(path)
-    with _written(target) as part, h5py.File(part, "w") as file:
+    with _written(target) as file:
         _write_coords(file, bag, bag.coords, target.stem.removesuffix("_patches"))
 
 
@@ -83,12 +84,18 @@ def magnification_of(mpp: float | None) -> int | None:
 
 
 @contextmanager
-def _written(target: Path) -> Iterator[Path]:
-    """Yield a path to write to, which takes the place of `target` once it is whole."""
+def _written(target: Path) -> Iterator[h5py.File]:
+    """Yield an HDF5 file in memory, which takes the place of `target` once it is whole.
+
+    In memory, since HDF5 ends the process where a disk is full while it writes.
+    """
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        yield file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_or_nothing(target) as part:
-            yield part
+            part.write_bytes(content.getbuffer())
     except OSError as error:
         raise OutputError(
             f"{target.name} cannot be written to {target.parent} ({error.strerror or error}); "

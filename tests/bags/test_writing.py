@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -76,6 +79,28 @@ def test_the_attributes_are_those_that_readers_of_trident_ask_for(tmp_path):
         assert dict(file["features"].attrs) == {"name": "a.b", "savetodir": "", "encoder": "uni"}
     with pytest.raises(ValueError, match="no coordinates"):
         write_positions(Bag(FEATURES), tmp_path / "none.h5")
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from napari_mil.bags import Bag, write_bag
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    write_bag(Bag(np.ones((3000, 512), np.float32)), sys.argv[1])
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(tmp_path):
+    path = tmp_path / "a.h5"
+    command = [sys.executable, "-c", FULL_DISK, str(path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("OutputError a.h5 cannot be written to")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("size0", "is_level0"), [(224.0, True), (448.0, False)])
