@@ -7,6 +7,7 @@ the file as they are in memory, most of them one behind the other.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -76,17 +77,23 @@ def _bytes_of_chunk(dataset: h5py.Dataset) -> int:
 
 def _offsets_of_chunks(dataset: h5py.Dataset) -> np.ndarray | None:
     """Return the place of each chunk in the file, int64; None where one is missing."""
-    infos: list[h5py.h5d.StoreInfo] = []
-    dataset.id.chunk_iter(infos.append)
+    # Arrays rather than a list: keeping an object a chunk would set off the garbage collector.
+    rows = array("q")
+    places = array("q")
+
+    def note(chunk: h5py.h5d.StoreInfo) -> None:
+        rows.append(chunk.chunk_offset[0])
+        places.append(chunk.byte_offset)
+
+    dataset.id.chunk_iter(note)
     n = math.ceil(len(dataset) / dataset.chunks[0])
-    if len(infos) != n or dataset.id.get_storage_size() != n * _bytes_of_chunk(dataset):
+    if len(rows) != n or dataset.id.get_storage_size() != n * _bytes_of_chunk(dataset):
         return None
-    first_rows = np.array([info.chunk_offset[0] for info in infos], np.int64)
-    which = first_rows // dataset.chunks[0]
+    which = np.frombuffer(rows, np.int64) // dataset.chunks[0]
     if which.min() < 0 or which.max() >= n:
         return None
     offsets = np.zeros(n, np.int64)
-    offsets[which] = [info.byte_offset for info in infos]
+    offsets[which] = np.frombuffer(places, np.int64)
     return offsets
 
 
