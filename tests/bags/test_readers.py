@@ -1,15 +1,18 @@
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import zarr
 from safetensors.numpy import save_file
 
 from napari_mil.bags import Bag, read_bag, write_bag
-from napari_mil.bags.readers import count_instances, is_bag
+from napari_mil.bags.readers import count_instances, fingerprint_features, is_bag, is_side_file
 from napari_mil.errors import BagError, CheckpointError
 from napari_mil.findings import FindingKind
+from napari_mil.slides.fingerprint import fingerprint_file
 from tests.conftest import SHARED
 
 FEATURES = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
@@ -117,3 +120,29 @@ def test_a_file_without_features_is_refused_in_one_sentence(tmp_path, name, writ
     with pytest.raises((BagError, CheckpointError), match=name) as refused:
         read_bag(path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("a.index.npz", True),
+        ("a.index.npy", True),
+        ("a.position.npy", True),
+        ("bags_config.json", True),
+        ("a.meta.json", True),
+        ("a.npz", False),
+        ("index.npz", False),
+        ("a.json", False),
+    ],
+)
+def test_files_beside_bags_are_told_from_bags(name, is_one):
+    assert is_side_file(Path(name)) is is_one
+
+
+def test_a_store_is_identified_by_the_content_of_its_files(tmp_path):
+    for name, value in (("a", 1), ("b", 1), ("c", 2)):
+        zarr.save_group(str(tmp_path / name), features=np.full((3, 4), value, np.float32))
+    a, b, c = (fingerprint_features(tmp_path / name) for name in "abc")
+    assert a == b != c
+    np.save(tmp_path / "a.npy", FEATURES)
+    assert fingerprint_features(tmp_path / "a.npy") == fingerprint_file(tmp_path / "a.npy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from napari_mil.bags.bag import Bag
 from napari_mil.bags.images import image_files
-from napari_mil.bags.readers import arrays, hdf5, tables
+from napari_mil.bags.readers import arrays, hdf5, slide2vec, slideflow, tables, tiatoolbox
 from napari_mil.bags.readers.contents import bag_of
 from napari_mil.bags.readers.recognition import FileKind, kind_of
 from napari_mil.bags.readers.stored import Stored
 from napari_mil.errors import BagError
+from napari_mil.slides.fingerprint import fingerprint_file
 from napari_mil.slides.folders import is_slide_folder, is_zarr
 from napari_mil.slides.opening import SLIDE_EXTENSIONS, open_slide
 
@@ -119,6 +121,37 @@ def count_instances(path: Path) -> int:
 
         return spatialdata.count(path)
     return len(read_bag(path))
+
+
+def is_side_file(path: Path) -> bool:
+    """Say whether a file belongs to feature files beside it without being one.
+
+    Indices and positions of tiles, and descriptions of a folder of bags.
+    """
+    return (
+        slideflow.is_index(path)
+        or tiatoolbox.is_position_file(path)
+        or path.name == slideflow.CONFIG
+        or path.name.lower().endswith(slide2vec.META_ENDING)
+    )
+
+
+def fingerprint_features(path: Path) -> str:
+    """Return a stable id of the content of a feature file, or of all files of a store.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits; independent of name, place and time stamps.
+    """
+    if not path.is_dir():
+        return fingerprint_file(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(path).as_posix()}:".encode())
+            digest.update(fingerprint_file(file).encode())
+    return digest.hexdigest()[:32]
 
 
 def _read(path: Path, kind: FileKind, dataset: str | None) -> Stored:
