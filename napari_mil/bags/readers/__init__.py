@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -67,7 +68,12 @@ def read_bag(
     UnreadableSlideError
         If `slide` is a path and holds no slide.
     """
-    file = Path(path)
+    if tile_size0 is not None and not 0 < tile_size0 < math.inf:
+        raise BagError(
+            f"tile_size0 is a side in level-0 pixels, for example 512, not {tile_size0}."
+        )
+    # Files beside it are looked for in the folders above, also from within its own.
+    file = Path(path).absolute()
     stored = _read(file, kind_of(file), dataset)
     with ExitStack() as stack:
         if isinstance(slide, str | os.PathLike):

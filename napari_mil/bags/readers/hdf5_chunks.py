@@ -50,7 +50,11 @@ def read_dataset(path: Path, dataset: h5py.Dataset) -> np.ndarray:
 
 
 def check_size(path: Path, dataset: h5py.Dataset) -> None:
-    """Refuse a dataset that claims more than its file can hold."""
+    """Refuse a dataset that claims more than its file can hold, or that lies in other files."""
+    if dataset.external or dataset.is_virtual or Path(dataset.file.filename) != path:
+        raise BagError(
+            f"{path.name} keeps its numbers in other files; give a file that holds them."
+        )
     claimed = math.prod(dataset.shape or (0,)) * dataset.dtype.itemsize
     stored = dataset.id.get_storage_size()
     if claimed > max(stored, 1) * LARGEST_COMPRESSION or stored > path.stat().st_size:

@@ -39,11 +39,11 @@ def positions(path: Path, attributes: Mapping[str, Any], values: np.ndarray) -> 
 
     Files of other tools that only share the name ``feats`` count in level-0 pixels.
     """
-    if number(attributes, "tile_size_um") is not None:
-        return _in_micrometres(path, values, number(attributes, "tile_size_um") or 0.0)
+    side = number(attributes, "tile_size_um")
+    if side is not None:
+        return _in_micrometres(path, values, side)
     if words(attributes, "unit") == "um":
-        side = number(attributes, "tile_size")
-        return _in_micrometres(path, values, V1_UM if side is None else side)
+        return _in_micrometres(path, values, number(attributes, "tile_size"))
     if _is_version_1(attributes, values):
         return _in_micrometres(path, values * (V1_UM / V1_PX), V1_UM)
     if "stamp_version" in attributes:
@@ -54,9 +54,10 @@ def positions(path: Path, attributes: Mapping[str, Any], values: np.ndarray) -> 
     return Positions(values, path)
 
 
-def _in_micrometres(path: Path, values: np.ndarray, side: float) -> Positions:
+def _in_micrometres(path: Path, values: np.ndarray, side: float | None) -> Positions:
     """Return positions that count in micrometres."""
-    return Positions(values, path, Unit.MICROMETRES, side=MicrometreSide(side))
+    stated = None if side is None else MicrometreSide(side)
+    return Positions(values, path, Unit.MICROMETRES, side=stated)
 
 
 def _is_version_1(attributes: Mapping[str, Any], values: np.ndarray) -> bool:

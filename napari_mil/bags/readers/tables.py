@@ -30,6 +30,8 @@ INDEX_NAMES = ("", "index", "unnamed: 0", "tile_id", "instance")
 """Names of columns that only count rows."""
 FEWEST_FEATURES = 2
 """Columns of features in a table at least."""
+FEWEST_COLUMNS = 3
+"""Columns of a table at least: two alone are rather outlines or points."""
 SNIFFED_ROWS = 5
 """Rows that are looked at."""
 START = 1 << 20
@@ -148,7 +150,7 @@ def _rows(lines: list[str], delimiter: str) -> Iterator[list[str]]:
 
 def _layout_of_rows(rows: list[list[str]], delimiter: str) -> Layout | None:
     """Recognise the columns by cells, or return None."""
-    if not rows or len({len(row) for row in rows}) != 1 or len(rows[0]) < FEWEST_FEATURES:
+    if not rows or len({len(row) for row in rows}) != 1 or len(rows[0]) < FEWEST_COLUMNS:
         return None
     has_header = _is_header(rows[0], delimiter)
     body = rows[1:] if has_header else rows

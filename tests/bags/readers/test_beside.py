@@ -142,6 +142,13 @@ def test_features_of_trident_without_positions_take_those_of_its_patches(tmp_pat
     assert [finding.kind for finding in bag.warnings] == [FindingKind.OTHER_SLIDE]
 
 
+def test_files_beside_are_found_from_within_the_folder(tmp_path, monkeypatch):
+    bag_path = save_bag(tmp_path / "features_uni" / "a.pt")
+    save_coords(tmp_path / "patches" / "a_patches.h5", CORNERS, patch_size_level0=512)
+    monkeypatch.chdir(bag_path.parent)
+    assert read_bag("a.pt").tile_size0 == 512
+
+
 def test_tensors_of_clam_take_the_positions_of_the_same_run(tmp_path):
     bag_path = save_bag(tmp_path / "feats" / "pt_files" / "a.pt")
     save_coords(tmp_path / "feats" / "h5_files" / "a.h5", CORNERS)

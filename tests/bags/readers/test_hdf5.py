@@ -106,6 +106,35 @@ def test_the_only_matrix_is_the_features_whatever_its_name(write):
         read_bag(both, dataset="third")
 
 
+def test_numbers_in_other_files_are_not_followed(write, tmp_path):
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["features"] = FEATURES
+    path = write(coords=CORNERS)
+    layout = h5py.VirtualLayout(FEATURES.shape, "f4")
+    layout[...] = h5py.VirtualSource(other, "features", FEATURES.shape)
+    keep = [
+        lambda file: file.__setitem__("features", h5py.ExternalLink(other, "/features")),
+        lambda file: file.create_virtual_dataset("features", layout),
+        lambda file: file.create_dataset(
+            "features", FEATURES.shape, "f4", external=[(str(other), 0, FEATURES.nbytes)]
+        ),
+    ]
+    for write_elsewhere in keep:
+        with h5py.File(path, "a") as file:
+            file.pop("features", None)
+            write_elsewhere(file)
+        with pytest.raises(BagError, match="keeps its numbers in other files"):
+            read_bag(path)
+
+
+@pytest.mark.parametrize("side", [0, -1, np.nan, np.inf])
+def test_a_side_that_is_none_is_refused(write, side):
+    path = write(features=FEATURES, coords=CORNERS)
+    with pytest.raises(BagError, match="tile_size0 is a side"):
+        read_bag(path, tile_size0=side)
+
+
 def test_a_slide_may_be_given_by_its_path(write, slide_path):
     attributes = {"patch_size_level0": 256, "level0_width": 2304, "level0_height": 3072}
     bag = read_bag(write(attributes, features=FEATURES, coords=CORNERS), slide_path)

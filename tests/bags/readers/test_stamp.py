@@ -42,6 +42,13 @@ def test_every_version_of_stamp_counts_in_its_own_unit(tmp_path, step, side, att
     assert read_bag(path).coords is None
 
 
+def test_a_missing_side_is_taken_from_neighbours_and_said(tmp_path):
+    path = write(tmp_path / "a.h5", LATTICE * 100, stamp_version="2.0.0", unit="um")
+    bag = read_bag(path, Canvas(mpp=0.25))
+    assert bag.tile_size0 == 400
+    assert "the distance of neighbours" in bag.warnings[0].text
+
+
 def test_positions_of_stamp_off_the_slide_are_noticed(tmp_path):
     path = write(tmp_path / "a.h5", LATTICE * 100, tile_size_um=100.0, unit="um")
     bag = read_bag(path, Canvas(500, 500, mpp=0.25))
