@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from napari_mil.bags.bag import Extraction
 from napari_mil.bags.readers.beside import find_beside, refuse_side_files
-from napari_mil.bags.readers.contents import COORDS, FEATURES, first_of, instance_count
+from napari_mil.bags.readers.contents import COORDS, FEATURES, first_of, instance_count, row_count
 from napari_mil.bags.readers.numpy_files import read_npy, read_npz
 from napari_mil.bags.readers.recognition import FileKind
 from napari_mil.bags.readers.stored import PixelSide, Positions, Stored, number
@@ -29,6 +29,7 @@ DAMAGED = (
     zipfile.BadZipFile,
     SafetensorError,
     TypeError,
+    AttributeError,
     NotImplementedError,
     OverflowError,
     MemoryError,
@@ -87,8 +88,7 @@ def stored_of(path: Path, arrays: Mapping[str, Any], dataset: str | None = None)
         pixels = None if side is None else number(arrays, side)
         tile_side = None if pixels is None else PixelSide(pixels)
         return Stored(features, Positions(np.asarray(arrays[key]), path, side=tile_side))
-    n = features.shape[1] if features.ndim == 3 and len(features) == 1 else len(features)
-    beside = find_beside(path, n, arrays.get("tile_index"))
+    beside = find_beside(path, row_count(features), arrays.get("tile_index"))
     provenance = {"encoder name": beside.encoder} if beside.encoder else {}
     return Stored(
         features,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_mil.bags.readers import clam, slide2vec, slideflow, tiatoolbox, trident
+from napari_mil.bags.readers.contents import row_count
 from napari_mil.bags.readers.stored import Positions, stem_of, words
 from napari_mil.errors import BagError
 from napari_mil.findings import Finding, FindingKind
@@ -76,9 +77,9 @@ def find_beside(path: Path, n: int, tile_index: np.ndarray | None = None) -> Bes
         return Beside(None, encoder)
     if slideflow.is_index(positions.path):
         encoder = slideflow.encoder_name(path.parent)
-    if len(positions.values) != n:
+    if row_count(positions.values) != n:
         text = (
-            f"{positions.path.name} beside it has {len(positions.values)} positions for {n} "
+            f"{positions.path.name} beside it has {row_count(positions.values)} positions for {n} "
             "instances and is not used: it has no place."
         )
         return Beside(None, encoder, (Finding(FindingKind.UNCERTAIN_PLACE, path, text),))

@@ -69,7 +69,7 @@ def bag_of(
         numbers.
     """
     positions = stored.positions
-    n = None if positions is None else _count_of(positions.values)
+    n = None if positions is None else row_count(positions.values)
     matrix = _instance_features(path.name, stored.features, n)
     placed = Placed()
     if positions is not None:
@@ -85,9 +85,9 @@ def bag_of(
     )
 
 
-def _count_of(positions: np.ndarray) -> int:
-    """Return the number of positions, whatever their leading axis."""
-    shape = np.shape(positions)
+def row_count(values: np.ndarray) -> int:
+    """Return the number of rows of features or positions, whatever their leading axis."""
+    shape = np.shape(values)
     return int(shape[1]) if len(shape) == 3 and shape[0] == 1 else int((*shape, 0)[0])
 
 
@@ -104,7 +104,7 @@ def _instance_features(name: str, features: Any, n_positions: int | None) -> np.
         )
     if matrix.size == 0:
         raise BagError(f"{name} holds no instance; the slide may show no tissue.")
-    if matrix.ndim == 1 or (matrix.shape[0] == 1 and n_positions not in (None, 1)):
+    if matrix.ndim < 2 or (matrix.shape[0] == 1 and n_positions not in (None, 1)):
         raise BagError(
             f"{name} holds one vector of {matrix.size}, a whole slide's rather than its tiles'; "
             "give the features of the tiles."

@@ -35,7 +35,8 @@ DAMAGED = (
     UnicodeError,
 )
 """Errors that reading a damaged store may raise."""
-SPARSE = ("csr_matrix", "csc_matrix")
+TILE_IDS = ("tile_id", "__index_level_0__")
+"""Columns of outlines that hold the number of the tile, besides the one that the table names."""
 MOST_VALUES = 1 << 34
 """Numbers that a store may claim before it is taken for damaged."""
 
@@ -72,7 +73,7 @@ def read(path: Path, dataset: str | None = None) -> Stored:
             return _read_plain(path, root)
         table = _table(path, root, dataset)
         features = _matrix(table.group)
-        rows = np.asarray(_array(table.group, f"obs/{table.instance_key}")[...])
+        rows = _column(table.group, table.instance_key)
         return _stored(path, root, table, features, rows)
 
 
@@ -118,7 +119,7 @@ def _stored(
     height_width = shape if isinstance(shape, list) and len(shape) == 2 else None
     size = None if height_width is None else (int(height_width[1]), int(height_width[0]))
     encoder = table.name.removesuffix(f"_{table.region}")
-    corners, drawn = _corners(path, table.region, rows)
+    corners, drawn = _corners(path, table, rows)
     spec = _entry(_entry(root.attrs, "tile_spec"), table.region)
     return Stored(
         features,
@@ -187,6 +188,17 @@ def _matrix(table: zarr.Group) -> np.ndarray:
     return np.asarray(matrix.toarray())
 
 
+def _column(table: zarr.Group, name: str) -> np.ndarray:
+    """Return a column of a table, which may have gaps or be of categories."""
+    column = table[f"obs/{name}"]
+    if isinstance(column, zarr.Array):
+        return np.asarray(column[...])
+    if "codes" in column:
+        categories = np.asarray(_array(column, "categories")[...])
+        return np.asarray(categories[np.asarray(_array(column, "codes")[...])])
+    return np.asarray(_array(column, "values")[...])
+
+
 def _shape(table: zarr.Group) -> tuple[int, ...]:
     """Return the shape of the features of a table."""
     member = table["X"]
@@ -195,7 +207,7 @@ def _shape(table: zarr.Group) -> tuple[int, ...]:
     return tuple(int(length) for length in cast("list[int]", member.attrs["shape"]))
 
 
-def _corners(path: Path, region: str, rows: np.ndarray) -> tuple[np.ndarray, float]:
+def _corners(path: Path, table: Table, rows: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the corners (N, 2) of the tiles of rows, and the side as drawn.
 
     Bounds rather than the first vertex: that is another corner.
@@ -204,9 +216,10 @@ def _corners(path: Path, region: str, rows: np.ndarray) -> tuple[np.ndarray, flo
     import shapely
     from pyarrow import parquet
 
-    file = path / "shapes" / region / "shapes.parquet"
-    columns = parquet.read_table(file, columns=["tile_id", "geometry"]).combine_chunks()
-    ids = columns["tile_id"].to_numpy()
+    file = path / "shapes" / table.region / "shapes.parquet"
+    columns = parquet.read_table(file).combine_chunks()
+    named = next(name for name in (table.instance_key, *TILE_IDS) if name in columns.column_names)
+    ids = columns[named].to_numpy()
     outlines = columns["geometry"].to_numpy(zero_copy_only=False)
     try:
         bounds = shapely.bounds(shapely.from_wkb(outlines))
@@ -216,7 +229,7 @@ def _corners(path: Path, region: str, rows: np.ndarray) -> tuple[np.ndarray, flo
     places = np.minimum(np.searchsorted(ids[order], rows), len(order) - 1)
     found = order[places]
     if not len(order) or (ids[found] != rows).any():
-        raise ValueError(f"tiles of the table have no outline in {region}")
+        raise ValueError(f"tiles of the table have no outline in {table.region}")
     boxes = bounds[found]
     return boxes[:, :2], float(np.median(boxes[:, 2] - boxes[:, 0]))
 

@@ -107,9 +107,12 @@ def _as_array(path: Path, value: Any) -> np.ndarray:
             "give the file with the features."
         )
     tensor = value.detach()
-    if tensor.is_sparse or tensor.is_quantized:
-        raise BagError(f"{path.name} holds a sparse or quantized tensor; save it as a plain one.")
-    # numpy does not know bfloat16.
-    if tensor.is_floating_point():
-        tensor = tensor.float()
-    return np.asarray(tensor.numpy())
+    try:
+        # numpy does not know bfloat16.
+        if tensor.is_floating_point():
+            tensor = tensor.float()
+        return np.asarray(tensor.numpy())
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise BagError(
+            f"{path.name} holds a sparse, quantized or empty tensor; save it as a plain one."
+        ) from error

@@ -46,6 +46,7 @@ def test_one_vector_for_several_positions_is_a_slides():
         (np.ones((3, 5), bool), "bool instead of numbers"),
         (np.ones((0, 5)), "no instance"),
         (np.ones(0), "no instance"),
+        (np.float32(1), "one vector of 1"),
         (np.ones(5), "one vector of 5"),
         (np.ones((2, 3, 5)), r"shape \(2, 3, 5\)"),
         (np.array([[1.0, 2.0], [np.nan, 1.0], [np.inf, 1.0]]), "2 of 3 rows, the first in row 1"),

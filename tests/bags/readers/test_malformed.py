@@ -128,6 +128,34 @@ JSON = st.recursive(
 )
 
 
+@given(content=JSON, is_named=st.booleans())
+def test_any_objects_give_a_bag_or_one_sentence(tmp_path_factory, content, is_named):
+    path = tmp_path_factory.mktemp("objects") / "a.pt"
+    torch.save({"features": content, "coords": content} if is_named else content, path)
+    bag_or_one_sentence(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.eye(4).to_sparse(),
+        lambda: torch.eye(4).to_sparse_csr(),
+        lambda: torch.quantize_per_tensor(torch.eye(4), 0.1, 0, torch.quint8),
+        lambda: torch.eye(4, dtype=torch.complex64),
+        lambda: torch.eye(4, dtype=torch.bool),
+        lambda: torch.empty((4, 4), device="meta"),
+        lambda: torch.tensor(1.0),
+    ],
+    ids=["COO", "CSR", "quantized", "complex", "bool", "meta", "scalar"],
+)
+def test_other_kinds_of_tensors_are_refused(tmp_path, make):
+    path = tmp_path / "a.pt"
+    torch.save(make(), path)
+    assert isinstance(outcome(read_bag, path), str)
+    bag_or_one_sentence(path)
+
+
 @given(
     meta=st.dictionaries(
         st.sampled_from(["artifact_type", "tile_size_lv0", "coordinates_npz_path"]), JSON

@@ -94,6 +94,20 @@ def test_features_may_be_stored_without_their_zeros(store):
     assert count_instances(store) == 6
 
 
+@pytest.mark.parametrize("kind", ["categories", "gaps"])
+def test_numbers_of_tiles_may_be_of_categories_or_have_gaps(store, kind):
+    obs = zarr.open_group(store)["tables/uni_tiles/obs"]
+    del obs["tile_id"]
+    column = obs.create_group("tile_id")
+    if kind == "categories":
+        column.create_array("codes", data=ORDER[::-1].astype(np.int8))
+        column.create_array("categories", data=np.arange(6))
+    else:
+        column.create_array("values", data=ORDER[::-1].astype(np.int64))
+        column.create_array("mask", data=np.zeros(6, bool))
+    assert np.array_equal(read_bag(store).coords, CORNERS[ORDER[::-1]])
+
+
 def test_of_several_tables_one_is_named(store):
     root = zarr.open_group(store)
     write_table(root, "conch_tiles", FEATURES[ORDER] * 2)
