@@ -14,7 +14,8 @@ from napari_mil.bags.readers.stored import Positions, stem_of, words
 from napari_mil.errors import BagError
 from napari_mil.findings import Finding, FindingKind
 
-ENDINGS = (".pt", ".pth", ".npz", ".npy", ".safetensors")
+ENDINGS = (".pt", ".pth", ".npz", ".npy", ".safetensors", ".h5", ".hdf5")
+"""Endings that are taken off a name to find the files beside it."""
 DAMAGED = (OSError, ValueError, LookupError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile)
 """Errors that reading a damaged file of positions may raise."""
 

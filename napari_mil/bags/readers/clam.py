@@ -77,9 +77,12 @@ def _patches_of(path: Path, stem: str) -> Iterator[Path]:
 
 
 def _read_patches(path: Path) -> Positions | None:
-    """Read a file of patches, or return None where it is none."""
-    with h5py.File(path, "r", locking=False) as file:
-        dataset = file.get("coords")
-        if not isinstance(dataset, h5py.Dataset) or not is_clam(dataset.attrs):
-            return None
-        return positions(path, dataset.attrs, dataset[...])
+    """Read a file of patches, or return None where it is none or damaged."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            dataset = file.get("coords")
+            if not isinstance(dataset, h5py.Dataset) or not is_clam(dataset.attrs):
+                return None
+            return positions(path, dataset.attrs, dataset[...])
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError):
+        return None

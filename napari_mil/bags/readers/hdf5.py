@@ -11,7 +11,14 @@ import h5py
 
 from napari_mil.bags.bag import Extraction
 from napari_mil.bags.readers import clam, stamp, trident
-from napari_mil.bags.readers.contents import COORDS, FEATURES, first_of, instance_count
+from napari_mil.bags.readers.beside import ENDINGS, Beside, find_beside
+from napari_mil.bags.readers.contents import (
+    COORDS,
+    FEATURES,
+    first_of,
+    instance_count,
+    row_count,
+)
 from napari_mil.bags.readers.hdf5_chunks import check_size, read_dataset
 from napari_mil.bags.readers.stored import PixelSide, Positions, Stored, number, stem_of, words
 from napari_mil.bags.writing import PREFIX
@@ -19,7 +26,6 @@ from napari_mil.errors import BagError, short_cause
 
 DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError, AttributeError)
 """Errors that reading a damaged file may raise."""
-ENDINGS = (".h5", ".hdf5")
 
 
 def read(path: Path, dataset: str | None = None) -> Stored:
@@ -41,12 +47,19 @@ def read(path: Path, dataset: str | None = None) -> Stored:
         features = _features_dataset(path, file, dataset)
         if "stamp_version" in file.attrs or "feat_type" in file.attrs:
             stamp.refuse_other_levels(path.name, file.attrs)
+        beside = Beside()
+        positions = _positions(path, file)
+        matrix = read_dataset(path, features)
+        if positions is None:
+            beside = find_beside(path, row_count(matrix))
+            positions = beside.positions
         return Stored(
-            read_dataset(path, features),
-            _positions(path, file),
+            matrix,
+            positions,
             names=_instance_names(file),
             extraction=_extraction(file, features),
             provenance=_provenance(file, features),
+            findings=beside.findings,
         )
 
 
@@ -126,10 +139,10 @@ def _matrices(file: h5py.File) -> list[str]:
 
 
 def _positions(path: Path, file: h5py.File) -> Positions | None:
-    """Return the positions of tiles by the layout that the attributes tell."""
+    """Return the positions of tiles by the layout that the attributes tell, None without any."""
     key = first_of(COORDS, file)
-    if key is None or not isinstance(file[key], h5py.Dataset):
-        return _positions_beside(path)
+    if key is None or not isinstance(file.get(key), h5py.Dataset):
+        return None
     coords = file[key]
     check_size(path, coords)
     values = read_dataset(path, coords)
@@ -145,11 +158,6 @@ def _positions(path: Path, file: h5py.File) -> Positions | None:
     if clam.is_clam(coords.attrs):
         return clam.positions(path, coords.attrs, values)
     return clam.with_patches(path, stem_of(path, ENDINGS), Positions(values, path))
-
-
-def _positions_beside(path: Path) -> Positions | None:
-    """Return the positions in TRIDENT's folder of patches, where the file has none."""
-    return trident.positions_beside(path, stem_of(path, ENDINGS))
 
 
 def _instance_names(file: h5py.File) -> tuple[str, ...] | None:

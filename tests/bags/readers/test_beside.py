@@ -172,6 +172,26 @@ def test_patches_of_another_run_say_nothing_of_the_size(tmp_path):
     assert "the distance of neighbours" in bag.warnings[0].text
 
 
+@pytest.mark.parametrize("content", [b"", b"words", b"\x89HDF\r\n\x1a\n cut short"])
+def test_damaged_files_beside_hdf5_are_not_taken_for_the_bag(tmp_path, content):
+    path = tmp_path / "feats" / "h5_files" / "a.h5"
+    save_coords(path, CORNERS)
+    with h5py.File(path, "a") as file:
+        file["features"] = FEATURES
+    patches = tmp_path / "patches" / "a.h5"
+    patches.parent.mkdir()
+    patches.write_bytes(content)
+    assert read_bag(path).tile_size0 == 256
+    with h5py.File(path, "a") as file:
+        del file["coords"]
+    trident = tmp_path / "feats" / "patches" / "a_patches.h5"
+    trident.parent.mkdir()
+    trident.write_bytes(content)
+    bag = read_bag(path)
+    assert bag.coords is None
+    assert "is damaged" in bag.warnings[0].text
+
+
 def test_boxes_of_tiatoolbox_lie_beside_its_features(tmp_path):
     np.save(tmp_path / "a.features.0.npy", FEATURES)
     np.save(tmp_path / "a.position.npy", np.concatenate([CORNERS, CORNERS + 256], 1))
