@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +17,12 @@ from napari_mil.bags import Bag, Extraction, TileGrid, TileSpec, write_bag, writ
 from napari_mil.bags.readers.hdf5 import read_extraction
 from napari_mil.bags.writing import magnification_of
 from napari_mil.events import CancellationToken, Fallback, Finished, OnEvent, Started, ignore
-from napari_mil.inference.planning import Mask, plan_tiles
+from napari_mil.inference.planning import Mask, Plan, plan_tiles
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
 if TYPE_CHECKING:
     from napari_mil.encoders import Encoder
-    from napari_mil.inference.devices import ForgivingEncoder
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,6 @@ class FeatureStore:
         CancelledError
             If it was cancelled.
         """
-        # Imported here: torch is loaded when something is encoded.
-        from napari_mil.inference.devices import ForgivingEncoder
-        from napari_mil.inference.embedding import embed_tiles, keep_readable
-
         started = time.monotonic()
         cancel = cancel or CancellationToken()
         plan = plan_tiles(slide, request.tiles, request.mask, cancel=cancel)
@@ -96,16 +91,8 @@ class FeatureStore:
         earlier = read_extraction(path) if path.is_file() else None
         if earlier is not None and _is_same_work(earlier, facts):
             return FeatureFile(path, _count(path), 0.0, kept=True)
-        on_event(Started(len(plan.grid), grid=plan.grid, tissue=plan.tissue))
-        forgiving: Encoder | ForgivingEncoder = ForgivingEncoder(encoder, on_event)
-        features = embed_tiles(
-            slide, plan.grid, forgiving, settings or Settings(), cancel, on_event=on_event
-        )
-        grid, features = keep_readable(slide, plan.grid, features)
-        if len(grid) < len(plan.grid):
-            lost = len(plan.grid) - len(grid)
-            on_event(Fallback(f"{lost} tiles cannot be read and are left out."))
-        bag = Bag(features, grid.coords, grid.tile_size0, extraction=facts)
+        bag = _embed(slide, encoder, plan, on_event, cancel, settings or Settings())
+        bag = replace(bag, extraction=facts)
         cancel.raise_if_cancelled()
         # Coordinates first: where the features stand, all is there.
         write_positions(bag, _patches_path(path))
@@ -125,6 +112,29 @@ class FeatureStore:
             if earlier is not None and earlier.slide_fingerprint == facts.slide_fingerprint:
                 return path
         raise AssertionError("unreachable: there is always a next name")
+
+
+def _embed(
+    slide: Slide,
+    encoder: Encoder,
+    plan: Plan,
+    on_event: OnEvent,
+    cancel: CancellationToken,
+    settings: Settings,
+) -> Bag:
+    """Encode the tiles of a slide; those that cannot be read are left out."""
+    # Imported here: torch is loaded when something is encoded.
+    from napari_mil.inference.devices import ForgivingEncoder
+    from napari_mil.inference.embedding import embed_tiles, keep_readable
+
+    on_event(Started(len(plan.grid), grid=plan.grid, tissue=plan.tissue))
+    forgiving = ForgivingEncoder(encoder, on_event)
+    features = embed_tiles(slide, plan.grid, forgiving, settings, cancel, on_event=on_event)
+    grid, features = keep_readable(slide, plan.grid, features)
+    if len(grid) < len(plan.grid):
+        lost = len(plan.grid) - len(grid)
+        on_event(Fallback(f"{lost} tiles cannot be read and are left out."))
+    return Bag(features, grid.coords, grid.tile_size0)
 
 
 def _extraction(slide: Slide, encoder: Encoder, grid: TileGrid, tiles: TileSpec) -> Extraction:
