@@ -29,6 +29,8 @@ class FindingKind(StrEnum):
     """A scale is missing, implausible, assumed or corrected."""
     UNCERTAIN_PLACE = "uncertain place"
     """Coordinates or tile sizes are missing or were guessed."""
+    OTHER_SLIDE = "other slide"
+    """Features seem to belong to another slide than the one they are laid on."""
     DEPTH = "depth"
     """Fewer bits of a pixel are used than stored."""
     UNREADABLE = "unreadable"

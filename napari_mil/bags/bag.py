@@ -12,6 +12,28 @@ from napari_mil.errors import NapariMilError
 from napari_mil.findings import Finding
 
 
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """How features were made, as far as their file says."""
+
+    slide_name: str = ""
+    slide_fingerprint: str = ""
+    slide_size: tuple[int, int] | None = None
+    """(width, height) in level-0 pixels."""
+    slide_mpp: float | None = None
+    """Micrometres per level-0 pixel."""
+    tile_px: int | None = None
+    """Side of a tile as the encoder got it, in pixels."""
+    tile_mpp: float | None = None
+    """Micrometres per pixel of a tile."""
+    overlap: float = 0.0
+    """Share of a tile that its neighbour repeats, in [0, 1)."""
+    encoder: str = ""
+    """Name of the encoder."""
+    encoder_fingerprint: str = ""
+    grid_fingerprint: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Bag:
     """Features of instances with their places, names and origin.
@@ -37,6 +59,8 @@ class Bag:
     """Fingerprints of slide, grid and encoder."""
     warnings: tuple[Finding, ...] = ()
     """Findings about its file."""
+    extraction: Extraction | None = None
+    """How the features were made, where that is known."""
 
     def __post_init__(self) -> None:
         if self.features.ndim not in (2, 4) or len(self.features) == 0:

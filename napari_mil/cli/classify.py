@@ -68,17 +68,15 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def add_tiling(parser: argparse.ArgumentParser) -> None:
-    """Add the options of tiles and their scale."""
+def add_tiling(parser: argparse.ArgumentParser, of: str = "classifier") -> None:
+    """Add the options of tiles and their scale, which are those `of` something by default."""
     parser.add_argument(
         "--slide-mpp",
         type=float,
         metavar="MPP",
         help="µm per level-0 pixel, where the file says none or a wrong one",
     )
-    parser.add_argument(
-        "--mpp", type=float, help="µm per pixel of a tile (default: the classifier's)"
-    )
+    parser.add_argument("--mpp", type=float, help=f"µm per pixel of a tile (default: the {of}'s)")
     parser.add_argument(
         "--level", type=int, metavar="K", help="take tiles from this stored level at any scale"
     )
@@ -86,7 +84,7 @@ def add_tiling(parser: argparse.ArgumentParser) -> None:
         "--tile-px",
         type=int,
         metavar="PX",
-        help="side of a tile in pixels (default: the classifier's)",
+        help=f"side of a tile in pixels (default: the {of}'s)",
     )
     parser.add_argument(
         "--mask",

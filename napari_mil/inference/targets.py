@@ -9,10 +9,9 @@ from types import TracebackType
 
 from napari_mil.bags import Bag, ImageBag, open_image_bag, read_bag
 from napari_mil.bags.names import bag_name
-from napari_mil.bags.readers import is_bag
+from napari_mil.bags.readers import fingerprint_features, is_bag, is_features
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
-from napari_mil.slides.fingerprint import fingerprint_file
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Target:
             return identity_of_slide(self.content)
         if isinstance(self.content, ImageBag):
             return Identity(bag_name(self.path), self.content.fingerprint)
-        return Identity(bag_name(self.path), fingerprint_file(self.path))
+        return Identity(bag_name(self.path), fingerprint_features(self.path))
 
 
 def open_target(
@@ -105,4 +104,4 @@ def open_target(
     """
     if not is_bag(path):
         return Target(path, open_slide(path, slide_mpp, settings=settings))
-    return Target(path, open_image_bag(path) if path.is_dir() else read_bag(path))
+    return Target(path, read_bag(path) if is_features(path) else open_image_bag(path))

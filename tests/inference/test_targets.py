@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import zarr
 from PIL import Image
 
 from napari_mil.bags import Bag, ImageBag
@@ -33,3 +34,16 @@ def test_a_feature_file_loses_its_ending_alone(tmp_path):
     target = open_target(tmp_path / "S22.101.npy")
     assert isinstance(target.content, Bag)
     assert target.identity.name == "S22.101"
+
+
+@pytest.mark.parametrize("name", ["S22.101.csv", "S22.101.zarr"])
+def test_tables_and_stores_of_features_are_bags(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".csv"):
+        np.savetxt(path, np.ones((3, 5)), delimiter=",")
+    else:
+        zarr.save_group(str(path), features=np.ones((3, 5), np.float32))
+    with open_target(path) as target:
+        assert isinstance(target.content, Bag)
+        assert target.identity.name == "S22.101"
+        assert len(target.identity.fingerprint) == 32

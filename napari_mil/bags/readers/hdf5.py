@@ -2,147 +2,197 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
-import numpy as np
 
-from napari_mil.bags.bag import Bag
+from napari_mil.bags.bag import Extraction
+from napari_mil.bags.readers import clam, stamp, trident
+from napari_mil.bags.readers.beside import ENDINGS, Beside, find_beside
 from napari_mil.bags.readers.contents import (
     COORDS,
     FEATURES,
-    bag_of,
     first_of,
     instance_count,
+    row_count,
 )
+from napari_mil.bags.readers.hdf5_chunks import check_size, read_dataset
+from napari_mil.bags.readers.stored import PixelSide, Positions, Stored, number, stem_of, words
+from napari_mil.bags.writing import PREFIX
 from napari_mil.errors import BagError, short_cause
-from napari_mil.findings import Finding, FindingKind
 
-if TYPE_CHECKING:
-    from napari_mil.slides import Slide
-
-STAMP_V1_UM = 256.0
-"""Side of the tiles of STAMP's first version, µm.
-
-That version wrote no tile size.
-"""
+DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError, AttributeError)
+"""Errors that reading a damaged file may raise."""
 
 
-def read(path: Path, slide: Slide | None) -> Bag:
-    """Read a bag from an HDF5 file.
+def read(path: Path, dataset: str | None = None) -> Stored:
+    """Read features and positions from an HDF5 file.
 
-    The slide gives the scale where coordinates are in micrometres.
+    Parameters
+    ----------
+    path
+        The file.
+    dataset
+        Name of the features where the file has several.
+
+    Raises
+    ------
+    BagError
+        If it is damaged or holds no features.
     """
-    try:
-        with h5py.File(path) as file:
-            features = _features_dataset(path, file)
-            key = first_of(COORDS, file)
-            if key is not None and _counts_in_micrometres(file):
-                return _bag_in_pixels(path, file, features[...], file[key][...], slide)
-            coords = None if key is None else file[key][...]
-            rounded_size0 = _tile_size0(path, {} if key is None else file[key].attrs)
-            # This package writes the exact size beside TRIDENT's rounded one.
-            size0 = float(file.attrs.get("napari_mil:tile_size0", 0)) or rounded_size0
-            bag = bag_of(path.name, features[...], coords, size0, _provenance(file, features))
-            bag = replace(bag, names=_instance_names(file))
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise BagError(
-            f"{path.name} is a damaged HDF5 file ({short_cause(error)}); copy it again."
-        ) from error
-    if bag.coords is None or rounded_size0 is not None:
-        return bag
-    unsized = Finding(FindingKind.UNCERTAIN_PLACE, path, "It does not say how large its tiles are.")
-    return _with_finding(bag, unsized)
+    with _opened(path) as file:
+        features = _features_dataset(path, file, dataset)
+        if "stamp_version" in file.attrs or "feat_type" in file.attrs:
+            stamp.refuse_other_levels(path.name, file.attrs)
+        beside = Beside()
+        positions = _positions(path, file)
+        matrix = read_dataset(path, features)
+        if positions is None:
+            beside = find_beside(path, row_count(matrix))
+            positions = beside.positions
+        return Stored(
+            matrix,
+            positions,
+            names=_instance_names(file),
+            extraction=_extraction(file, features),
+            provenance=_provenance(file, features),
+            findings=beside.findings,
+        )
 
 
 def count(path: Path) -> int:
     """Return the number of instances from the shape alone."""
+    with _opened(path) as file:
+        features = _features_dataset(path, file, None)
+        check_size(path, features)
+        return instance_count(path.name, features.shape)
+
+
+def read_extraction(path: Path) -> Extraction | None:
+    """Return how the features of a file were made; None where it is none or is not whole."""
     try:
-        with h5py.File(path) as file:
-            shape = _features_dataset(path, file).shape
-    except (OSError, RuntimeError, KeyError) as error:
+        with _opened(path) as file:
+            features = _features_dataset(path, file, None)
+            check_size(path, features)
+            return _extraction(file, features)
+    except BagError:
+        return None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open a file without locking it, which network drives may refuse."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except DAMAGED as error:
         raise BagError(
             f"{path.name} is a damaged HDF5 file ({short_cause(error)}); copy it again."
         ) from error
-    return instance_count(path.name, shape)
 
 
-def _features_dataset(path: Path, file: h5py.File) -> h5py.Dataset:
-    """Return the dataset of features."""
-    key = first_of(FEATURES, file)
-    if key is None or not isinstance(file[key], h5py.Dataset):
-        names = ", ".join(sorted(file)) or "nothing"
+def _features_dataset(path: Path, file: h5py.File, name: str | None) -> h5py.Dataset:
+    """Return the dataset of features: the one named, of a known name, or the only one."""
+    key = name or first_of(FEATURES, file)
+    if key is not None and isinstance(file.get(key), h5py.Dataset):
+        return file[key]
+    held = ", ".join(sorted(file)) or "nothing"
+    if name is not None:
+        raise BagError(f"{path.name} has no dataset {name!r} (it holds {held}); name another.")
+    if "imgs" in file:
         raise BagError(
-            f"{path.name} holds no features (it holds {names}); "
-            "give the file with the features, not the one with coordinates or images."
+            f"{path.name} holds the images of tiles, not features; extract its features first."
         )
-    return file[key]
+    matrices = _matrices(file)
+    if len(matrices) == 1:
+        return file[matrices[0]]
+    if matrices:
+        raise BagError(
+            f"{path.name} holds several matrices ({', '.join(matrices)}); "
+            "say which are the features (dataset)."
+        )
+    if first_of(COORDS, file) is not None:
+        raise BagError(
+            f"{path.name} holds the positions of tiles, not their features; "
+            "give the file with the features."
+        )
+    raise BagError(
+        f"{path.name} holds no features (it holds {held}); "
+        "give the file with the features, not the one with coordinates or images."
+    )
+
+
+def _matrices(file: h5py.File) -> list[str]:
+    """Return the names of datasets of real numbers that may be features."""
+    found: list[str] = []
+
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        is_matrix = isinstance(item, h5py.Dataset) and item.ndim in (2, 3)
+        if is_matrix and item.dtype.kind == "f" and item.shape[-1] > 2:
+            found.append(name)
+
+    file.visititems(look)
+    return sorted(found)
+
+
+def _positions(path: Path, file: h5py.File) -> Positions | None:
+    """Return the positions of tiles by the layout that the attributes tell, None without any."""
+    key = first_of(COORDS, file)
+    if key is None or not isinstance(file.get(key), h5py.Dataset):
+        return None
+    coords = file[key]
+    check_size(path, coords)
+    values = read_dataset(path, coords)
+    exact = number(file.attrs, f"{PREFIX}tile_size0")
+    if exact is not None:
+        # TRIDENT's attribute is the same number, rounded.
+        size = trident.positions(path, coords.attrs, values).slide_size
+        return Positions(values, path, side=PixelSide(exact), slide_size=size)
+    if "stamp_version" in file.attrs or "feats" in file:
+        return stamp.positions(path, file.attrs, values)
+    if trident.is_trident(coords.attrs):
+        return trident.positions(path, coords.attrs, values)
+    if clam.is_clam(coords.attrs):
+        return clam.positions(path, coords.attrs, values)
+    return clam.with_patches(path, stem_of(path, ENDINGS), Positions(values, path))
 
 
 def _instance_names(file: h5py.File) -> tuple[str, ...] | None:
     """Return the names of instances, which only this package writes."""
-    if "names" not in file or "napari_mil:schema" not in file.attrs:
+    if "names" not in file or f"{PREFIX}schema" not in file.attrs:
         return None
     return tuple(name.decode() for name in file["names"][...])
 
 
-def _counts_in_micrometres(file: h5py.File) -> bool:
-    """Say whether coordinates are in micrometres, as STAMP writes them."""
-    return "stamp_version" in file.attrs or "feats" in file
-
-
-def _bag_in_pixels(
-    path: Path, file: h5py.File, features: np.ndarray, coords: np.ndarray, slide: Slide | None
-) -> Bag:
-    """Make a bag with coordinates converted from micrometres to level-0 pixels."""
-    attributes = file.attrs
-    size_um = float(attributes.get("tile_size_um", attributes.get("tile_size", STAMP_V1_UM)))
-    # STAMP's first version counted in pixels of tiles of 224 px.
-    if "unit" not in attributes and "tile_size_um" not in attributes:
-        coords = coords / 224 * STAMP_V1_UM
-    provenance = _provenance(file, None)
-    if slide is None or slide.mpp is None:
-        finding = Finding(
-            FindingKind.UNCERTAIN_PLACE,
-            path,
-            "It counts in micrometres and the slide's scale is unknown: "
-            "it has no place on a slide.",
-        )
-        return _with_finding(bag_of(path.name, features, provenance=provenance), finding)
-    return bag_of(path.name, features, coords / slide.mpp, size_um / slide.mpp, provenance)
-
-
-def _tile_size0(path: Path, attributes: Mapping[str, Any]) -> float | None:
-    """Return a tile's side in level-0 pixels, or None if unknown."""
-    if "patch_size_level0" in attributes:
-        return float(attributes["patch_size_level0"])
-    if "patch_size" in attributes and "downsample" in attributes:
-        return float(attributes["patch_size"]) * float(np.ravel(attributes["downsample"])[0])
-    # CLAM keeps the size with the coordinates, in a folder of patches beside the features.
-    for folder in (path.parent.parent / "patches", path.parent.parent.parent / "patches"):
-        patches_path = folder / path.name
-        if patches_path.is_file() and patches_path != path:
-            with h5py.File(patches_path) as patches:
-                if "coords" in patches and "downsample" in patches["coords"].attrs:
-                    return _tile_size0(patches_path, patches["coords"].attrs)
-    return None
-
-
-def _with_finding(bag: Bag, finding: Finding) -> Bag:
-    """Return a bag with one more finding."""
-    return replace(bag, warnings=(*bag.warnings, finding))
-
-
-def _provenance(file: h5py.File, features: h5py.Dataset | None) -> dict[str, Any]:
+def _provenance(file: h5py.File, features: h5py.Dataset) -> dict[str, Any]:
     """Return name and fingerprint of the encoder, where known."""
-    name = file.attrs.get("extractor") if features is None else features.attrs.get("encoder")
-    fingerprint = file.attrs.get("napari_mil:encoder")
-    provenance = {}
-    if name is not None:
-        provenance["encoder name"] = str(name)
-    if fingerprint is not None:
-        provenance["encoder"] = str(fingerprint)
-    return provenance
+    known = {
+        "encoder name": words(features.attrs, "encoder") or words(file.attrs, "extractor"),
+        "encoder": words(file.attrs, f"{PREFIX}encoder"),
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def _extraction(file: h5py.File, features: h5py.Dataset) -> Extraction:
+    """Return how the features were made."""
+    key = first_of(COORDS, file)
+    coords: Mapping[str, Any] = {} if key is None else file[key].attrs
+    width = number(coords, "level0_width")
+    height = number(coords, "level0_height")
+    tile_px = number(coords, "patch_size") or number(file.attrs, "tile_size_px")
+    overlap = number(coords, "overlap")
+    return Extraction(
+        slide_name=words(features.attrs, "name"),
+        slide_fingerprint=words(file.attrs, f"{PREFIX}slide_quickhash"),
+        slide_size=None if width is None or height is None else (round(width), round(height)),
+        slide_mpp=number(file.attrs, f"{PREFIX}mpp_level0"),
+        tile_px=None if tile_px is None else round(tile_px),
+        tile_mpp=number(file.attrs, f"{PREFIX}tile_mpp"),
+        overlap=0.0 if overlap is None or tile_px is None else overlap / tile_px,
+        encoder=words(features.attrs, "encoder") or words(file.attrs, "extractor"),
+        encoder_fingerprint=words(file.attrs, f"{PREFIX}encoder"),
+        grid_fingerprint=words(file.attrs, f"{PREFIX}grid"),
+    )

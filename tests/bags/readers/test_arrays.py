@@ -4,7 +4,6 @@ import torch
 from safetensors.torch import save_file
 
 from napari_mil.bags import read_bag
-from napari_mil.bags.readers import arrays
 
 FEATURES = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
 COORDS = np.arange(14).reshape(7, 2) * 128
@@ -20,10 +19,3 @@ def test_safetensors_of_every_precision(tmp_path, dtype):
     assert bag.features.dtype == np.float32
     assert np.allclose(bag.features, torch.from_numpy(FEATURES).to(dtype).float().numpy())
     assert bag.coords.tolist() == COORDS.tolist()
-
-
-def test_a_zip_of_arrays_is_told_from_one_of_tensors(tmp_path):
-    np.savez(tmp_path / "a.npz", features=FEATURES)
-    torch.save(torch.from_numpy(FEATURES), tmp_path / "a.pt")
-    assert arrays.kind_of_zip(tmp_path / "a.npz") == "npz"
-    assert arrays.kind_of_zip(tmp_path / "a.pt") == "torch"
