@@ -19,11 +19,15 @@ from napari_mil.annotations import find_annotations
 from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.annotations.reading import FOLDER as ANNOTATION_FOLDER
 from napari_mil.bags.images import image_files, open_image_bag
-from napari_mil.bags.readers import FEATURE_ENDINGS, count_instances
+from napari_mil.bags.readers import (
+    count_instances,
+    fingerprint_features,
+    is_features,
+    is_side_file,
+)
 from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import open_slide
-from napari_mil.slides.fingerprint import fingerprint_file
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
 from napari_mil.training.patients import barcode_of, own_name
@@ -133,7 +137,7 @@ def _entries_of_class(folder: Path, skipped: list[Finding]) -> Iterator[Entry]:
     for path in one_of_each_series(sorted(folder.iterdir())):
         if path.name.startswith(".") or path.name.endswith(".part") or _is_companion(path):
             continue
-        if path.is_file() and path.suffix.lower() not in BAG_ENDINGS:
+        if path.is_file() and path.suffix.lower() not in BAG_ENDINGS and not is_features(path):
             text = "It is neither a slide, nor a picture, nor a feature file."
             skipped.append(Finding(FindingKind.SKIPPED, path, text))
         else:
@@ -151,8 +155,10 @@ def _is_companion(path: Path) -> bool:
     """
     if path.is_dir():
         return path.name == ANNOTATION_FOLDER or path.with_suffix(".mrxs").is_file()
+    if is_side_file(path):
+        return True
     name = path.name.lower()
-    return name.endswith((*ANNOTATION_ENDINGS, *SIDE_FILES))
+    return name.endswith((*ANNOTATION_ENDINGS, *SIDE_FILES)) and not is_features(path)
 
 
 def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> CohortBag:
@@ -168,14 +174,14 @@ def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> Coh
         split=entry.split,
         patient_known=patient is not None,
     )
+    if is_features(path):
+        return bag.with_content(FEATURES, count_instances(path), fingerprint_features(path))
     if path.is_dir() and not is_slide_folder(path):
         if not image_files(path):
             raise TrainingError("It is a folder without images.")
         images = open_image_bag(path)
         warnings += images.findings
         return bag.with_content(IMAGES, len(images), images.fingerprint)
-    if path.suffix.lower() in FEATURE_ENDINGS:
-        return bag.with_content(FEATURES, count_instances(path), fingerprint_file(path))
     with open_slide(path) as slide:
         return bag.with_content(
             SLIDES,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.bags.images import image_files
-from napari_mil.bags.readers import FEATURE_ENDINGS
+from napari_mil.bags.readers import FEATURE_ENDINGS, is_features, is_side_file
 from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
 from napari_mil.slides import SLIDE_EXTENSIONS
@@ -74,7 +74,9 @@ def _recognise_file(path: Path) -> Recognised:
     if path.name == CONFIG:
         return Recognised(PathKind.RUN, path.parent)
     if name.endswith(TABLE_ENDINGS):
-        return Recognised(PathKind.COHORT, path)
+        # One row a tile, or one a bag: the columns tell.
+        kind = PathKind.FEATURES if is_features(path) else PathKind.COHORT
+        return Recognised(kind, path)
     if name.endswith(ANNOTATION_ENDINGS):
         return Recognised(PathKind.ANNOTATIONS, path)
     if name.endswith(CHECKPOINT_ENDINGS):
@@ -93,6 +95,8 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
         return [Recognised(PathKind.CLASSIFIER, folder)]
     if (folder / CONFIG).is_file():
         return [Recognised(PathKind.RUN, folder)]
+    if is_features(folder):
+        return [Recognised(PathKind.FEATURES, folder)]
     slide = slide_in_folder(folder)
     if slide is not None:
         return [Recognised(PathKind.SLIDE, slide)]
@@ -101,11 +105,7 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
     if image_files(folder):
         return [Recognised(PathKind.IMAGES, folder)]
-    bags = [
-        entry
-        for entry in one_of_each_series(entries)
-        if entry.is_file() and entry.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS)
-    ]
+    bags = [entry for entry in one_of_each_series(entries) if _is_slide_or_features(entry)]
     if len(bags) > MOST_OPENED:
         raise NapariMilError(
             f"{folder.name} holds {len(bags)} slides or bags, more than the {MOST_OPENED} that "
@@ -119,6 +119,14 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
         f"{folder.name} holds nothing that can be opened: no slide, no images, no features, "
         "no run and no folders of classes."
     )
+
+
+def _is_slide_or_features(path: Path) -> bool:
+    if path.is_dir():
+        return is_features(path)
+    if is_side_file(path):
+        return False
+    return path.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS)
 
 
 def slide_in_folder(folder: Path) -> Path | None:

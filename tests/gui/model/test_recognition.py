@@ -104,3 +104,22 @@ def test_what_cannot_be_opened_says_so_with_its_name(tmp_path, path):
 def test_a_path_that_is_too_long_is_refused_in_a_sentence():
     with pytest.raises(NapariMilError, match="cannot be read"):
         recognise(Path("/" + "a" * 5000))
+
+
+def table_of_features(path):
+    rows = ["x,y,feature_0,feature_1,feature_2"]
+    rows += [f"{256 * k},0,{k / 7},{k / 5},{k / 3}" for k in range(6)]
+    return made(path, "\n".join(rows).encode())
+
+
+def test_a_table_with_a_row_for_each_tile_is_features_and_not_a_cohort(tmp_path):
+    path = table_of_features(tmp_path / "tiles.csv")
+    assert kinds(path) == [(PathKind.FEATURES, path)]
+    labels = made(tmp_path / "labels.csv", b"slide,label\na,benign\nb,malignant\n")
+    assert kinds(labels) == [(PathKind.COHORT, labels)]
+
+
+def test_indices_beside_feature_files_are_not_opened_with_them(tmp_path):
+    made(tmp_path / "a.pt")
+    made(tmp_path / "a.index.npz")
+    assert kinds(tmp_path) == [(PathKind.FEATURES, tmp_path / "a.pt")]
