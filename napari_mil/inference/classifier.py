@@ -39,6 +39,7 @@ from napari_mil.inference.card import (
 )
 from napari_mil.inference.facts import AggregatorRef
 from napari_mil.inference.library import find_card
+from napari_mil.inference.likeness import Likeness, Unlikeness, as_vectors
 from napari_mil.networks import create_backbone
 from napari_mil.settings import Settings
 
@@ -58,6 +59,8 @@ class Classifier:
     """(D,): divisor of each centred feature."""
     backbone: nn.Module | None = None
     """Network trained together with the aggregator, or None."""
+    likeness: Likeness | None = None
+    """Description of its training features, or None where the bundle has none."""
 
     @property
     def fingerprint(self) -> str:
@@ -95,6 +98,9 @@ class Classifier:
             weights |= {
                 BACKBONE_PREFIX + key: tensor for key, tensor in self.backbone.state_dict().items()
             }
+        if self.likeness is not None:
+            arrays = self.likeness.tensors()
+            weights |= {name: torch.from_numpy(array) for name, array in arrays.items()}
         return {
             key: tensor.detach().cpu().contiguous()
             for key, tensor in {**weights, MEAN: self.mean, SCALE: self.scale}.items()
@@ -156,6 +162,20 @@ class Classifier:
         values = torch.from_numpy(features).to(self.mean.device)
         shape = (-1, *(1,) * (values.ndim - 2))
         return (values - self.mean.reshape(shape)) / self.scale.reshape(shape)
+
+    def unlikeness(self, features: np.ndarray) -> Unlikeness | None:
+        """Return how unlike its training data a bag is, or None where the bundle cannot tell.
+
+        Parameters
+        ----------
+        features
+            float32 (N, D) or (N, D, H, W), not standardised.
+        """
+        if self.likeness is None:
+            return None
+        vectors = as_vectors(features)
+        mean = self.mean.cpu().numpy()
+        return self.likeness.unlikeness((vectors - mean) / self.scale.cpu().numpy())
 
     def save(self, folder: str | os.PathLike[str], notes: str) -> None:
         """Write the bundle, whole or not at all.
@@ -249,7 +269,9 @@ def _load(card: ClassifierCard, folder: Path) -> Classifier:
         backbone.load_state_dict(_select_prefix(BACKBONE_PREFIX, weights))
         backbone.eval()
     aggregator.load_state_dict(_select_prefix(AGGREGATOR_PREFIX, weights))
-    return Classifier(card, aggregator.eval(), weights[MEAN], weights[SCALE], backbone)
+    arrays = {name: tensor.numpy() for name, tensor in weights.items()}
+    likeness = Likeness.from_tensors(arrays)
+    return Classifier(card, aggregator.eval(), weights[MEAN], weights[SCALE], backbone, likeness)
 
 
 def _select_prefix(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -27,10 +27,11 @@ from napari_mil.events import (
 )
 from napari_mil.findings import FindingKind
 from napari_mil.inference.aggregation import answer_bag, predicted_classes
-from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.card import IMAGES, TILES, ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import ForgivingEncoder, choose_device
 from napari_mil.inference.embedding import embed_images, embed_tiles, keep_readable
+from napari_mil.inference.likeness import Unlikeness
 from napari_mil.inference.planning import (
     Mask,
     check_content,
@@ -316,6 +317,9 @@ class _Run:
             self._tell(Fallback(ONE_INSTANCE))
         self.cancel.raise_if_cancelled()
         answer = answer_bag(classifier, bag.features)
+        unlikeness = classifier.unlikeness(bag.features)
+        if unlikeness is not None and unlikeness.is_unlike:
+            self._tell(Fallback(unlike_words(unlikeness, card)))
         labels = predicted_classes(card, answer.probabilities)
         names = bag.names
         if bag.coords is None and names is None:
@@ -333,6 +337,7 @@ class _Run:
             instance_scores=answer.instance_scores,
             critical=answer.critical,
             similarity=answer.similarity,
+            unlikeness=unlikeness,
             tree=answer.tree,
             slide=identity.as_dict(),
             classifier=_classifier_facts(classifier),
@@ -346,6 +351,15 @@ class _Run:
         )
         self.on_event(Finished(prediction))
         return prediction
+
+
+def unlike_words(unlikeness: Unlikeness, card: ClassifierCard) -> str:
+    """Return the remark about a bag that is unlike the training data."""
+    noun = {TILES: "tiles", IMAGES: "images"}.get(card.instances, "instances")
+    return (
+        f"This is unlike what {card.name} was trained on: {unlikeness.share:.0%} of its {noun} "
+        "lie where 5 % of training-like ones do; the answer may mean nothing."
+    )
 
 
 def _classifier_facts(classifier: Classifier) -> dict[str, Any]:

@@ -16,12 +16,15 @@ import numpy as np
 
 from napari_mil.bags import Bag
 from napari_mil.errors import OutputError
+from napari_mil.inference.likeness import Unlikeness
 
 if TYPE_CHECKING:
     from napari_mil.aggregators import MergeTree
 
 SCHEMA = "napari-mil/prediction/1"
 PREDICTION_FILE, INSTANCES_FILE, TREE_FILE = "prediction.json", "instances.csv", "tree.csv"
+UNLIKE = "unlike"
+"""Entry of ``prediction.json`` and column of ``instances.csv``."""
 MASKED = "masked_"
 """Beginning of the names of mask columns."""
 
@@ -63,6 +66,8 @@ class Prediction:
 
     None where the method has no such value.
     """
+    unlikeness: Unlikeness | None = None
+    """How unlike the training data instances and bag are; None where the bundle cannot tell."""
     tree: MergeTree | None = None
     """Merges of the bag, or None.
 
@@ -89,7 +94,12 @@ class Prediction:
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return per-instance values by column name; see `instance_columns`."""
-        return instance_columns(self.classes, self.attention, self.instance_scores, self.similarity)
+        columns = instance_columns(
+            self.classes, self.attention, self.instance_scores, self.similarity
+        )
+        if self.unlikeness is not None:
+            columns[UNLIKE] = self.unlikeness.instances
+        return columns
 
     def anonymous(self) -> Prediction:
         """Return the same answer without the slide's name."""
@@ -111,6 +121,7 @@ class Prediction:
             "logits": [float(value) for value in self.logits],
             "critical": None if self.critical is None else [int(index) for index in self.critical],
             "tree": None if self.tree is None else TREE_FILE,
+            UNLIKE: None if self.unlikeness is None else _unlike_entries(self.unlikeness),
             "n_instances": self.n_instances,
             "tile_size0": self.tile_size0,
             "provenance": dict(self.provenance),
@@ -238,6 +249,7 @@ class Prediction:
         scores = [name for name in columns if name.startswith("score_")]
         critical = entries["critical"]
         similarity = columns.get("similarity")
+        unlike = entries.get(UNLIKE)
         return cls(
             classes=tuple(entries["classes"]),
             logits=np.array(entries["logits"], np.float32),
@@ -251,6 +263,9 @@ class Prediction:
             instance_scores=_stack_columns(columns, scores),
             critical=None if critical is None else np.array(critical, np.int64),
             similarity=None if similarity is None else np.array(similarity, np.float32),
+            unlikeness=None
+            if unlike is None
+            else Unlikeness(np.array(columns[UNLIKE], np.float32), float(unlike["bag"])),
             masks={
                 name.removeprefix(MASKED): np.array(values, np.int64) > 0
                 for name, values in columns.items()
@@ -260,6 +275,15 @@ class Prediction:
             classifier=entries["classifier"],
             provenance=entries["provenance"],
         )
+
+
+def _unlike_entries(unlikeness: Unlikeness) -> dict[str, Any]:
+    """Return what ``prediction.json`` says of how unlike a bag is."""
+    return {
+        "bag": unlikeness.bag,
+        "is_unlike": unlikeness.is_unlike,
+        "share": unlikeness.share,
+    }
 
 
 def instance_columns(

@@ -33,6 +33,7 @@ from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.bundle import make_classifier, notes
 from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.config import TrainingConfig
+from napari_mil.training.describing import describe_training
 from napari_mil.training.determinism import deterministic
 from napari_mil.training.fitting import Fitting, Row
 from napari_mil.training.folds import Split
@@ -262,7 +263,12 @@ class _Run:
         name = self.folder.path.name
         classifier = make_classifier(name, self.config, plan, fitting, epoch, self.start, backbone)
         training = replace(classifier.card.training, cautions=tuple(cautions))
-        classifier = replace(classifier, card=replace(classifier.card, training=training))
+        known = (*fitting.split.training, *fitting.split.validation)
+        classifier = replace(
+            classifier,
+            card=replace(classifier.card, training=training),
+            likeness=describe_training(classifier, fitting.store, known, self.config.seed),
+        )
         try:
             classifier.save(self.folder.classifier, notes(classifier.card))
         except OutputError as error:

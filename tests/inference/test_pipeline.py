@@ -11,7 +11,9 @@ from napari_mil.errors import CancelledError, ClassifierError
 from napari_mil.events import Advanced, CancellationToken, Fallback, Finished, Partial, Started
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.inference import embedding, pipeline
+from napari_mil.inference.classifier import load_classifier
 from napari_mil.inference.devices import ForgivingEncoder
+from napari_mil.inference.likeness import describe
 from napari_mil.inference.pipeline import classify, visiting_order
 
 
@@ -156,3 +158,33 @@ def test_gpu_and_cpu_agree(slide, classifier):
     cpu = classify(slide, classifier, device="cpu")
     gpu = classify(slide, classifier, device="cuda")
     assert np.allclose(cpu.attention, gpu.attention, atol=1e-5)
+
+
+def test_an_answer_says_where_it_is_unlike_the_training_data(classifier):
+    random = np.random.default_rng(0)
+    bags = list((random.normal(size=(12, 30, 78)) * 0.5 + 0.3).astype(np.float32))
+    standardised = [classifier.standardise(bag).numpy() for bag in bags]
+    described = replace(
+        classifier, likeness=describe(standardised, [str(k) for k in range(len(bags))])
+    )
+    like = classify(Bag(bags[0]), described, device="cpu")
+    assert not like.unlikeness.is_unlike
+    assert like.provenance["fallbacks"] == []
+    unlike = classify(Bag(bags[0] + 4), described, device="cpu")
+    assert unlike.unlikeness.is_unlike
+    assert "unlike" in unlike.columns()
+    (remark,) = unlike.provenance["fallbacks"]
+    assert remark.startswith("This is unlike what untrained was trained on: 100% of its tiles")
+    assert np.array_equal(unlike.logits, classify(Bag(bags[0] + 4), classifier).logits)
+
+
+def test_a_bundle_keeps_the_description_of_its_training_data(classifier, tmp_path):
+    bags = list(np.random.default_rng(0).normal(size=(6, 9, 78)).astype(np.float32))
+    described = replace(classifier, likeness=describe(bags, list("abcdef")))
+    described.save(tmp_path / "bundle", "notes")
+    again = load_classifier(tmp_path / "bundle")
+    features = classifier.mean.numpy() + bags[0]
+    assert np.array_equal(
+        again.unlikeness(features).instances, described.unlikeness(features).instances
+    )
+    assert again.fingerprint == described.fingerprint != classifier.fingerprint

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from napari_mil.aggregators import single_linkage
 from napari_mil.errors import OutputError
+from napari_mil.inference.likeness import Unlikeness
 from napari_mil.inference.prediction import (
     INSTANCES_FILE,
     PREDICTION_FILE,
@@ -188,3 +189,15 @@ def test_a_folder_without_permission_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="cannot be written"):
         prediction_of().save(tmp_path / "out")
+
+
+def test_how_unlike_the_training_data_it_is_comes_back_to_the_bit(tmp_path):
+    unlikeness = Unlikeness(np.array([0.3333333, 1.7, 0.9], np.float32), 1.0000001)
+    prediction_of(3, unlikeness=unlikeness).save(tmp_path)
+    again = Prediction.load(tmp_path).unlikeness
+    assert np.array_equal(again.instances, unlikeness.instances)
+    assert again.bag == unlikeness.bag
+    entries = json.loads((tmp_path / "prediction.json").read_text())["unlike"]
+    assert entries == {"bag": 1.0000001, "is_unlike": True, "share": pytest.approx(1 / 3)}
+    prediction_of(3).save(tmp_path)
+    assert Prediction.load(tmp_path).unlikeness is None

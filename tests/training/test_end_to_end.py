@@ -48,6 +48,7 @@ def test_folders_of_images_are_learnt_and_classified(
     result = train(image_cohort, config, out=tmp_path / "run", settings=settings)
     classifier = load_classifier(result.classifier)
     assert classifier.card.instances == "images"
+    assert classifier.likeness is not None
     prediction = classify(image_cohort.bags[0].path, classifier, device="cpu")
     assert prediction.names == tuple(f"{i}.png" for i in range(image_cohort.bags[0].n))
     assert prediction.coords is None

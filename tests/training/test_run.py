@@ -45,6 +45,10 @@ def test_a_run_leaves_what_was_promised(cohort, quick, settings, tmp_path):
     assert classifier.card.name == "run"
     assert "optimistic" in classifier.card.evaluation["headline"]
     assert "Recipe" in classifier.card.notes
+    n_known = len(json.loads((tmp_path / "run" / "cohort.json").read_text())["bags"])
+    assert classifier.likeness.patients == n_known
+    found = [classify(bag.path, classifier, device="cpu").unlikeness for bag in cohort.bags]
+    assert np.mean([each.is_unlike for each in found]) < 0.1
 
 
 @pytest.mark.parametrize("fields", [{}, SCRAMBLED])

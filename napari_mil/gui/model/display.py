@@ -26,11 +26,22 @@ class Kind(StrEnum):
     ATTENTION = "attention"
     SCORE = "score"
     SIMILARITY = "similarity"
+    UNLIKE = "unlike"
+    """How unlike the training data instances are."""
     CLUSTERS = "clusters"
     MASKS = "masks"
     CRITICAL = "critical"
     TRAINING = "training"
     """Overlay of the slide that is watched while a model learns."""
+
+
+MAPPED = (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY, Kind.UNLIKE)
+"""Kinds that are a value for each instance."""
+LIMITS = {Kind.SCORE: (0.0, 1.0), Kind.UNLIKE: (0.0, 2.0)}
+"""Ends of the colour map of kinds whose values mean something by themselves.
+
+A probability, and a multiple of the limit that 5 % of training-like instances exceed.
+"""
 
 
 class ScaleMode(StrEnum):
@@ -123,7 +134,7 @@ def columns_of(keys: Sequence[str], classes: tuple[str, ...]) -> list[Column]:
         kind, _, name = key.partition("_")
         if kind == Kind.SCORE and len(classes) == 2 and name == classes[0]:
             continue
-        if kind in (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY):
+        if kind in MAPPED:
             columns.append(Column(Kind(kind), name, key))
     return columns
 
@@ -147,17 +158,17 @@ def chosen_column(display: Display, columns: Sequence[Column]) -> Column | None:
         return named
     if of_kind:
         return of_kind[0]
-    if display.kind in (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY):
+    if display.kind in MAPPED:
         # The answer has no such values: what it has is shown.
         return default_column(columns)
     return None
 
 
 def scale_of(display: Display, kind: Kind) -> ScaleMode:
-    """Return the scale of a map: scores as they are, everything else by rank."""
+    """Return the scale of a map: what has limits as it is, everything else by rank."""
     if display.scale is not None:
         return display.scale
-    return ScaleMode.RAW if kind is Kind.SCORE else ScaleMode.RANK
+    return ScaleMode.RAW if kind in LIMITS else ScaleMode.RANK
 
 
 def scaled(values: np.ndarray, mode: ScaleMode, kind: Kind) -> tuple[np.ndarray, float, float]:
@@ -170,7 +181,7 @@ def scaled(values: np.ndarray, mode: ScaleMode, kind: Kind) -> tuple[np.ndarray,
     mode
         Scale.
     kind
-        Scores have the limits 0 and 1 whatever their values.
+        Kinds of `LIMITS` have these whatever their values.
 
     Returns
     -------
@@ -187,8 +198,8 @@ def scaled(values: np.ndarray, mode: ScaleMode, kind: Kind) -> tuple[np.ndarray,
         known = logs[~np.isnan(logs)]
     else:
         logs = values.astype(np.float32)
-        if kind is Kind.SCORE:
-            return logs, 0.0, 1.0
+        if kind in LIMITS:
+            return logs, *LIMITS[kind]
     if not len(known):
         return logs, 0.0, 1.0
     low = float(known.min())

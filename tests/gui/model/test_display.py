@@ -22,7 +22,7 @@ from napari_mil.gui.model.display import (
 )
 from tests.gui.model import builders as build
 
-KEYS = ["attention_1", "attention_2", "score_low", "score_high", "similarity"]
+KEYS = ["attention_1", "attention_2", "score_low", "score_high", "similarity", "unlike"]
 COLUMNS = columns_of(KEYS, ("low", "middle", "high"))
 numbers = st.one_of(st.just(np.nan), st.floats(0, 1, width=32))
 some_values = st.integers(0, 9).flatmap(lambda n: arrays(np.float32, n, elements=numbers))
@@ -36,7 +36,16 @@ def test_columns_are_named_by_kind_and_class_or_head():
         "score: low",
         "score: high",
         "similarity",
+        "unlike",
     ]
+
+
+def test_what_is_unlike_is_shown_as_a_multiple_of_its_limit():
+    assert scale_of(Display(), Kind.UNLIKE) is ScaleMode.RAW
+    values = np.array([0.5, 1.0, 7.0], np.float32)
+    shown, low, high = scaled(values, ScaleMode.RAW, Kind.UNLIKE)
+    assert np.array_equal(shown, values)
+    assert (low, high) == (0, 2)
 
 
 def test_of_two_classes_the_score_of_the_first_is_left_out():

@@ -12,6 +12,7 @@ from napari_mil.gui.model.answers import Answer, Linkage, critical_classes
 from napari_mil.gui.model.display import (
     DEFAULT_CLUSTERS,
     DEFAULT_OPACITY,
+    MAPPED,
     MOST_CLUSTERS,
     Kind,
     Role,
@@ -38,6 +39,7 @@ KIND_TEXTS = {
     Kind.ATTENTION: "attention",
     Kind.SCORE: "score",
     Kind.SIMILARITY: "similarity to the whole",
+    Kind.UNLIKE: "unlike the training data",
     Kind.CLUSTERS: "clusters",
     Kind.MASKS: "masked by mining",
     Kind.CRITICAL: "critical instance",
@@ -162,8 +164,8 @@ def _kind_choices(
     state: SessionState, answer: Answer | None, kind: Kind | None, *, watches: bool
 ) -> Choices:
     offered = {column.kind for column in state.columns}
-    plain = (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY)
-    entries = [Choice(other, KIND_TEXTS[other]) for other in plain if other in offered]
+
+    entries = [Choice(other, KIND_TEXTS[other]) for other in MAPPED if other in offered]
     if answer is not None:
         alone = NO_OTHERS if len(answer.layout) == 1 else ""
         entries.append(Choice(Kind.CLUSTERS, KIND_TEXTS[Kind.CLUSTERS], alone))
@@ -194,7 +196,7 @@ def _name_choices(state: SessionState, kind: Kind | None) -> Choices:
 
 
 def _scale_choices(state: SessionState, kind: Kind | None) -> Choices:
-    if kind not in (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY):
+    if kind not in MAPPED:
         return Choices()
     entries = tuple(Choice(mode, text) for mode, text in SCALE_TEXTS.items())
     return Choices(entries, scale_of(state.display, kind))
