@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from napari_mil.aggregators.cards import AGGREGATORS, names_that_can_be_mined
 from napari_mil.aggregators.mining.cards import STRATEGIES, check_shares
-from napari_mil.encoders.cards import ENCODERS
+from napari_mil.encoders.cards import DEFAULT_ENCODER, ENCODERS
 from napari_mil.errors import OptionError
 from napari_mil.networks.cards import BACKBONES
 from napari_mil.training.recipes import Optimiser, Recipe, Schedule, Strategy, recipe_of
@@ -71,7 +71,7 @@ class TrainingConfig(BaseModel):
     encoder: str | None = Field(
         None,
         description="A frozen encoder, or a network trained together with the aggregator "
-        "(lenet5, nucleus-net, resnet18); by default texture.",
+        f"(lenet5, nucleus-net, resnet18); by default {DEFAULT_ENCODER}.",
     )
     backbone: Literal["auto", "joint", "chunks", "frozen"] = Field(
         "auto",
