@@ -37,7 +37,7 @@ ENCODER = "efficientnet-lite0"
 SHUFFLED = "its shuffled copy"
 TEXTURE = "texture"
 COLOUR = "colour statistics"
-SHUFFLES = 3
+SHUFFLES = 1
 """Shuffled copies, each with another permutation."""
 BREAST_MPP = 0.25
 """Assumed µm per pixel of the breast images; they store none."""

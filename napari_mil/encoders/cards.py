@@ -87,11 +87,3 @@ Adding an encoder takes a class and a card.
 """
 DEFAULT_ENCODER = EFFICIENTNET_LITE0.name
 """Encoder of a new classifier unless another one is wanted."""
-
-
-def list_encoders() -> dict[str, EncoderCard]:
-    """Return the card of every encoder by name.
-
-    The field `needs` of a card is empty where the encoder can run now.
-    """
-    return dict(ENCODERS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -165,5 +166,5 @@ class EfficientNetLite0Encoder(Encoder):
 def has_bfloat16_units() -> bool:
     """Say whether this CPU multiplies bfloat16 itself, which is faster than float32."""
     # Older versions of torch do not tell.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -23,10 +23,17 @@ def single_threaded_pool(threads: int, name: str) -> ThreadPoolExecutor:
         Beginning of their names.
     """
     setting = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, name, torch.set_num_threads, (1,))
-    # The barrier lets all threads begin, and so set their number, before the setting is restored:
-    # torch gives the last setting to threads that begin later.
+    pool = ThreadPoolExecutor(threads, name, _use_one_core)
+    # The barrier lets all threads set their number before the setting is restored.
     barrier = threading.Barrier(threads)
     list(pool.map(lambda _: barrier.wait(), range(threads)))
     torch.set_num_threads(setting)
     return pool
+
+
+def _use_one_core() -> None:
+    """Run torch on one core in this thread."""
+    torch.set_num_threads(1)
+    # A thread takes over the last setting of any thread when it first computes, or asks; asking
+    # now keeps it from taking the one that is restored for the others.
+    torch.get_num_threads()

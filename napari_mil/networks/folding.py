@@ -11,7 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from napari_mil.networks.efficientnet_lite import (
     EfficientNetLite0Trunk,
@@ -44,14 +43,12 @@ class FoldedConv(nn.Module):
         self, conv: SameConv, norm: nn.BatchNorm2d, clip: bool, dtype: torch.dtype
     ) -> None:
         super().__init__()
-        weight, bias = fuse_conv_bn_weights(
-            conv.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-        )
+        weight, bias = folded(conv, norm)
         if dtype == torch.bfloat16 and conv.groups > 1:
-            weight = rounded_with_sums(weight.detach())
-        weight = weight.detach().to(dtype, memory_format=torch.channels_last)
+            weight = rounded_with_sums(weight)
+        weight = weight.to(dtype, memory_format=torch.channels_last)
         self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = nn.Parameter(bias.detach().to(dtype), requires_grad=False)
+        self.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
         self.stride = conv.stride[0]
         self.groups = conv.groups
         self.clip = clip
@@ -142,6 +139,15 @@ class FoldedTrunk(nn.Module):
             if number in self.taps:
                 maps.append(x)
         return tuple(maps)
+
+
+def folded(conv: SameConv, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of a convolution that includes the norm behind it."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight.detach() / (norm.running_var + norm.eps).sqrt()
+    bias = norm.bias.detach() - norm.running_mean * scale
+    return conv.weight.detach() * scale[:, None, None, None], bias
 
 
 def has_fused_convolutions() -> bool:
