@@ -12,6 +12,7 @@ from scripts.window_driver import has_display, rerun_in_virtual_display
 
 PARTS = (
     "benchmarks.reading",
+    "benchmarks.encoders",
     "benchmarks.headless",
     "benchmarks.window",
     "benchmarks.training",

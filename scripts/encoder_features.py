@@ -19,6 +19,7 @@ from torch import Tensor
 
 from napari_mil.bags import tile_grid
 from napari_mil.encoders import create_encoder
+from napari_mil.encoders.efficientnet_lite import middle
 from napari_mil.networks.efficientnet_lite import (
     EfficientNetLite0Trunk,
     as_levels,
@@ -27,7 +28,7 @@ from napari_mil.networks.efficientnet_lite import (
 )
 from napari_mil.networks.folding import FoldedTrunk
 from napari_mil.slides import open_slide
-from scripts.shipped_classifiers import BASELINES, Tiling, colour_statistics
+from scripts.shipped_classifiers import BASELINES, Tiling, are_coloured, colour_statistics
 
 TAPS = (2, 4, 7, 10)
 """Blocks of which statistics are computed."""
@@ -42,8 +43,7 @@ SHUFFLES = 1
 BREAST_MPP = 0.25
 """Assumed µm per pixel of the breast images; they store none."""
 BREAST_TILINGS = tuple(
-    Tiling(px, mpp)
-    for px, mpp in ((224, 0.5), (128, 0.5), (64, 0.5), (224, 0.25), (128, 0.25), (128, 1.0))
+    Tiling(px, mpp) for px, mpp in ((224, 0.5), (128, 0.5), (64, 0.5), (224, 0.25))
 )
 COLON_MPP = 0.55
 CROPS = (32, 64, 96)
@@ -122,13 +122,10 @@ def network_statistics(weights: Mapping[str, Tensor]) -> Encode:
 
 def _statistics(maps: Tensor) -> list[Tensor]:
     """Return the statistics (B, C) of maps (B, C, h, w), in the order of `STATISTICS`."""
-    height, width = maps.shape[2:]
-    rows = slice(height // 4, height - height // 4)
-    inner = slice(width // 4, width - width // 4)
     return [
         maps.mean((2, 3)),
         maps.flatten(2).std(2, correction=0),
-        maps[:, :, rows, inner].mean((2, 3)),
+        middle(maps).mean((2, 3)),
     ]
 
 
@@ -178,6 +175,7 @@ def breast(folder: Path) -> ProbeSet:
             for tiling in BREAST_TILINGS:
                 grid = tile_grid(slide, tiling.tile_px, tiling.mpp)
                 tiles = np.stack([grid.read(slide, i) for i in range(len(grid))])
+                tiles = tiles[are_coloured(tiles)]
                 for name, encode in compared.items():
                     features[f"{name} | {tiling}"].append(summary(name, encode(tiles)))
     return ProbeSet(

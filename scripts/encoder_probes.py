@@ -52,7 +52,7 @@ REPEATS = 10
 """Draws of the folds of the breast images."""
 LARGE_SET_REPEATS = 2
 """Draws of the folds of the larger sets, whose figures vary less."""
-STRENGTHS = (0.001, 0.01, 0.1)
+STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 """Inverse strengths of regularisation to choose from."""
 MEANS = STATISTICS[:1]
 FEATURES: dict[str, np.ndarray] = {

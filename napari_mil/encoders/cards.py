@@ -56,7 +56,7 @@ class EncoderCard:
 EFFICIENTNET_LITE0 = EncoderCard(
     name="efficientnet-lite0",
     title="EfficientNet-Lite0, cut after block 10",
-    dim=152,
+    dim=304,
     tile_px=224,
     mpp=0.5,
     source="Tan & Le 2019; weights trained on ImageNet, docs/encoders.md",
@@ -64,7 +64,7 @@ EFFICIENTNET_LITE0 = EncoderCard(
     implementation="napari_mil.encoders.efficientnet_lite:EfficientNetLite0Encoder",
     smallest_tile=32,
     normalisation=Normalisation((127 / 255,) * 3, (128 / 255,) * 3),
-    embedding="means of the maps of blocks 4 and 10",
+    embedding="means of the maps of blocks 4 and 10, over the tile and over its middle half",
     tolerance=0.2,
 )
 TEXTURE = EncoderCard(

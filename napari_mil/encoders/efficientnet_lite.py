@@ -1,8 +1,8 @@
 """Encoder `efficientnet-lite0`: the beginning of a network trained on photographs.
 
 Stem and blocks 0-10 of EfficientNet-Lite0 with the ImageNet weights of its release; a tile's vector
-is the mean of the maps of some blocks. `docs/encoders.md` says how blocks, statistics, tile size
-and scale were chosen, and how good they are.
+holds means of the maps of two blocks, over the tile and over its middle. `docs/encoders.md` says
+how blocks, statistics, tile size and scale were chosen, and how good they are.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ class EfficientNetLite0Encoder(Encoder):
         Returns
         -------
         np.ndarray
-            float32 (B, 152): means of the maps of block 4, then of block 10.
+            float32 (B, 304): of the maps of block 4, then of block 10, means over the tile and
+            means over the middle half of its height and width.
 
         Raises
         ------
@@ -154,13 +155,20 @@ class EfficientNetLite0Encoder(Encoder):
     def _means(self, tiles: np.ndarray) -> Tensor:
         """Compute the vectors of tiles: float32 (B, dim) on the device."""
         maps = self._network(as_levels(torch.tensor(tiles, device=self.device)))
-        return torch.cat([each.float().mean((2, 3)) for each in maps], 1)
+        parts = [part for each in maps for part in (each, middle(each))]
+        return torch.cat([part.float().mean((2, 3)) for part in parts], 1)
 
     @torch.inference_mode()
     def _last_maps(self, tiles: np.ndarray) -> Tensor:
         """Compute the maps of the last block: float32 (B, C, h, w) on the device."""
         last: Tensor = self._network(as_levels(torch.tensor(tiles, device=self.device)))[-1]
         return last.float().contiguous()
+
+
+def middle(maps: Tensor) -> Tensor:
+    """Return the middle half, in each direction, of maps (B, C, h, w)."""
+    height, width = maps.shape[2:]
+    return maps[:, :, height // 4 : height - height // 4, width // 4 : width - width // 4]
 
 
 def has_bfloat16_units() -> bool:

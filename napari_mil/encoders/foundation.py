@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def build_network(model: FoundationModel) -> nn.Module:
     if model.embedding is not Embedding.POOLED:
         # timm's own pooling would leave tokens out, and may replace the last norm.
         options["global_pool"] = "token"
+        options["norm_layer"] = partial(nn.LayerNorm, eps=model.architecture.norm_epsilon)
     with torch.device("meta"):
         network: nn.Module = timm.create_model(model.architecture.name, pretrained=False, **options)
     return network
@@ -153,6 +155,7 @@ def fingerprint_of(model: FoundationModel, network: nn.Module) -> str:
     rules = (
         model.architecture.name,
         sorted(model.architecture.options.items()),
+        model.architecture.norm_epsilon,
         model.embedding.value,
         model.card.tile_px,
         model.input_px,

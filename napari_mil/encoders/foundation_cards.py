@@ -58,6 +58,8 @@ class Architecture:
     """Arguments that differ from those of the name."""
     gated_mlp: bool = False
     """Whether blocks have SwiGLU in place of GELU."""
+    norm_epsilon: float = 1e-6
+    """Epsilon of layer norms."""
     ignored: tuple[str, ...] = ()
     """Beginnings of names of tensors that the file may hold and the encoder does not use."""
 
@@ -255,6 +257,24 @@ _MODELS = (
     _lunit(16),
     _lunit(8),
     _model(
+        "phikon",
+        "Phikon, ViT-B/16",
+        WeightsSource("owkin/phikon", "model.safetensors"),
+        Architecture("vit_base_patch16_224", norm_epsilon=1e-12),
+        dim=768,
+        normalisation=IMAGENET,
+        licence="Owkin, non-commercial",
+    ),
+    _model(
+        "phikon-v2",
+        "Phikon-v2, ViT-L/16",
+        WeightsSource("owkin/phikon-v2", "model.safetensors"),
+        Architecture("vit_large_patch16_224", {"init_values": 1e-5}),
+        dim=1024,
+        normalisation=IMAGENET,
+        licence="Owkin, non-commercial",
+    ),
+    _model(
         "gpfm",
         "GPFM, ViT-L/14",
         WeightsSource("majiabo/GPFM", "GPFM.pth"),
@@ -318,6 +338,8 @@ ALIASES: dict[str, str] = {
     "hoptimus1": "h-optimus-1",
     "h0mini": "h0-mini",
     "gigapath": "prov-gigapath",
+    "phikon_v2": "phikon-v2",
+    "phikonv2": "phikon-v2",
     "lunit-dino-s16": "lunit-vits16",
     "lunit-dino-s8": "lunit-vits8",
 }

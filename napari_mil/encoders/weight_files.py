@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from napari_mil.encoders.foundation_cards import EXTRA, FoundationModel
+from napari_mil.encoders.transformers_names import with_timm_names
 from napari_mil.errors import CheckpointError, short_cause
 from napari_mil.pickles import load_pickle
 from napari_mil.settings import APPLICATION
@@ -100,7 +101,7 @@ def _download(model: FoundationModel) -> Path:
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
-    """Read tensors by name, without wrappers and common beginnings of names.
+    """Read tensors by timm's names, without wrappers and common beginnings of names.
 
     Raises
     ------
@@ -126,7 +127,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     for prefix in PREFIXES:
         if state and all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
+    return with_timm_names(state)
 
 
 def fill(network: nn.Module, model: FoundationModel, file: Path) -> None:

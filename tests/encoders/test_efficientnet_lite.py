@@ -38,7 +38,9 @@ def expected(tiles):
     trunk.load_state_dict({name: weights[name] for name in trunk.state_dict()})
     with torch.inference_mode():
         maps = trunk(as_levels(torch.tensor(tiles)))
-        return torch.cat([each.mean((2, 3)) for each in maps], 1).numpy()
+        # Maps are 12 x 12 and 6 x 6; their middles 6 x 6 and 4 x 4.
+        parts = [maps[0], maps[0][:, :, 3:9, 3:9], maps[1], maps[1][:, :, 1:5, 1:5]]
+        return torch.cat([each.mean((2, 3)) for each in parts], 1).numpy()
 
 
 def test_it_is_the_default():
@@ -48,7 +50,7 @@ def test_it_is_the_default():
 def test_float32_features_are_means_of_the_published_maps(encoders, tiles, expected):
     features = encoders["float32"].encode(tiles)
     assert features.dtype == np.float32
-    assert features.shape == (len(tiles), 152)
+    assert features.shape == (len(tiles), 304)
     assert features == pytest.approx(expected, abs=1e-3)
 
 
@@ -87,7 +89,7 @@ def test_few_pixels_pass_through_the_network_together(monkeypatch, side):
         return (torch.zeros(len(images), 40, 2, 2), torch.zeros(len(images), 112, 1, 1))
 
     monkeypatch.setattr(encoder, "_network", network)
-    assert encoder.encode(np.zeros((33, side, side, 3), np.uint8)).shape == (33, 152)
+    assert encoder.encode(np.zeros((33, side, side, 3), np.uint8)).shape == (33, 304)
     assert max(seen) <= max(efficientnet_lite.BLOCK_PX, side * side)
     assert sum(seen) == 33 * side * side
 
@@ -96,7 +98,7 @@ def test_maps_are_those_of_the_last_block(encoders, tiles):
     maps = encoders["float32"].maps(tiles[:3, :90])
     assert maps.shape == (3, 112, 6, 6)
     features = encoders["float32"].encode(np.ascontiguousarray(tiles[:3, :90]))
-    assert maps.mean((2, 3)) == pytest.approx(features[:, 40:], abs=1e-4)
+    assert maps.mean((2, 3)) == pytest.approx(features[:, 80:192], abs=1e-4)
 
 
 def test_bfloat16_is_taken_where_the_cpu_has_units_for_it(monkeypatch):
@@ -115,7 +117,7 @@ def test_black_and_white_tiles_have_finite_features(encoders, pixel):
 
 def test_an_empty_batch_has_no_rows(encoders):
     empty = np.empty((0, 64, 64, 3), np.uint8)
-    assert encoders["float32"].encode(empty).shape == (0, 152)
+    assert encoders["float32"].encode(empty).shape == (0, 304)
     with pytest.raises(ValueError, match="at least one"):
         encoders["float32"].maps(empty)
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from napari_mil.encoders.cards import ENCODERS
@@ -17,3 +19,13 @@ def test_a_card_says_where_from_under_which_terms_and_how(model):
 def test_aliases_are_no_names_and_stand_for_one():
     assert not set(ALIASES) & {*ENCODERS, *FOUNDATION_MODELS}
     assert set(ALIASES.values()) <= set(FOUNDATION_MODELS)
+
+
+def test_the_documentation_lists_every_model():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "encoders.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for name, model in FOUNDATION_MODELS.items():
+        row = next(line for line in rows if line.startswith(f"| `{name}` |"))
+        assert f" {model.card.dim} " in row
+        assert model.card.licence in row
+        assert ("gated" in row) == model.weights.gated
