@@ -13,8 +13,10 @@ from scripts.window_driver import has_display, rerun_in_virtual_display
 PARTS = (
     "benchmarks.reading",
     "benchmarks.feature_files",
+    "benchmarks.encoders",
     "benchmarks.headless",
     "benchmarks.many_tiles",
+    "benchmarks.viewing",
     "benchmarks.window",
     "benchmarks.training",
     "benchmarks.aggregators",

@@ -68,14 +68,19 @@ def picture_bag(path: Path, image_mpp: float, tiling: Tiling) -> PictureBag:
         grid = tile_grid(slide, tiling.tile_px, tiling.mpp, overlap=tiling.overlap)
         tiles = np.stack([grid.read(slide, i) for i in range(len(grid))])
         fingerprint = slide.fingerprint
-    largest = tiles.max(3).astype(np.float32)
-    saturation = ((largest - tiles.min(3)) / np.maximum(largest, 1)).mean((1, 2))
-    coloured = saturation >= PAPER_SATURATION
-    coloured |= not coloured.any()
+    coloured = are_coloured(tiles)
     tiles = tiles[coloured]
     features = encoder.encode(tiles)
     colours = colour_statistics(tiles)
     return PictureBag(features, colours, grid.coords[coloured], grid, fingerprint)
+
+
+def are_coloured(tiles: np.ndarray) -> np.ndarray:
+    """Say which tiles the papers keep, bool (N,); all of them where they would keep none."""
+    largest = tiles.max(3).astype(np.float32)
+    saturation = ((largest - tiles.min(3)) / np.maximum(largest, 1)).mean((1, 2))
+    coloured = saturation >= PAPER_SATURATION
+    return np.asarray(coloured | (not coloured.any()))
 
 
 def colour_statistics(tiles: np.ndarray) -> np.ndarray:

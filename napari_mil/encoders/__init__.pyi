@@ -3,6 +3,8 @@ from .backbone import (
 )
 from .cards import (
     EncoderCard,
+)
+from .catalogue import (
     list_encoders,
 )
 from .encoder import (

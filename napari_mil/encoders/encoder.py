@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import numpy as np
 import torch
 
 from napari_mil.encoders.cards import EncoderCard
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Numbers that a network computes with; auto is what the device does best within the tolerance."""
 
 
 class Encoder(ABC):
@@ -16,6 +20,8 @@ class Encoder(ABC):
 
     card: EncoderCard
     """Card of the encoder."""
+    precision: Precision = "float32"
+    """Numbers that it computes with; vectors are float32 in any case."""
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.device = device

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import cast
+from typing import Any, cast, get_args
 
 import torch
 
-from napari_mil.encoders.cards import ENCODERS
-from napari_mil.encoders.encoder import Encoder
-from napari_mil.errors import UnknownNameError
+from napari_mil.encoders.cards import ENCODERS, EncoderCard
+from napari_mil.encoders.catalogue import list_encoders
+from napari_mil.encoders.encoder import Encoder, Precision
+from napari_mil.encoders.foundation_cards import ALIASES, FOUNDATION_MODELS
+from napari_mil.errors import OptionError, UnknownNameError
 
 
 def create_encoder(
@@ -18,35 +20,66 @@ def create_encoder(
     weights: str | Path | None = None,
     device: str | torch.device = "auto",
     threads: int | None = None,
+    *,
+    precision: Precision = "auto",
 ) -> Encoder:
     """Make an encoder ready to run.
 
     Parameters
     ----------
     name
-        One of `list_encoders()`.
+        One of `list_encoders()`, or an alias of one.
     weights
-        File with the weights of a learned encoder that is not shipped; no encoder takes one yet.
+        File with the weights of an encoder that is not embedded, or folder with one. By default
+        the user's folder is searched for ``<name>.safetensors`` (or .pth, .pt, .bin), and the
+        weights are downloaded where it has none.
     device
         ``"auto"`` (the GPU where there is one), ``"cpu"``, ``"cuda"``, or a torch device.
     threads
         Cores to use on the CPU; None takes all of them.
+    precision
+        ``"auto"`` (bfloat16 where the device has units for it and the card states a tolerance),
+        ``"float32"`` or ``"bfloat16"``.
 
     Raises
     ------
     UnknownNameError
         If there is no such encoder, or it takes no weights.
+    OptionError
+        If the encoder does not have that precision.
+    CheckpointError
+        If weights are missing, damaged, or those of another network.
     """
-    if name not in ENCODERS:
+    name = ALIASES.get(name, name)
+    cards = list_encoders()
+    if name not in cards:
         raise UnknownNameError(
-            f"There is no encoder named {name!r}; choose one of {', '.join(ENCODERS)}."
+            f"There is no encoder named {name!r}; choose one of {', '.join(cards)}."
         )
-    if weights is not None:
-        raise UnknownNameError(
-            f"The encoder {name!r} is computed, not learned; "
-            f"leave out the weights {Path(weights).name}."
-        )
+    options = _precision_option(cards[name], precision)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    make = resolve_name(ENCODERS[name].implementation)
-    return cast("Encoder", make(torch.device(device), threads))
+    device = torch.device(device)
+    make = resolve_name(cards[name].implementation)
+    if name not in ENCODERS:
+        given = None if weights is None else Path(weights)
+        return cast("Encoder", make(FOUNDATION_MODELS[name], given, device, threads))
+    if weights is not None:
+        raise UnknownNameError(
+            f"The encoder {name!r} is embedded and takes no weights; "
+            f"leave out {Path(weights).name}."
+        )
+    return cast("Encoder", make(device, threads, **options))
+
+
+def _precision_option(card: EncoderCard, precision: Precision) -> dict[str, Any]:
+    """Return the option of an encoder that has two precisions; refuse what it has not."""
+    if precision not in get_args(Precision):
+        raise OptionError(
+            f"There is no precision {precision!r}; choose one of {', '.join(get_args(Precision))}."
+        )
+    if card.tolerance:
+        return {"precision": precision}
+    if precision == "bfloat16":
+        raise OptionError(f"The encoder {card.name} has float32 alone; leave out the precision.")
+    return {}

@@ -12,8 +12,6 @@ Mäenpää 2002, IEEE PAMI 24:971, LBP^riu2 with 8 neighbours at distance 1, on 
 from __future__ import annotations
 
 import hashlib
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from torch.nn import functional
 
 from napari_mil.encoders.cards import TEXTURE
 from napari_mil.encoders.encoder import Encoder
+from napari_mil.encoders.threads import single_threaded_pool
 
 VERSION = "texture/1"
 """Name of this definition of the features; part of the fingerprint."""
@@ -92,10 +91,9 @@ class TextureEncoder(Encoder):
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         super().__init__(device, threads)
-        # Blocks run in a pool with one torch thread each: torch's own threads wait for each other
-        # after every small operation, which is five times slower on a machine that is also busy
-        # otherwise (with a window that draws, for example).
-        self._pool = _single_threaded_pool(self.threads) if device.type == "cpu" else None
+        self._pool = None
+        if device.type == "cpu":
+            self._pool = single_threaded_pool(self.threads, self.name)
         density = -torch.log((torch.arange(256, dtype=torch.float64) + 1) / 256)
         unmix = torch.linalg.inv(torch.tensor(RGB_FROM_STAINS, dtype=torch.float64))
         self._density = density.float().to(device)
@@ -186,21 +184,6 @@ class TextureEncoder(Encoder):
             neighbour = plane[:, dy : dy + height - 2, dx : dx + width - 2]
             code |= (neighbour > centre + 0.02).to(torch.uint8) << bit
         return _histograms(self._patterns[code.int()].flatten(1), PATTERNS)
-
-
-def _single_threaded_pool(threads: int) -> ThreadPoolExecutor:
-    """Make a pool of threads that each run torch on one core.
-
-    The setting of every other thread stays as it is.
-    """
-    setting = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, "texture", torch.set_num_threads, (1,))
-    # The barrier lets all threads begin, and so set their number, before the setting is restored:
-    # torch gives the last setting to threads that begin later.
-    barrier = threading.Barrier(threads)
-    list(pool.map(lambda _: barrier.wait(), range(threads)))
-    torch.set_num_threads(setting)
-    return pool
 
 
 def _uniform_patterns() -> torch.Tensor:

@@ -1,4 +1,5 @@
 from .cards import BACKBONES, BackboneCard
+from .efficientnet_lite import EfficientNetLite0, EfficientNetLite0Trunk
 from .lenet import LeNet5
 from .nucleus import NucleusNet
 from .registry import as_input, create_backbone
@@ -7,6 +8,8 @@ from .resnet import ResNet18
 __all__ = [
     "BACKBONES",
     "BackboneCard",
+    "EfficientNetLite0",
+    "EfficientNetLite0Trunk",
     "LeNet5",
     "NucleusNet",
     "ResNet18",

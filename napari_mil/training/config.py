@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from napari_mil.aggregators.cards import AGGREGATORS, names_that_can_be_mined
 from napari_mil.aggregators.mining.cards import STRATEGIES, check_shares
-from napari_mil.encoders.cards import ENCODERS
+from napari_mil.encoders.cards import DEFAULT_ENCODER
+from napari_mil.encoders.catalogue import list_encoders
 from napari_mil.errors import OptionError
 from napari_mil.networks.cards import BACKBONES
 from napari_mil.training.recipes import Optimiser, Recipe, Schedule, Strategy, recipe_of
@@ -71,7 +72,7 @@ class TrainingConfig(BaseModel):
     encoder: str | None = Field(
         None,
         description="A frozen encoder, or a network trained together with the aggregator "
-        "(lenet5, nucleus-net, resnet18); by default texture.",
+        f"(lenet5, nucleus-net, resnet18); by default {DEFAULT_ENCODER}.",
     )
     backbone: Literal["auto", "joint", "chunks", "frozen"] = Field(
         "auto",
@@ -198,7 +199,7 @@ class TrainingConfig(BaseModel):
     def _check(self) -> TrainingConfig:
         _check_name("aggregator", self.aggregator, AGGREGATORS)
         if self.encoder is not None:
-            _check_name("encoder", self.encoder, (*ENCODERS, *BACKBONES))
+            _check_name("encoder", self.encoder, (*list_encoders(), *BACKBONES))
         if settled := sorted(SETTLED_BY_COHORT & set(self.aggregator_options)):
             raise ValueError(
                 f"{settled[0]} follows from the cohort; leave it out of the aggregator's options."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_mil.encoders import Encoder, create_encoder
+from napari_mil.encoders.cards import DEFAULT_ENCODER
 from napari_mil.errors import OptionError
 from napari_mil.events import Fallback, OnEvent
 from napari_mil.inference import card as cards
@@ -16,7 +17,6 @@ from napari_mil.training.cohort import FEATURES, SLIDES, Cohort
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.tile_size import FEWEST_TILES, SMALLEST_DEFAULT_TILE, fitting_tile_px
 
-DEFAULT_ENCODER = "texture"
 DEFAULT_MPP = 0.5
 """Micrometres per pixel of tiles for a trained network."""
 

@@ -1,15 +1,13 @@
-"""Cards of the encoders against the encoders they name."""
+"""Cards of the embedded encoders against the encoders they name."""
 
 import numpy as np
 import pytest
 
-from napari_mil.encoders import create_encoder, list_encoders
-from napari_mil.encoders.cards import ENCODERS
-
-runnable = {name: card for name, card in ENCODERS.items() if not card.needs}
+from napari_mil.encoders import create_encoder
+from napari_mil.encoders.cards import DEFAULT_ENCODER, ENCODERS
 
 
-@pytest.mark.parametrize("card", runnable.values(), ids=runnable)
+@pytest.mark.parametrize("card", ENCODERS.values(), ids=ENCODERS)
 def test_a_card_says_the_length_of_features_and_the_smallest_tile(card):
     encoder = create_encoder(card.name, device="cpu")
     side = card.smallest_tile
@@ -18,6 +16,5 @@ def test_a_card_says_the_length_of_features_and_the_smallest_tile(card):
         encoder.encode(np.zeros((1, side - 1, side - 1, 3), np.uint8))
 
 
-def test_the_list_is_a_copy():
-    list_encoders().clear()
-    assert list_encoders() == ENCODERS
+def test_the_default_is_the_first_embedded_one():
+    assert next(iter(ENCODERS)) == DEFAULT_ENCODER
