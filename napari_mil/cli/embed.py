@@ -13,8 +13,9 @@ from napari_mil.cli.classify import add_tiling, cancel_on_interrupt
 from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.words import REMEDIES
-from napari_mil.encoders.cards import EncoderCard, list_encoders
-from napari_mil.errors import CancelledError, NapariMilError, UnknownNameError
+from napari_mil.encoders.cards import EncoderCard
+from napari_mil.encoders.catalogue import find_encoder_card
+from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken, Fallback
 from napari_mil.inference.feature_files import EmbedRequest, FeatureFile, FeatureStore
 from napari_mil.inference.results import ResultStore
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         If the only input, the encoder or the output folder is at fault.
     """
     request = EmbedRequest(
-        _tiles(arguments, _card(arguments.encoder)),
+        _tiles(arguments, find_encoder_card(arguments.encoder)),
         "auto" if arguments.mask == "auto" else None,
     )
     ResultStore(arguments.out).prepare()
@@ -97,22 +98,6 @@ def run(arguments: argparse.Namespace) -> int:
     if failed:
         sys.stderr.write(f"napari-mil: {failed} of {len(paths)} slides failed.\n")
     return 3 if failed else 0
-
-
-def _card(name: str) -> EncoderCard:
-    """Return the card of an encoder.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none of that name.
-    """
-    cards = list_encoders()
-    if name not in cards:
-        raise UnknownNameError(
-            f"There is no encoder named {name!r}; choose one of {', '.join(cards)}."
-        )
-    return cards[name]
 
 
 def _tiles(arguments: argparse.Namespace, card: EncoderCard) -> TileSpec:

@@ -9,9 +9,9 @@ from typing import Any, cast, get_args
 import torch
 
 from napari_mil.encoders.cards import ENCODERS, EncoderCard
-from napari_mil.encoders.catalogue import list_encoders
+from napari_mil.encoders.catalogue import find_encoder_card
 from napari_mil.encoders.encoder import Encoder, Precision
-from napari_mil.encoders.foundation_cards import ALIASES, FOUNDATION_MODELS
+from napari_mil.encoders.foundation_cards import FOUNDATION_MODELS
 from napari_mil.errors import OptionError, UnknownNameError
 
 
@@ -50,17 +50,13 @@ def create_encoder(
     CheckpointError
         If weights are missing, damaged, or those of another network.
     """
-    name = ALIASES.get(name, name)
-    cards = list_encoders()
-    if name not in cards:
-        raise UnknownNameError(
-            f"There is no encoder named {name!r}; choose one of {', '.join(cards)}."
-        )
-    options = _precision_option(cards[name], precision)
+    card = find_encoder_card(name)
+    name = card.name
+    options = _precision_option(card, precision)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(device)
-    make = resolve_name(cards[name].implementation)
+    make = resolve_name(card.implementation)
     if name not in ENCODERS:
         given = None if weights is None else Path(weights)
         return cast("Encoder", make(FOUNDATION_MODELS[name], given, device, threads))

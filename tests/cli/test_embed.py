@@ -50,7 +50,7 @@ def test_one_bad_slide_of_several_is_named_and_the_others_are_written(slide_path
         (["--level", "0", "--mpp", "1"], "give --level or --mpp, not both"),
         (["--tile-px", "4"], "takes tiles of at least 8 px, not 4"),
         (["--level", "9"], "has no level 9"),
-        (["--weights", "w.pt"], "leave out the weights w.pt"),
+        (["--weights", "w.pt"], "takes no weights; leave out w.pt"),
         (["--slide-mpp", "0.0001"], "not plausible"),
     ],
 )
