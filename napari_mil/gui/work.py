@@ -20,6 +20,7 @@ from napari_mil.inference.pipeline import classify
 from napari_mil.inference.planning import Mask, plan_tiles, with_assumed_scale
 from napari_mil.inference.prediction import Prediction
 from napari_mil.inference.targets import Target
+from napari_mil.inference.visiting import Focus
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
@@ -34,8 +35,8 @@ class ClassifyWork:
     mask: Mask
     level: int | None
     device: str
-    focus: tuple[float, float] | None
-    """(x, y) in level-0 pixels where tiles are encoded first."""
+    focus: Focus | None
+    """Part in view, in level-0 pixels, whose tiles are encoded first."""
     settings: Settings
 
 

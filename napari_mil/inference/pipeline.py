@@ -41,6 +41,7 @@ from napari_mil.inference.planning import (
 )
 from napari_mil.inference.prediction import Prediction, instance_columns
 from napari_mil.inference.targets import Identity, Target, identity_of_slide, open_target
+from napari_mil.inference.visiting import Focus, visiting_order
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
@@ -59,7 +60,7 @@ def classify(
     device: str = "auto",
     grid: TileGrid | None = None,
     mask: Mask = "auto",
-    focus: tuple[float, float] | None = None,
+    focus: Focus | None = None,
     on_event: OnEvent | None = None,
     cancel: CancellationToken | None = None,
     settings: Settings | None = None,
@@ -80,8 +81,9 @@ def classify(
     mask
         ``"auto"`` detects tissue, None takes the whole slide.
     focus
-        (x, y) in level-0 pixels around which tiles are encoded first, coarse to fine; None reads
-        row by row. The answer is the same.
+        (x, y), or the part in view as (x, y, width, height), in level-0 pixels: a few tiles of the
+        whole tissue are encoded first, then those in view, then the rest, coarse to fine. None
+        reads row by row. The answer is the same.
     on_event
         Told of progress, partial answers and fallbacks, in the caller's thread.
     cancel
@@ -115,34 +117,6 @@ def classify(
     return run.classify(target, Identity(), grid, mask, focus)
 
 
-def visiting_order(grid: TileGrid, focus: tuple[float, float]) -> np.ndarray:
-    """Return the order of tiles from coarse to fine, outwards.
-
-    Every fourth tile comes first, then every second, then all; within each pass, tiles are ordered
-    by their distance from the focus.
-
-    Parameters
-    ----------
-    grid
-        N tiles.
-    focus
-        (x, y) in level-0 pixels.
-
-    Returns
-    -------
-    np.ndarray
-        int (N,): indices of the tiles.
-    """
-    rows = grid.cells[:, 0]
-    columns = grid.cells[:, 1]
-    coarse = (rows % 4 == 0) & (columns % 4 == 0)
-    middle = (rows % 2 == 0) & (columns % 2 == 0)
-    passes = np.select([coarse, middle], [0, 1], 2)
-    size = np.array([grid.tile_size0, grid.tile_size0 / grid.aspect])
-    distance = np.hypot(*((grid.coords + size / 2 - np.asarray(focus)) * (1, grid.aspect)).T)
-    return np.lexsort((distance, passes))
-
-
 def _name_or_card(
     classifier: ClassifierCard | str | os.PathLike[str],
 ) -> ClassifierCard | str | Path:
@@ -168,7 +142,7 @@ class _Run:
         identity: Identity,
         grid: TileGrid | None,
         mask: Mask,
-        focus: tuple[float, float] | None,
+        focus: Focus | None,
     ) -> Prediction:
         """Classify a slide, a folder of images or a bag."""
         if isinstance(content, Slide):
@@ -193,7 +167,7 @@ class _Run:
         identity: Identity,
         grid: TileGrid | None,
         mask: Mask,
-        focus: tuple[float, float] | None,
+        focus: Focus | None,
     ) -> Prediction:
         card = self.classifier.card
         tiling = card.tiling
@@ -276,7 +250,7 @@ class _Run:
         grid: TileGrid,
         encoder: ForgivingEncoder,
         classifier: Classifier,
-        focus: tuple[float, float] | None,
+        focus: Focus | None,
     ) -> np.ndarray:
         """Encode all tiles; send partial answers on the way."""
         encoded = np.zeros(len(grid), bool)

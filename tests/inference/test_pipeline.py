@@ -14,7 +14,7 @@ from napari_mil.inference import embedding, pipeline
 from napari_mil.inference.classifier import load_classifier
 from napari_mil.inference.devices import ForgivingEncoder
 from napari_mil.inference.likeness import describe
-from napari_mil.inference.pipeline import classify, visiting_order
+from napari_mil.inference.pipeline import classify
 
 
 def test_an_answer_holds_everything_about_its_instances(slide, classifier):
@@ -104,16 +104,6 @@ def test_cancelling_ends_within_one_batch(slide, classifier, monkeypatch):
     with pytest.raises(CancelledError):
         classify(slide, classifier, device="cpu", on_event=cancel_after_two, cancel=token)
     assert done == [8, 16]
-
-
-def test_visits_go_coarse_to_fine_and_outwards(slide):
-    grid = tile_grid(slide, 64, 0.5)
-    order = visiting_order(grid, (1000.0, 1500.0))
-    assert sorted(order) == list(range(len(grid)))
-    coarse = (grid.cells[order] % 4 == 0).all(1)
-    assert coarse[: coarse.sum()].all()
-    distance = np.hypot(*(grid.coords[order] + 32 - np.array([1000, 1500])).T)[: coarse.sum()]
-    assert (np.diff(distance) >= 0).all()
 
 
 def test_a_classifier_of_bare_features_refuses_slides(slide, make_classifier, features):

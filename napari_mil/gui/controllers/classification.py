@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 from importlib import import_module
 from typing import Any
 
@@ -130,7 +131,8 @@ class ClassificationController:
             # Tissue that was detected before need not be detected again.
             reuses = inputs.tissue != UNDETECTED and subject.tissue is not None
             mask = subject.tissue.mask if reuses and subject.tissue is not None else "auto"
-        focus = subject.placement.level0(np.array(self._book.camera.centre()))
+        view = self._book.camera.view
+        focus = None if view is None else astuple(view.place)
         device = self._session.state.device
         settings = self._settings
 
@@ -143,7 +145,7 @@ class ClassificationController:
                 mask=mask,
                 level=inputs.level,
                 device=device,
-                focus=(float(focus[0]), float(focus[1])),
+                focus=focus,
                 settings=settings,
             )
             return heavy.classify_subject(request, tell, cancel)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from napari_mil.events import Watched
 from napari_mil.gui.model.answers import (
@@ -42,6 +43,8 @@ from napari_mil.gui.model.subjects import (
 from napari_mil.gui.model.training import Watch
 from napari_mil.gui.model.words import count
 
+MOST_FILLED = 1_000_000
+"""Cells of a map up to which a run fills those that it has not come to."""
 MOST_OUTLINED = 2000
 """Selected instances that are outlined."""
 TISSUE_OPACITY = 0.8
@@ -370,7 +373,7 @@ def _run_overlay(
     if column is None:
         return [], None
     mode = scale_of(state.display, column.kind)
-    image, limits = _remember(_map, layout, run.columns[column.key], mode, column.kind)
+    image, limits = _remember(_coarse_map, layout, run.columns[column.key], mode, column.kind)
     name = run.inputs.classifier.name
     layer = _values_layer(
         state,
@@ -380,7 +383,7 @@ def _run_overlay(
         limits,
         f"{column.title} · {name} · {subject.name}",
     )
-    share = f"{run.done} of {count(run.total, subject.noun)}"
+    share = f"{run.done} of {count(run.total, subject.noun)}, others as the nearest"
     text = f"{column.title}{_scale_words(mode)} · {name} · {share}"
     return [layer], Legend(text, has_bar=True)
 
@@ -537,6 +540,20 @@ def _map(
     """Return the cells of a map, and the values of the ends of its colour map."""
     shown, low, high = scaled(values, mode, kind)
     return layout.spread(np.arange(len(layout)), shown), (low, high)
+
+
+def _coarse_map(
+    layout: Layout, values: np.ndarray, mode: ScaleMode, kind: Kind
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Return the cells of a map, those of instances without a value as the nearest one with one."""
+    shown, low, high = scaled(values, mode, kind)
+    instances = np.arange(len(layout))
+    image = layout.spread(instances, shown)
+    known = ~np.isnan(image)
+    if image.size > MOST_FILLED or not known.any():
+        return image, (low, high)
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return layout.spread(instances, image[tuple(nearest)][tuple(layout.cells.T)]), (low, high)
 
 
 def _clusters(tree: Any, n_clusters: int, n_instances: int) -> tuple[Group, ...]:

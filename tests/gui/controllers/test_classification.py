@@ -16,7 +16,8 @@ from napari_mil.gui.model import actions
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.snapshots.classify import BY_SCALE, NOTHING_OPEN
-from napari_mil.gui.model.subjects import TissueChoice
+from napari_mil.gui.model.subjects import Place, TissueChoice
+from napari_mil.gui.model.view import View
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.inference.card import IMAGES
 from napari_mil.settings import Settings
@@ -77,7 +78,7 @@ def room(monkeypatch):
         heavy=Heavy(),
         listed={each.name: each for each in CARDS},
     )
-    made.book.camera.centre.return_value = (100.0, 50.0)
+    made.book.camera.view = View(Place(100, 200, 30, 40), 1.0)
     monkeypatch.setattr(module, "import_module", lambda name: made.heavy)
     monkeypatch.setattr(module, "list_classifiers", lambda settings: made.listed)
     made.controller = ClassificationController(
@@ -245,7 +246,7 @@ def test_tiles_are_encoded_first_where_the_user_looks(room):
     room.heavy.error = ClassifierError("enough")
     room.controller.classify()
     room.jobs.run()
-    assert room.heavy.requests[0].focus == (100.5, 200.5)
+    assert room.heavy.requests[0].focus == (100, 200, 30, 40)
 
 
 def test_choices_of_the_tab_are_what_is_asked_for(room):

@@ -9,7 +9,8 @@ from napari_mil.events import Watched
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
-from napari_mil.gui.model.scene import LayerType, hover_words, scene
+from napari_mil.gui.model.layout import Layout
+from napari_mil.gui.model.scene import LayerType, _coarse_map, hover_words, scene
 from napari_mil.gui.model.session import SessionState, drop_lost_selection
 from napari_mil.gui.model.subjects import AnnotationLayer, Pixels
 from napari_mil.gui.model.training import Training, Watch
@@ -140,8 +141,9 @@ class TestRun:
     def test_the_overlay_of_a_run_says_how_far_it_is(self):
         columns = {"attention": np.array([0.5, 0.2, np.nan, np.nan], np.float32)}
         state = self.running(build.state_of(build.slide_subject()), columns)
-        assert scene(state).legend.text == "attention (rank) · grade · 2 of 4 tiles"
-        assert np.isnan(the_overlay(state).data).sum() == 2
+        share = "2 of 4 tiles, others as the nearest"
+        assert scene(state).legend.text == f"attention (rank) · grade · {share}"
+        assert not np.isnan(the_overlay(state).data).any()
 
     def test_a_run_without_values_leaves_the_answer_on_the_slide(self, full):
         state = self.running(full, {})
@@ -309,3 +311,20 @@ def test_nothing_shines_through_a_translucent_slide():
     below, slide = scene(state).layers
     assert slide.visible
     assert not below.visible
+
+
+def test_a_run_shows_tiles_it_has_not_come_to_as_the_nearest_it_has():
+    layout = build.grid_layout(4, 6)
+    values = np.full(24, np.nan, np.float32)
+    values[[0, 23]] = (0.2, 0.8)
+    image, _ = _coarse_map(layout, values, ScaleMode.RAW, Kind.SCORE)
+    assert image[0, 0] == image[1, 1] == np.float32(0.2)
+    assert image[3, 5] == image[2, 4] == np.float32(0.8)
+    assert not np.isnan(image).any()
+
+
+def test_cells_without_a_tile_stay_empty_while_a_run_fills_the_others():
+    cells = np.array([[0, 0], [0, 1], [2, 2]])
+    layout = Layout(cells[:, ::-1] * 10.0, cells, (3, 3), 10.0, 10.0)
+    image, _ = _coarse_map(layout, np.array([0.5, np.nan, np.nan], "f4"), ScaleMode.RAW, Kind.SCORE)
+    assert (~np.isnan(image)).sum() == 3
