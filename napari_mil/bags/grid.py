@@ -97,7 +97,7 @@ class TileGrid:
         Parameters
         ----------
         kept
-            bool (N,).
+            bool (N,), or int: numbers of tiles.
         """
         return replace(self, coords=self.coords[kept], cells=self.cells[kept])
 

@@ -31,6 +31,11 @@ ENLARGED = 1.05
 """Enlargement of tiles that is worth a remark."""
 LEAST_READABLE = 0.5
 """Share of a slide's tiles that must be readable."""
+FEWEST_TO_TRY = 400
+"""Tiles from which some are tried before all are encoded."""
+TRIED_TILES = 100
+SURELY_UNREADABLE = 0.35
+"""Readable share of the tried tiles that a slide with half of them shows once in a thousand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +84,9 @@ def plan_tiles(
         # Of a slide without coarse levels, looking for tissue has read everything; what cannot be
         # read is white, which is taken for glass.
         check_readable(slide, whole.is_readable(slide))
-    if tissue is None:
-        return Plan(whole, None)
-    grid = tiles.lay(slide, tissue)
+    grid = whole if tissue is None else tiles.lay(slide, tissue)
     if len(grid) > 0:
+        _try_some(slide, grid, cancel)
         return Plan(grid, tissue)
     name = slide.path.name
     if tissue.mask.any():
@@ -183,6 +187,33 @@ def check_content(content: Slide | Bag | ImageBag, card: ClassifierCard) -> None
                 f"These features were made by another encoder than the classifier {card.name} "
                 "was trained on; encode the slide with its own."
             )
+
+
+def _try_some(slide: Slide, grid: TileGrid, cancel: CancellationToken | None) -> None:
+    """Read some tiles of many, and refuse a slide where nearly all of these cannot be read.
+
+    A slide may have whole coarse levels and nothing in its finest: encoding would notice it last.
+
+    Raises
+    ------
+    UnreadableSlideError
+        If far more than half cannot: what a slide with half of its tiles hardly ever shows.
+    """
+    if len(grid) < FEWEST_TO_TRY:
+        return
+    tried = np.linspace(0, len(grid) - 1, TRIED_TILES).astype(int)
+    for i in tried:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        grid.read(slide, int(i))
+    if not slide.damage:
+        return
+    kept = grid.subset(tried).is_readable(slide)
+    if kept.mean() < SURELY_UNREADABLE:
+        raise UnreadableSlideError(
+            f"{slide.path.name} cannot be read at {np.count_nonzero(~kept)} of {len(kept)} places "
+            f"that were tried ({slide.damage.reason}); copy the slide again."
+        )
 
 
 def check_readable(slide: Slide, kept: np.ndarray) -> None:

@@ -90,3 +90,27 @@ def test_a_slide_that_is_mostly_unreadable_is_refused_when_tissue_is_looked_for(
                 plan_tiles(slide, classifier.card.tiling)
         else:
             assert len(plan_tiles(slide, classifier.card.tiling).grid)
+
+
+@pytest.mark.parametrize(("share", "is_refused"), [(0.1, False), (0.5, False), (0.8, True)])
+def test_a_slide_whose_finest_tiles_are_gone_is_refused_before_it_is_encoded(
+    share, is_refused, paint, noise
+):
+    """Its coarse level is whole, so that looking for tissue notices nothing."""
+    level0 = np.tile(noise[:600, :460], (4, 4, 1))
+    path = paint(level0, downsamples=(1, 4), tile=64, name="good.tiff").path
+    with tifffile.TiffFile(path) as file:
+        offsets = file.pages.first.dataoffsets
+    content = bytearray(path.read_bytes())
+    lost = np.random.default_rng(0).permutation(len(offsets))[: round(share * len(offsets))]
+    for offset in np.array(offsets)[lost].tolist():
+        content[offset : offset + 8] = bytes(8)
+    path = path.with_name("hollow.tiff")
+    path.write_bytes(content)
+    tiles = TileSpec(32, 0.5)
+    with open_slide(path) as slide:
+        if is_refused:
+            with pytest.raises(UnreadableSlideError, match=r"\d+ of 100 places that were tried"):
+                plan_tiles(slide, tiles, None)
+        else:
+            assert len(plan_tiles(slide, tiles, None).grid) > 400
