@@ -13,9 +13,9 @@ Focus = tuple[float, float] | tuple[float, float, float, float]
 
 
 def visiting_order(grid: TileGrid, focus: Focus) -> np.ndarray:
-    """Return the order of tiles: few of all first, then those in view, then coarse to fine.
+    """Return the order of tiles: few of all first, then those in view, then the rest.
 
-    Within each pass, tiles are ordered by their distance from the middle of the view.
+    Those in view and the rest go from coarse to fine. Within each pass, tiles are ordered by their distance from the middle of the view.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def visiting_order(grid: TileGrid, focus: Focus) -> np.ndarray:
     size = np.array(focus[2:] or (0.0, 0.0))
     passes = _passes(grid.cells)
     in_view = ((centres >= corner) & (centres <= corner + size)).all(1)
-    passes[in_view & (passes > 0)] = 0.5
+    parts = np.select([passes == 0, in_view], [0, 1], 2)
     distance = np.hypot(*((centres - corner - size / 2) * (1, grid.aspect)).T)
-    return np.lexsort((distance, passes))
+    return np.lexsort((distance, passes, parts))
 
 
 def _passes(cells: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ def _passes(cells: np.ndarray) -> np.ndarray:
     steps = [1]
     while _on_lattice(cells, steps[-1]).sum() > COARSE_TILES:
         steps.append(2 * steps[-1])
-    passes = np.zeros(len(cells))
+    passes = np.zeros(len(cells), int)
     # The coarsest last: it decides where lattices share a tile.
     for number, step in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
         passes[_on_lattice(cells, step)] = number

@@ -25,7 +25,7 @@ def test_a_few_tiles_of_the_whole_slide_come_first(slide):
     assert (covered > 0.7).all()
 
 
-def test_what_is_in_view_comes_before_the_rest_and_from_its_middle_outwards(slide):
+def test_what_is_in_view_comes_before_the_rest_from_coarse_to_fine_and_outwards(slide):
     grid = tile_grid(slide, 32, 0.5)
     view = np.array([600.0, 800.0, 500.0, 400.0])
     order = visiting_order(grid, tuple(view))
@@ -34,9 +34,11 @@ def test_what_is_in_view_comes_before_the_rest_and_from_its_middle_outwards(slid
     last = np.flatnonzero(inside).max()
     # Before the last tile in view come those of the first pass, and tiles in view.
     assert last < COARSE_TILES + inside.sum()
-    seen = np.flatnonzero(inside)[-20:]
-    distance = np.hypot(*(centres[seen] - view[:2] - view[2:] / 2).T)
+    finest = np.flatnonzero(inside)[-20:]
+    distance = np.hypot(*(centres[finest] - view[:2] - view[2:] / 2).T)
     assert (np.diff(distance) >= 0).all()
+    seen = centres[np.flatnonzero(inside)[: inside.sum() // 4]]
+    assert (np.ptp(seen, axis=0) > 0.8 * view[2:]).all(), "the view too goes from coarse to fine"
 
 
 def test_a_slide_of_few_tiles_is_visited_outwards(slide):

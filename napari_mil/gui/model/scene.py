@@ -383,7 +383,7 @@ def _run_overlay(
         limits,
         f"{column.title} · {name} · {subject.name}",
     )
-    share = f"{run.done} of {count(run.total, subject.noun)}, others as the nearest"
+    share = f"{run.done} of {count(run.total, subject.noun)}, rest as the nearest"
     text = f"{column.title}{_scale_words(mode)} · {name} · {share}"
     return [layer], Legend(text, has_bar=True)
 

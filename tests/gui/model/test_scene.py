@@ -141,7 +141,7 @@ class TestRun:
     def test_the_overlay_of_a_run_says_how_far_it_is(self):
         columns = {"attention": np.array([0.5, 0.2, np.nan, np.nan], np.float32)}
         state = self.running(build.state_of(build.slide_subject()), columns)
-        share = "2 of 4 tiles, others as the nearest"
+        share = "2 of 4 tiles, rest as the nearest"
         assert scene(state).legend.text == f"attention (rank) · grade · {share}"
         assert not np.isnan(the_overlay(state).data).any()
 
