@@ -15,7 +15,8 @@ Focus = tuple[float, float] | tuple[float, float, float, float]
 def visiting_order(grid: TileGrid, focus: Focus) -> np.ndarray:
     """Return the order of tiles: few of all first, then those in view, then the rest.
 
-    Those in view and the rest go from coarse to fine. Within each pass, tiles are ordered by their distance from the middle of the view.
+    Those in view and the rest go from coarse to fine. Within each pass, tiles are ordered by their
+    distance from the middle of the view.
 
     Parameters
     ----------
