@@ -89,7 +89,7 @@ def plan_tiles(
         _try_some(slide, grid, cancel)
         return Plan(grid, tissue)
     name = slide.path.name
-    if tissue.mask.any():
+    if tissue is not None and tissue.mask.any():
         raise NoTissueError(
             f"{name} has tissue, but no tile of {tiles.px} px is half covered by it",
             Remedy.SMALLER_TILES,
