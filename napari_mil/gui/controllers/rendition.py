@@ -44,11 +44,10 @@ class RenditionController:
         self._report = report
         view.rendition_chosen.connect(self._on_rendition)
 
-    def _on_rendition(self, rendition: Rendition) -> None:
-        subject = self._session.state.current_subject
+    def _on_rendition(self, key: int, rendition: Rendition) -> None:
+        subject = self._session.state.subject(key)
         if subject is None or subject.slide is None:
             return
-        key = subject.key
         slide = subject.slide
         before = subject.rendition
         report = self._report
@@ -68,7 +67,7 @@ class RenditionController:
                 pixels.slide.close()
 
         self._session.apply(actions.set_rendition, key, rendition)
-        job = self._jobs.start(RENDITION_JOB, work)
+        job = self._jobs.start(f"{RENDITION_JOB} {key}", work)
         job.succeeded.connect(on_succeeded)
         job.failed.connect(on_failed)
 

@@ -11,6 +11,7 @@ from napari_mil import open_slide
 from napari_mil.errors import NapariMilError
 from napari_mil.gui.controllers import rendition as module
 from napari_mil.gui.controllers.rendition import RenditionController, render_pixels
+from napari_mil.gui.model import actions
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.subjects import Pixels
 from napari_mil.gui.views.slide.slide_tab import SlideTab
@@ -39,7 +40,7 @@ def room(monkeypatch):
 
 
 def test_the_choice_is_shown_at_once_and_the_pixels_follow(room):
-    emit(room.view.rendition_chosen, FIRST)
+    emit(room.view.rendition_chosen, 1, FIRST)
     subject = room.session.state.current_subject
     assert subject.rendition is FIRST
     assert subject.pixels.slide is None
@@ -48,9 +49,9 @@ def test_the_choice_is_shown_at_once_and_the_pixels_follow(room):
 
 
 def test_pixels_of_an_earlier_choice_are_closed_and_not_shown(room):
-    emit(room.view.rendition_chosen, FIRST)
-    earlier = room.jobs.current(module.RENDITION_JOB)
-    emit(room.view.rendition_chosen, SECOND)
+    emit(room.view.rendition_chosen, 1, FIRST)
+    earlier = room.jobs.current(f"{module.RENDITION_JOB} 1")
+    emit(room.view.rendition_chosen, 1, SECOND)
     room.jobs.run()
     shown = room.session.state.current_subject.pixels.slide
     assert shown.rendition is SECOND
@@ -65,7 +66,7 @@ def test_a_rendition_that_fails_leaves_what_was_shown(room, monkeypatch):
 
     monkeypatch.setattr(module, "render_pixels", fail)
     before = room.session.state.current_subject
-    emit(room.view.rendition_chosen, FIRST)
+    emit(room.view.rendition_chosen, 1, FIRST)
     room.jobs.run()
     after = room.session.state.current_subject
     assert (after.rendition, after.pixels) == (before.rendition, before.pixels)
@@ -87,5 +88,14 @@ def test_nothing_is_rendered_without_a_slide(room):
     state = room.session.state
     subject = replace(state.current_subject, slide=None)
     room.session.apply(lambda state: replace(state, subjects=(subject,)))
-    emit(room.view.rendition_chosen, FIRST)
+    emit(room.view.rendition_chosen, 1, FIRST)
     assert room.jobs.waiting == []
+
+
+def test_a_choice_that_is_told_late_is_of_the_slide_it_was_made_for(room):
+    room.session.apply(actions.add_subject, slide_subject(2, "b.svs"))
+    emit(room.view.rendition_chosen, 1, FIRST)
+    room.jobs.run()
+    assert room.session.state.current == 2
+    assert room.session.state.subject(1).rendition is FIRST
+    assert room.session.state.subject(2).rendition is None

@@ -53,6 +53,8 @@ class SlideSnapshot:
 
     subjects: Choices
     """Everything that is open."""
+    key: int | None = None
+    """Key of the subject that is shown."""
     facts: tuple[tuple[str, str], ...] = ()
     """(name, value) pairs."""
     names: tuple[str, ...] = ()
@@ -89,6 +91,7 @@ def slide_snapshot(state: SessionState) -> SlideSnapshot:
     images = subject.images
     return SlideSnapshot(
         subjects=subjects,
+        key=subject.key,
         facts=subject_facts(subject),
         names=() if images is None else images.names[:MOST_NAMES],
         has_scale=is_slide,

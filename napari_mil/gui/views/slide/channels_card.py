@@ -20,11 +20,12 @@ ICON_PX = 14
 class ChannelsCard(Card):
     """One row per channel."""
 
-    changed = Signal(object)
-    """Channels (tuple of `ShownChannel`) as a person wants them."""
+    changed = Signal(int, object)
+    """(key of the subject, its channels as a person wants them: tuple of `ShownChannel`)."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._subject: int | None = None
         self._rows: tuple[ChannelRow, ...] = ()
         self.boxes: list[QCheckBox] = []
         self.colour_buttons: list[QToolButton] = []
@@ -37,9 +38,14 @@ class ChannelsCard(Card):
         self._timer.setInterval(AFTER_DRAG_MS)
         self._timer.timeout.connect(self._tell)
 
-    def render(self, rows: tuple[ChannelRow, ...]) -> None:
-        """Show channels; hidden where there are none."""
+    def render(self, subject: int | None, rows: tuple[ChannelRow, ...]) -> None:
+        """Show the channels of a subject; hidden where there are none."""
         self.setVisible(bool(rows))
+        if subject != self._subject:
+            # What was dragged last is told of the subject it was dragged for.
+            if self._timer.isActive():
+                self._tell()
+            self._subject = subject
         if rows == self._rows or self._timer.isActive():
             return
         if [row.name for row in rows] != [row.name for row in self._rows]:
@@ -92,12 +98,14 @@ class ChannelsCard(Card):
 
     def _tell(self) -> None:
         self._timer.stop()
+        if self._subject is None:
+            return
         wanted = []
         for row, box, slider in zip(self._rows, self.boxes, self.sliders, strict=True):
             low, high = (float(value) for value in slider.value())
             channel = replace(row.shown.channel, range=(low, max(high, low + row.smallest_width)))
             wanted.append(replace(row.shown, channel=channel, visible=box.isChecked()))
-        self.changed.emit(tuple(wanted))
+        self.changed.emit(self._subject, tuple(wanted))
 
 
 def _slider(name: str) -> QDoubleRangeSlider:

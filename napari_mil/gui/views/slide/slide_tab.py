@@ -30,8 +30,8 @@ class SlideTab(QWidget):
     folder_requested = Signal()
     subject_chosen = Signal(int)
     close_requested = Signal()
-    rendition_chosen = Signal(object)
-    """`Rendition` that a person wants to see."""
+    rendition_chosen = Signal(int, object)
+    """(key of a subject, the `Rendition` of it that a person wants to see)."""
     tissue_requested = Signal()
     properties_requested = Signal()
     instance_chosen = Signal(int)
@@ -86,6 +86,7 @@ class SlideTab(QWidget):
             )
         )
         self.setLayout(column(scrolling(content), stretch=False, margin=0))
+        self._subject: int | None = None
         self._shown_facts: tuple[tuple[str, str], ...] = ()
         self._shown_names: tuple[str, ...] = ()
         self._connect()
@@ -105,11 +106,9 @@ class SlideTab(QWidget):
         self.close_button.clicked.connect(lambda: self.close_requested.emit())
         self.subject_box.chosen.connect(self.subject_chosen.emit)
         self.channels.changed.connect(
-            lambda channels: self.rendition_chosen.emit(Rendition(channels=channels))
+            lambda key, channels: self.rendition_chosen.emit(key, Rendition(channels=channels))
         )
-        self.profile_box.clicked.connect(
-            lambda checked: self.rendition_chosen.emit(Rendition(uses_profile=checked))
-        )
+        self.profile_box.clicked.connect(self._on_profile)
         self.tissue_button.clicked.connect(lambda: self.tissue_requested.emit())
         self.properties_button.clicked.connect(lambda: self.properties_requested.emit())
         self.names.currentRowChanged.connect(
@@ -128,7 +127,8 @@ class SlideTab(QWidget):
         set_words(self._remarks, "\n".join(snapshot.remarks))
         self._render_names(snapshot)
         self.scale.render(snapshot)
-        self.channels.render(snapshot.channels)
+        self._subject = snapshot.key
+        self.channels.render(snapshot.key, snapshot.channels)
         self.profile_box.setVisible(snapshot.has_profile)
         self.profile_box.setChecked(snapshot.uses_profile)
         self.properties_button.setVisible(snapshot.has_scale)
@@ -136,6 +136,10 @@ class SlideTab(QWidget):
         words = "Looking for tissue…" if snapshot.detects_tissue else snapshot.tissue
         set_words(self.tissue_line, words)
         self.tissue_button.setEnabled(not snapshot.detects_tissue)
+
+    def _on_profile(self, checked: bool) -> None:
+        if self._subject is not None:
+            self.rendition_chosen.emit(self._subject, Rendition(uses_profile=checked))
 
     def _render_names(self, snapshot: SlideSnapshot) -> None:
         if snapshot.names == self._shown_names:
