@@ -14,6 +14,8 @@ from napari_mil.slides import open_slide
 
 SLIDE = "CMU-1-Small-Region.svs"
 BAG = "mixed-size"
+CASE = "colorectal-case"
+"""A biopsy case that no shipped classifier has seen."""
 
 
 def sample_path(name: str) -> Path:
@@ -29,8 +31,17 @@ def sample_slide() -> list[LayerTuple]:
 
 def sample_bag() -> list[LayerTuple]:
     """Open the sample bag: its images side by side."""
-    mosaic = Mosaic(open_image_bag(sample_path(BAG)), Settings().reader_threads)
+    return _images_side_by_side(BAG)
+
+
+def sample_case() -> list[LayerTuple]:
+    """Open the sample case: its images side by side."""
+    return _images_side_by_side(CASE)
+
+
+def _images_side_by_side(name: str) -> list[LayerTuple]:
+    mosaic = Mosaic(open_image_bag(sample_path(name)), Settings().reader_threads)
     mosaic.make_thumbnails(CancellationToken())
     pixels = mosaic.pixels()
-    arguments = {"name": BAG, "rgb": True, "axis_labels": AXES, "multiscale": pixels.multiscale}
+    arguments = {"name": name, "rgb": True, "axis_labels": AXES, "multiscale": pixels.multiscale}
     return [(pixels.data, arguments, "image")]

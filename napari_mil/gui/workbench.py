@@ -50,7 +50,7 @@ from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import train_snapshot
 from napari_mil.gui.model.snapshots.window import window_snapshot
 from napari_mil.gui.read_ahead import ReadAhead
-from napari_mil.gui.samples import SLIDE, sample_path
+from napari_mil.gui.samples import CASE, SLIDE, sample_path
 from napari_mil.gui.views.classify_tab import ClassifyTab
 from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.gui.views.notice_board import NoticeBoard
@@ -188,7 +188,8 @@ class Workbench(QWidget):
         start = self.start_page
         start.slides_requested.connect(lambda: self.open(dialogs.ask_for_files()))
         start.images_requested.connect(lambda: self.open(dialogs.ask_for_images()))
-        start.sample_requested.connect(lambda: self.open([sample_path(SLIDE)]))
+        start.sample_slide_requested.connect(lambda: self.open([sample_path(SLIDE)]))
+        start.sample_case_requested.connect(lambda: self.open([sample_path(CASE)]))
         start.train_requested.connect(self.show_training)
         self.slide_tab.open_requested.connect(lambda: self.open(dialogs.ask_for_files()))
         self.slide_tab.folder_requested.connect(lambda: self.open(dialogs.ask_for_images()))

@@ -1,6 +1,14 @@
 """The sample data is there and opens."""
 
-from napari_mil.gui.samples import BAG, SLIDE, sample_bag, sample_path, sample_slide
+from napari_mil.gui.samples import (
+    BAG,
+    CASE,
+    SLIDE,
+    sample_bag,
+    sample_case,
+    sample_path,
+    sample_slide,
+)
 
 
 def test_the_sample_slide_opens_with_its_scale():
@@ -19,3 +27,11 @@ def test_the_images_of_the_sample_bag_are_all_there():
     coarsest = data[-1] if arguments["multiscale"] else data
     assert coarsest.shape[2] == 3
     assert coarsest.std() > 0, "it shows pictures, not one grey"
+
+
+def test_the_sample_case_has_several_images_and_its_credit():
+    assert len(list(sample_path(CASE).glob("*.jpg"))) >= 2
+    assert "CC BY 4.0" in (sample_path(CASE) / "README.md").read_text()
+    ((data, _, kind),) = sample_case()
+    assert kind == "image"
+    assert data is not None

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.actions import close_subject
-from napari_mil.gui.samples import BAG, sample_path
+from napari_mil.gui.samples import BAG, CASE, sample_path
 from napari_mil.gui.views.slide.properties_dialog import PropertiesDialog
 from napari_mil.inference.pipeline import classify
 
@@ -22,21 +22,39 @@ def test_with_nothing_open_there_is_one_sentence_and_what_can_be_done(bench):
     assert [button.text() for button in buttons] == [
         "Open a slide…",
         "Open a folder of images…",
-        "Open the sample",
+        "Open the sample slide",
+        "Open the sample case",
         "Train…",
     ]
 
 
-def test_the_sample_is_one_click_away(bench):
-    (button,) = [
-        button
-        for button in bench.workbench.start_page.findChildren(QPushButton)
-        if button.text() == "Open the sample"
-    ]
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Open the sample slide", "CMU-1-Small-Region"), ("Open the sample case", CASE)],
+)
+def test_samples_are_one_click_away(bench, text, name):
+    buttons = bench.workbench.start_page.findChildren(QPushButton)
+    (button,) = [button for button in buttons if button.text() == text]
     bench.click(button)
     bench.wait()
-    assert bench.state.current_subject.name == "CMU-1-Small-Region"
+    assert bench.state.current_subject.name == name
     assert bench.workbench.tabs.isVisible()
+
+
+def test_the_sample_case_has_a_classifier_and_the_slide_of_skin_is_unlike_breast(bench, slide_path):
+    bench.open(sample_path(CASE))
+    case = bench.classify("colorectal-biopsy")
+    assert case.label == case.classes[-1]
+    assert not case.unlikeness.is_unlike
+    bench.open(slide_path)
+    skin = bench.classify("breast-malignancy")
+    assert skin.unlikeness.is_unlike
+    assert "unlike what breast-malignancy was trained on" in " ".join(bench.classify_tab.card.texts)
+    bench.inspect_tab.kind_box.choose("unlike")
+    bench.wait()
+    (overlay,) = bench.overlays
+    assert overlay.name.startswith("unlike")
+    assert tuple(overlay.contrast_limits) == (0, 2)
 
 
 def test_a_slide_is_shown_at_its_scale_on_white_under_its_name(bench, slide_path):

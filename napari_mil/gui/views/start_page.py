@@ -13,7 +13,8 @@ class StartPage(QWidget):
 
     slides_requested = Signal()
     images_requested = Signal()
-    sample_requested = Signal()
+    sample_slide_requested = Signal()
+    sample_case_requested = Signal()
     train_requested = Signal()
 
     def __init__(self) -> None:
@@ -25,7 +26,8 @@ class StartPage(QWidget):
         buttons = (
             (PrimaryButton("Open a slide…"), self.slides_requested),
             (QPushButton("Open a folder of images…"), self.images_requested),
-            (QPushButton("Open the sample"), self.sample_requested),
+            (QPushButton("Open the sample slide"), self.sample_slide_requested),
+            (QPushButton("Open the sample case"), self.sample_case_requested),
             (QPushButton("Train…"), self.train_requested),
         )
         for button, signal in buttons:
