@@ -13,7 +13,8 @@ from napari_mil.cli.classify import add_tiling, cancel_on_interrupt
 from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.words import REMEDIES
-from napari_mil.encoders.cards import EncoderCard, list_encoders
+from napari_mil.encoders.cards import EncoderCard
+from napari_mil.encoders.catalogue import list_encoders
 from napari_mil.errors import CancelledError, NapariMilError, UnknownNameError
 from napari_mil.events import CancellationToken, Fallback
 from napari_mil.inference.feature_files import EmbedRequest, FeatureFile, FeatureStore
