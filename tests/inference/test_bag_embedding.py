@@ -46,7 +46,7 @@ PRECISIONS = [
     (card.name, precision)
     for card in list_encoders().values()
     if not card.needs
-    for precision in (("float32", "bfloat16") if getattr(card, "tolerance", 0) else ("auto",))
+    for precision in (("float32", "bfloat16") if card.tolerance else ("auto",))
 ]
 
 
@@ -54,8 +54,7 @@ PRECISIONS = [
 def test_cached_features_are_those_of_any_order_of_reading_to_the_bit(
     slide, settings, name, precision
 ):
-    options = {} if precision == "auto" else {"precision": precision}
-    encoder = create_encoder(name, device="cpu", threads=1, **options)
+    encoder = create_encoder(name, device="cpu", threads=1, precision=precision)
     grid = tile_grid(slide, 224, 1.0)
     embedder = BagEmbedder(encoder, settings, CancellationToken())
     order = np.random.default_rng(0).permutation(len(grid))
@@ -142,9 +141,6 @@ def test_features_of_a_slide_with_unreadable_tiles_serve_their_run_alone(slide, 
 
 def test_features_of_two_devices_mixed_are_not_kept(slide, settings):
     device = SmallDevice(0)
-    device.name = "texture"
-    device.fingerprint = "f"
-    device.tile_px = 224
     embedder = BagEmbedder(device, settings, CancellationToken())
     made = embedder.embed_slide(slide, tile_grid(slide, 224, 1.0))
     assert made.device == "cpu"

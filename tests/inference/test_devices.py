@@ -11,6 +11,11 @@ from napari_mil.inference.devices import ForgivingEncoder, choose_device
 class SmallDevice:
     """Encoder on a device that holds only so many tiles at once."""
 
+    name = "texture"
+    fingerprint = "f"
+    tile_px = 224
+    precision = "float32"
+
     def __init__(self, holds, device="cuda"):
         self.holds = holds
         self.device = torch.device(device)
