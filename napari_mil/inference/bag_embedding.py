@@ -102,6 +102,7 @@ class BagEmbedder:
         cached = self._load(key, len(grid))
         if cached is not None:
             return self._from_cache(cached, key, grid)
+        chosen = self._encoder.device
         forgiving = ForgivingEncoder(self._encoder, self._on_event)
         features = embed_tiles(
             slide,
@@ -114,7 +115,11 @@ class BagEmbedder:
             on_batch=on_batch,
         )
         readable, features = keep_readable(slide, grid, features)
-        return self._made(features, key, forgiving, readable, whole=len(readable) == len(grid))
+        device = forgiving.encoder.device
+        is_whole = len(readable) == len(grid) and device == chosen
+        return Embedded(
+            features, key, is_whole=is_whole, device=str(device), is_cached=False, grid=readable
+        )
 
     def embed_images(self, images: ImageBag) -> Embedded:
         """Return the features of the images of a folder.
@@ -130,11 +135,15 @@ class BagEmbedder:
         cached = self._load(key, len(images))
         if cached is not None:
             return self._from_cache(cached, key)
+        chosen = self._encoder.device
         forgiving = ForgivingEncoder(self._encoder, self._on_event)
         bag = embed_images(
             images, forgiving, self._cancel, self._encoder.smallest_tile, self._on_event
         )
-        return self._made(bag.features, key, forgiving)
+        device = forgiving.encoder.device
+        return Embedded(
+            bag.features, key, is_whole=device == chosen, device=str(device), is_cached=False
+        )
 
     def offer(self, embedded: Embedded) -> None:
         """Keep features for the next classifier on the same encoder, where there is room."""
@@ -161,21 +170,6 @@ class BagEmbedder:
     def _from_cache(self, features: np.ndarray, key: str, grid: TileGrid | None = None) -> Embedded:
         device = str(self._encoder.device)
         return Embedded(features, key, is_whole=True, device=device, is_cached=True, grid=grid)
-
-    def _made(
-        self,
-        features: np.ndarray,
-        key: str,
-        forgiving: ForgivingEncoder,
-        grid: TileGrid | None = None,
-        *,
-        whole: bool = True,
-    ) -> Embedded:
-        device = forgiving.encoder.device
-        is_whole = whole and device == self._encoder.device
-        return Embedded(
-            features, key, is_whole=is_whole, device=str(device), is_cached=False, grid=grid
-        )
 
     def _load(self, key: str, n: int) -> np.ndarray | None:
         """Return earlier features of `n` instances, told as progress."""

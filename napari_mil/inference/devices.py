@@ -9,6 +9,13 @@ from napari_mil.encoders import Encoder
 from napari_mil.errors import UnknownNameError
 from napari_mil.events import Fallback, OnEvent
 
+FULL_MEMORY = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""Words of errors of CUDA, cuBLAS and cuDNN where memory is full."""
+
 
 def choose_device(wanted: str, on_event: OnEvent) -> torch.device:
     """Return the device of a name; without a GPU, the CPU.
@@ -36,6 +43,16 @@ def choose_device(wanted: str, on_event: OnEvent) -> torch.device:
         raise UnknownNameError(
             f"There is no device named {wanted!r}; choose auto, cpu or cuda."
         ) from None
+
+
+def is_memory_full(error: RuntimeError) -> bool:
+    """Say whether a device had no memory left.
+
+    torch has a type for its own allocations; CUDA's libraries report theirs in words alone.
+    """
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in FULL_MEMORY)
 
 
 class ForgivingEncoder:
@@ -75,8 +92,8 @@ class ForgivingEncoder:
         try:
             batches = [tiles[k : k + size] for k in range(0, len(tiles), size)]
             return np.concatenate([self.encoder.encode(batch) for batch in batches])
-        except torch.OutOfMemoryError:
-            if self.encoder.device.type == "cpu":
+        except RuntimeError as error:
+            if self.encoder.device.type == "cpu" or not is_memory_full(error):
                 raise
         # Outside the except block, so that the traceback no longer holds the batch's tensors.
         torch.cuda.empty_cache()

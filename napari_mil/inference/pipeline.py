@@ -49,6 +49,7 @@ PARTIAL_EVERY = 0.3
 
 There are more where aggregating takes over a tenth of the time.
 """
+TOO_LARGE_A_BAG = "The GPU's memory is too small for the whole bag; the CPU aggregates it instead."
 ONE_INSTANCE = "The bag has a single instance: there is nothing to compare it with."
 
 
@@ -322,6 +323,8 @@ class _Run:
             self._tell(Fallback(ONE_INSTANCE))
         self.cancel.raise_if_cancelled()
         answer = answer_bag(classifier, bag.features)
+        if answer.device != classifier.mean.device:
+            self._tell(Fallback(TOO_LARGE_A_BAG))
         unlikeness = classifier.unlikeness(bag.features)
         if unlikeness is not None and unlikeness.is_unlike:
             self._tell(Fallback(unlike_words(unlikeness, card)))
