@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -55,6 +59,31 @@ def is_memory_full(error: RuntimeError) -> bool:
     return any(words in str(error) for words in FULL_MEMORY)
 
 
+@dataclass
+class Memory:
+    """Memory of a device around some work, in bytes; 0 on the CPU, whose work needs no measure."""
+
+    free: int = 0
+    """Free before the work."""
+    taken: int = 0
+    """Taken by the work at its peak."""
+
+
+@contextmanager
+def measured_memory(device: torch.device) -> Iterator[Memory]:
+    """Measure the memory of a GPU that the work in the context takes."""
+    memory = Memory()
+    if device.type != "cuda" or not torch.cuda.is_available():
+        yield memory
+        return
+    # What torch holds and does not use is free as well.
+    before = torch.cuda.memory_allocated(device)
+    memory.free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - before
+    torch.cuda.reset_peak_memory_stats(device)
+    yield memory
+    memory.taken = max(0, torch.cuda.max_memory_allocated(device) - before)
+
+
 class ForgivingEncoder:
     """Encoder that copes with a device whose memory is full.
 
@@ -74,6 +103,11 @@ class ForgivingEncoder:
         self._largest_batch: int | None = None
         self.fallbacks: list[str] = []
         """Messages of the fallbacks so far."""
+
+    @property
+    def device(self) -> torch.device:
+        """Device in use now."""
+        return self.encoder.device
 
     def encode(self, tiles: np.ndarray) -> np.ndarray:
         """Encode tiles, in smaller batches where memory is full.
