@@ -70,6 +70,7 @@ def measure(kind: str, classifier: str) -> dict[str, float]:
     from napari_mil.inference.classifier import load_classifier
     from napari_mil.inference.pipeline import classify
     from napari_mil.inference.planning import plan_tiles
+    from napari_mil.settings import Settings
     from napari_mil.slides import open_slide
 
     path = sample_path(SLIDE)
@@ -80,7 +81,9 @@ def measure(kind: str, classifier: str) -> dict[str, float]:
     cpu_started = time.process_time()
     if kind == "pipeline":
         with open_slide(path) as slide:
-            classify(slide, loaded, device="cpu", grid=grid, mask=None)
+            # Every round encodes: nothing is taken from the cache.
+            settings = Settings(cache_gb=0)
+            classify(slide, loaded, device="cpu", grid=grid, mask=None, settings=settings)
     else:
         run_plain_loop(path, grid, loaded)
     seconds = time.perf_counter() - started

@@ -93,6 +93,7 @@ def measure(path: Path, count: int) -> dict[str, float]:
     from napari_mil.inference.classifier import load_classifier
     from napari_mil.inference.pipeline import classify
     from napari_mil.inference.planning import plan_tiles
+    from napari_mil.settings import Settings
     from napari_mil.slides import open_slide
 
     loaded = load_classifier(CLASSIFIER)
@@ -100,7 +101,8 @@ def measure(path: Path, count: int) -> dict[str, float]:
         grid = plan_tiles(slide, loaded.card.tiling, None).grid
         grid = grid.subset(np.arange(len(grid)) < count)
         began = time.process_time()
-        prediction = classify(slide, loaded, device="cpu", grid=grid, mask=None)
+        settings = Settings(cache_gb=0)
+        prediction = classify(slide, loaded, device="cpu", grid=grid, mask=None, settings=settings)
         seconds = time.process_time() - began
     return {
         "tiles": prediction.n_instances,

@@ -14,6 +14,7 @@ PARTS = (
     "benchmarks.reading",
     "benchmarks.feature_files",
     "benchmarks.encoders",
+    "benchmarks.pipeline",
     "benchmarks.headless",
     "benchmarks.many_tiles",
     "benchmarks.viewing",

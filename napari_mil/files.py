@@ -1,4 +1,4 @@
-"""Writing files and folders whole or not at all; trimming a cache.
+"""Writing files and folders whole or not at all.
 
 A reader, a crash or a full disk never leaves half of a file.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,7 +29,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     OSError
         If it cannot be written or moved; what was at `path` before is untouched then.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    part = _part_of(path)
     try:
         yield part
         with part.open("rb+") as written:
@@ -52,7 +52,7 @@ def whole_folder_or_nothing(target: Path) -> Iterator[Path]:
     OSError
         If it cannot be filled or moved; what was at `target` before is there again then.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}{PART}")
+    part = _part_of(target)
     earlier = target.with_name(f".{target.name}{EARLIER}")
     if earlier.exists() and not target.exists():
         # A process was killed between the two renames below.
@@ -64,6 +64,11 @@ def whole_folder_or_nothing(target: Path) -> Iterator[Path]:
         _swap_folders(part, target, earlier)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _part_of(path: Path) -> Path:
+    """Return the place to write to, a different one in every thread of every process."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}{PART}")
 
 
 def _swap_folders(part: Path, target: Path, earlier: Path) -> None:
@@ -82,46 +87,3 @@ def _swap_folders(part: Path, target: Path, earlier: Path) -> None:
             earlier.rename(target)
         raise
     shutil.rmtree(earlier, ignore_errors=True)
-
-
-def mark_used(path: Path) -> None:
-    """Record that a file of a cache was used now."""
-    # A cache that cannot be written still serves.
-    with suppress(OSError):
-        os.utime(path)
-
-
-def forget_unused(folder: Path, most_bytes: float, unused_for_s: float) -> int:
-    """Delete the least recently used files until a cache fits.
-
-    Parameters
-    ----------
-    folder
-        Folder of the cache, subfolders included.
-    most_bytes
-        Size it may have.
-    unused_for_s
-        Files used within so many seconds stay, whatever the size.
-
-    Returns
-    -------
-    int
-        Number of files deleted.
-    """
-    files = []
-    for path in folder.rglob("*"):
-        # Another process may delete a file meanwhile.
-        with suppress(OSError):
-            facts = path.stat()
-            if path.is_file():
-                files.append((facts.st_mtime, facts.st_size, path))
-    excess = sum(size for _, size, _ in files) - most_bytes
-    n_deleted = 0
-    for used, size, path in sorted(files):
-        if excess <= 0 or time.time() - used < unused_for_s:
-            break
-        with suppress(OSError):
-            path.unlink()
-            excess -= size
-            n_deleted += 1
-    return n_deleted

@@ -4,6 +4,7 @@ Real slides from the repository, painted ones with a planted answer, and the dat
 checkout.
 """
 
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -42,6 +43,15 @@ hypothesis.settings.load_profile("suite")
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_SLIDE = ROOT / "sample_data" / "CMU-1-Small-Region.svs"
 SHARED = ROOT.parent / "shared"
+
+
+CACHES = (Path(os.environ["XDG_CACHE_HOME"]) / str(k) for k in itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch):
+    """Give every test an empty cache, also its child processes: features are made in each."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(next(CACHES)))
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,12 @@
-import os
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from napari_mil.files import (
     EARLIER,
-    forget_unused,
-    mark_used,
     whole_folder_or_nothing,
     whole_or_nothing,
 )
-
-DAY = 86_400
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
@@ -56,15 +52,16 @@ def test_a_folder_that_a_kill_left_between_two_names_comes_back(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_a_full_cache_loses_the_least_recently_used_files_and_keeps_files_in_use(tmp_path):
-    (tmp_path / "features").mkdir()
-    for days in range(6):
-        path = tmp_path / "features" / f"{days}.h5"
-        path.write_bytes(bytes(1000))
-        os.utime(path, (time.time() - days * DAY,) * 2)
-    assert forget_unused(tmp_path, 6000, 2.5 * DAY) == 0, "it fits"
-    mark_used(tmp_path / "features" / "5.h5")
-    assert forget_unused(tmp_path, 4500, 2.5 * DAY) == 2
-    assert sorted(path.stem for path in tmp_path.rglob("*.h5")) == ["0", "1", "2", "5"]
-    assert forget_unused(tmp_path, 0, 2.5 * DAY) == 0, "used lately, whatever it takes"
-    assert forget_unused(tmp_path / "missing", 0, 0) == 0
+def test_two_threads_that_write_one_file_leave_one_whole_file(tmp_path):
+    path = tmp_path / "a.txt"
+    both_are_writing = threading.Barrier(2, timeout=20)
+
+    def write(letter):
+        with whole_or_nothing(path) as part:
+            part.write_text(letter * 1000)
+            both_are_writing.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, "ab"))
+    assert set(path.read_text()) in ({"a"}, {"b"})
+    assert list(tmp_path.iterdir()) == [path]

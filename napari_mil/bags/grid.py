@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -142,7 +142,12 @@ class TileGrid:
         )
 
     def read_batches(
-        self, slide: Slide, order: np.ndarray, batch_size: int, pool: Executor, ahead: int
+        self,
+        slide: Slide,
+        order: np.ndarray,
+        batch_size: int | Callable[[], int],
+        pool: Executor,
+        ahead: int,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Read tiles in order, some batches ahead of their use.
 
@@ -153,7 +158,7 @@ class TileGrid:
         order
             int (M,): indices of tiles.
         batch_size
-            Tiles per batch.
+            Tiles per batch; a function is asked when reading a batch begins.
         pool
             Threads that read; each takes one tile at a time.
         ahead
@@ -164,7 +169,7 @@ class TileGrid:
         indices, tiles
             int (B,) and uint8 (B, tile_px, tile_px, 3), in the order of `order`.
         """
-        batches = iter([order[k : k + batch_size] for k in range(0, len(order), batch_size)])
+        batches = _cut(order, batch_size)
         in_flight: list[tuple[np.ndarray, list[Future[np.ndarray]]]] = []
         try:
             while True:
@@ -179,6 +184,15 @@ class TileGrid:
             for _, tiles in in_flight:
                 for tile in tiles:
                     tile.cancel()
+
+
+def _cut(order: np.ndarray, batch_size: int | Callable[[], int]) -> Iterator[np.ndarray]:
+    """Yield consecutive parts of an order."""
+    start = 0
+    while start < len(order):
+        end = start + (batch_size if isinstance(batch_size, int) else batch_size())
+        yield order[start:end]
+        start = end
 
 
 def tile_grid(

@@ -22,6 +22,7 @@ from napari_mil.inference.library import find_card
 from napari_mil.inference.planning import Plan
 from napari_mil.inference.results import ClassifyRequest, Outcome, ResultStore, plan_target
 from napari_mil.inference.targets import Target, open_target
+from napari_mil.settings import Settings
 from napari_mil.slides.folders import one_of_each_series
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="leave the slide's name out of the results; "
         "their folder is called after its fingerprint",
+    )
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="encode anew and keep no features (see 'napari-mil cache')",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object per slide on stdout"
@@ -210,6 +216,7 @@ def _request(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyReq
         "auto" if arguments.mask == "auto" else None,
         arguments.device,
         arguments.anonymous,
+        Settings(cache_gb=0) if arguments.no_cache else Settings(),
     )
 
 
@@ -258,6 +265,8 @@ def _report(outcome: Outcome, *, as_json: bool) -> None:
     if label is None:
         label = ", ".join(prediction.labels) or "none"
     state = f"{prediction.provenance['seconds']:.1f} s"
+    if prediction.provenance.get("from_cache"):
+        state += ", features from the cache"
     if outcome.kept:
         state = "kept, already made"
     unit = "tile" if prediction.coords is not None else "instance"

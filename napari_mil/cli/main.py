@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from napari_mil.cli import classify, crop, doctor, embed, listing, train
+from napari_mil.cli import cache, classify, crop, doctor, embed, listing, train
 from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.settings import Settings
@@ -60,6 +60,7 @@ def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentPars
         train.add_train,
         train.add_evaluate,
         listing.add,
+        cache.add,
         doctor.add,
     ):
         add(verbs)

@@ -12,6 +12,7 @@ from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.output import link
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.classifier import Classifier
+from napari_mil.inference.devices import is_memory_full
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,15 @@ class BagAnswer:
     """float32 (N,)."""
     tree: MergeTree | None
     """Merges of the bag by a hierarchical method."""
+    device: torch.device
+    """Device that aggregated the bag."""
 
 
 def answer_bag(classifier: Classifier, features: np.ndarray) -> BagAnswer:
     """Aggregate a bag on the classifier's device.
 
-    The CPU is used where the bag does not fit into the device's memory.
+    The CPU is used where the bag does not fit into the device's memory; `device` of the answer
+    then says so.
 
     Parameters
     ----------
@@ -51,8 +55,8 @@ def answer_bag(classifier: Classifier, features: np.ndarray) -> BagAnswer:
     """
     try:
         return _aggregate(classifier, features)
-    except torch.OutOfMemoryError:
-        if classifier.mean.device.type == "cpu":
+    except RuntimeError as error:
+        if classifier.mean.device.type == "cpu" or not is_memory_full(error):
             raise
     # Outside the except block, so that the traceback no longer holds the tensors.
     torch.cuda.empty_cache()
@@ -97,6 +101,7 @@ def _aggregate(classifier: Classifier, features: np.ndarray) -> BagAnswer:
         critical=_array(output.critical),
         similarity=_array(output.similarity),
         tree=output.tree if keeps_tree else None,
+        device=output.logits.device,
     )
 
 

@@ -21,7 +21,7 @@ from napari_mil.aggregators import (
     load_published_checkpoint,
 )
 from napari_mil.aggregators.cards import AGGREGATORS
-from napari_mil.encoders import BackboneEncoder, Encoder, create_encoder
+from napari_mil.encoders import BackboneEncoder, Encoder
 from napari_mil.errors import (
     CheckpointError,
     ClassifierError,
@@ -40,6 +40,7 @@ from napari_mil.inference.card import (
 from napari_mil.inference.facts import AggregatorRef
 from napari_mil.inference.library import find_card
 from napari_mil.inference.likeness import Likeness, Unlikeness, as_vectors
+from napari_mil.inference.loaded_encoders import loaded_encoder
 from napari_mil.networks import create_backbone
 from napari_mil.settings import Settings
 
@@ -107,7 +108,7 @@ class Classifier:
         }
 
     def create_encoder(self, device: torch.device, threads: int | None = None) -> Encoder:
-        """Make the encoder that the aggregator was trained on.
+        """Return the encoder that the aggregator was trained on; it may be one that is loaded.
 
         Raises
         ------
@@ -129,7 +130,7 @@ class Classifier:
                 device,
                 threads,
             )
-        encoder = create_encoder(card.encoder.name, device=device, threads=threads)
+        encoder = loaded_encoder(card.encoder.name, device, threads)
         if encoder.fingerprint != card.encoder.fingerprint:
             raise ClassifierError(
                 f"The classifier {card.name} was trained on another version of the encoder "

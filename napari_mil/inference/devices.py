@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from napari_mil.encoders import Encoder
 from napari_mil.errors import UnknownNameError
 from napari_mil.events import Fallback, OnEvent
+
+FULL_MEMORY = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""Words of errors of CUDA, cuBLAS and cuDNN where memory is full."""
 
 
 def choose_device(wanted: str, on_event: OnEvent) -> torch.device:
@@ -38,6 +49,41 @@ def choose_device(wanted: str, on_event: OnEvent) -> torch.device:
         ) from None
 
 
+def is_memory_full(error: RuntimeError) -> bool:
+    """Say whether a device had no memory left.
+
+    torch has a type for its own allocations; CUDA's libraries report theirs in words alone.
+    """
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in FULL_MEMORY)
+
+
+@dataclass
+class Memory:
+    """Memory of a device around some work, in bytes; 0 on the CPU, whose work needs no measure."""
+
+    free: int = 0
+    """Free before the work."""
+    taken: int = 0
+    """Taken by the work at its peak."""
+
+
+@contextmanager
+def measured_memory(device: torch.device) -> Iterator[Memory]:
+    """Measure the memory of a GPU that the work in the context takes."""
+    memory = Memory()
+    if device.type != "cuda" or not torch.cuda.is_available():
+        yield memory
+        return
+    # What torch holds and does not use is free as well.
+    before = torch.cuda.memory_allocated(device)
+    memory.free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - before
+    torch.cuda.reset_peak_memory_stats(device)
+    yield memory
+    memory.taken = max(0, torch.cuda.max_memory_allocated(device) - before)
+
+
 class ForgivingEncoder:
     """Encoder that copes with a device whose memory is full.
 
@@ -58,6 +104,11 @@ class ForgivingEncoder:
         self.fallbacks: list[str] = []
         """Messages of the fallbacks so far."""
 
+    @property
+    def device(self) -> torch.device:
+        """Device in use now."""
+        return self.encoder.device
+
     def encode(self, tiles: np.ndarray) -> np.ndarray:
         """Encode tiles, in smaller batches where memory is full.
 
@@ -75,8 +126,8 @@ class ForgivingEncoder:
         try:
             batches = [tiles[k : k + size] for k in range(0, len(tiles), size)]
             return np.concatenate([self.encoder.encode(batch) for batch in batches])
-        except torch.OutOfMemoryError:
-            if self.encoder.device.type == "cpu":
+        except RuntimeError as error:
+            if self.encoder.device.type == "cpu" or not is_memory_full(error):
                 raise
         # Outside the except block, so that the traceback no longer holds the batch's tensors.
         torch.cuda.empty_cache()

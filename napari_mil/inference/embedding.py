@@ -13,7 +13,7 @@ import numpy as np
 from napari_mil.bags import Bag, ImageBag, TileGrid
 from napari_mil.encoders import Encoder
 from napari_mil.events import Advanced, CancellationToken, OnEvent, ignore
-from napari_mil.inference.devices import ForgivingEncoder
+from napari_mil.inference.devices import ForgivingEncoder, measured_memory
 from napari_mil.inference.planning import check_readable
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
@@ -22,6 +22,10 @@ BATCH_MP = 1.6
 """Megapixels in a batch: 32 tiles of 224 px; cancelling ends within one."""
 LARGEST_BATCH = 256
 """Tiles in a batch at most."""
+FIRST_BATCH = 4
+"""Tiles in the first batch; the encoder waits for it."""
+SHARE_OF_MEMORY = 0.5
+"""Share of a GPU's free memory that a batch may take."""
 OnBatch = Callable[[np.ndarray, np.ndarray], None]
 """Takes the indices of a batch and all features so far."""
 
@@ -51,6 +55,41 @@ class Progress:
         eta = (self._total - self._done) / rate if rate > 0 else None
         # Parts of units add up to a whole one but for rounding.
         return Advanced(int(self._done + 1e-6), rate, eta)
+
+
+class BatchSizes:
+    """Numbers of tiles in the batches of one slide.
+
+    They double from a few, for which the encoder waits, to those that a CPU encodes in a moment; on
+    a GPU, to those that take its share of the memory, as measured.
+
+    Parameters
+    ----------
+    tile_px
+        Side of a tile in pixels.
+    encoder
+        Encodes the batches.
+    """
+
+    def __init__(self, tile_px: int, encoder: Encoder | ForgivingEncoder) -> None:
+        self._encoder = encoder
+        self._most = int(np.clip(BATCH_MP * 1e6 // tile_px**2, 1, LARGEST_BATCH))
+        self._size = min(FIRST_BATCH, self._most)
+
+    def next(self) -> int:
+        """Return the number of tiles of the next batch."""
+        size = self._size
+        self._size = min(2 * size, self._most)
+        return size
+
+    def encode(self, tiles: np.ndarray) -> np.ndarray:
+        """Encode a batch; on a GPU measure what it takes."""
+        with measured_memory(self._encoder.device) as memory:
+            features = self._encoder.encode(tiles)
+        if memory.taken:
+            fitting = SHARE_OF_MEMORY * memory.free / (memory.taken / len(tiles))
+            self._most = int(np.clip(fitting, 1, LARGEST_BATCH))
+        return features
 
 
 def embed_tiles(
@@ -89,13 +128,15 @@ def embed_tiles(
         float32 (N, D) or (N, C, H, W) in grid order, whatever the order of reading.
     """
     visited = np.arange(len(grid)) if order is None else order
-    size = int(np.clip(BATCH_MP * 1e6 // grid.tile_px**2, 1, LARGEST_BATCH))
+    sizes = BatchSizes(grid.tile_px, encoder)
     progress = Progress(len(grid))
     features = np.empty(0, np.float32)
     with ThreadPoolExecutor(settings.reader_threads, thread_name_prefix="tile-reader") as pool:
-        for indices, tiles in grid.read_batches(slide, visited, size, pool, settings.read_ahead):
+        for indices, tiles in grid.read_batches(
+            slide, visited, sizes.next, pool, settings.read_ahead
+        ):
             cancel.raise_if_cancelled()
-            encoded = encoder.encode(tiles)
+            encoded = sizes.encode(tiles)
             if not len(features):
                 features = np.empty((len(grid), *encoded.shape[1:]), np.float32)
             features[indices] = encoded

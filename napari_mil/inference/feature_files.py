@@ -74,7 +74,7 @@ class FeatureStore:
         cancel
             Asked once per batch; nothing is written of a slide that was begun.
         settings
-            Threads that read, and batches read ahead.
+            Threads that read, batches read ahead, and the cache, whose features are used.
 
         Raises
         ------
@@ -124,17 +124,17 @@ def _embed(
 ) -> Bag:
     """Encode the tiles of a slide; those that cannot be read are left out."""
     # Imported here: torch is loaded when something is encoded.
-    from napari_mil.inference.devices import ForgivingEncoder
-    from napari_mil.inference.embedding import embed_tiles, keep_readable
+    from napari_mil.inference.bag_embedding import BagEmbedder
 
     on_event(Started(len(plan.grid), grid=plan.grid, tissue=plan.tissue))
-    forgiving = ForgivingEncoder(encoder, on_event)
-    features = embed_tiles(slide, plan.grid, forgiving, settings, cancel, on_event=on_event)
-    grid, features = keep_readable(slide, plan.grid, features)
+    # What is written here is not kept a second time in the cache.
+    embedded = BagEmbedder(encoder, settings, cancel, on_event).embed_slide(slide, plan.grid)
+    grid = embedded.grid
+    assert grid is not None
     if len(grid) < len(plan.grid):
         lost = len(plan.grid) - len(grid)
         on_event(Fallback(f"{lost} tiles cannot be read and are left out."))
-    return Bag(features, grid.coords, grid.tile_size0)
+    return Bag(embedded.features, grid.coords, grid.tile_size0)
 
 
 def _extraction(slide: Slide, encoder: Encoder, grid: TileGrid, tiles: TileSpec) -> Extraction:

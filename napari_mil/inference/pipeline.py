@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,10 @@ from napari_mil.events import (
 )
 from napari_mil.findings import FindingKind
 from napari_mil.inference.aggregation import answer_bag, predicted_classes
+from napari_mil.inference.bag_embedding import BagEmbedder, Embedded
 from napari_mil.inference.card import IMAGES, TILES, ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
-from napari_mil.inference.devices import ForgivingEncoder, choose_device
-from napari_mil.inference.embedding import embed_images, embed_tiles, keep_readable
+from napari_mil.inference.devices import choose_device
 from napari_mil.inference.likeness import Unlikeness
 from napari_mil.inference.planning import (
     Mask,
@@ -50,6 +50,7 @@ PARTIAL_EVERY = 0.3
 
 There are more where aggregating takes over a tenth of the time.
 """
+TOO_LARGE_A_BAG = "The GPU's memory is too small for the whole bag; the CPU aggregates it instead."
 ONE_INSTANCE = "The bag has a single instance: there is nothing to compare it with."
 
 
@@ -89,7 +90,8 @@ def classify(
     cancel
         Asked once per batch.
     settings
-        Thread counts and cache sizes.
+        Thread counts, folder and size of the cache. Features that were made before of the same
+        content by the same encoder on the same tiles are taken from there.
 
     Returns
     -------
@@ -189,15 +191,16 @@ class _Run:
                 f"it needs {encoder.smallest_tile}",
             )
         self.on_event(Started(len(grid), "tiles", grid, tissue))
-        forgiving = ForgivingEncoder(encoder, self._tell)
-        features = self._embed(slide, grid, forgiving, self.classifier.to(chosen), focus)
+        embedder = BagEmbedder(encoder, self.settings, self.cancel, self._tell)
+        embedded = self._embed(slide, grid, embedder, self.classifier.to(chosen), focus)
         n_tiles = len(grid)
-        grid, features = keep_readable(slide, grid, features)
+        assert embedded.grid is not None
+        grid = embedded.grid
         for finding in slide.warnings:
             if finding.kind is not FindingKind.UNCERTAIN_SCALE:
                 self._tell(Fallback(finding.text))
         bag = Bag(
-            features,
+            embedded.features,
             grid.coords,
             grid.tile_size0,
             provenance={"grid": grid.fingerprint, "encoder": encoder.fingerprint},
@@ -216,7 +219,8 @@ class _Run:
             "unreadable_tiles": n_tiles - len(grid),
             "tissue": None if tissue is None else round(tissue.fraction, 4),
             "tissue_method": None if tissue is None else str(tissue.method),
-            "device": str(forgiving.encoder.device),
+            "device": embedded.device,
+            "from_cache": embedded.is_cached,
         }
         return self._predict(self.classifier.to(chosen), bag, identity, provenance)
 
@@ -225,12 +229,20 @@ class _Run:
         chosen = choose_device(self.device, self._tell)
         encoder = self.classifier.create_encoder(chosen, self.settings.encoder_threads)
         self.on_event(Started(len(images), "images"))
-        forgiving = ForgivingEncoder(encoder, self._tell)
-        bag = embed_images(images, forgiving, self.cancel, encoder.smallest_tile, self.on_event)
-        bag = replace(bag, provenance={"bag": images.fingerprint, "encoder": encoder.fingerprint})
-        return self._classify_bag(bag, identity)
+        embedder = BagEmbedder(encoder, self.settings, self.cancel, self._tell)
+        embedded = embedder.embed_images(images)
+        embedder.offer(embedded)
+        bag = Bag(
+            embedded.features,
+            names=images.names,
+            provenance={"bag": images.fingerprint, "encoder": encoder.fingerprint},
+            warnings=images.findings,
+        )
+        return self._classify_bag(bag, identity, {"from_cache": embedded.is_cached})
 
-    def _classify_bag(self, bag: Bag, identity: Identity) -> Prediction:
+    def _classify_bag(
+        self, bag: Bag, identity: Identity, provenance: Mapping[str, Any] | None = None
+    ) -> Prediction:
         card = self.classifier.card
         check_content(bag, card)
         dimensions = self.classifier.aggregator.spatial_dims * 2
@@ -242,17 +254,18 @@ class _Run:
         for finding in bag.warnings:
             self._tell(Fallback(f"{finding.path.name}: {finding.text}"))
         chosen = choose_device(self.device, self._tell)
-        return self._predict(self.classifier.to(chosen), bag, identity, {"device": str(chosen)})
+        facts = {"device": str(chosen), **(provenance or {})}
+        return self._predict(self.classifier.to(chosen), bag, identity, facts)
 
     def _embed(
         self,
         slide: Slide,
         grid: TileGrid,
-        encoder: ForgivingEncoder,
+        embedder: BagEmbedder,
         classifier: Classifier,
         focus: Focus | None,
-    ) -> np.ndarray:
-        """Encode all tiles; send partial answers on the way."""
+    ) -> Embedded:
+        """Encode all tiles, or find their features; send partial answers on the way."""
         encoded = np.zeros(len(grid), bool)
         next_partial = time.monotonic() + PARTIAL_EVERY / 2
 
@@ -268,16 +281,9 @@ class _Run:
             self.on_event(partial)
 
         order = None if focus is None else visiting_order(grid, focus)
-        return embed_tiles(
-            slide,
-            grid,
-            encoder,
-            self.settings,
-            self.cancel,
-            order=order,
-            on_event=self.on_event,
-            on_batch=send_partial,
-        )
+        embedded = embedder.embed_slide(slide, grid, order=order, on_batch=send_partial)
+        embedder.offer(embedded)
+        return embedded
 
     def _predict(
         self,
@@ -291,6 +297,8 @@ class _Run:
             self._tell(Fallback(ONE_INSTANCE))
         self.cancel.raise_if_cancelled()
         answer = answer_bag(classifier, bag.features)
+        if answer.device != classifier.mean.device:
+            self._tell(Fallback(TOO_LARGE_A_BAG))
         unlikeness = classifier.unlikeness(bag.features)
         if unlikeness is not None and unlikeness.is_unlike:
             self._tell(Fallback(unlike_words(unlikeness, card)))

@@ -23,6 +23,7 @@ from napari_mil.inference.planning import (
     with_assumed_scale,
 )
 from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, Prediction
+from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class ClassifyRequest:
     device: str = "auto"
     anonymous: bool = False
     """Whether to leave the slide's name out, also of the folder."""
+    settings: Settings = field(default_factory=Settings)
+    """Thread counts, folder and size of the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +157,7 @@ class ResultStore:
             mask=request.mask if plan is None else plan.tissue,
             on_event=on_event,
             cancel=cancel,
+            settings=request.settings,
         )
         if request.anonymous:
             prediction = prediction.anonymous()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from napari_mil.files import forget_unused, mark_used
+from napari_mil.disk_cache import CacheKind, mark_used, trim
+from napari_mil.files import whole_or_nothing
 from napari_mil.settings import Settings
-
-FOLDER = "overviews"
-UNUSED_FOR_S = 7 * 24 * 3600
-"""What was used within a week stays."""
 
 
 class OverviewStore:
@@ -27,7 +23,7 @@ class OverviewStore:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._folder = settings.cache_folder / FOLDER
+        self._folder = settings.cache_folder / CacheKind.OVERVIEWS
         self._most_bytes = settings.cache_gb * 1e9
 
     def path(self, fingerprint: str) -> Path:
@@ -48,9 +44,8 @@ class OverviewStore:
     def save(self, fingerprint: str, pixels: np.ndarray) -> None:
         """Keep an overview; a cache that cannot be written is left alone."""
         path = self.path(fingerprint)
-        part = path.with_suffix(f".{os.getpid()}.part")
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(part, "PNG", compress_level=1)
-            part.replace(path)
-            forget_unused(self._folder.parent, self._most_bytes, UNUSED_FOR_S)
+            with whole_or_nothing(path) as part:
+                Image.fromarray(pixels).save(part, "PNG", compress_level=1)
+            trim(self._folder.parent, self._most_bytes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from PIL import Image
 
@@ -20,28 +22,68 @@ def area_average(pixels: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndar
         uint8 (height, width, 3) of `size` (width, height).
     """
     left, top, right, bottom = box
-    # (height, w, 3), then (width, height, 3)
-    by_row = _averages(pixels.astype(np.float32), top, bottom, size[1])
-    by_column = _averages(np.ascontiguousarray(by_row.swapaxes(0, 1)), left, right, size[0])
-    return np.floor(by_column.swapaxes(0, 1) + 0.5).astype(np.uint8)
+    width, height = size
+    n_rows, n_columns = pixels.shape[:2]
+    # Planes of a channel each, so that turning them is a plain transposition.
+    by_rows = _scratch.array("values", n_rows, 3 * n_columns)
+    np.copyto(by_rows.reshape(n_rows, 3, n_columns), pixels.transpose(0, 2, 1))
+    lines = _averages(by_rows, top, bottom, height)
+    by_columns = _scratch.array("values", n_columns, height * 3)
+    np.copyto(by_columns, lines.reshape(height * 3, n_columns).T)
+    averages = _averages(by_columns, left, right, width)
+    averages += np.float32(0.5)
+    np.floor(averages, out=averages)
+    rounded = averages.astype(np.uint8).reshape(width, height, 3)
+    return np.ascontiguousarray(rounded.swapaxes(0, 1))
+
+
+class _Scratch(threading.local):
+    """Arrays that each thread uses again for every tile: new memory costs more than the sums."""
+
+    KEPT = 2_000_000
+    """Values of the largest array that is kept, 8 MB."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, rows: int, columns: int) -> np.ndarray:
+        """Return a float32 array of any content, valid until the name is asked for again."""
+        size = rows * columns
+        kept = self._kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = np.empty(size, np.float32)
+            if size <= self.KEPT:
+                self._kept[name] = kept
+        return kept[:size].reshape(rows, columns)
+
+
+_scratch = _Scratch()
 
 
 def _averages(values: np.ndarray, start: float, stop: float, count: int) -> np.ndarray:
-    """Average (n, …) over `count` equal parts of [start, stop).
+    """Average float32 (n, m) over `count` equal parts of [start, stop): (count, m).
 
     Averages are differences of the running integral, which is linear within a pixel.
     """
+    n, m = values.shape
     borders = np.linspace(start, stop, count + 1)
-    whole = np.minimum(borders.astype(int), len(values) - 1)
+    whole = np.minimum(borders.astype(int), n - 1)
+    fraction = (borders - whole).astype(np.float32)[:, None]
     # float32 has 24 bits: an error of 0.01 of a grey level over 500 pixels.
-    integral = np.empty((len(values) + 1, *values.shape[1:]), np.float32)
+    integral = _scratch.array("integral", n + 1, m)
     integral[0] = 0
-    np.cumsum(values, 0, out=integral[1:])
-    fraction = (borders - whole).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
-    at_borders = values[whole]
+    # Row by row: three times as fast as numpy's cumulative sum over the first axis.
+    for before, row, after in zip(integral, values, integral[1:], strict=False):
+        np.add(before, row, out=after)
+    at_borders = _scratch.array("at borders", count + 1, m)
+    # Clipping changes nothing here; without it numpy takes a copy first.
+    np.take(values, whole, 0, out=at_borders, mode="clip")
     at_borders *= fraction
-    at_borders += integral[whole]
-    averages = at_borders[1:] - at_borders[:-1]
+    up_to_borders = _scratch.array("up to borders", count + 1, m)
+    np.take(integral, whole, 0, out=up_to_borders, mode="clip")
+    at_borders += up_to_borders
+    averages = _scratch.array("averages", count, m)
+    np.subtract(at_borders[1:], at_borders[:-1], out=averages)
     averages *= np.float32(count / (stop - start))
     return averages
 

@@ -10,15 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_mil.bags import Bag, TileGrid, TileSpec, open_image_bag, read_bag, write_bag
+from napari_mil.bags import Bag, TileGrid, TileSpec, open_image_bag, read_bag
 from napari_mil.bags.images import ImageBag
+from napari_mil.disk_cache import CacheKind, mark_used
 from napari_mil.encoders import Encoder
 from napari_mil.encoders.backbone import resized
-from napari_mil.errors import NapariMilError, OptionError, OutputError, UnreadableSlideError
-from napari_mil.events import CancellationToken, Fallback, OnEvent
-from napari_mil.files import mark_used, whole_or_nothing
-from napari_mil.inference.devices import ForgivingEncoder
-from napari_mil.inference.embedding import embed_images, embed_tiles, keep_readable
+from napari_mil.errors import (
+    BagError,
+    OptionError,
+    OutputError,
+    UnreadableSlideError,
+    short_cause,
+)
+from napari_mil.events import CancellationToken, Event, Fallback, OnEvent
+from napari_mil.files import whole_or_nothing
+from napari_mil.inference.bag_embedding import BagEmbedder, Embedded
+from napari_mil.inference.feature_cache import read_features
 from napari_mil.inference.planning import Mask, plan_tiles
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
@@ -46,7 +53,11 @@ class BagSource:
     is_fluorescence: bool = False
     """Whether it is a fluorescence slide."""
     features_path: Path | None = None
+    """The user's own file of features."""
+    cache_path: Path | None = None
+    """File of features in the cache."""
     images_path: Path | None = None
+    """File of tiles in the cache."""
     values: np.ndarray | None = None
     """Instances that memory holds already."""
 
@@ -68,12 +79,14 @@ class BagSource:
         try:
             if self.images_path is not None:
                 return np.load(self.images_path, mmap_mode="r")
+            if self.cache_path is not None:
+                return read_features(self.cache_path)
             assert self.features_path is not None
             return read_bag(self.features_path).features
-        except (OSError, ValueError) as error:
-            path = self.images_path or self.features_path
+        except (OSError, ValueError, BagError) as error:
+            path = self.images_path or self.cache_path or self.features_path
             raise UnreadableSlideError(
-                f"{path} cannot be read any more ({error}); resume the run."
+                f"{path} cannot be read any more ({short_cause(error)}); resume the run."
             ) from error
 
 
@@ -106,7 +119,9 @@ class BagEncoder:
         cancel: CancellationToken,
     ) -> None:
         self._instances = instances
-        self._encoder = encoder
+        self._embedder = None
+        if encoder is not None:
+            self._embedder = BagEmbedder(encoder, settings, cancel, self._tell_fallback)
         self._config = config
         self._settings = settings
         self._on_event = on_event
@@ -175,7 +190,6 @@ class BagEncoder:
         mask: Mask = "auto" if self._config.mask == "auto" else None
         tiles = TileSpec(instances.tile_px, instances.mpp, instances.overlap)
         grid = plan_tiles(slide, tiles, mask, cancel=self._cancel).grid
-        key = self._key(slide.fingerprint, repr(slide.mpp))
         placed = BagSource(
             len(grid),
             (instances.tile_px, instances.tile_px, 3),
@@ -186,87 +200,60 @@ class BagEncoder:
             is_fluorescence=bool(slide.channels),
         )
         if instances.trained:
-            path = self._images_path(key)
+            path = self._images_path(slide.fingerprint, grid.fingerprint)
             if not _is_readable(path):
                 pixels = (grid.read(slide, i) for i in range(len(grid)))
                 _save_images(pixels, (placed.n, *placed.shape), path)
                 _check_undamaged(slide, path)
             return replace(placed, images_path=path)
-        assert self._encoder is not None
-        path = self._features_path(key)
-        if not _is_readable(path):
-            encoder = ForgivingEncoder(self._encoder, self._on_event)
-            features = embed_tiles(slide, grid, encoder, self._settings, self._cancel)
-            grid, features = keep_readable(slide, grid, features)
-            provenance = {"encoder": self._encoder.fingerprint, "grid": grid.fingerprint}
-            bag = Bag(features, grid.coords, grid.tile_size0, provenance=provenance)
-            write_bag(bag, path)
-        # Of a damaged slide the file holds the readable tiles alone.
-        stored = read_bag(path).coords
-        assert stored is not None
-        if len(stored) < len(grid):
-            grid = grid.at(stored)
-        return replace(
-            placed,
-            n=len(grid),
-            shape=(self._encoder.dim,),
-            coords=grid.coords,
-            grid=grid,
-            features_path=path,
+        assert self._embedder is not None
+        embedded = self._embedder.embed_slide(slide, grid)
+        # Tiles that cannot be read are no instances.
+        assert embedded.grid is not None
+        return self._placed(
+            embedded, replace(placed, coords=embedded.grid.coords, grid=embedded.grid)
         )
 
     def _from_images(self, images: ImageBag) -> BagSource:
-        key = self._key(images.fingerprint, "")
         n = len(images)
         if self._instances.trained:
             px = self._instances.tile_px
             assert px is not None
-            path = self._images_path(key)
+            path = self._images_path(images.fingerprint, f"{px}")
             if not _is_readable(path):
                 pixels = (resized(images.read(i)[None], px)[0] for i in range(n))
                 _save_images(pixels, (n, px, px, 3), path)
             return BagSource(n, (px, px, 3), images_path=path)
-        assert self._encoder is not None
-        path = self._features_path(key)
-        if not _is_readable(path):
-            encoder = ForgivingEncoder(self._encoder, self._on_event)
-            bag = embed_images(images, encoder, self._cancel, self._encoder.smallest_tile)
-            write_bag(replace(bag, provenance={"encoder": self._encoder.fingerprint}), path)
-        return BagSource(n, (self._encoder.dim,), features_path=path)
+        assert self._embedder is not None
+        return self._placed(self._embedder.embed_images(images), BagSource(n, ()))
 
-    def _key(self, content: str, scale: str) -> str:
-        """Return the name of a bag in the cache.
-
-        Made of all that its instances depend on.
-        """
-        instances = self._instances
-        facts = (
-            content,
-            scale,
-            instances.encoder,
-            instances.fingerprint,
-            instances.tile_px,
-            instances.mpp,
-            instances.overlap,
+    def _placed(self, embedded: Embedded, source: BagSource) -> BagSource:
+        """Return a source of features that lie in the cache."""
+        assert self._embedder is not None
+        return replace(
+            source,
+            n=len(embedded.features),
+            shape=embedded.features.shape[1:],
+            cache_path=self._embedder.store(embedded),
         )
-        text = repr((facts, self._config.mask, version("napari-mil")))
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def _features_path(self, key: str) -> Path:
-        return self._settings.cache_folder / "features" / f"{key}.h5"
+    def _tell_fallback(self, event: Event) -> None:
+        """Tell what did not go as planned; progress is told of bags, not of their tiles."""
+        if isinstance(event, Fallback):
+            self._on_event(event)
 
-    def _images_path(self, key: str) -> Path:
-        return self._settings.cache_folder / "images" / f"{key}.npy"
+    def _images_path(self, content: str, tiles: str) -> Path:
+        """Return the file of tiles in the cache, named by content and tiles."""
+        facts = repr((content, tiles, version("napari-mil")))
+        key = hashlib.sha256(facts.encode()).hexdigest()[:32]
+        return self._settings.cache_folder / CacheKind.IMAGES / f"{key}.npy"
 
 
 def _is_readable(path: Path) -> bool:
-    """Say whether a cache file is whole; mark it as used."""
+    """Say whether a file of tiles is whole; mark it as used."""
     try:
-        if path.suffix == ".npy":
-            np.load(path, mmap_mode="r")
-        else:
-            read_bag(path)
-    except (OSError, ValueError, EOFError, NapariMilError):
+        np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
         return False
     mark_used(path)
     return True

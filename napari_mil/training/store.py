@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_mil.annotations import read_annotations
 from napari_mil.bags import TileGrid
+from napari_mil.disk_cache import CacheLease, trim
 from napari_mil.encoders import Encoder
 from napari_mil.errors import (
     AnnotationError,
@@ -20,7 +21,6 @@ from napari_mil.errors import (
     TrainingError,
 )
 from napari_mil.events import CancellationToken, Fallback, OnEvent, Started
-from napari_mil.files import forget_unused
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.embedding import Progress
 from napari_mil.networks.cards import BACKBONES
@@ -31,12 +31,6 @@ from napari_mil.training.instance_labels import instance_targets
 from napari_mil.training.instances import choose_instances
 from napari_mil.training.memory import memory_budget
 from napari_mil.training.sources import BagEncoder, BagSource
-
-KEPT_FOR_S = 7 * 86_400
-"""Seconds without use after which a cache file may go.
-
-Younger ones may be in use by another run.
-"""
 
 
 class BagStore:
@@ -76,6 +70,7 @@ class BagStore:
         cohort.check()
         cohort = _without_unreadable_annotations(cohort, on_event)
         self._cancel = cancel
+        self._lease: CacheLease | None = CacheLease(settings.cache_folder)
         self.kind = cohort.kinds[0]
         self.instances, encoder = choose_instances(cohort, config, start, on_event)
         self._bag_encoder: BagEncoder | None = BagEncoder(
@@ -84,7 +79,7 @@ class BagStore:
         self.left_out: list[tuple[Path, str]] = []
         self._sources: list[BagSource] = []
         self.cohort = cohort.only(self._encode_bags(cohort, on_event))
-        forget_unused(settings.cache_folder, settings.cache_gb * 1e9, KEPT_FOR_S)
+        trim(settings.cache_folder, settings.cache_gb * 1e9)
         self._check_classes(cohort)
         self.annotated = any(bag.annotations for bag in self.cohort.bags)
         self.sizes = [source.n for source in self._sources]
@@ -108,7 +103,8 @@ class BagStore:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for another process, which reads the bags again."""
-        return {**self.__dict__, "_loaded": {}, "_bag_encoder": None, "_cancel": None}
+        left_here = {"_bag_encoder": None, "_cancel": None, "_lease": None}
+        return {**self.__dict__, **left_here, "_loaded": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Set the state in another process."""

@@ -103,7 +103,7 @@ def test_cancelling_ends_within_one_batch(slide, classifier, monkeypatch):
 
     with pytest.raises(CancelledError):
         classify(slide, classifier, device="cpu", on_event=cancel_after_two, cancel=token)
-    assert done == [8, 16]
+    assert done == [4, 12]
 
 
 def test_a_classifier_of_bare_features_refuses_slides(slide, make_classifier, features):

@@ -32,7 +32,8 @@ def test_slides_are_encoded_once_and_watched(slide_cohort, quick, settings, tmp_
     card = load_classifier(plain.classifier).card
     assert card.mpp_assumed
     monkeypatch.setattr(
-        "napari_mil.training.sources.embed_tiles", lambda *_, **__: pytest.fail("encoded again")
+        "napari_mil.inference.bag_embedding.embed_tiles",
+        lambda *_, **__: pytest.fail("encoded again"),
     )
     train(slide_cohort, config, out=tmp_path / "third", settings=settings)
 
