@@ -45,6 +45,8 @@ def prepare_private_window() -> None:
     own = Path(tempfile.mkdtemp(prefix="napari-mil-"))
     os.environ["NAPARI_CONFIG"] = str(own / "settings.yaml")
     os.environ["XDG_DATA_HOME"] = str(own)
+    # What an earlier run has encoded is not measured, and not shown.
+    os.environ["XDG_CACHE_HOME"] = str(own / "cache")
     from napari_mil.gui.app import prepare
 
     prepare()
