@@ -10,15 +10,16 @@ root/labels.csv                          slide,label[,patient][,split]; several 
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from napari_mil.annotations import find_annotations
 from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.annotations.reading import FOLDER as ANNOTATION_FOLDER
 from napari_mil.bags.images import image_files, open_image_bag
+from napari_mil.bags.names import bag_name
 from napari_mil.bags.readers import (
     count_instances,
     fingerprint_features,
@@ -27,18 +28,14 @@ from napari_mil.bags.readers import (
 )
 from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.slides import open_slide
+from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
+from napari_mil.training.bag_files import BAG_ENDINGS
 from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
+from napari_mil.training.labels import is_guessed, ordered_classes
 from napari_mil.training.patients import barcode_of, own_name
-from napari_mil.training.tables import BAG_ENDINGS, Entry, read_table
+from napari_mil.training.tables import Entry, read_table
 
-NEGATIVE = re.compile(
-    r"^(0|neg(ative)?|normal|benign|control|healthy|wild[ -]?type|wt"
-    r"|no[-_ ].*|non[-_ ].*|without[-_ ].*)$",
-    re.IGNORECASE,
-)
-"""Names of negative classes."""
 SIDE_FILES = (".csv", ".md", ".txt")
 """Endings of files that lie beside bags without being any."""
 
@@ -80,6 +77,7 @@ def scan_annotated_folder(
             entries = list(read_table(table, skipped, warnings))
         else:
             entries = list(_entries_of_folders(folder, skipped))
+            _refuse_kinds_of_files(folder, entries)
     except OSError as error:
         raise TrainingError(
             f"{source} cannot be read ({error.strerror or error}); check the path."
@@ -93,28 +91,26 @@ def scan_annotated_folder(
         except (NapariMilError, OSError) as error:
             skipped.append(Finding(FindingKind.SKIPPED, entry.path, str(error)))
     on_bag(len(entries), len(entries))
+    names = {label for bag in bags for label in bag.labels}
+    classes = ordered_classes(names, multi_label=multi_label)
+    if is_guessed(classes, multi_label=multi_label):
+        text = (
+            f"{classes[1]} is taken for the positive class, as the last in the alphabet; "
+            "choose the positive class if it is the other one."
+        )
+        warnings.append(Finding(FindingKind.GUESSED, source, text))
     warnings += _copies(bags)
     if not multi_label:
         warnings += _conflicts(bags)
     return Cohort(
         root=folder,
-        classes=_ordered({label for bag in bags for label in bag.labels}, multi_label),
+        classes=classes,
         bags=tuple(bags),
         skipped=tuple(skipped),
         warnings=tuple(warnings),
         multi_label=multi_label,
         source=source,
     )
-
-
-def _ordered(names: set[str], multi_label: bool) -> tuple[str, ...]:
-    """Sort classes; of two, a negative one comes first."""
-    ordered = sorted(names)
-    if len(ordered) == 2 and not multi_label:
-        first, second = ordered
-        if NEGATIVE.match(second) and not NEGATIVE.match(first):
-            return second, first
-    return tuple(ordered)
 
 
 def _entries_of_folders(root: Path, skipped: list[Finding]) -> Iterator[Entry]:
@@ -154,11 +150,39 @@ def _is_companion(path: Path) -> bool:
     Annotations, or the folder of a MIRAX slide.
     """
     if path.is_dir():
-        return path.name == ANNOTATION_FOLDER or path.with_suffix(".mrxs").is_file()
+        return path.name == ANNOTATION_FOLDER or _is_beside_its_slide(path)
     if is_side_file(path):
         return True
     name = path.name.lower()
     return name.endswith((*ANNOTATION_ENDINGS, *SIDE_FILES)) and not is_features(path)
+
+
+def _is_beside_its_slide(folder: Path) -> bool:
+    """Say whether a slide has the name of a folder, which then holds what belongs to it."""
+    beside = (folder.with_name(f"{folder.name}{ending}") for ending in SLIDE_EXTENSIONS)
+    return any(path.is_file() for path in beside)
+
+
+def _refuse_kinds_of_files(root: Path, entries: Sequence[Entry]) -> None:
+    """Refuse folders that hold the same bags in several kinds of files: they are no classes.
+
+    Raises
+    ------
+    TrainingError
+        If two folders hold bags of the same names with other endings.
+    """
+    by_class: dict[str, dict[str, str]] = defaultdict(dict)
+    for entry in entries:
+        by_class[entry.labels[0]][bag_name(entry.path)] = entry.path.suffix.lower()
+    for first, second in combinations(sorted(by_class), 2):
+        a = by_class[first]
+        b = by_class[second]
+        if len(a) > 1 and a.keys() == b.keys() and all(a[name] != b[name] for name in a):
+            raise TrainingError(
+                f"{first} and {second} in {root.name} hold the same {len(a)} bags, "
+                f"{min(a)} for one: these are kinds of files, not classes; say the classes in a "
+                f"{TABLE} beside them."
+            )
 
 
 def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> CohortBag:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_mil.bags.images import IMAGE_ENDINGS
-from napari_mil.bags.names import bag_name
-from napari_mil.bags.readers import FEATURE_ENDINGS
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.slides import SLIDE_EXTENSIONS
-from napari_mil.slides.folders import is_slide_folder
-from napari_mil.training.cohort import TABLE
+from napari_mil.training.bag_files import BagFiles
+from napari_mil.training.labels import is_missing, look_like_a_measurement, spellings_of
 
 COLUMNS = {
     "slide": ("slide", "slide_id", "file", "filename", "bag", "image"),
@@ -37,8 +32,6 @@ SPLITS = {
 """Names that each split may have."""
 LABEL_SEPARATOR = ";"
 """Character between several labels of one bag."""
-BAG_ENDINGS = (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS)
-"""Endings of files that can be bags."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +56,11 @@ def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> 
     """
     listed: dict[Path, Entry] = {}
     contradicted: set[Path] = set()
-    by_name = _files_by_name(table.parent)
-    for row in _rows(table):
-        entry = _entry(table, row, by_name)
+    files = BagFiles(table.parent)
+    rows = _with_one_spelling(table, _rows(table), warnings)
+    _say_missing_patients(table, rows, warnings)
+    for row in rows:
+        entry = _entry(table, row, files)
         if isinstance(entry, Finding):
             skipped.append(entry)
         elif entry.path not in listed:
@@ -86,7 +81,8 @@ def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> 
             skipped.append(Finding(FindingKind.SKIPPED, path, "It has no label."))
         else:
             yield entry
-    unlisted = [path for paths in by_name.values() for path in paths if path not in listed]
+    _refuse_measurements(table, listed.values())
+    unlisted = [path for path in files.beside if path not in listed]
     if unlisted:
         text = (
             f"{len(unlisted)} files beside it are not listed, {unlisted[0].name} for one; "
@@ -95,23 +91,74 @@ def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> 
         warnings.append(Finding(FindingKind.UNLISTED, table, text))
 
 
-def _entry(
-    table: Path, row: Mapping[str, str], by_name: Mapping[str, list[Path]]
-) -> Entry | Finding:
+def _with_one_spelling(
+    table: Path, rows: list[dict[str, str]], warnings: list[Finding]
+) -> list[dict[str, str]]:
+    """Return the rows with one spelling for each class; what is merged is said."""
+    spellings = spellings_of(label for row in rows for label in _labels(row["label"]))
+    merged = {other: spelling.label for spelling in spellings for other in spelling.others}
+    for spelling in spellings:
+        others = ", ".join(map(repr, spelling.others))
+        text = f"{others} is taken for {spelling.label!r}; they differ in spelling alone."
+        warnings.append(Finding(FindingKind.SPELLING, table, text))
+    return [{**row, "label": _respelled(row["label"], merged)} for row in rows]
+
+
+def _respelled(cell: str, merged: Mapping[str, str]) -> str:
+    """Return a cell of labels in the spellings that are used."""
+    labels = _labels(cell)
+    if not any(label in merged for label in labels):
+        return cell
+    return LABEL_SEPARATOR.join(merged.get(label, label) for label in labels)
+
+
+def _say_missing_patients(table: Path, rows: list[dict[str, str]], warnings: list[Finding]) -> None:
+    """Say once how many rows have no patient where others have one."""
+    missing = sum(is_missing(row["patient"]) for row in rows)
+    if 0 < missing < len(rows):
+        text = f"{missing} of {len(rows)} rows name no patient; each counts as its own."
+        warnings.append(Finding(FindingKind.MISSING, table, text))
+
+
+def _refuse_measurements(table: Path, entries: Iterable[Entry]) -> None:
+    """Refuse numbers that are no classes.
+
+    Raises
+    ------
+    TrainingError
+        If labels look like a measurement.
+    """
+    labels = [entry.labels[0] for entry in entries if len(entry.labels) == 1]
+    if look_like_a_measurement(labels):
+        raise TrainingError(
+            f"{table.name}: {len(set(labels))} different numbers in {len(labels)} bags look like a "
+            "measurement; cut them into classes, for example low and high, in the column of labels."
+        )
+
+
+def _labels(cell: str) -> list[str]:
+    """Return the labels of a cell; those that are not known are none."""
+    parts = (part.strip() for part in cell.split(LABEL_SEPARATOR))
+    return list(dict.fromkeys(part for part in parts if not is_missing(part)))
+
+
+def _entry(table: Path, row: Mapping[str, str], files: BagFiles) -> Entry | Finding:
     """Return the bag of one row, or why it is skipped."""
     if not row["slide"]:
         cells = ", ".join(filter(None, row.values())) or "empty"
         return Finding(FindingKind.SKIPPED, table, f"A row without a slide: {cells}.")
-    path = _resolve(table.parent, row["slide"], by_name)
+    path = files.find(row["slide"])
     if isinstance(path, Finding):
         return path
     split = row["split"].lower()
     if split and split not in SPLITS:
         text = f"Its split is {row['split']!r}; train, validation and test are known."
         return Finding(FindingKind.SKIPPED, path, text)
-    parts = (part.strip() for part in row["label"].split(LABEL_SEPARATOR))
-    labels = tuple(dict.fromkeys(part for part in parts if part))
-    return Entry(path, labels, row["patient"] or None, SPLITS.get(split))
+    if row["label"] and is_missing(row["label"]):
+        text = f"Its label is {row['label']!r}, which says that it is not known."
+        return Finding(FindingKind.SKIPPED, path, text)
+    patient = None if is_missing(row["patient"]) else row["patient"]
+    return Entry(path, tuple(_labels(row["label"])), patient, SPLITS.get(split))
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
@@ -161,42 +208,3 @@ def _columns(table: Path, header: list[str]) -> dict[str, str | None]:
             "its first line names the columns: slide,label[,patient][,split]."
         )
     return columns
-
-
-def _files_by_name(folder: Path) -> Mapping[str, list[Path]]:
-    """Return the bags beside a table, by name without ending.
-
-    Tables often leave the ending out.
-    """
-    files: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        is_bag_file = path.suffix.lower() in BAG_ENDINGS and path.is_file()
-        if is_bag_file or is_slide_folder(path):
-            files[bag_name(path)].append(path)
-    return files
-
-
-def _resolve(folder: Path, name: str, by_name: Mapping[str, list[Path]]) -> Path | Finding:
-    """Return the file that a table means, or why there is none.
-
-    A relative path stays below the folder of the table.
-    """
-    path = folder / name
-
-    def skip(text: str) -> Finding:
-        return Finding(FindingKind.SKIPPED, path, text)
-
-    if not Path(name).is_absolute() and not Path(os.path.normpath(path)).is_relative_to(folder):
-        return skip(f"It lies outside the folder of {TABLE}; give an absolute path, or move it.")
-    try:
-        if path.exists():
-            return path
-    except OSError as error:
-        return skip(f"No file can have this name ({error.strerror or error}).")
-    candidates = by_name.get(name, [])
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates:
-        names = ", ".join(candidate.name for candidate in candidates)
-        return skip(f"Several files have this name ({names}); add the ending.")
-    return skip("There is no such file.")

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from napari_mil.errors import TrainingError
+from napari_mil.findings import FindingKind
 from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES
 from napari_mil.training.scanning import scan_annotated_folder
 from tests.training.cohorts import notes, put, reasons, table
@@ -127,7 +128,7 @@ def test_bags_of_one_name_in_several_classes_are_several_patients(tmp_path):
             put(tmp_path / label / f"{k}.npy")
     found = scan_annotated_folder(tmp_path)
     assert found.n_patients == 6
-    assert not found.warnings
+    assert [each.kind for each in found.warnings] == [FindingKind.GUESSED]
 
 
 def test_a_class_without_a_bag_is_named(feature_folder):
@@ -148,3 +149,61 @@ def test_the_pages_and_channels_of_image_folders_are_counted_and_said(tmp_path):
     said = {path.name: text for path, text in cohort.warnings}
     assert "3 pages" in said["fields.tif"]
     assert "dapi, gfp" in said["b"]
+
+
+@pytest.mark.parametrize(
+    ("names", "positive"),
+    [
+        (("MSIH", "nonMSIH"), "MSIH"),
+        (("methylated", "unmethylated"), "methylated"),
+        (("HER2+", "HER2-"), "HER2+"),
+        (("mutated", "wild-type"), "mutated"),
+        (("high", "low"), "high"),
+        (("0", "1"), "1"),
+    ],
+)
+def test_the_finding_is_the_positive_class(tmp_path, names, positive):
+    for name in names:
+        put(tmp_path / name / "a.npy")
+        put(tmp_path / name / "b.npy")
+    found = scan_annotated_folder(tmp_path)
+    assert found.classes[-1] == positive
+    assert FindingKind.GUESSED not in [each.kind for each in found.warnings]
+
+
+def test_a_positive_class_that_only_the_alphabet_chose_is_said(tmp_path):
+    for name in ("luminal", "basal"):
+        put(tmp_path / name / "a.npy")
+    (guess,) = scan_annotated_folder(tmp_path).warnings
+    assert guess.kind is FindingKind.GUESSED
+    assert "luminal is taken for the positive class" in guess.text
+
+
+def test_folders_of_the_same_bags_in_other_files_are_no_classes(tmp_path):
+    for k in range(3):
+        put(tmp_path / "pt_files" / f"slide_{k}.npy")
+        (tmp_path / "h5_files").mkdir(exist_ok=True)
+        source = tmp_path / "pt_files" / f"slide_{k}.npy"
+        shutil.copy(source, tmp_path / "h5_files" / f"slide_{k}.h5")
+    with pytest.raises(TrainingError, match="kinds of files, not classes"):
+        scan_annotated_folder(tmp_path)
+    rows = "".join(f"slide_{k},{k % 2}\n" for k in range(3))
+    (tmp_path / "labels.csv").write_text(f"slide,label\n{rows}")
+    found = scan_annotated_folder(tmp_path)
+    assert [bag.path.suffix for bag in found.bags] == [".h5"] * 3
+
+
+def test_images_of_the_same_names_in_several_classes_are_bags_of_their_own(tmp_path):
+    for label in ("benign", "malignant"):
+        for k in range(2):
+            put(tmp_path / label / f"{k}.npy")
+    assert len(scan_annotated_folder(tmp_path)) == 4
+
+
+def test_a_folder_of_the_name_of_a_slide_is_not_a_bag(tmp_path, slide_path):
+    for label in ("benign", "malignant"):
+        (tmp_path / label / "S0").mkdir(parents=True)
+        Image.new("RGB", (30, 20)).save(tmp_path / label / "S0" / "thumbnail.png")
+        shutil.copy(slide_path, tmp_path / label / "S0.svs")
+    found = scan_annotated_folder(tmp_path)
+    assert [bag.path.name for bag in found.bags] == ["S0.svs", "S0.svs"]

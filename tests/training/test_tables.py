@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_mil.errors import TrainingError
+from napari_mil.findings import FindingKind
 from napari_mil.training.scanning import scan_annotated_folder
 from tests.training.cohorts import notes, put, reasons, table
 
@@ -55,7 +56,7 @@ def test_several_labels_and_none(tmp_path):
 def test_rows_that_make_no_sense_are_named(tmp_path):
     for name in "abcde":
         put(tmp_path / f"{name}.npy")
-    shutil.copy(tmp_path / "d.npy", tmp_path / "d.h5")
+    shutil.copy(tmp_path / "d.npy", tmp_path / "d.tif")
     put(tmp_path.parent / "outside.npy")
     found = table(
         tmp_path,
@@ -115,3 +116,50 @@ def test_a_name_no_file_can_have_is_one_row_too_many(tmp_path):
     found = table(tmp_path, f"slide,label\na,x\n{'z' * 5000},y\n")
     assert len(found.bags) == 1
     assert len(found.skipped) == 1
+
+
+def test_cells_that_say_that_a_label_is_not_known_are_no_class(tmp_path):
+    for k in range(8):
+        put(tmp_path / f"s{k}.npy")
+    cells = ["MSIH", "nonMSIH", "NA", "nan", "unknown", "", "N/A", "MSIH"]
+    rows = "".join(f"s{k},{cell}\n" for k, cell in enumerate(cells))
+    found = table(tmp_path, f"slide,label\n{rows}")
+    assert found.classes == ("nonMSIH", "MSIH")
+    assert len(found) == 3
+    said = reasons(found)
+    assert said["s2.npy"] == "Its label is 'NA', which says that it is not known."
+    assert "unknown" in said["s4.npy"]
+
+
+def test_a_label_that_is_not_known_is_not_the_absence_of_every_class(tmp_path):
+    for name in "abc":
+        put(tmp_path / f"{name}.npy")
+    found = table(tmp_path, "slide,label\na,x;y\nb,NA\nc,\n")
+    assert [bag.path.name for bag in found.bags] == ["a.npy", "c.npy"]
+
+
+def test_rows_without_a_patient_count_by_themselves_and_are_said_once(tmp_path):
+    for name in "abcd":
+        put(tmp_path / f"{name}.npy")
+    found = table(tmp_path, "slide,label,patient\na,0,p\nb,1,NA\nc,0,\nd,1,p\n")
+    assert found.n_patients == 3
+    (missing,) = [each for each in found.warnings if each.kind is FindingKind.MISSING]
+    assert missing.text.startswith("2 of 4 rows")
+
+
+def test_spellings_of_one_class_are_merged_and_said(tmp_path):
+    for name in "abcde":
+        put(tmp_path / f"{name}.npy")
+    found = table(tmp_path, "slide,label\na,Tumor\nb,tumor \nc,Tumor\nd,1.0\ne,1\n")
+    assert found.classes == ("1", "Tumor")
+    texts = [each.text for each in found.warnings if each.kind is FindingKind.SPELLING]
+    assert len(texts) == 2
+    assert "'tumor' is taken for 'Tumor'" in texts[0]
+
+
+def test_numbers_that_look_like_a_measurement_are_refused(tmp_path):
+    for k in range(12):
+        put(tmp_path / f"s{k}.npy")
+    rows = "".join(f"s{k},{2.5 + k / 7:.3f}\n" for k in range(12))
+    with pytest.raises(TrainingError, match="12 different numbers in 12 bags look like a"):
+        table(tmp_path, f"slide,label\n{rows}")
