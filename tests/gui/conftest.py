@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_mil.disk_cache import clear
 from napari_mil.gui.model.scene import UNDERLAY
 from napari_mil.gui.remembered_scales import FILE as SCALES
 from napari_mil.settings import Settings
@@ -54,6 +55,10 @@ class Bench:
     def notices(self):
         """Sentences that are shown, the newest first."""
         return self.workbench.notices.texts
+
+    def forget_features(self):
+        """Empty the cache of the window, which lives longer than a test."""
+        clear(self.workbench.classification._settings.cache_folder)
 
     def open(self, *paths, mpp=None):
         """Open paths as after a drop; return the subject that is shown then."""
@@ -147,7 +152,8 @@ def bench(_window, qtbot):
     )
     made.wait()
     workbench.show_tab(workbench.slide_tab)
-    # Scales that a test entered are nothing to the next one.
+    # Scales that a test entered, and features, are nothing to the next one.
+    made.forget_features()
     (Settings().user_folder / SCALES).unlink(missing_ok=True)
 
 

@@ -69,6 +69,7 @@ def test_cancelling_a_second_run_leaves_the_first_answer_as_it_was(bench, slide_
     place = tuple((first.coords[7] + first.tile_size0 / 2)[::-1] * 0.499)
     hovered = layer.get_status(place, world=True)["value"]
     gate = request.getfixturevalue("gate")
+    bench.forget_features()
     bench.click(bench.classify_tab.button)
     gate.release(3)
     bench.wait_until(lambda: not np.array_equal(np.asarray(layer.data), before, equal_nan=True))
