@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from napari_mil.aggregators import Aggregator
+from napari_mil.aggregators.aggregator import PackedAggregator
+from napari_mil.aggregators.output import PackedOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,10 @@ def fit(
     random = np.random.default_rng(settings.seed)
     aggregator = create().train()
     optimiser = torch.optim.AdamW(
-        aggregator.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        aggregator.parameters(),
+        settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs)
     tensors = [torch.from_numpy(bag) for bag in bags]
@@ -81,14 +86,32 @@ def fit(
         order = random.permutation(len(bags))
         for start in range(0, len(order), settings.bags_per_step):
             optimiser.zero_grad()
-            losses = []
-            for b in order[start : start + settings.bags_per_step]:
-                bag = _drop_instances(tensors[b], settings.instance_dropout, random)
-                losses.append(aggregator(bag, labels[b]).loss)
+            drawn = order[start : start + settings.bags_per_step]
+            step = [_drop_instances(tensors[b], settings.instance_dropout, random) for b in drawn]
+            losses = _bag_losses(aggregator, step, [labels[b] for b in drawn])
             torch.stack(losses).mean().backward()
             optimiser.step()
         schedule.step()
     return aggregator.eval()
+
+
+def _bag_losses(
+    aggregator: Aggregator, bags: Sequence[Tensor], targets: Sequence[Tensor]
+) -> list[Tensor]:
+    """Compute the loss of each bag, in one pass where the method packs bags."""
+    if not isinstance(aggregator, PackedAggregator):
+        return [aggregator(bag, target).loss for bag, target in zip(bags, targets, strict=True)]
+    offsets = torch.tensor([0, *(len(bag) for bag in bags)]).cumsum(0)
+    output = aggregator.forward_packed(torch.cat(tuple(bags)), offsets)
+    losses = []
+    for k, target in enumerate(targets):
+        one = PackedOutput(
+            output.logits[k : k + 1],
+            output.multi_label,
+            streams={name: logits[k : k + 1] for name, logits in output.streams.items()},
+        )
+        losses.append(torch.stack(tuple(aggregator.losses(one, target, None).values())).sum())
+    return losses
 
 
 def _drop_instances(bag: Tensor, share: float, random: np.random.Generator) -> Tensor:

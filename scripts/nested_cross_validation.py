@@ -17,16 +17,13 @@ import torch
 
 from napari_mil.aggregators import Aggregator, create_aggregator
 from napari_mil.training.folds import stratified_group_folds
-from napari_mil.training.metrics import auc
+from napari_mil.training.metrics import mean_auc
 from scripts.head_fitting import FitSettings, fit, standardisation
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Way to build a classifier of one sigmoid unit.
-
-    Inner folds choose among several candidates.
-    """
+    """Way to build a classifier; inner folds choose among several."""
 
     name: str
     bags: Sequence[np.ndarray]
@@ -34,6 +31,8 @@ class Candidate:
     aggregator: str
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: FitSettings = field(default_factory=FitSettings)
+    n_outputs: int = 1
+    """1 for one sigmoid unit, otherwise the number of exclusive classes."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,13 @@ class FittedHead:
         return None if logits is None else logits[:, 0].numpy()
 
     @torch.inference_mode()
+    def logits(self, bag: np.ndarray) -> np.ndarray:
+        """Compute the logits (C,) of a bag."""
+        return self.aggregator(torch.from_numpy((bag - self.mean) / self.scale)).logits.numpy()
+
     def logit(self, bag: np.ndarray) -> float:
-        """Compute the logit of a bag."""
-        return float(self.aggregator(torch.from_numpy((bag - self.mean) / self.scale)).logits[0])
+        """Compute the logit of a bag by one sigmoid unit."""
+        return float(self.logits(bag)[0])
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class OutOfFold:
     """Predictions from classifiers that never saw the bag's group."""
 
     logits: np.ndarray
-    """Logit of each bag, float64 (repeats, B)."""
+    """Logit of each bag, float64 (repeats, B), or (repeats, B, C) of exclusive classes."""
     folds: np.ndarray
     """Outer fold of each bag, int (repeats, B)."""
     chosen: tuple[str, ...]
@@ -81,7 +84,11 @@ def fit_head(
     mean, scale = standardisation(bags)
     settings = replace(candidate.settings, seed=seed)
     create = partial(
-        create_aggregator, candidate.aggregator, bags[0].shape[1], 1, **candidate.options
+        create_aggregator,
+        candidate.aggregator,
+        bags[0].shape[1],
+        candidate.n_outputs,
+        **candidate.options,
     )
     aggregator = fit(
         create,
@@ -100,7 +107,7 @@ def choose_candidate(
     inner_folds: int,
     seed: int,
 ) -> Candidate:
-    """Choose the candidate of the largest AUC over inner folds.
+    """Choose the candidate of the largest AUC, averaged over classes, over inner folds.
 
     The inner folds are of the training bags `members`. A single candidate is chosen as it is.
     """
@@ -109,12 +116,12 @@ def choose_candidate(
     folds = stratified_group_folds(labels[members], [groups[b] for b in members], inner_folds, seed)
     areas = []
     for candidate in candidates:
-        logits = np.empty(len(members))
+        logits = np.empty((len(members), candidate.n_outputs))
         for fold in range(inner_folds):
             held_out = folds == fold
             head = fit_head(candidate, labels, members[~held_out], seed)
-            logits[held_out] = [head.logit(candidate.bags[int(b)]) for b in members[held_out]]
-        areas.append(auc(labels[members], logits))
+            logits[held_out] = [head.logits(candidate.bags[int(b)]) for b in members[held_out]]
+        areas.append(mean_auc(labels[members], logits))
     return candidates[int(np.nanargmax(areas))]
 
 
@@ -135,7 +142,7 @@ def nested_cross_validation(
     candidates
         Ways to build the classifier.
     labels
-        0/1 of each bag, (B,).
+        0/1, or class index, of each bag, (B,).
     groups
         Group of each bag, (B,); a group is never split between training and test.
     folds, inner_folds, repeats
@@ -157,7 +164,7 @@ def nested_cross_validation(
         workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
         results = list(pool.map(run, jobs))
-    logits = np.empty(fold_of_bag.shape)
+    logits = np.empty((*fold_of_bag.shape, candidates[0].n_outputs))
     instances: list[list[np.ndarray | None]] = [[None] * len(truth) for _ in range(repeats)]
     for (repeat, fold), (_, fold_logits, fold_instances) in zip(jobs, results, strict=True):
         members = np.flatnonzero(fold_of_bag[repeat] == fold)
@@ -165,6 +172,8 @@ def nested_cross_validation(
         for b, values in zip(members, fold_instances, strict=True):
             instances[repeat][b] = values
     chosen = tuple(name for name, _, _ in results)
+    if candidates[0].n_outputs == 1:
+        logits = logits[..., 0]
     return OutOfFold(logits, fold_of_bag, chosen, tuple(map(tuple, instances)))
 
 
@@ -175,7 +184,7 @@ def _run_outer_fold(
     fold_of_bag: np.ndarray,
     inner_folds: int,
     job: tuple[int, int],
-) -> tuple[str, list[float], list[np.ndarray | None]]:
+) -> tuple[str, list[np.ndarray], list[np.ndarray | None]]:
     """Choose a candidate for one outer fold and predict its test bags."""
     repeat, fold = job
     training = np.flatnonzero(fold_of_bag[repeat] != fold)
@@ -184,6 +193,6 @@ def _run_outer_fold(
     head = fit_head(candidate, labels, training, seed=repeat)
     return (
         candidate.name,
-        [head.logit(candidate.bags[int(b)]) for b in test],
+        [head.logits(candidate.bags[int(b)]) for b in test],
         [head.instance_logits(candidate.bags[int(b)]) for b in test],
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ import numpy as np
 import torch
 
 from napari_mil.bags import TileGrid, tile_grid
-from napari_mil.encoders import create_encoder
+from napari_mil.encoders import Encoder, create_encoder
+from napari_mil.inference.aggregation import answer_bag
 from napari_mil.inference.card import SHIPPED, ClassifierCard
 from napari_mil.inference.classifier import Classifier
+from napari_mil.inference.likeness import describe
 from napari_mil.slides import open_slide
 from napari_mil.training.folds import stratified_group_folds
 from napari_mil.training.metrics import accuracy, auc, estimate
@@ -29,6 +31,18 @@ PAPER_SATURATION = 0.05
 """Mean saturation below which the papers discard tiles."""
 LARGEST_BUNDLE_MB = 5
 """Most megabytes that a shipped bundle may take."""
+BLANK_LEVELS = {
+    "white": (255, 255, 255),
+    "light grey": (225, 225, 225),
+    "yellowish": (250, 244, 215),
+}
+"""RGB of tiles without tissue, as glass, a grey background and old mounting medium look."""
+BLANK_TILES = 16
+"""Tiles of a bag without tissue."""
+BLANK_NOISE = 2.0
+"""Standard deviation of the levels of a tile without tissue, as of a camera."""
+BLANK = "tiles without tissue"
+"""Name of their answers in the figures of a card."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +72,20 @@ class PictureBag:
     """Identifier of the picture's content, by which it is known again."""
 
 
+def shipped_encoder() -> Encoder:
+    """Make the encoder of the shipped classifiers.
+
+    In float32, so that another processor trains the same weights.
+    """
+    return create_encoder("efficientnet-lite0", device="cpu", precision="float32")
+
+
 def picture_bag(path: Path, image_mpp: float, tiling: Tiling) -> PictureBag:
     """Cut a picture into tiles as the product does; encode them.
 
     Tiles of mean saturation below 0.05 are left out, as in the papers, unless all are.
     """
-    encoder = create_encoder("texture", device="cpu")
+    encoder = shipped_encoder()
     with open_slide(path, mpp=image_mpp) as slide:
         grid = tile_grid(slide, tiling.tile_px, tiling.mpp, overlap=tiling.overlap)
         tiles = np.stack([grid.read(slide, i) for i in range(len(grid))])
@@ -93,11 +115,13 @@ def colour_statistics(tiles: np.ndarray) -> np.ndarray:
     return np.concatenate([pixels.mean(1), pixels.std(1), *quantiles], 1).astype(np.float32)
 
 
+OWN = "this classifier"
+"""Name of the classifier's own figures, the first row of a table."""
+COLOURS = "colour statistics, mean and extremes"
+"""Name of the stronger baseline."""
 BASELINES = {
     "colour statistics, averaged": lambda bag: bag.mean(0),
-    "colour statistics, mean and extremes": lambda bag: np.concatenate(
-        [bag.mean(0), bag.min(0), bag.max(0)]
-    ),
+    COLOURS: lambda bag: np.concatenate([bag.mean(0), bag.min(0), bag.max(0)]),
 }
 """Summaries of a bag of colour statistics for logistic regression.
 
@@ -162,7 +186,7 @@ def compare(
         Figures of the classifier and of each baseline, the AUC gained over each baseline, and how
         often each candidate was chosen.
     """
-    entry: dict[str, Any] = {"this classifier": figures(labels, out.logits, groups)}
+    entry: dict[str, Any] = {OWN: figures(labels, out.logits, groups)}
     gains = {}
     for summary in BASELINES:
         baseline = colour_baseline(colours, summary, labels, groups, out.folds)
@@ -173,7 +197,7 @@ def compare(
 
 def headline(entry: dict[str, Any], folds: str) -> str:
     """Return the AUC with its interval, as a result card shows it."""
-    area = entry["this classifier"]["auc"]
+    area = entry[OWN]["auc"]
     return f"AUC {area['mean']:.2f} ({area['low']:.2f}–{area['high']:.2f}), {folds}"
 
 
@@ -213,6 +237,7 @@ def difference(
     """
     names = np.asarray(groups)
     unique = np.unique(names)
+    members = {name: np.flatnonzero(names == name) for name in unique}
     random = np.random.default_rng(0)
 
     def mean_gain(index: np.ndarray) -> float:
@@ -227,7 +252,7 @@ def difference(
     for _ in range(samples):
         sampled_groups = random.choice(unique, len(unique))
         sampled_gains.append(
-            mean_gain(np.concatenate([np.flatnonzero(names == group) for group in sampled_groups]))
+            mean_gain(np.concatenate([members[group] for group in sampled_groups]))
         )
     low, high = np.nanpercentile(sampled_gains, [2.5, 97.5])
     mean = mean_gain(np.arange(len(labels)))
@@ -238,13 +263,38 @@ def difference(
     }
 
 
-def write_bundle(card: ClassifierCard, head: FittedHead, notes: str) -> Path:
-    """Write a shipped bundle and check its size."""
+def write_bundle(
+    card: ClassifierCard,
+    head: FittedHead,
+    bags: Sequence[np.ndarray],
+    groups: Sequence[str],
+    notes: Callable[[ClassifierCard], str],
+) -> Path:
+    """Write a shipped bundle and check its size.
+
+    Parameters
+    ----------
+    card
+        Gets the answers for tiles without tissue.
+    head
+        Aggregator and standardisation.
+    bags, groups
+        Features of the training bags, not standardised, and what must not be split: the bundle
+        describes them, so that it can say how unlike a bag is.
+    notes
+        Writes the description of a card.
+    """
+    standardised = [(bag - head.mean) / head.scale for bag in bags]
     classifier = Classifier(
-        card, head.aggregator, torch.from_numpy(head.mean), torch.from_numpy(head.scale)
+        card,
+        head.aggregator,
+        torch.from_numpy(head.mean),
+        torch.from_numpy(head.scale),
+        likeness=describe(standardised, groups),
     )
+    card = replace(card, evaluation={**card.evaluation, BLANK: blank_answers(classifier)})
     folder = SHIPPED / card.name
-    classifier.save(folder, notes)
+    replace(classifier, card=card).save(folder, notes(card))
     size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     if size_mb > LARGEST_BUNDLE_MB:
         raise SystemExit(
@@ -254,20 +304,70 @@ def write_bundle(card: ClassifierCard, head: FittedHead, notes: str) -> Path:
     return folder
 
 
+def blank_tiles(level: Sequence[int], tile_px: int) -> np.ndarray:
+    """Make tiles without tissue, uint8 (16, H, W, 3)."""
+    random = np.random.default_rng(0)
+    noise = random.normal(0, BLANK_NOISE, (BLANK_TILES, tile_px, tile_px, 3))
+    return np.clip(np.array(level) + noise, 0, 255).round().astype(np.uint8)
+
+
+def blank_answers(classifier: Classifier) -> dict[str, dict[str, Any]]:
+    """Ask a classifier about tiles without tissue; answers by colour.
+
+    Each answer holds the likeliest class, its probability, and how unlike the training bags the
+    tiles are (1 is the limit).
+    """
+    encoder = shipped_encoder()
+    answers = {}
+    for name, level in BLANK_LEVELS.items():
+        features = encoder.encode(blank_tiles(level, int(classifier.card.tile_px or 0)))
+        probabilities = answer_bag(classifier, features).probabilities
+        unlikeness = classifier.unlikeness(features)
+        answers[name] = {
+            "class": classifier.card.classes[int(probabilities.argmax())],
+            "probability": round(float(probabilities.max()), 3),
+            "unlike": None if unlikeness is None else round(unlikeness.bag, 2),
+        }
+    return answers
+
+
+def blank_table(card: ClassifierCard) -> str:
+    """Return the section of a card on tiles without tissue."""
+    rows = [
+        f"| {name} | {answer['class']} {answer['probability']:.2f} | {answer['unlike']:g} × |"
+        for name, answer in card.evaluation[BLANK].items()
+    ]
+    return "\n".join(
+        [
+            "## Glass and blank tiles",
+            "",
+            "No class fits a tile without tissue, and an answer is given all the same; beyond "
+            "1 × the limit it is marked as unlike the training data.",
+            "",
+            "| bag of blank tiles | answer | unlike, in multiples of the limit |",
+            "| --- | --- | --- |",
+            *rows,
+        ]
+    )
+
+
 def row(name: str, entry: dict[str, Any]) -> str:
     """Return one line of a card's table."""
     return f"| {name} | {format_estimate(entry['auc'])} | {format_estimate(entry['accuracy'])} |"
 
 
 def format_estimate(figure: dict[str, float]) -> str:
-    """Return mean, interval and deviation over repeats as text."""
+    """Return mean, interval and deviation over repeats, where there are several, as text."""
     interval = f"{figure['low']:.3f}–{figure['high']:.3f}"
-    return f"{figure['mean']:.3f} ({interval}), ± {figure['sd_repeats']:.3f}"
+    text = f"{figure['mean']:.3f} ({interval})"
+    deviation = figure.get("sd_repeats")
+    return text if deviation is None else f"{text}, ± {deviation:.3f}"
 
 
 def table(entry: dict[str, Any], prefix: str = "") -> list[str]:
     """Return the rows of every method in an entry of `compare`."""
-    return [row(prefix + name, method) for name, method in entry.items() if "auc" in method]
+    methods = {OWN: entry[OWN], **entry}
+    return [row(prefix + name, method) for name, method in methods.items() if "auc" in method]
 
 
 def parse_arguments(description: str) -> argparse.Namespace:
