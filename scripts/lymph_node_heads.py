@@ -1,9 +1,9 @@
 """Heads of the classifier `lymph-node-metastasis`: tile network, and answer of a slide.
 
-A tile is scored by a network of one hidden layer; a slide by the mean of its tiles' logits, weighted
-by a softmax of the same logits. Both are one dual-stream aggregator as released by Li et al. 2021:
-its instance classifier is the tile network, its query is their logit, and its bag classifier
-rescales the weighted mean.
+A tile is scored by a network of one hidden layer; a slide by the mean of its tiles' logits,
+weighted by a softmax of the same logits. Both are one dual-stream aggregator as released by Li et
+al. 2021: its instance classifier is the tile network, its query is their logit, and its bag
+classifier rescales the weighted mean.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Line:
     offset: float
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
+        """Map logits of any shape."""
         return np.asarray(self.slope * logits + self.offset)
 
 

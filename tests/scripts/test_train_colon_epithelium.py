@@ -14,4 +14,4 @@ def test_tiles_are_labelled_by_the_nuclei_they_hold():
 
 def test_the_name_of_a_candidate_tells_its_tiling():
     for tiling in TILINGS:
-        assert tiling_of(f"{tiling}, 30 epochs") == tiling
+        assert tiling_of(str(tiling)) == tiling
