@@ -23,8 +23,8 @@ BACKGROUND = 24
 """Grey between the images."""
 UNREADABLE = 200
 """Grey of an image that cannot be read."""
-THUMBNAIL_PX = 64
-"""Longest side of the thumbnails, which are all kept: 5 000 take 60 MB."""
+SMALLEST_THUMBNAIL_PX = 64
+"""Longest side of the thumbnails at least, which are all kept: 5 000 take 60 MB."""
 COARSEST_PX = 1024
 """Longest side of the coarsest level, which the viewer keeps whole."""
 KEPT_IMAGES = 256
@@ -61,6 +61,8 @@ class Mosaic:
         self.cell = self._side * (1 + GAP)
         """Side of a cell in pixels."""
         self.layout: Layout = layout_of_images(len(images), self.cell)
+        self._n_halvings = max(0, math.ceil(math.log2(max(self.shape) / COARSEST_PX)))
+        """Levels that are finer than the coarsest one."""
 
     def _size(self, i: int) -> tuple[int, int]:
         try:
@@ -95,10 +97,8 @@ class Mosaic:
 
     def pixels(self) -> Pixels:
         """Return the levels as a layer takes them; the coarsest one holds what is decoded."""
-        longest = max(self.shape)
-        n_halvings = max(0, math.ceil(math.log2(longest / COARSEST_PX)))
-        levels: list[Any] = [MosaicLevel(self, k) for k in range(n_halvings)]
-        coarsest = MosaicLevel(self, n_halvings, decodes=False)
+        levels: list[Any] = [MosaicLevel(self, k) for k in range(self._n_halvings)]
+        coarsest = MosaicLevel(self, self._n_halvings, decodes=False)
         levels.append(np.asarray(coarsest))
         if len(levels) == 1:
             return Pixels(levels[0])
@@ -145,7 +145,9 @@ class Mosaic:
 
     def _thumbnail(self, i: int) -> None:
         width, height = self._sizes[i]
-        scale = min(1.0, THUMBNAIL_PX / max(width, height))
+        # As large as the coarsest level shows it, which is made of thumbnails.
+        longest = max(SMALLEST_THUMBNAIL_PX, math.ceil(self._side / 2**self._n_halvings))
+        scale = min(1.0, longest / max(width, height))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = self.at(i, size, decodes=True)
         assert image is not None

@@ -8,7 +8,7 @@ from PIL import Image
 from napari_mil.bags import open_image_bag
 from napari_mil.errors import CancelledError
 from napari_mil.events import CancellationToken
-from napari_mil.gui.mosaic import BACKGROUND, COARSEST_PX, THUMBNAIL_PX, UNREADABLE, Mosaic
+from napari_mil.gui.mosaic import BACKGROUND, COARSEST_PX, UNREADABLE, Mosaic
 
 RED = (200, 30, 40)
 
@@ -136,9 +136,12 @@ def test_thumbnails_stop_when_they_are_cancelled(tmp_path):
     assert not mosaic.is_whole
 
 
-def test_a_thumbnail_is_small_and_never_larger_than_its_image(tmp_path):
-    mosaic = arrange(write(tmp_path, [(400, 200), (10, 5)]))
-    assert mosaic._thumbnails[0].shape == (THUMBNAIL_PX // 2, THUMBNAIL_PX, 3)
+def test_a_thumbnail_fills_the_coarsest_level_and_is_never_larger_than_its_image(tmp_path):
+    mosaic = arrange(write(tmp_path, [(2000, 1000), (10, 5)]))
+    coarsest = mosaic.pixels().data[-1]
+    assert max(coarsest.shape) <= COARSEST_PX
+    across = (coarsest[:, :, 0] == RED[0]).any(0).sum()
+    assert mosaic._thumbnails[0].shape[1] == pytest.approx(across, abs=12)
     assert mosaic._thumbnails[1].shape == (5, 10, 3)
 
 
@@ -168,3 +171,15 @@ def test_a_dim_grey_image_is_shown_at_its_own_contrast_and_colours_as_they_are(t
     assert shown.max() == 255
     assert (np.diff(shown[0, :, 0].astype(int)) >= 0).all()
     assert np.array_equal(mosaic.at(1, (40, 40), decodes=True), coloured)
+
+
+def test_a_few_small_images_are_shown_at_their_full_resolution(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    for k in range(4):
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+    mosaic = Mosaic(open_image_bag(tmp_path), 1)
+    mosaic.make_thumbnails(CancellationToken())
+    shown = mosaic.pixels()
+    assert not shown.multiscale
+    x, y, width, height = (round(value) for value in mosaic.place(0))
+    assert np.array_equal(shown.data[y : y + height, x : x + width], pixels)
