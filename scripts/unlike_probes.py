@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="page with a section between the marks")
     arguments = parser.parse_args()
     sections = []
-    for card in list_classifiers():
+    for card in list_classifiers().values():
         if not card.shipped:
             continue
         classifier = load_classifier(card)
