@@ -119,6 +119,10 @@ def test_the_wheel_holds_what_users_need(wheel):
         "napari_mil/sample_data/README.md",
         "napari_mil/inference/shipped/breast-malignancy/weights.safetensors",
         "napari_mil/inference/shipped/colon-epithelium/card.md",
+        "napari_mil/inference/shipped/colorectal-biopsy/weights.safetensors",
+        "napari_mil/inference/shipped/colorectal-grade/weights.safetensors",
+        "napari_mil/inference/shipped/lymph-node-metastasis/weights.safetensors",
+        "napari_mil/sample_data/colorectal-case/README.md",
     ):
         assert required in names
     assert sum(name.startswith("napari_mil/sample_data/mixed-size/") for name in names) == 10
@@ -160,4 +164,4 @@ def test_an_installed_wheel_finds_its_sample_data_and_classifiers(wheel, tmp_pat
         env=environment,
     ).stdout.splitlines()[-2:]
     assert origin.startswith(str(tmp_path))
-    assert counts == "True 10 2"
+    assert counts == "True 10 5"

@@ -63,20 +63,25 @@ def test_an_unknown_name_lists_the_known_ones():
         find_card("lung")
 
 
-@pytest.mark.parametrize("name", ["breast-malignancy", "colon-epithelium"])
+RESEARCH_ONLY = ("breast-malignancy", "colon-epithelium")
+FREE = ("colorectal-biopsy", "colorectal-grade", "lymph-node-metastasis")
+
+
+@pytest.mark.parametrize("name", [*RESEARCH_ONLY, *FREE])
 def test_a_shipped_bundle_is_small_complete_and_honest(name):
     card = list_classifiers()[name]
     assert sum(path.stat().st_size for path in (SHIPPED / name).iterdir()) < 5e6
-    load_classifier(card)
-    assert "research use only" in card.licence.lower()
+    assert load_classifier(card).likeness is not None
+    assert ("research use only" in card.licence.lower()) == (name in RESEARCH_ONLY)
+    assert ("BSD-3-Clause" in card.licence) == (name in FREE)
     assert card.evaluation["protocol"].startswith("honest")
-    for words in ("Research", "interval", "olour statistics", "Terms", "AUC"):
+    for words in ("Research", "interval", "olour statistics", "Terms", "AUC", "blank tiles"):
         assert words in card.notes
     assert card.mpp_assumed == ("scale is assumed" in card.notes)
 
 
 def test_a_shipped_bundle_names_no_file_and_no_path():
-    for name in ("breast-malignancy", "colon-epithelium"):
+    for name in (*RESEARCH_ONLY, *FREE):
         text = (SHIPPED / name / CARD_FILE).read_text()
         for word in (".jpg", "/", "ytma"):
             assert word not in text.replace("µm/px", "").replace("napari-mil/classifier/1", ""), (
