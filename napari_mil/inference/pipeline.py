@@ -339,8 +339,8 @@ def unlike_words(unlikeness: Unlikeness, card: ClassifierCard) -> str:
     """Return the remark about a bag that is unlike the training data."""
     noun = {TILES: "tiles", IMAGES: "images"}.get(card.instances, "instances")
     return (
-        f"This is unlike what {card.name} was trained on: {unlikeness.share:.0%} of its {noun} "
-        "lie where 5 % of training-like ones do; the answer may mean nothing."
+        f"This is unlike what {card.name} was trained on: {100 * unlikeness.share:.0f} % of its "
+        f"{noun} lie beyond a limit that 5 % of training-like ones do; the answer may mean nothing."
     )
 
 

@@ -164,7 +164,7 @@ def test_an_answer_says_where_it_is_unlike_the_training_data(classifier):
     assert unlike.unlikeness.is_unlike
     assert "unlike" in unlike.columns()
     (remark,) = unlike.provenance["fallbacks"]
-    assert remark.startswith("This is unlike what untrained was trained on: 100% of its tiles")
+    assert remark.startswith("This is unlike what untrained was trained on: 100 % of its tiles")
     assert np.array_equal(unlike.logits, classify(Bag(bags[0] + 4), classifier).logits)
 
 
