@@ -56,6 +56,8 @@ A classifier may learn the acquisition instead of the disease.
 """
 TILINGS = (Tiling(32, 0.5), Tiling(64, 0.5), Tiling(128, 0.5))
 """Tilings to choose from; the encoder takes 32 px and more."""
+COLOUR_TILING = Tiling(64, 0.5)
+"""Tiling of the colour baselines, on which they are strongest."""
 MEAN_POOLING = "mean of the tiles, linear"
 """Plainest competitor on the same features and folds."""
 OPTIONS = {"hidden": 128, "attention_dim": 32, "dropout": 0.5}
@@ -133,7 +135,7 @@ def read_cohort(folder: Path) -> Cohort:
         labels=np.array([int(entry["label"] == "malignant") for entry in rows]),
         acquisitions=[entry["acquisition"] for entry in rows],
         candidates=candidates,
-        colours=[bag.colours for bag in bags[TILINGS[-1]]],
+        colours=[bag.colours for bag in bags[COLOUR_TILING]],
         fingerprints=[bag.fingerprint for bag in bags[TILINGS[-1]]],
     )
 
@@ -254,8 +256,8 @@ AUC gained by acquisition:
 {verdicts(main_entry)}
 
 Colour statistics: logistic regression on 21 RGB statistics per tile (mean, standard deviation, five
-quantiles), averaged over the tiles of an image, or with the least and the largest value beside the
-average; regularisation chosen on inner folds.
+quantiles; tiles of {COLOUR_TILING}), averaged over the tiles of an image, or with the least and the
+largest value beside the average; regularisation chosen on inner folds.
 The acquisition `{ONE_CLASS_ACQUISITION}` has benign images only; "without" leaves it out.
 "By image" lets images of one acquisition stand on both sides and is optimistic. Two benign images
 overlap; they belong to one acquisition.
