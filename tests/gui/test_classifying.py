@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QDialog, QTextBrowser
 
-from napari_mil.encoders.texture import TextureEncoder
+from napari_mil.encoders.efficientnet_lite import EfficientNetLite0Encoder
 from napari_mil.gui.model.actions import close_subject
 
 
@@ -15,14 +15,14 @@ def gate(monkeypatch):
     """Every batch of the encoder waits until it is let through."""
     semaphore = threading.Semaphore(0)
     semaphore.batches = []
-    encode = TextureEncoder.encode
+    encode = EfficientNetLite0Encoder.encode
 
     def wait_and_encode(self, tiles):
         semaphore.acquire()
         semaphore.batches.append(len(tiles))
         return encode(self, tiles)
 
-    monkeypatch.setattr(TextureEncoder, "encode", wait_and_encode)
+    monkeypatch.setattr(EfficientNetLite0Encoder, "encode", wait_and_encode)
     monkeypatch.setattr("napari_mil.inference.embedding.LARGEST_BATCH", 16)
     monkeypatch.setattr("napari_mil.inference.pipeline.PARTIAL_EVERY", 0.0)
     yield semaphore
@@ -34,6 +34,7 @@ def open_gate(gate):
 
 
 def start_and_wait_for_overlay(bench, gate):
+    bench.forget_features()
     bench.click(bench.classify_tab.button)
     gate.release(3)
     bench.wait_until(lambda: bool(bench.overlays))

@@ -11,12 +11,12 @@ import sys, time
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_mil.encoders.texture import TextureEncoder
+from napari_mil.encoders.efficientnet_lite import EfficientNetLite0Encoder
 from napari_mil.inference import embedding
 
-encode = TextureEncoder.encode
+encode = EfficientNetLite0Encoder.encode
 # Still under way when the window goes.
-TextureEncoder.encode = lambda self, tiles: (time.sleep(0.05), encode(self, tiles))[1]
+EfficientNetLite0Encoder.encode = lambda self, tiles: (time.sleep(0.05), encode(self, tiles))[1]
 embedding.LARGEST_BATCH = 8
 
 # Plain napari: nothing of the program of its own helps.

@@ -300,16 +300,16 @@ def slow_encoder(monkeypatch):
     """Encode few tiles at a time, slowly: the run is still under way when something happens."""
     import time
 
-    from napari_mil.encoders.texture import TextureEncoder
+    from napari_mil.encoders.efficientnet_lite import EfficientNetLite0Encoder
     from napari_mil.inference import embedding
 
-    encode = TextureEncoder.encode
+    encode = EfficientNetLite0Encoder.encode
 
     def encode_slowly(self, tiles):
         time.sleep(0.02)
         return encode(self, tiles)
 
-    monkeypatch.setattr(TextureEncoder, "encode", encode_slowly)
+    monkeypatch.setattr(EfficientNetLite0Encoder, "encode", encode_slowly)
     monkeypatch.setattr(embedding, "LARGEST_BATCH", 8)
 
 
