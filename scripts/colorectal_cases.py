@@ -6,11 +6,15 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from napari_mil.bags import open_image_bag
 from napari_mil.bags.images import ImageBag
+from napari_mil.inference.card import IMAGES, ClassifierCard
+from napari_mil.inference.facts import AggregatorRef, EncoderRef, TrainingFacts
+from scripts.nested_cross_validation import Candidate
 from scripts.shipped_classifiers import colour_statistics, shipped_encoder
 
 IMAGE_PX = 224
@@ -130,3 +134,52 @@ def read_cases(folder: Path, label_of: Callable[[set[str]], int], kinds: Sequenc
         fingerprints.append(replace(bag, images=tuple(by_name)).fingerprint)
     counts = {kind: sum(row.label == kind for row in rows) for kind in kinds}
     return Cases(names, np.array(labels), bags, colours, fingerprints, counts)
+
+
+def card_of_cases(
+    cases: Cases,
+    final: Candidate,
+    *,
+    name: str,
+    title: str,
+    classes: tuple[str, ...],
+    link: str,
+    temperature: float,
+    evaluation: dict[str, Any],
+) -> ClassifierCard:
+    """Return the card of a classifier trained on all cases but the sample case."""
+    encoder = shipped_encoder()
+    counts = np.bincount(cases.labels, minlength=len(classes)).tolist()
+    return ClassifierCard(
+        name=name,
+        title=title,
+        classes=classes,
+        link=link,
+        encoder=EncoderRef(encoder.name, encoder.fingerprint),
+        in_dim=encoder.dim,
+        tile_px=IMAGE_PX,
+        mpp=None,
+        mpp_assumed=False,
+        overlap=0.0,
+        aggregator=AggregatorRef(final.aggregator, final.options),
+        temperature=temperature,
+        threshold=0.5,
+        licence=LICENCE,
+        intended_use="Research and teaching only; not for diagnosis.",
+        instances=IMAGES,
+        training=TrainingFacts(
+            bags=len(cases.names),
+            bags_of_each_class=dict(zip(classes, counts, strict=True)),
+            patients=len(cases.names),
+            instances=sum(map(len, cases.bags)),
+            bag_fingerprints=tuple(sorted(cases.fingerprints)),
+            notes={
+                "images": dict(cases.images),
+                "epochs": final.settings.epochs,
+                "learning rate": final.settings.learning_rate,
+                "weight decay": final.settings.weight_decay,
+                "seed": 0,
+            },
+        ),
+        evaluation=evaluation,
+    )

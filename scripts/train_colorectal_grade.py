@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_mil.inference.card import IMAGES, ClassifierCard
-from napari_mil.inference.facts import AggregatorRef, EncoderRef, TrainingFacts
+from napari_mil.inference.card import ClassifierCard
 from napari_mil.training.metrics import (
     auc,
     calibration_error,
@@ -27,11 +26,10 @@ from napari_mil.training.metrics import (
 from scripts.colorectal_cases import (
     BENIGN,
     CREDIT,
-    IMAGE_PX,
-    LICENCE,
     LOW_GRADE,
     MALIGNANT,
     Cases,
+    card_of_cases,
     read_cases,
 )
 from scripts.head_fitting import FitSettings
@@ -51,7 +49,6 @@ from scripts.shipped_classifiers import (
     format_estimate,
     parse_arguments,
     say,
-    shipped_encoder,
     verdicts,
     write_bundle,
 )
@@ -168,41 +165,14 @@ def make_card(
     cases: Cases, final: Candidate, temperature: float, evaluation: dict[str, Any]
 ) -> ClassifierCard:
     """Return the card of the classifier trained on all cases but the sample case."""
-    encoder = shipped_encoder()
-    counts = np.bincount(cases.labels)
-    return ClassifierCard(
+    return card_of_cases(
+        cases,
+        final,
         name="colorectal-grade",
         title="Colorectal biopsy images: benign, low grade, carcinoma or high grade, H&E",
         classes=CLASSES,
         link="softmax",
-        encoder=EncoderRef(encoder.name, encoder.fingerprint),
-        in_dim=encoder.dim,
-        tile_px=IMAGE_PX,
-        mpp=None,
-        mpp_assumed=False,
-        overlap=0.0,
-        aggregator=AggregatorRef(AGGREGATOR, OPTIONS),
         temperature=temperature,
-        threshold=0.5,
-        licence=LICENCE,
-        intended_use="Research and teaching only; not for diagnosis.",
-        instances=IMAGES,
-        training=TrainingFacts(
-            bags=len(cases.names),
-            bags_of_each_class={
-                name: int(count) for name, count in zip(CLASSES, counts, strict=True)
-            },
-            patients=len(cases.names),
-            instances=sum(map(len, cases.bags)),
-            bag_fingerprints=tuple(sorted(cases.fingerprints)),
-            notes={
-                "images": dict(cases.images),
-                "epochs": final.settings.epochs,
-                "learning rate": final.settings.learning_rate,
-                "weight decay": final.settings.weight_decay,
-                "seed": 0,
-            },
-        ),
         evaluation=evaluation,
     )
 
