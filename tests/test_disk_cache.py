@@ -85,6 +85,7 @@ def test_a_lease_ends_with_its_process_however_that_ends(folder):
 def test_a_cache_that_cannot_be_made_leases_nothing(tmp_path):
     (tmp_path / "file").touch()
     CacheLease(tmp_path / "file" / "cache").release()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_files_being_written_are_left_alone_and_those_left_behind_go(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -168,12 +169,15 @@ class Opener:
     def _open_at_scale(self, path: Path) -> tuple[Slide, ScaleScope | None]:
         """Open a slide at the scale that is given now, was entered before, or is the file's."""
         slide = open_slide(path, self.slide_mpp, settings=self.settings)
-        found = None if self.slide_mpp is not None else self.find_scale(slide)
-        if found is None:
+        if self.slide_mpp is not None:
             return slide, None
-        at_scale = slide.with_mpp(found.mpp)
-        slide.close()
-        return at_scale, found.scope
+        with ExitStack() as stack:
+            stack.callback(slide.close)
+            found = self.find_scale(slide)
+            if found is not None:
+                return slide.with_mpp(found.mpp), found.scope
+            stack.pop_all()
+        return slide, None
 
     def _open_images(self, folder: Path, cancel: CancellationToken) -> OpenedSubject:
         images = open_image_bag(folder)

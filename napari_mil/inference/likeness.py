@@ -68,22 +68,25 @@ class _Space:
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Return float32 (N,): distance of each instance from the training instances."""
+        prototypes = self.prototypes.astype(np.float32)
+        # Whitened axes have the length of a standard deviation; this undoes the whitening.
+        back = np.linalg.pinv(self.axes)
         return np.concatenate(
             [
-                self._distances(features[start : start + ROWS_AT_ONCE])
+                self._distances(features[start : start + ROWS_AT_ONCE], prototypes, back)
                 for start in range(0, len(features), ROWS_AT_ONCE)
             ]
         )
 
-    def _distances(self, features: np.ndarray) -> np.ndarray:
+    def _distances(
+        self, features: np.ndarray, prototypes: np.ndarray, back: np.ndarray
+    ) -> np.ndarray:
         centred = features - self.mean
         inside = centred @ self.axes
-        prototypes = self.prototypes.astype(np.float32)
         squares = (inside**2).sum(1)[:, None] + (prototypes**2).sum(1) - 2 * inside @ prototypes.T
         nearest = np.partition(squares, min(NEIGHBOURS, len(prototypes)) - 1, axis=1)
         nearest = np.sqrt(np.maximum(nearest[:, :NEIGHBOURS], 0)).mean(1)
-        # Whitened axes have the length of a standard deviation; pinv undoes the whitening.
-        left_out = (centred**2).sum(1) - ((inside @ np.linalg.pinv(self.axes)) ** 2).sum(1)
+        left_out = (centred**2).sum(1) - ((inside @ back) ** 2).sum(1)
         outside = np.maximum(left_out, 0) / self.residual
         return np.sqrt(nearest**2 / self.axes.shape[1] + outside).astype(np.float32)
 

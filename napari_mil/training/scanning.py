@@ -94,11 +94,7 @@ def scan_annotated_folder(
     names = {label for bag in bags for label in bag.labels}
     classes = ordered_classes(names, multi_label=multi_label)
     if is_guessed(classes, multi_label=multi_label):
-        text = (
-            f"{classes[1]} is taken for the positive class, as the last in the alphabet; "
-            "choose the positive class if it is the other one."
-        )
-        warnings.append(Finding(FindingKind.GUESSED, source, text))
+        warnings.append(_guess(source, classes[1]))
     warnings += _copies(bags)
     if not multi_label:
         warnings += _conflicts(bags)
@@ -214,6 +210,15 @@ def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> Coh
             mpp=slide.mpp,
             annotations=find_annotations(path),
         )
+
+
+def _guess(source: Path, positive: str) -> Finding:
+    """Say that the alphabet alone chose the positive class."""
+    text = (
+        f"{positive} is taken for the positive class, as the last in the alphabet; "
+        "choose the positive class if it is the other one."
+    )
+    return Finding(FindingKind.GUESSED, source, text)
 
 
 def _copies(bags: Sequence[CohortBag]) -> list[Finding]:
