@@ -15,12 +15,12 @@ import torch
 
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.settings import Settings
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.config import make_config
-from napari_mil.training.evaluation import fold_tasks
-from napari_mil.training.fold_runs import fit_fold
+from napari_mil.training.evaluation.cross_validation import fold_tasks
+from napari_mil.training.evaluation.fold_runs import fit_fold
 from napari_mil.training.network import build, make_plan
-from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.store import BagStore
 from napari_mil.training.vectorised import fit_together
 

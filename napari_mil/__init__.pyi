@@ -62,13 +62,13 @@ from .slides import (
     Slide,
     open_slide,
 )
-from .training.cohort import (
+from .training.cohorts.cohort import (
     Cohort,
 )
 from .training.config import (
     TrainingConfig,
 )
-from .training.evaluation import (
+from .training.evaluation.cross_validation import (
     Evaluation,
     cross_validate,
 )
@@ -76,7 +76,7 @@ from .training.run import (
     TrainingResult,
     train,
 )
-from .training.scanning import (
+from .training.cohorts.scanning import (
     scan_annotated_folder,
 )
 

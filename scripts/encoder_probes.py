@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from napari_mil.training.folds import stratified_group_folds
-from napari_mil.training.metrics import auc, estimate
+from napari_mil.training.evaluation.folds import stratified_group_folds
+from napari_mil.training.evaluation.metrics import auc, estimate
 from scripts.encoder_features import (
     COLOUR,
     ENCODER,

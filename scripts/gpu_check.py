@@ -34,9 +34,9 @@ from napari_mil.inference.pipeline import classify
 from napari_mil.networks import BACKBONES, create_backbone
 from napari_mil.settings import Settings
 from napari_mil.slides import open_slide
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.config import make_config
 from napari_mil.training.run import train
-from napari_mil.training.scanning import scan_annotated_folder
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample_data" / "CMU-1-Small-Region.svs"
 CPU = torch.device("cpu")

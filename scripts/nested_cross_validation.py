@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from napari_mil.aggregators import Aggregator, create_aggregator
-from napari_mil.training.folds import stratified_group_folds
-from napari_mil.training.metrics import mean_auc
+from napari_mil.training.evaluation.folds import stratified_group_folds
+from napari_mil.training.evaluation.metrics import mean_auc
 from scripts.head_fitting import FitSettings, fit, standardisation
 
 

@@ -23,8 +23,8 @@ from napari_mil.inference.card import SHIPPED, ClassifierCard
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.likeness import describe
 from napari_mil.slides import open_slide
-from napari_mil.training.folds import stratified_group_folds
-from napari_mil.training.metrics import accuracy, auc, estimate
+from napari_mil.training.evaluation.folds import stratified_group_folds
+from napari_mil.training.evaluation.metrics import accuracy, auc, estimate
 from scripts.nested_cross_validation import FittedHead, OutOfFold
 
 PAPER_SATURATION = 0.05

@@ -20,7 +20,7 @@ import numpy as np
 
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.facts import AggregatorRef, EncoderRef, TrainingFacts
-from napari_mil.training.metrics import fit_temperature
+from napari_mil.training.evaluation.metrics import fit_temperature
 from scripts.head_fitting import FitSettings
 from scripts.nested_cross_validation import (
     Candidate,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from napari_mil.inference.card import ClassifierCard
-from napari_mil.training.metrics import auc, calibration_error, estimate, fit_temperature
+from napari_mil.training.evaluation.metrics import auc, calibration_error, estimate, fit_temperature
 from scripts.colorectal_cases import (
     BENIGN,
     CREDIT,

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.facts import AggregatorRef, EncoderRef, TrainingFacts
-from napari_mil.training.metrics import auc, calibration_error, estimate
+from napari_mil.training.evaluation.metrics import auc, calibration_error, estimate
 from scripts.head_fitting import standardisation
 from scripts.lymph_node_heads import (
     Line,

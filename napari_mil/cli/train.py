@@ -16,15 +16,15 @@ from napari_mil.errors import OptionError
 from napari_mil.events import EpochEnded
 from napari_mil.inference.card import read_card
 from napari_mil.inference.results import ResultStore
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
+from napari_mil.training.cohorts.patients import suggest_pattern
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.layout import CLASSIFIER, is_finished
-from napari_mil.training.patients import suggest_pattern
 from napari_mil.training.recipes import Strategy
-from napari_mil.training.scanning import scan_annotated_folder
 
 if TYPE_CHECKING:
     from napari_mil.training.config import TrainingConfig
-    from napari_mil.training.evaluation import Evaluation
+    from napari_mil.training.evaluation.cross_validation import Evaluation
     from napari_mil.training.run import TrainingResult
 
 PATIENTS_UNKNOWN = "patients unknown"
@@ -239,7 +239,7 @@ def _print_json(folder: Path, classifier: Path, epoch: int, already_done: bool) 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Cross-validate and return 0 when there are figures."""
     config, cohort = _prepare(arguments)
-    from napari_mil.training.evaluation import cross_validate
+    from napari_mil.training.evaluation.cross_validation import cross_validate
 
     progress = TrainingPrinter("evaluate", quiet=arguments.json)
     try:

@@ -18,11 +18,16 @@ from napari_mil.inference.facts import (
     StartFacts,
     TrainingFacts,
 )
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
+from napari_mil.training.evaluation.metrics import (
+    best_threshold,
+    calibration_error,
+    figures,
+    fit_temperature,
+)
 from napari_mil.training.fitting import Fitting
 from napari_mil.training.instances import Instances
-from napari_mil.training.metrics import best_threshold, calibration_error, figures, fit_temperature
 from napari_mil.training.network import Plan, parts_of
 from napari_mil.training.recipes import recipe_of
 

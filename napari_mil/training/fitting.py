@@ -26,9 +26,9 @@ from napari_mil.events import CancellationToken, Watched
 from napari_mil.networks import as_input
 from napari_mil.training.config import FEWEST_TO_SELECT, TrainingConfig
 from napari_mil.training.determinism import epoch_seed
-from napari_mil.training.folds import Split
+from napari_mil.training.evaluation.folds import Split
+from napari_mil.training.evaluation.metrics import auc, mean_auc, negative_log_likelihood
 from napari_mil.training.memory import memory_budget
-from napari_mil.training.metrics import auc, mean_auc, negative_log_likelihood
 from napari_mil.training.optimisation import clipped_parts, make_optimiser, rate_at
 from napari_mil.training.relevance import relevance
 from napari_mil.training.sampling import class_weights, epoch_order

@@ -13,7 +13,7 @@ from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.devices import choose_device
 from napari_mil.networks.cards import BACKBONES
-from napari_mil.training.cohort import FEATURES, SLIDES, Cohort
+from napari_mil.training.cohorts.cohort import FEATURES, SLIDES, Cohort
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.tile_size import FEWEST_TILES, SMALLEST_DEFAULT_TILE, fitting_tile_px
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from napari_mil.inference.card import CARD_FILE, RUN_FOLDER
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
 
 CONFIG = "config.json"
 HISTORY = "history.csv"

@@ -23,7 +23,7 @@ from typing import IO, Any
 from napari_mil.errors import CancelledError, NapariMilError, TrainingError
 from napari_mil.events import CancellationToken, Event, OnEvent
 from napari_mil.settings import Settings
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
 
 LENGTH = struct.Struct("<Q")
 """Length of a message, sent before it."""
@@ -233,7 +233,7 @@ def _follow_state(control: IO[bytes], cancel: CancellationToken) -> None:
 def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken) -> Any:
     from napari_mil.events import Finished
     from napari_mil.training.config import make_config
-    from napari_mil.training.evaluation import cross_validate
+    from napari_mil.training.evaluation.cross_validation import cross_validate
     from napari_mil.training.run import TrainingResult, train
 
     # Figures of a cross-validation are read from the run's folder.

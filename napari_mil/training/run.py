@@ -31,12 +31,14 @@ from napari_mil.inference.devices import choose_device
 from napari_mil.settings import Settings
 from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.bundle import make_classifier, notes
-from napari_mil.training.cohort import IMAGES, SLIDES, Cohort, CohortBag
+from napari_mil.training.cohorts.cohort import IMAGES, SLIDES, Cohort, CohortBag
+from napari_mil.training.cohorts.patients import own_name
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.describing import describe_training
 from napari_mil.training.determinism import deterministic
+from napari_mil.training.evaluation.folds import Split
+from napari_mil.training.evaluation.splits import split_of, why_none
 from napari_mil.training.fitting import Fitting, Row
-from napari_mil.training.folds import Split
 from napari_mil.training.layout import COHORT, CONFIG
 from napari_mil.training.network import (
     Plan,
@@ -45,9 +47,7 @@ from napari_mil.training.network import (
     make_plan,
     scaling_of,
 )
-from napari_mil.training.patients import own_name
 from napari_mil.training.run_folder import RunFolder
-from napari_mil.training.splits import split_of, why_none
 from napari_mil.training.store import BagStore
 
 SHARED_FROM = 2_000_000

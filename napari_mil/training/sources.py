@@ -29,7 +29,7 @@ from napari_mil.inference.feature_cache import read_features
 from napari_mil.inference.planning import Mask, plan_tiles
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
-from napari_mil.training.cohort import FEATURES, IMAGES, CohortBag
+from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, CohortBag
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.instances import Instances
 

@@ -25,7 +25,7 @@ from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.embedding import Progress
 from napari_mil.networks.cards import BACKBONES
 from napari_mil.settings import Settings
-from napari_mil.training.cohort import SLIDES, Cohort, CohortBag
+from napari_mil.training.cohorts.cohort import SLIDES, Cohort, CohortBag
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.instance_labels import instance_targets
 from napari_mil.training.instances import choose_instances

@@ -30,9 +30,9 @@ from napari_mil.events import CancellationToken, ignore
 from napari_mil.inference.classifier import Classifier
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.determinism import epoch_seed
+from napari_mil.training.evaluation.folds import FoldResult, FoldTask
+from napari_mil.training.evaluation.metrics import mean_auc, negative_log_likelihood
 from napari_mil.training.fitting import Fitting
-from napari_mil.training.folds import FoldResult, FoldTask
-from napari_mil.training.metrics import mean_auc, negative_log_likelihood
 from napari_mil.training.network import Plan, build, scaling_of
 from napari_mil.training.optimisation import make_optimiser, rate_at
 from napari_mil.training.sampling import epoch_order

@@ -211,9 +211,9 @@ def image_classifier(tmp_path_factory):
     """A folder of images and the classifier that was trained on such folders."""
     from PIL import Image
 
+    from napari_mil.training.cohorts.scanning import scan_annotated_folder
     from napari_mil.training.config import make_config
     from napari_mil.training.run import train
-    from napari_mil.training.scanning import scan_annotated_folder
 
     root = tmp_path_factory.mktemp("images")
     random = np.random.default_rng(0)

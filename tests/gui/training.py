@@ -10,7 +10,7 @@ from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.gui.camera import SubjectCamera
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.training.cohort import SLIDES, Cohort, CohortBag
+from napari_mil.training.cohorts.cohort import SLIDES, Cohort, CohortBag
 
 TILES = {"tile_px": "64", "mpp": "0.5", "mask": "none"}
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_mil.training.metrics import auc
+from napari_mil.training.evaluation.metrics import auc
 from scripts.lymph_node_heads import (
     Line,
     SlideRule,

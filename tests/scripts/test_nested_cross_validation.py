@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from napari_mil.training.metrics import auc
+from napari_mil.training.evaluation.metrics import auc
 from scripts.head_fitting import FitSettings
 from scripts.nested_cross_validation import (
     Candidate,

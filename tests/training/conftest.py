@@ -7,12 +7,12 @@ from PIL import Image
 
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.settings import Settings
-from napari_mil.training import summaries
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.config import make_config
+from napari_mil.training.evaluation import summaries
+from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.fitting import Fitting
-from napari_mil.training.folds import Split
 from napari_mil.training.network import build, make_plan
-from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.store import BagStore
 from tests.conftest import write_pyramid
 

@@ -5,8 +5,8 @@ from safetensors import SafetensorError
 from napari_mil import classify, load_classifier
 from napari_mil.errors import OutputError
 from napari_mil.inference.facts import SplitCounts
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.run import train
-from napari_mil.training.scanning import scan_annotated_folder
 
 
 def test_a_bundle_says_nothing_of_names_paths_and_patients(

@@ -13,8 +13,8 @@ from napari_mil.bags import open_image_bag
 from napari_mil.encoders.backbone import resized
 from napari_mil.errors import ClassifierError
 from napari_mil.networks import as_input
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.run import train
-from napari_mil.training.scanning import scan_annotated_folder
 from tests.conftest import write_pyramid
 
 

@@ -4,10 +4,10 @@ import torch
 
 from napari_mil.errors import TrainingError
 from napari_mil.events import CancellationToken
-from napari_mil.training.folds import Split
-from napari_mil.training.metrics import negative_log_likelihood
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from napari_mil.training.evaluation.folds import Split
+from napari_mil.training.evaluation.metrics import negative_log_likelihood
 from napari_mil.training.recipes import RECIPES
-from napari_mil.training.scanning import scan_annotated_folder
 from tests.training.fittings import run, same, weights
 
 SMALL = {"transmil": {"hidden": 64}}

@@ -6,8 +6,8 @@ import torch
 from napari_mil.aggregators import create_aggregator
 from napari_mil.annotations import Region, write_geojson
 from napari_mil.events import CancellationToken, ignore
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.instance_labels import instance_targets
-from napari_mil.training.scanning import scan_annotated_folder
 from napari_mil.training.store import BagStore
 from tests.conftest import write_pyramid
 

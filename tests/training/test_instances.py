@@ -4,9 +4,9 @@ import pytest
 from napari_mil import load_classifier
 from napari_mil.errors import OptionError
 from napari_mil.events import ignore
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.instances import choose_instances
 from napari_mil.training.run import train
-from napari_mil.training.scanning import scan_annotated_folder
 
 
 def test_fine_tuning_starts_from_a_classifier(slide_cohort, quick, settings, tmp_path):

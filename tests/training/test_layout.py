@@ -1,6 +1,7 @@
 import json
 
 from napari_mil.inference.card import CARD_FILE
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.layout import (
     CHECKPOINT,
     CLASSIFIER,
@@ -9,7 +10,6 @@ from napari_mil.training.layout import (
     is_finished,
     is_unfinished,
 )
-from napari_mil.training.scanning import scan_annotated_folder
 
 
 def test_a_run_is_unfinished_between_its_first_checkpoint_and_its_classifier(tmp_path):

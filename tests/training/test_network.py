@@ -3,9 +3,9 @@ from torch import nn
 
 from napari_mil import load_classifier
 from napari_mil.events import Fallback
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.network import copy_matching_tensors
 from napari_mil.training.run import train
-from napari_mil.training.scanning import scan_annotated_folder
 
 
 def test_a_start_that_knows_other_classes_gives_everything_but_their_layers(

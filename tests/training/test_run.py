@@ -11,9 +11,9 @@ from napari_mil.errors import (
 )
 from napari_mil.events import EpochEnded, Fallback, Started
 from napari_mil.inference.library import list_classifiers
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.config import read_config
 from napari_mil.training.run import train
-from napari_mil.training.scanning import scan_annotated_folder
 from tests.training.runs import cancelling, weights
 
 SCRAMBLED = {

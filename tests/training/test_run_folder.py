@@ -9,10 +9,10 @@ import torch
 from filelock import FileLock
 
 from napari_mil.errors import CancelledError, NapariMilError, OutputError, TrainingError
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.config import make_config
 from napari_mil.training.run import train
 from napari_mil.training.run_folder import RunFolder
-from napari_mil.training.scanning import scan_annotated_folder
 from tests.training.runs import cancelling, weights
 
 HOLDER = """

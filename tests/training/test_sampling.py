@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.sampling import class_weights, epoch_order
-from napari_mil.training.scanning import scan_annotated_folder
 
 
 def test_rare_classes_weigh_more_or_come_more_often(feature_folder, quick):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from napari_mil.training.folds import Split
+from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.scaling import standardisation
 
 

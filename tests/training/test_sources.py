@@ -5,8 +5,8 @@ from napari_mil import load_classifier
 from napari_mil.bags import Bag, write_bag
 from napari_mil.errors import OptionError
 from napari_mil.events import EpochEnded, Watching
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.run import train
-from napari_mil.training.scanning import scan_annotated_folder
 from tests.training.runs import weights
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from napari_mil.errors import CancelledError, TrainingError
 from napari_mil.events import Fallback
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.run import train
-from napari_mil.training.scanning import scan_annotated_folder
 from tests.training.fittings import run, same, weights
 from tests.training.runs import cancelling
 

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from napari_mil.events import CancellationToken, ignore
-from napari_mil.training.fold_runs import fit_fold
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from napari_mil.training.evaluation.fold_runs import fit_fold
+from napari_mil.training.evaluation.splits import fold_tasks
 from napari_mil.training.network import make_plan
-from napari_mil.training.scanning import scan_annotated_folder
-from napari_mil.training.splits import fold_tasks
 from napari_mil.training.store import BagStore
 from napari_mil.training.vectorised import can_fit_together, fit_together
 

@@ -13,7 +13,7 @@ from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
-from napari_mil.training.cohort import TABLE
+from napari_mil.training.cohorts.cohort import TABLE
 from napari_mil.training.layout import CONFIG
 
 CHECKPOINT_ENDINGS = (".ckpt",)

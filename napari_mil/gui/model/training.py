@@ -20,7 +20,7 @@ from napari_mil.gui.model.training_form import (
     read_number,
 )
 from napari_mil.inference.card import ClassifierCard
-from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES, Cohort
+from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort
 
 RING_MB = 64
 """Memory for the watched epochs of one run: 1 000 epochs of 10 000 tiles."""

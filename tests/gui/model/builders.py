@@ -20,7 +20,7 @@ from napari_mil.inference.prediction import Prediction
 from napari_mil.slides import Channel
 from napari_mil.slides.resolution import Scale, ScaleSource
 from napari_mil.slides.scanner import Scanner
-from napari_mil.training.cohort import SLIDES, Cohort, CohortBag
+from napari_mil.training.cohorts.cohort import SLIDES, Cohort, CohortBag
 
 ENCODER = EncoderRef("resnet18", "encoder-1")
 FLUORESCENCE = tuple(Channel(name, (0, 255, 0), (0.0, 255.0), "uint8") for name in ("DAPI", "FITC"))

@@ -8,7 +8,7 @@ from napari_mil.errors import NapariMilError
 from napari_mil.gui.model import recognition
 from napari_mil.gui.model.recognition import PathKind, recognise
 from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
-from napari_mil.training.cohort import TABLE
+from napari_mil.training.cohorts.cohort import TABLE
 from napari_mil.training.layout import CONFIG
 
 

@@ -10,7 +10,7 @@ from napari_mil.events import EpochEnded, Watched
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.training import Phase, Result, Training, Watch, loss_of
 from napari_mil.gui.model.training_form import Form
-from napari_mil.training.cohort import FEATURES, IMAGES
+from napari_mil.training.cohorts.cohort import FEATURES, IMAGES
 from tests.gui.model import builders as build
 
 

@@ -22,7 +22,9 @@ from napari_mil.gui.views.train.train_tab import TrainTab
 from napari_mil.inference.card import ClassifierCard, read_card
 from napari_mil.inference.library import find_card
 from napari_mil.settings import Settings
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
+from napari_mil.training.cohorts.patients import suggest_pattern
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.layout import (
     CLASSIFIER,
     CONFIG,
@@ -32,8 +34,6 @@ from napari_mil.training.layout import (
     is_finished,
     is_unfinished,
 )
-from napari_mil.training.patients import suggest_pattern
-from napari_mil.training.scanning import scan_annotated_folder
 
 SCAN_JOB = "scan"
 RUNS = "runs"

@@ -22,8 +22,8 @@ from napari_mil.gui.model.training_form import PLAIN, Form, shown_rows
 from napari_mil.gui.model.words import count, time_left
 from napari_mil.inference.card import FEATURES, IMAGES, TILES
 from napari_mil.networks.cards import BACKBONES
-from napari_mil.training.cohort import IMAGES as IMAGE_FOLDERS
-from napari_mil.training.cohort import SLIDES, Cohort
+from napari_mil.training.cohorts.cohort import IMAGES as IMAGE_FOLDERS
+from napari_mil.training.cohorts.cohort import SLIDES, Cohort
 
 EMPTY = (
     "Choose a folder, or drop it here: one folder per class; in each, slides, folders of images, "

@@ -28,8 +28,8 @@ from napari_mil.gui.model.training import Phase
 from napari_mil.gui.model.training_form import Form
 from napari_mil.inference.library import find_card
 from napari_mil.settings import Settings
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.process import ChildDefectError
-from napari_mil.training.scanning import scan_annotated_folder
 from tests.gui.training import FakeJobs, emit, features, slides
 
 

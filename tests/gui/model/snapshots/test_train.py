@@ -20,8 +20,8 @@ from napari_mil.gui.model.training import Phase, Result, Training, Watch
 from napari_mil.gui.model.training_form import Form
 from napari_mil.inference.card import IMAGES
 from napari_mil.inference.facts import TrainingFacts
-from napari_mil.training.cohort import FEATURES
-from napari_mil.training.cohort import IMAGES as IMAGE_FOLDERS
+from napari_mil.training.cohorts.cohort import FEATURES
+from napari_mil.training.cohorts.cohort import IMAGES as IMAGE_FOLDERS
 from tests.gui.model import builders as build
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_mil.training.labels import (
+from napari_mil.training.cohorts.labels import (
     Spelling,
     is_guessed,
     is_missing,

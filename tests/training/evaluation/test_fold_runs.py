@@ -4,9 +4,9 @@ from PIL import Image
 
 from napari_mil.errors import CancelledError
 from napari_mil.events import Advanced, CancellationToken, Started
-from napari_mil.training import fold_runs
-from napari_mil.training.evaluation import cross_validate
-from napari_mil.training.scanning import scan_annotated_folder
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from napari_mil.training.evaluation import fold_runs
+from napari_mil.training.evaluation.cross_validation import cross_validate
 
 pytestmark = pytest.mark.usefixtures("few_samples")
 

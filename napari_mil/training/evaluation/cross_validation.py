@@ -22,19 +22,19 @@ from napari_mil.inference.devices import choose_device
 from napari_mil.inference.embedding import Progress
 from napari_mil.settings import Settings
 from napari_mil.training.bundle import TEST_SPLIT, VALIDATION, notes
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig
 from napari_mil.training.determinism import deterministic
-from napari_mil.training.fold_runs import FoldRunner, FoldTraining
-from napari_mil.training.folds import FoldTask
+from napari_mil.training.evaluation.fold_runs import FoldRunner, FoldTraining
+from napari_mil.training.evaluation.folds import FoldTask
+from napari_mil.training.evaluation.protocols import Design, Protocol, published_rule
+from napari_mil.training.evaluation.splits import fold_tasks, why_none
+from napari_mil.training.evaluation.summaries import Evaluation, summarise
 from napari_mil.training.layout import EVALUATION, FOLDS
 from napari_mil.training.network import make_plan
-from napari_mil.training.protocols import Design, Protocol, published_rule
 from napari_mil.training.run import fill_in_config
 from napari_mil.training.run_folder import RunFolder
-from napari_mil.training.splits import fold_tasks, why_none
 from napari_mil.training.store import BagStore
-from napari_mil.training.summaries import Evaluation, summarise
 
 __all__ = ["Evaluation", "Protocol", "cross_validate", "fold_tasks"]
 

@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from napari_mil.training.metrics import (
+from napari_mil.training.evaluation.metrics import (
     accuracy,
     auc,
     average_precision,

@@ -14,7 +14,7 @@ from napari_mil.bags.readers import FEATURE_ENDINGS, is_side_file
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder
-from napari_mil.training.cohort import TABLE
+from napari_mil.training.cohorts.cohort import TABLE
 
 BAG_ENDINGS = (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS)
 """Endings of files that can be bags."""

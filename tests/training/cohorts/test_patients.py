@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_mil.training.cohort import FEATURES, Cohort, CohortBag
-from napari_mil.training.patients import barcode_of, own_name, suggest_pattern
+from napari_mil.training.cohorts.cohort import FEATURES, Cohort, CohortBag
+from napari_mil.training.cohorts.patients import barcode_of, own_name, suggest_pattern
 
 SPOTS = (10, 12, 14, 23, 31, 44, 49, 55, 74, 76)
 """Patients of a tissue microarray, each with six cores."""

@@ -9,10 +9,10 @@ from fractions import Fraction
 import numpy as np
 
 from napari_mil.errors import TrainingError
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.config import FEWEST_TO_SELECT, TrainingConfig
-from napari_mil.training.folds import FoldTask, Split, stratified_group_folds
-from napari_mil.training.protocols import Protocol
+from napari_mil.training.evaluation.folds import FoldTask, Split, stratified_group_folds
+from napari_mil.training.evaluation.protocols import Protocol
 
 MOST_PARTS = 20
 """Most parts that patients are dealt into.

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_mil.training.scanning import scan_annotated_folder
-from napari_mil.training.splits import fold_tasks, split_of, why_none
-from tests.training.cohorts import with_patients
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from napari_mil.training.evaluation.splits import fold_tasks, split_of, why_none
+from tests.training.sample_cohorts import with_patients
 
 
 def uneven(feature_folder, positives, negatives):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from napari_mil.training.scanning import scan_annotated_folder
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
 
 
 def reasons(cohort):

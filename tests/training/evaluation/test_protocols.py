@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from napari_mil.errors import OptionError
-from napari_mil.training import protocols
-from napari_mil.training.evaluation import cross_validate
-from napari_mil.training.protocols import choose_on_test
+from napari_mil.training.evaluation import protocols
+from napari_mil.training.evaluation.cross_validation import cross_validate
+from napari_mil.training.evaluation.protocols import choose_on_test
 
 
 def test_published_rules_choose_as_they_say():

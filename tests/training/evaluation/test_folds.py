@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_mil.training.folds import stratified_group_folds
+from napari_mil.training.evaluation.folds import stratified_group_folds
 
 
 @given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 6), min_size=5, max_size=15))

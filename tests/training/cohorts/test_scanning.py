@@ -5,9 +5,9 @@ from PIL import Image
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import FindingKind
-from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES
-from napari_mil.training.scanning import scan_annotated_folder
-from tests.training.cohorts import notes, put, reasons, table
+from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from tests.training.sample_cohorts import notes, put, reasons, table
 
 
 def test_one_folder_per_class(feature_folder):

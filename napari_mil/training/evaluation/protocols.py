@@ -16,10 +16,10 @@ import numpy as np
 
 from napari_mil.errors import OptionError
 from napari_mil.training.bundle import FEWEST_TO_CALIBRATE
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.config import TrainingConfig
-from napari_mil.training.folds import FoldTask
-from napari_mil.training.metrics import best_threshold, figures, mean_auc
+from napari_mil.training.evaluation.folds import FoldTask
+from napari_mil.training.evaluation.metrics import best_threshold, figures, mean_auc
 
 Protocol = Literal["honest", "published"]
 LAST_EPOCH = "the last epoch, threshold 0.5"

@@ -25,8 +25,8 @@ from napari_mil.events import CancellationToken, ignore
 from napari_mil.files import PART, whole_or_nothing
 from napari_mil.inference.classifier import Classifier
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
+from napari_mil.training.evaluation.folds import FoldResult, FoldTask
 from napari_mil.training.fitting import Fitting
-from napari_mil.training.folds import FoldResult, FoldTask
 from napari_mil.training.memory import memory_budget
 from napari_mil.training.network import Plan, build, encode_by_frozen_backbone, scaling_of
 from napari_mil.training.store import BagStore

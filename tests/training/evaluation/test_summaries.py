@@ -5,10 +5,10 @@ import pytest
 import shapely
 
 from napari_mil.annotations import Region, write_geojson
-from napari_mil.training.evaluation import cross_validate
-from napari_mil.training.scanning import scan_annotated_folder
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from napari_mil.training.evaluation.cross_validation import cross_validate
 from tests.conftest import write_pyramid
-from tests.training.cohorts import with_patients
+from tests.training.sample_cohorts import with_patients
 
 pytestmark = pytest.mark.usefixtures("few_samples")
 

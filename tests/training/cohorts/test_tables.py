@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import FindingKind
-from napari_mil.training.scanning import scan_annotated_folder
-from tests.training.cohorts import notes, put, reasons, table
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from tests.training.sample_cohorts import notes, put, reasons, table
 
 
 def test_a_table_may_be_separated_by_semicolons(tmp_path):

@@ -1,8 +1,8 @@
 import pytest
 
 from napari_mil.errors import TrainingError
-from napari_mil.training.scanning import scan_annotated_folder
-from tests.training.cohorts import put, table
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from tests.training.sample_cohorts import put, table
 
 
 def test_nothing_and_one_class_cannot_be_trained_on(tmp_path, feature_folder):

@@ -4,10 +4,10 @@ import pytest
 
 from napari_mil.errors import OptionError, TrainingError
 from napari_mil.inference.card import read_card
-from napari_mil.training.evaluation import cross_validate
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from napari_mil.training.evaluation.cross_validation import cross_validate
 from napari_mil.training.run import train
 from napari_mil.training.run_folder import RunFolder
-from napari_mil.training.scanning import scan_annotated_folder
 
 pytestmark = pytest.mark.usefixtures("few_samples")
 

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from napari_mil.findings import Finding
-from napari_mil.training.bag_files import BagFiles
+from napari_mil.training.cohorts.bag_files import BagFiles
 
 
 @pytest.fixture

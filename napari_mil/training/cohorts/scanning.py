@@ -30,11 +30,11 @@ from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
-from napari_mil.training.bag_files import BAG_ENDINGS
-from napari_mil.training.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
-from napari_mil.training.labels import is_guessed, ordered_classes
-from napari_mil.training.patients import barcode_of, own_name
-from napari_mil.training.tables import Entry, read_table
+from napari_mil.training.cohorts.bag_files import BAG_ENDINGS
+from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
+from napari_mil.training.cohorts.labels import is_guessed, ordered_classes
+from napari_mil.training.cohorts.patients import barcode_of, own_name
+from napari_mil.training.cohorts.tables import Entry, read_table
 
 SIDE_FILES = (".csv", ".md", ".txt")
 """Endings of files that lie beside bags without being any."""

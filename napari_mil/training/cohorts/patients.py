@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_mil.bags.names import bag_name
-from napari_mil.training.cohort import Cohort
+from napari_mil.training.cohorts.cohort import Cohort
 
 BARCODE = re.compile(r"^TCGA-\w{2}-\w{4}(?=[-.]|$)")
 """A TCGA barcode; its first three parts are the patient."""

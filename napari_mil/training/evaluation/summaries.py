@@ -11,9 +11,9 @@ import torch
 
 from napari_mil.aggregators.output import link
 from napari_mil.training.bundle import FEWEST_TO_CALIBRATE
-from napari_mil.training.cohort import Cohort
-from napari_mil.training.folds import FoldResult, FoldTask
-from napari_mil.training.metrics import (
+from napari_mil.training.cohorts.cohort import Cohort
+from napari_mil.training.evaluation.folds import FoldResult, FoldTask
+from napari_mil.training.evaluation.metrics import (
     Estimate,
     best_threshold,
     calibration_error,
@@ -21,7 +21,7 @@ from napari_mil.training.metrics import (
     figures,
     fit_temperature,
 )
-from napari_mil.training.protocols import (
+from napari_mil.training.evaluation.protocols import (
     LAST_EPOCH,
     Design,
     Protocol,

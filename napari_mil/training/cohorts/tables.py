@@ -11,8 +11,8 @@ from pathlib import Path
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.training.bag_files import BagFiles
-from napari_mil.training.labels import is_missing, look_like_a_measurement, spellings_of
+from napari_mil.training.cohorts.bag_files import BagFiles
+from napari_mil.training.cohorts.labels import is_missing, look_like_a_measurement, spellings_of
 
 COLUMNS = {
     "slide": ("slide", "slide_id", "file", "filename", "bag", "image"),

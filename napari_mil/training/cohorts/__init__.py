@@ -1,0 +1,1 @@
+"""Annotated folders and tables, read into a cohort of labelled bags."""

@@ -1,0 +1,1 @@
+"""Judging a way of training: folds, figures, protocols."""
