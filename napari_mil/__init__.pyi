@@ -65,6 +65,9 @@ from .slides import (
 from .training.cohorts.cohort import (
     Cohort,
 )
+from .training.cohorts.scanning import (
+    scan_annotated_folder,
+)
 from .training.config import (
     TrainingConfig,
 )
@@ -75,9 +78,6 @@ from .training.evaluation.cross_validation import (
 from .training.run import (
     TrainingResult,
     train,
-)
-from .training.cohorts.scanning import (
-    scan_annotated_folder,
 )
 
 __all__ = [

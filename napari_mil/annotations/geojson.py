@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 from shapely.geometry import mapping, shape
 
-from napari_mil.annotations.regions import Annotations, Region, areas
+from napari_mil.annotations.regions import Annotations, Region, areas, left_out_words
 from napari_mil.errors import AnnotationError, short_cause
 from napari_mil.files import whole_or_nothing
 
@@ -30,6 +30,14 @@ TILE_KINDS = (
     "PathCellObject",
 )
 """Kinds of objects that a program measured and no person drew."""
+OTHER_KINDS = ("annotation", "PathAnnotationObject", "tmaCore", "TMACoreObject", "root", "Feature")
+"""Further kinds of objects, which are no classes where they stand under ``type``."""
+KIND_KEYS = ("objecttype", "object_type", "type")
+"""Properties that hold the kind of an object, casefolded."""
+CLASS_KEYS = ("classification", "class", "label", "type", "name")
+"""Properties in which programs keep the class of a region, casefolded, the surest first."""
+LAYER_KEY = "layer"
+"""Entry of QuPath's ``metadata`` that holds the layer of the window."""
 LARGEST_BYTES = 1 << 30
 """Most bytes that are unpacked from a compressed file."""
 
@@ -59,20 +67,16 @@ def read_geojson(path: Path) -> Annotations:
     regions: list[Region] = []
     left_out = Counter[str]()
     for feature in features:
-        properties = feature.get("properties") or {}
-        kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
-        if kind in TILE_KINDS:
+        properties = _properties_of(feature)
+        if _is_measured(feature, properties):
             left_out["tiles, cells or detections"] += 1
             continue
         area = _area_of(feature)
         if area is None:
             left_out["points, lines or empty shapes"] += 1
         else:
-            regions.append(Region(area, _class_of(properties), str(properties.get("name") or "")))
-    return Annotations(
-        tuple(regions),
-        tuple(f"{path.name}: {count} {what} left out." for what, count in left_out.items()),
-    )
+            regions.append(Region(area, _class_of(properties), _layer_of(properties)))
+    return Annotations(tuple(regions), left_out_words(left_out))
 
 
 def write_geojson(regions: Sequence[Region], path: str | os.PathLike[str]) -> None:
@@ -99,7 +103,7 @@ def _feature_of(region: Region) -> dict[str, Any]:
     """Return a region as QuPath writes an annotation."""
     properties: dict[str, Any] = {"objectType": "annotation"}
     if region.drawn_in:
-        properties["name"] = region.drawn_in
+        properties["metadata"] = {LAYER_KEY: region.drawn_in}
     if region.name:
         properties["classification"] = {"name": region.name, "color": [200, 0, 0]}
     return {
@@ -154,12 +158,36 @@ def ellipse(left: float, top: float, right: float, bottom: float) -> shapely.Pol
     return shapely.Polygon(np.stack([x, y], 1))
 
 
+def _properties_of(feature: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties of a feature, their names casefolded."""
+    properties = feature.get("properties")
+    if not isinstance(properties, dict):
+        return {}
+    return {str(key).casefold(): value for key, value in properties.items()}
+
+
+def _is_measured(feature: dict[str, Any], properties: dict[str, Any]) -> bool:
+    """Say whether a program measured an object and no person drew it."""
+    kinds = [properties.get(key) for key in KIND_KEYS]
+    return any(kind in TILE_KINDS for kind in (*kinds, feature.get("id")) if isinstance(kind, str))
+
+
+def _layer_of(properties: dict[str, Any]) -> str:
+    """Return the layer of the window that a region was drawn in, where that is known."""
+    metadata = properties.get("metadata")
+    return str(metadata.get(LAYER_KEY, "")) if isinstance(metadata, dict) else ""
+
+
 def _class_of(properties: dict[str, Any]) -> str | None:
-    """Return the name of a feature's class.
+    """Return the name of a feature's class, wherever its program put it.
 
     Several names are joined as QuPath joins them.
     """
-    name = properties.get("classification")
-    if isinstance(name, dict):
-        name = name.get("name") or ": ".join(map(str, name.get("names") or ()))
-    return str(name) if name else None
+    for key in CLASS_KEYS:
+        value = properties.get(key)
+        if isinstance(value, dict):
+            value = value.get("name") or ": ".join(map(str, value.get("names") or ()))
+        name = "" if value is None or isinstance(value, list | bool) else str(value).strip()
+        if name and name not in (*TILE_KINDS, *OTHER_KINDS):
+            return name
+    return None

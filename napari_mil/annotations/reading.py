@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from napari_mil.annotations.aperio import read_aperio
+from napari_mil.annotations import asap, layers
+from napari_mil.annotations.asap import read_asap
 from napari_mil.annotations.geojson import read_geojson
+from napari_mil.annotations.layers import read_layers
 from napari_mil.annotations.regions import Annotations
+from napari_mil.annotations.xml_files import parse_xml
 from napari_mil.errors import AnnotationError
 
-ENDINGS = (".geojson", ".geojson.gz", ".json", ".json.gz", ".xml")
+ENDINGS = (".geojson", ".geojson.gz", ".json", ".json.gz", ".xml", ".annotations")
 FOLDER = "annotations"
 DRAWN = ".regions.geojson"
 """Ending of the file of regions drawn in this window.
@@ -33,9 +36,9 @@ def find_annotations(slide: Path) -> tuple[Path, ...]:
 def read_annotations(
     path: str | os.PathLike[str], origin: tuple[float, float] = (0.0, 0.0)
 ) -> Annotations:
-    """Read the regions of a GeoJSON or ImageScope file.
+    """Read the regions of a GeoJSON or XML file.
 
-    QuPath's GeoJSON and Aperio ImageScope's XML are recognised by content.
+    QuPath's GeoJSON and the XML of ImageScope, HALO and ASAP are recognised by content.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def read_annotations(
         The file.
     origin
         (x, y) in level-0 pixels that GeoJSON counts from: QuPath counts from the corner of the
-        scanned area where a slide has one (``openslide.bounds-x``, ``-y``); ImageScope counts from
+        scanned area where a slide has one (``openslide.bounds-x``, ``-y``); the others count from
         the corner of the canvas.
 
     Returns
@@ -54,7 +57,7 @@ def read_annotations(
     Raises
     ------
     AnnotationError
-        If the file is damaged or is of neither format.
+        If the file is damaged or is of none of these formats.
     """
     file = Path(path)
     try:
@@ -65,9 +68,28 @@ def read_annotations(
             f"{file.name} cannot be read ({error.strerror or error}); check the path."
         ) from error
     if start.startswith(b"<"):
-        return read_aperio(file)
+        return _read_xml(file)
     if start.startswith((b"{", b"[", b"\x1f\x8b")):
         return read_geojson(file).moved(*origin)
     raise AnnotationError(
-        f"{file.name} is neither GeoJSON nor ImageScope XML; export the annotations as one of them."
+        f"{file.name} is neither GeoJSON nor XML; export the annotations as one of them."
+    )
+
+
+def _read_xml(file: Path) -> Annotations:
+    """Read XML by the tool that its root names.
+
+    Raises
+    ------
+    AnnotationError
+        If the file is damaged, or is of another tool.
+    """
+    root = parse_xml(file)
+    if root.tag == asap.ROOT:
+        return read_asap(root)
+    if root.tag == layers.ROOT:
+        return read_layers(root)
+    raise AnnotationError(
+        f"{file.name} is XML, but no annotations of ImageScope, HALO or ASAP; "
+        "export the annotations as one of these or as GeoJSON."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class Annotations:
 
     regions: tuple[Region, ...]
     remarks: tuple[str, ...] = ()
-    """Sentences about what was left out or mended."""
+    """Sentences about what was left out, without the name of the file."""
 
     def moved(self, x: float, y: float) -> Annotations:
         """Return the same regions moved by so many level-0 pixels."""
@@ -51,6 +51,11 @@ class Annotations:
             return self
         moved = (replace(region, area=translate(region.area, x, y)) for region in self.regions)
         return replace(self, regions=tuple(moved))
+
+
+def left_out_words(left_out: Mapping[str, int]) -> tuple[str, ...]:
+    """Return a sentence for each kind of object that a reader left out."""
+    return tuple(f"{count} {what} left out." for what, count in left_out.items())
 
 
 def areas(geometry: Geometry) -> Geometry | None:

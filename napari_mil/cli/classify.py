@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from napari_mil.bags.grid import TileSpec
+from napari_mil.cli.exit_codes import SOME_FAILED
 from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.words import REMEDIES
@@ -133,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
             failures.attempt(_classify_one, *job)
     if failures.count:
         sys.stderr.write(f"napari-mil: {failures.count} of {len(paths)} slides failed.\n")
-    return 3 if failures.count else 0
+    return SOME_FAILED if failures.count else 0
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_mil.bags.grid import TileSpec
 from napari_mil.cli.classify import add_tiling, cancel_on_interrupt
+from napari_mil.cli.exit_codes import SOME_FAILED
 from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.words import REMEDIES
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
             sys.stderr.write(f"napari-mil: {error.worded(REMEDIES)}\n")
     if failed:
         sys.stderr.write(f"napari-mil: {failed} of {len(paths)} slides failed.\n")
-    return 3 if failed else 0
+    return SOME_FAILED if failed else 0
 
 
 def _tiles(arguments: argparse.Namespace, card: EncoderCard) -> TileSpec:

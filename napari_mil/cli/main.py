@@ -13,13 +13,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from napari_mil.cli import cache, classify, crop, doctor, embed, listing, train
+from napari_mil.cli.exit_codes import CANCELLED, DEFECT, INPUT_AT_FAULT
 from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.settings import Settings
-
-DEFECT = 1
-INPUT_AT_FAULT = 2
-CANCELLED = 130
 
 AddVerb = Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from napari_mil.cli.classify import cancel_on_interrupt
+from napari_mil.cli.dry_run import run_dry
 from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.errors import OptionError
@@ -18,6 +19,7 @@ from napari_mil.inference.card import read_card
 from napari_mil.inference.results import ResultStore
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.cohorts.patients import suggest_pattern
+from napari_mil.training.cohorts.region_classes import parse_mapping
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.layout import CLASSIFIER, is_finished
 from napari_mil.training.recipes import Strategy
@@ -156,6 +158,11 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--positive-class", metavar="NAME", help="of two classes, the positive one")
     parser.add_argument(
+        "--map-regions",
+        metavar="NAME=CLASS,…",
+        help="classes that names of annotated regions stand for; NAME= leaves such regions out",
+    )
+    parser.add_argument(
         "--seed",
         type=int,
         metavar="N",
@@ -188,7 +195,7 @@ def run_train(arguments: argparse.Namespace) -> int:
         return 0
     config, cohort = _prepare(arguments)
     if arguments.dry_run:
-        return 0
+        return run_dry(cohort, config, as_json=arguments.json)
     from napari_mil.training.run import train
 
     progress = TrainingPrinter("train", quiet=arguments.json)
@@ -288,6 +295,8 @@ def _prepare(arguments: argparse.Namespace) -> tuple[TrainingConfig, Cohort]:
     ResultStore(arguments.out).prepare()
     config, source = _configure(arguments)
     cohort = scan_annotated_folder(source).with_patients(config.patient_pattern)
+    if config.positive_class is not None:
+        cohort = cohort.with_positive(config.positive_class)
     if not arguments.json:
         for line in describe(cohort):
             print_line(line, sys.stderr)
@@ -316,6 +325,8 @@ def _configure(arguments: argparse.Namespace) -> tuple[TrainingConfig, Path]:
         )
     options = {name: getattr(arguments, name) for name in FIELDS}
     fields |= {name: value for name, value in options.items() if value is not None}
+    if arguments.map_regions is not None:
+        fields["region_classes"] = parse_mapping(arguments.map_regions)
     for assignment in arguments.set:
         name, equals, value = assignment.partition("=")
         if not equals:

@@ -263,7 +263,8 @@ class Opener:
         annotations = read_annotations(path, self.origin)
         if not annotations.regions:
             raise NapariMilError(f"{path.name} holds no region with an area; nothing is shown.")
-        return OpenedAnnotations(outline_annotations(path.name, annotations), annotations.remarks)
+        remarks = tuple(f"{path.name}: {remark}" for remark in annotations.remarks)
+        return OpenedAnnotations(outline_annotations(path.name, annotations), remarks)
 
 
 def open_checkpoint(path: Path) -> ClassifierCard:

@@ -181,9 +181,9 @@ def _patches_path(path: Path) -> Path:
 
 def _count(path: Path) -> int:
     """Return the number of instances of a feature file."""
-    from napari_mil.bags.readers import count_instances
+    from napari_mil.bags.readers import shape_of_bag
 
-    return count_instances(path)
+    return shape_of_bag(path)[0]
 
 
 def _candidates(name: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -96,6 +97,11 @@ class TrainingConfig(BaseModel):
     )
     positive_class: str | None = Field(
         None, description="Of two classes, the one that counts as positive."
+    )
+    region_classes: dict[str, str] = Field(
+        {},
+        description="Class by name of a region, where annotation files name theirs otherwise; "
+        "an empty class leaves such regions out.",
     )
 
     tile_px: Positive | None = Field(
@@ -308,10 +314,20 @@ def make_config(**fields: Any) -> TrainingConfig:
         return TrainingConfig(**fields)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            raise OptionError(_unknown_field(str(first["loc"][0]))) from None
         field = ".".join(str(part) for part in first["loc"])
         reason = str(first["msg"]).removeprefix("Value error, ")
         message = f"{field}: {reason}; it is {first['input']!r}." if field else reason
         raise OptionError(message) from None
+
+
+def _unknown_field(name: str) -> str:
+    """Say that there is no such field, and which one may be meant."""
+    similar = get_close_matches(name, TrainingConfig.model_fields, n=1)
+    if similar:
+        return f"There is no field {name!r}; did you mean {similar[0]}?"
+    return f"There is no field {name!r}; the fields are {', '.join(TrainingConfig.model_fields)}."
 
 
 def read_config(path: str | os.PathLike[str]) -> TrainingConfig:

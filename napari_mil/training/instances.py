@@ -42,6 +42,18 @@ class Instances:
     trained: bool = False
     """Whether the encoder is trained; instances are images then."""
 
+    @property
+    def words(self) -> str:
+        """What an instance is, in words."""
+        words = self.kind
+        if self.tile_px is not None:
+            words += f" of {self.tile_px} px"
+        if self.mpp is not None:
+            words += f" at {self.mpp:g} µm per pixel"
+        if self.encoder is not None:
+            words += f", {'trained' if self.trained else 'seen'} through {self.encoder}"
+        return words
+
 
 def choose_instances(
     cohort: Cohort, config: TrainingConfig, start: Classifier | None, on_event: OnEvent

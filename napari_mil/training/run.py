@@ -39,6 +39,7 @@ from napari_mil.training.determinism import deterministic
 from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.evaluation.splits import split_of, why_none
 from napari_mil.training.fitting import Fitting, Row
+from napari_mil.training.instance_labels import taught_words
 from napari_mil.training.layout import COHORT, CONFIG
 from napari_mil.training.network import (
     Plan,
@@ -342,7 +343,7 @@ class _Run:
                 f"The classes are uneven ({min(counts)} to {max(counts)} bags); "
                 "class balance 'weights' lets them count alike."
             )
-        return remarks
+        return [*remarks, *taught_words(store.count_taught_tiles())]
 
     def _cautions(self, store: BagStore) -> list[str]:
         """Return sentences that the classifier's card keeps."""

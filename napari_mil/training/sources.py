@@ -28,10 +28,11 @@ from napari_mil.inference.bag_embedding import BagEmbedder, Embedded
 from napari_mil.inference.feature_cache import read_features
 from napari_mil.inference.planning import Mask, plan_tiles
 from napari_mil.settings import Settings
-from napari_mil.slides import Slide, open_slide
+from napari_mil.slides import Slide
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, CohortBag
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.instances import Instances
+from napari_mil.training.slide_scales import open_scaled
 
 
 @dataclass(frozen=True)
@@ -144,10 +145,7 @@ class BagEncoder:
             return self._from_features(bag)
         if bag.kind == IMAGES:
             return self._from_images(open_image_bag(bag.path))
-        with open_slide(bag.path, settings=self._settings) as slide:
-            if slide.mpp is not None or self._config.slide_mpp is None:
-                return self._from_slide(slide)
-        with open_slide(bag.path, self._config.slide_mpp, settings=self._settings) as slide:
+        with open_scaled(bag.path, self._config.slide_mpp, self._settings) as slide:
             return self._from_slide(slide)
 
     def _from_features(self, bag: CohortBag) -> BagSource:

@@ -14,7 +14,6 @@ from napari_mil.bags import TileGrid
 from napari_mil.disk_cache import CacheLease, trim
 from napari_mil.encoders import Encoder
 from napari_mil.errors import (
-    AnnotationError,
     NapariMilError,
     OptionError,
     OutputError,
@@ -26,10 +25,18 @@ from napari_mil.inference.embedding import Progress
 from napari_mil.networks.cards import BACKBONES
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.cohort import SLIDES, Cohort, CohortBag
+from napari_mil.training.cohorts.region_classes import RegionClasses
+from napari_mil.training.cohorts.region_survey import survey_regions
 from napari_mil.training.config import TrainingConfig
-from napari_mil.training.instance_labels import instance_targets
+from napari_mil.training.instance_labels import (
+    TaughtTiles,
+    count_taught,
+    instance_targets,
+    sum_taught,
+)
 from napari_mil.training.instances import choose_instances
 from napari_mil.training.memory import memory_budget
+from napari_mil.training.slide_scales import check_scales
 from napari_mil.training.sources import BagEncoder, BagSource
 
 
@@ -68,7 +75,11 @@ class BagStore:
         start: Classifier | None,
     ) -> None:
         cohort.check()
-        cohort = _without_unreadable_annotations(cohort, on_event)
+        survey = survey_regions(cohort, config.region_classes, cancel.raise_if_cancelled)
+        for finding in survey.findings:
+            on_event(Fallback(f"{finding.path.name}: {finding.text}"))
+        cohort = survey.cohort
+        self._region_classes = RegionClasses(cohort.classes, config.region_classes)
         self._cancel = cancel
         self._lease: CacheLease | None = CacheLease(settings.cache_folder)
         self.kind = cohort.kinds[0]
@@ -78,6 +89,7 @@ class BagStore:
         )
         self.left_out: list[tuple[Path, str]] = []
         self._sources: list[BagSource] = []
+        cohort = self._with_usable_scales(cohort, config, on_event)
         self.cohort = cohort.only(self._encode_bags(cohort, on_event))
         trim(settings.cache_folder, settings.cache_gb * 1e9)
         self._check_classes(cohort)
@@ -141,10 +153,21 @@ class BagStore:
         return instance_targets(
             regions,
             bag.labels,
-            self.cohort.classes,
+            self._region_classes,
             self.cohort.multi_label,
             source.coords,
             source.size0,
+        )
+
+    def count_taught_tiles(self) -> tuple[TaughtTiles, ...]:
+        """Count the tiles of annotated slides by what their regions say of each class."""
+        cohort = self.cohort
+        return sum_taught(
+            count_taught(
+                self.targets_of_instances(b), self.sizes[b], cohort.classes, cohort.multi_label
+            )
+            for b, bag in enumerate(cohort.bags)
+            if bag.annotations and bag.kind == SLIDES
         )
 
     def grid_of(self, b: int) -> TileGrid | None:
@@ -176,6 +199,16 @@ class BagStore:
         encoded._loaded = {}
         encoded.bytes = sum(source.bytes for source in encoded._sources)
         return encoded
+
+    def _with_usable_scales(
+        self, cohort: Cohort, config: TrainingConfig, on_event: OnEvent
+    ) -> Cohort:
+        """Leave out the slides whose scale cannot be used; say it once for all of them."""
+        scales = check_scales(cohort, config.slide_mpp, self.instances.mpp)
+        for finding in scales.findings:
+            on_event(Fallback(finding.text))
+        self.left_out += [(bag.path, scales.findings[0].text) for bag in scales.useless]
+        return replace(cohort, bags=scales.usable)
 
     def _encode_bags(self, cohort: Cohort, on_event: OnEvent) -> list[int]:
         """Encode all bags; return the numbers of those that can be used."""
@@ -235,19 +268,3 @@ class BagStore:
                     "extract all with one encoder, or move one kind elsewhere."
                 )
         return int(shapes[0][0])
-
-
-def _without_unreadable_annotations(cohort: Cohort, on_event: OnEvent) -> Cohort:
-    """Leave annotation files out that cannot be read; each is said."""
-    bags = []
-    for bag in cohort.bags:
-        readable = []
-        for path in bag.annotations:
-            try:
-                read_annotations(path)
-            except AnnotationError as error:
-                on_event(Fallback(f"{error} Its regions are left out."))
-            else:
-                readable.append(path)
-        bags.append(replace(bag, annotations=tuple(readable)))
-    return replace(cohort, bags=tuple(bags))

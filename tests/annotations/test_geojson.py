@@ -16,7 +16,7 @@ def test_what_qupath_writes_is_read(shared):
         "Stroma",
         "Ignore*",
         "Tumor: Positive",
-        None,
+        "whole slide, unclassified",
     ]
     assert [region.ignored for region in annotations.regions] == [False, False, True, False, False]
     shell_minus_hole = annotations.regions[0].area
@@ -71,3 +71,32 @@ def test_a_bare_geometry_and_a_list_are_read(tmp_path):
         path = tmp_path / f"{k}.json"
         path.write_text(json.dumps(document))
         assert len(read_geojson(path).regions) == k + 1
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"classification": {"name": "Tumor"}, "name": "mine"}, "Tumor"),
+        ({"classification": {"names": ["Tumor", "Positive"]}}, "Tumor: Positive"),
+        ({"classification": "Tumor"}, "Tumor"),
+        ({"Classification": {"name": "Tumor"}}, "Tumor"),
+        ({"type": "annotation", "label": "Tumor"}, "Tumor"),
+        ({"type": "Tumor"}, "Tumor"),
+        ({"class": "Tumor"}, "Tumor"),
+        ({"label": 1}, "1"),
+        ({"name": "Tumor"}, "Tumor"),
+        ({"objectType": "annotation", "isLocked": True}, None),
+        ({"classification": {}, "name": " "}, None),
+    ],
+)
+def test_the_class_is_found_where_tools_put_it(tmp_path, properties, expected):
+    path = write_document(tmp_path, feature(polygon(SQUARE), **properties))
+    (region,) = read_geojson(path).regions
+    assert region.name == expected
+
+
+def test_what_a_program_measured_is_no_region_wherever_it_says_so(tmp_path):
+    features = [feature(polygon(SQUARE), type="tile"), feature(polygon(SQUARE), objectType="cell")]
+    found = read_geojson(write_document(tmp_path, *features))
+    assert found.regions == ()
+    assert found.remarks == ("2 tiles, cells or detections left out.",)

@@ -42,7 +42,7 @@ def test_annotations_that_cannot_be_read_are_named_and_left_out(
     slide_cohort, quick, settings, tmp_path
 ):
     path = tmp_path / "regions.xml"
-    path.write_text("<ASAP_Annotations/>")
+    path.write_text("<Measurements/>")
     first, *others = slide_cohort.bags
     cohort = replace(slide_cohort, bags=(replace(first, annotations=(path,)), *others))
     said = []

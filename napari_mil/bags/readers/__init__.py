@@ -110,23 +110,23 @@ def is_features(path: Path) -> bool:
     return True
 
 
-def count_instances(path: Path) -> int:
-    """Return the number of instances of a feature file.
+def shape_of_bag(path: Path) -> tuple[int, ...]:
+    """Return the shape of a feature file's bag, (N, D) or (N, C, H, W).
 
     The features are not read where the format allows that.
     """
     kind = kind_of(path)
     if kind is FileKind.HDF5:
-        return hdf5.count(path)
+        return hdf5.shape_of(path)
     if kind is FileKind.SAFETENSORS:
-        return arrays.count(path)
+        return arrays.shape_of(path)
     if kind is FileKind.TABLE:
-        return tables.count(path)
+        return tables.shape_of(path)
     if kind is FileKind.ZARR:
         from napari_mil.bags.readers import spatialdata
 
-        return spatialdata.count(path)
-    return len(read_bag(path))
+        return spatialdata.shape_of(path)
+    return read_bag(path).features.shape
 
 
 def is_side_file(path: Path) -> bool:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from napari_mil.bags.bag import Extraction
 from napari_mil.bags.readers.beside import find_beside, refuse_side_files
-from napari_mil.bags.readers.contents import COORDS, FEATURES, first_of, instance_count, row_count
+from napari_mil.bags.readers.contents import COORDS, FEATURES, bag_shape, first_of, row_count
 from napari_mil.bags.readers.numpy_files import read_npy, read_npz
 from napari_mil.bags.readers.recognition import FileKind
 from napari_mil.bags.readers.stored import PixelSide, Positions, Stored, number
@@ -68,15 +68,15 @@ def read(path: Path, kind: FileKind, dataset: str | None = None) -> Stored:
         raise BagError(_complaint(path, error)) from error
 
 
-def count(path: Path) -> int:
-    """Return the number of instances of a safetensors file from its header."""
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Return the shape of the bag in a safetensors file from its header."""
     try:
         with safe_open(path, framework="np") as file:
             names = dict.fromkeys(file.keys())
             shape = file.get_slice(features_key(path, names)).get_shape()
     except DAMAGED as error:
         raise BagError(_complaint(path, error)) from error
-    return instance_count(path.name, shape)
+    return bag_shape(path.name, shape)
 
 
 def stored_of(path: Path, arrays: Mapping[str, Any], dataset: str | None = None) -> Stored:

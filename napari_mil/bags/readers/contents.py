@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FEATURES = ("features", "feats", "feat", "embeddings", "patch_embeddings", "x")
 """Names of features in files, the most common first."""
+LARGEST = 1e15
+"""Largest feature that is taken: the sum of squares of larger ones overflows float32."""
 COORDS = ("coords", "coordinates", "xy")
 """Names of coordinates in files, the most common first."""
 
@@ -27,8 +29,8 @@ def first_of(names: tuple[str, ...], among: Mapping[str, Any]) -> str | None:
     return next((name for name in names if name in among), None)
 
 
-def instance_count(name: str, shape: tuple[int, ...] | list[int]) -> int:
-    """Return the number of instances in a shape of features.
+def bag_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of a bag, (N, D) or (N, C, H, W), from that of stored features.
 
     Raises
     ------
@@ -42,7 +44,12 @@ def instance_count(name: str, shape: tuple[int, ...] | list[int]) -> int:
             f"{name} holds one vector, a whole slide's rather than its tiles'; "
             "give the features of the tiles."
         )
-    return int(shape[1] if len(shape) == 3 and shape[0] == 1 else shape[0])
+    lengths = tuple(int(length) for length in shape)
+    if len(lengths) == 3 and lengths[0] == 1:
+        return lengths[1:]
+    if len(lengths) == 4 and lengths[2:] == (1, 1):
+        return lengths[:2]
+    return lengths
 
 
 def bag_of(
@@ -115,18 +122,24 @@ def _instance_features(name: str, features: Any, n_positions: int | None) -> np.
         )
     with np.errstate(over="ignore", invalid="ignore"):
         matrix = np.ascontiguousarray(matrix, np.float32)
-        # One sum tells whether there is anything to look for: it is finite only if all terms are.
-        is_sound = bool(np.isfinite(matrix.sum()))
+        # The extremes tell whether there is anything to look for: NaN is an extreme too.
+        is_sound = bool(matrix.max() <= LARGEST) and bool(matrix.min() >= -LARGEST)
     if not is_sound:
-        _refuse_missing_numbers(name, matrix)
+        _refuse_wrong_numbers(name, matrix)
     return matrix
 
 
-def _refuse_missing_numbers(name: str, matrix: np.ndarray) -> None:
-    """Refuse features with NaN or infinity; large numbers may pass."""
+def _refuse_wrong_numbers(name: str, matrix: np.ndarray) -> None:
+    """Refuse features with NaN or infinity, or too large to compute with."""
     bad_rows = np.flatnonzero(~np.isfinite(matrix).reshape(len(matrix), -1).all(1))
     if len(bad_rows):
         raise BagError(
             f"{name} holds features that are no numbers in {len(bad_rows)} of {len(matrix)} rows, "
             f"the first in row {bad_rows[0]}; extract them again."
         )
+    rows = np.flatnonzero((np.abs(matrix) > LARGEST).reshape(len(matrix), -1).any(1))
+    largest = matrix.flat[int(np.abs(matrix).argmax())]
+    raise BagError(
+        f"{name} holds a feature of {largest:.3g} (in {len(rows)} of {len(matrix)} rows, the "
+        f"first in row {rows[0]}), which no encoder gives; extract them again."
+    )

@@ -15,8 +15,8 @@ from napari_mil.bags.readers.beside import ENDINGS, Beside, find_beside
 from napari_mil.bags.readers.contents import (
     COORDS,
     FEATURES,
+    bag_shape,
     first_of,
-    instance_count,
     row_count,
 )
 from napari_mil.bags.readers.hdf5_chunks import check_size, read_dataset
@@ -63,12 +63,12 @@ def read(path: Path, dataset: str | None = None) -> Stored:
         )
 
 
-def count(path: Path) -> int:
-    """Return the number of instances from the shape alone."""
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Return the shape of the bag without reading it."""
     with _opened(path) as file:
         features = _features_dataset(path, file, None)
         check_size(path, features)
-        return instance_count(path.name, features.shape)
+        return bag_shape(path.name, features.shape)
 
 
 def read_extraction(path: Path) -> Extraction | None:

@@ -18,7 +18,7 @@ import zarr
 
 from napari_mil.bags.bag import Extraction
 from napari_mil.bags.readers import tiatoolbox
-from napari_mil.bags.readers.contents import FEATURES, first_of, instance_count
+from napari_mil.bags.readers.contents import FEATURES, bag_shape, first_of
 from napari_mil.bags.readers.stored import PixelSide, Positions, Side, Stored, number, words
 from napari_mil.errors import BagError, short_cause
 
@@ -77,12 +77,12 @@ def read(path: Path, dataset: str | None = None) -> Stored:
         return _stored(path, root, table, features, rows)
 
 
-def count(path: Path) -> int:
-    """Return the number of instances of the only table of a store from its shape."""
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Return the shape of the bag in the only table of a store."""
     with _opened(path) as root:
         if "spatialdata_attrs" not in root.attrs:
-            return instance_count(path.name, _array(root, _plain_key(path, root)).shape)
-        return instance_count(path.name, _shape(_table(path, root, None).group))
+            return bag_shape(path.name, _array(root, _plain_key(path, root)).shape)
+        return bag_shape(path.name, _shape(_table(path, root, None).group))
 
 
 def is_store(path: Path) -> bool:

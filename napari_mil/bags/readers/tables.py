@@ -89,12 +89,12 @@ def read(path: Path) -> Stored:
     return Stored(matrix[:, layout.features], positions)
 
 
-def count(path: Path) -> int:
-    """Return the number of rows that hold an instance."""
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Return the shape of the bag from the rows and the columns of features."""
     layout = _layout(path)
     with path.open("rb") as file:
         n_lines = sum(1 for line in file if line.strip())
-    return n_lines - int(layout.has_header)
+    return n_lines - int(layout.has_header), len(layout.features)
 
 
 def _layout(path: Path) -> Layout:

@@ -56,6 +56,8 @@ class CohortBag:
     """Identifier of the content, equal for copies."""
     patient_known: bool = True
     """Whether a table, a barcode or a pattern names the patient."""
+    features: tuple[int, ...] = ()
+    """Shape of an instance in a feature file."""
 
     @property
     def name(self) -> str:
@@ -74,10 +76,19 @@ class CohortBag:
         content: str,
         *,
         mpp: float | None = None,
+        features: tuple[int, ...] = (),
         annotations: tuple[Path, ...] = (),
     ) -> CohortBag:
         """Return the bag with facts about its content."""
-        return replace(self, kind=kind, n=n, content=content, mpp=mpp, annotations=annotations)
+        return replace(
+            self,
+            kind=kind,
+            n=n,
+            content=content,
+            mpp=mpp,
+            features=features,
+            annotations=annotations,
+        )
 
     @property
     def regions(self) -> str:

@@ -21,10 +21,10 @@ from napari_mil.annotations.reading import FOLDER as ANNOTATION_FOLDER
 from napari_mil.bags.images import image_files, open_image_bag
 from napari_mil.bags.names import bag_name
 from napari_mil.bags.readers import (
-    count_instances,
     fingerprint_features,
     is_features,
     is_side_file,
+    shape_of_bag,
 )
 from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
@@ -195,7 +195,9 @@ def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> Coh
         patient_known=patient is not None,
     )
     if is_features(path):
-        return bag.with_content(FEATURES, count_instances(path), fingerprint_features(path))
+        n, *features = shape_of_bag(path)
+        content = fingerprint_features(path)
+        return bag.with_content(FEATURES, n, content, features=tuple(features))
     if path.is_dir() and not is_slide_folder(path):
         if not image_files(path):
             raise TrainingError("It is a folder without images.")

@@ -1,0 +1,136 @@
+"""Classes of a cohort that the regions of annotation files stand for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from napari_mil.annotations import Region
+from napari_mil.errors import OptionError
+
+LEFT_OUT = ""
+"""Class in a mapping of regions that count as not drawn."""
+UNKNOWN = -1
+"""Number of no class: what lies inside is not known."""
+NOT_DRAWN = -2
+"""Number of regions that a mapping leaves out."""
+
+
+@dataclass(frozen=True)
+class RegionClasses:
+    """Which class of a cohort each name of a region stands for.
+
+    A name is compared with the classes exactly, then without regard to case, then by the user's
+    mapping; of a derived class such as ``Tumor: Positive``, the whole and then each part. What
+    matches nothing is of no class, so that its tiles are unknown.
+    """
+
+    classes: tuple[str, ...]
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Class by name of a region; an empty class leaves such regions out."""
+
+    def check(self) -> None:
+        """Refuse a mapping onto classes that do not exist, or of a class's own name.
+
+        Raises
+        ------
+        OptionError
+            Naming the first entry at fault.
+        """
+        for name, wanted in self.mapping.items():
+            if wanted != LEFT_OUT and self._own(wanted) is None:
+                raise OptionError(
+                    f"Regions named {name!r} cannot be mapped to {wanted!r}, which is no class; "
+                    f"the classes are {', '.join(self.classes)}."
+                )
+            if self._own(name) is not None:
+                raise OptionError(
+                    f"{name!r} is a class of the cohort by itself; take its mapping out."
+                )
+
+    def number_of(self, region: Region, labels: tuple[str, ...]) -> int:
+        """Return the number of a region's class, `UNKNOWN`, or `NOT_DRAWN`.
+
+        Parameters
+        ----------
+        region
+            The region.
+        labels
+            Classes of its slide: a region without a name belongs to a slide's only class.
+        """
+        if region.ignored:
+            return UNKNOWN
+        if region.name:
+            return self.number_of_name(region.name)
+        return self.classes.index(labels[0]) if len(labels) == 1 else UNKNOWN
+
+    def number_of_name(self, name: str) -> int:
+        """Return the number of the class of a name, `UNKNOWN`, or `NOT_DRAWN`."""
+        if name in self._numbers:
+            return self._numbers[name]
+        number = UNKNOWN
+        for part in (name, *name.split(": ")):
+            found = self._own(part)
+            if found is None:
+                found = self._mapped.get(_folded(part))
+            if found is not None:
+                number = found
+                break
+        self._numbers[name] = number
+        return number
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {}
+
+    @cached_property
+    def _mapped(self) -> dict[str, int]:
+        mapped = {}
+        for name, wanted in self.mapping.items():
+            number = NOT_DRAWN if wanted == LEFT_OUT else self._own(wanted)
+            mapped[_folded(name)] = UNKNOWN if number is None else number
+        return mapped
+
+    def _own(self, name: str) -> int | None:
+        """Return the number of the class of that name, exactly or without regard to case."""
+        if name in self.classes:
+            return self.classes.index(name)
+        folded = [_folded(own) for own in self.classes]
+        return folded.index(_folded(name)) if _folded(name) in folded else None
+
+
+def parse_mapping(text: str) -> dict[str, str]:
+    """Return the mapping that is written as ``Tumor=malignant,Stroma=benign``.
+
+    Commas or semicolons separate; an empty class leaves such regions out.
+
+    Raises
+    ------
+    OptionError
+        If an entry has no equals sign, or a name is mapped twice.
+    """
+    mapping: dict[str, str] = {}
+    for entry in re.split("[,;]", text):
+        if not entry.strip():
+            continue
+        name, equals, wanted = (part.strip() for part in entry.partition("="))
+        if not equals or not name:
+            raise OptionError(
+                f"Regions are mapped to classes as Tumor=malignant,Stroma=benign, not {text!r}."
+            )
+        if mapping.get(name, wanted) != wanted:
+            raise OptionError(f"Regions named {name!r} are mapped to two classes; choose one.")
+        mapping[name] = wanted
+    return mapping
+
+
+def mapping_text(mapping: Mapping[str, str]) -> str:
+    """Return a mapping as it is written; see `parse_mapping`."""
+    return ",".join(f"{name}={wanted}" for name, wanted in mapping.items())
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip().casefold()

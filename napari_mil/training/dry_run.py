@@ -1,0 +1,256 @@
+"""What a run would meet, looked for before it starts.
+
+One bag of each kind is read whole, and of all others what a run depends on: annotation files,
+widths of features, scales of slides.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from napari_mil.annotations import read_annotations
+from napari_mil.bags import TileSpec, open_image_bag, read_bag
+from napari_mil.errors import NapariMilError, TrainingError
+from napari_mil.events import CancellationToken, OnEvent, Started, ignore
+from napari_mil.findings import Finding, FindingKind
+from napari_mil.inference.classifier import load_classifier
+from napari_mil.inference.embedding import Progress
+from napari_mil.inference.planning import Mask, plan_tiles
+from napari_mil.settings import Settings
+from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort, CohortBag
+from napari_mil.training.cohorts.region_classes import RegionClasses
+from napari_mil.training.cohorts.region_survey import survey_regions
+from napari_mil.training.config import TrainingConfig
+from napari_mil.training.evaluation.splits import split_of
+from napari_mil.training.instance_labels import (
+    TaughtTiles,
+    count_taught,
+    instance_targets,
+    sum_taught,
+)
+from napari_mil.training.instances import Instances, choose_instances
+from napari_mil.training.slide_scales import check_scales, open_scaled
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What was found without training."""
+
+    cohort: Cohort
+    """Bags that the run would use, with patients and classes as configured."""
+    findings: tuple[Finding, ...]
+    """What the run would say, or leave out."""
+    refusals: tuple[str, ...]
+    """Sentences for which the run would be refused; empty where it would start."""
+    instances: Instances | None
+    """What an instance is; None where that cannot be decided."""
+    taught: tuple[TaughtTiles, ...]
+    """Tiles of annotated slides, by class; empty without regions."""
+
+
+def rehearse(
+    cohort: Cohort,
+    config: TrainingConfig,
+    *,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+    cancel: CancellationToken | None = None,
+) -> DryRun:
+    """Look for what a run of this configuration would stumble over.
+
+    Parameters
+    ----------
+    cohort
+        Cohort that `scan_annotated_folder` returned.
+    config
+        How the run would train.
+    settings
+        Folders and thread counts.
+    on_event
+        Called with the progress over the bags.
+    cancel
+        Token that ends the work.
+
+    Raises
+    ------
+    CancelledError
+        If it was cancelled.
+    """
+    rehearsal = _Rehearsal(
+        config, settings or Settings(), on_event or ignore, cancel or CancellationToken()
+    )
+    return rehearsal.of(cohort)
+
+
+def count_taught_tiles(
+    cohort: Cohort,
+    config: TrainingConfig,
+    instances: Instances,
+    settings: Settings,
+    on_event: OnEvent,
+    cancel: CancellationToken,
+) -> tuple[TaughtTiles, ...]:
+    """Count the tiles of annotated slides by what their regions say.
+
+    Slides that cannot be tiled are passed over: the run leaves them out.
+
+    Returns
+    -------
+    tuple of TaughtTiles
+        One per class, of two the positive one; empty where no slide has regions.
+    """
+    annotated = [bag for bag in cohort.bags if bag.annotations and bag.kind == SLIDES]
+    if instances.tile_px is None or instances.mpp is None:
+        return ()
+    classes = RegionClasses(cohort.classes, config.region_classes)
+    of_slides = []
+    progress = Progress(len(annotated))
+    if annotated:
+        on_event(Started(len(annotated), "slides"))
+    for bag in annotated:
+        cancel.raise_if_cancelled()
+        try:
+            with open_scaled(bag.path, config.slide_mpp, settings) as slide:
+                grid = plan_tiles(slide, _tiles(instances), _mask(config), cancel=cancel).grid
+                regions = tuple(
+                    region
+                    for path in bag.annotations
+                    for region in read_annotations(path, slide.origin).regions
+                )
+        except NapariMilError:
+            cancel.raise_if_cancelled()
+            continue
+        targets = instance_targets(
+            regions, bag.labels, classes, cohort.multi_label, grid.coords, grid.tile_size0
+        )
+        of_slides.append(count_taught(targets, len(grid), cohort.classes, cohort.multi_label))
+        on_event(progress.advance(1))
+    return sum_taught(of_slides)
+
+
+def _tiles(instances: Instances) -> TileSpec:
+    assert instances.tile_px is not None
+    assert instances.mpp is not None
+    return TileSpec(instances.tile_px, instances.mpp, instances.overlap)
+
+
+def _mask(config: TrainingConfig) -> Mask:
+    return "auto" if config.mask == "auto" else None
+
+
+class _Rehearsal:
+    """Steps of a dry run; what each finds is collected."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        settings: Settings,
+        on_event: OnEvent,
+        cancel: CancellationToken,
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._on_event = on_event
+        self._cancel = cancel
+        self._findings: list[Finding] = []
+        self._refusals: list[str] = []
+
+    def of(self, cohort: Cohort) -> DryRun:
+        """Return what a run with this cohort would meet."""
+        instances = None
+        taught: tuple[TaughtTiles, ...] = ()
+        try:
+            cohort = self._configured(cohort)
+            instances = self._instances(cohort)
+            cohort = self._usable(cohort, instances)
+            survey = survey_regions(cohort, self._config.region_classes, self._check_cancelled)
+            self._findings += survey.findings
+            cohort = survey.cohort
+            split_of(cohort, self._config)
+            taught = count_taught_tiles(
+                cohort, self._config, instances, self._settings, self._on_event, self._cancel
+            )
+        except NapariMilError as error:
+            self._cancel.raise_if_cancelled()
+            self._refusals.append(str(error))
+        return DryRun(cohort, tuple(self._findings), tuple(self._refusals), instances, taught)
+
+    def _check_cancelled(self) -> None:
+        self._cancel.raise_if_cancelled()
+
+    def _configured(self, cohort: Cohort) -> Cohort:
+        """Return the cohort with patients and positive class as configured."""
+        cohort = cohort.with_patients(self._config.patient_pattern)
+        if self._config.positive_class is not None:
+            cohort = cohort.with_positive(self._config.positive_class)
+        cohort.check()
+        return cohort
+
+    def _instances(self, cohort: Cohort) -> Instances:
+        """Decide what an instance is, as the run does."""
+        start = None
+        if self._config.start_from is not None:
+            start = load_classifier(self._config.start_from, self._settings)
+        instances, _ = choose_instances(cohort, self._config, start, ignore)
+        return instances
+
+    def _usable(self, cohort: Cohort, instances: Instances) -> Cohort:
+        """Read one bag of each kind; leave out what the run would leave out."""
+        self._refuse_widths(cohort)
+        scales = check_scales(cohort, self._config.slide_mpp, instances.mpp)
+        self._findings += scales.findings
+        kept = list(scales.usable)
+        for bag in _one_of_each_kind(kept):
+            self._check_cancelled()
+            try:
+                self._read(bag, instances)
+            except NapariMilError as error:
+                text = str(error).removeprefix(bag.path.name).strip()
+                self._findings.append(Finding(FindingKind.SKIPPED, bag.path, text))
+                kept.remove(bag)
+        usable = replace(cohort, bags=tuple(kept))
+        usable.check()
+        empty = [name for name, count in usable.counts.items() if not count]
+        if empty:
+            raise TrainingError(f"No bag of the class {empty[0]} can be used.")
+        return usable
+
+    def _refuse_widths(self, cohort: Cohort) -> None:
+        """Note a refusal where feature files have several shapes; each is named once."""
+        shapes = Counter(bag.features for bag in cohort.bags if bag.kind == FEATURES)
+        if len(shapes) < 2:
+            return
+        words = []
+        for shape, n_files in shapes.most_common():
+            first = next(bag for bag in cohort.bags if bag.features == shape)
+            width = " × ".join(map(str, shape))
+            words.append(f"{n_files} of {width} numbers (the first {first.path.name})")
+        self._refusals.append(
+            f"The feature files of {cohort.root.name} have several widths: {', '.join(words)}; "
+            "extract all with one encoder, or move one kind elsewhere."
+        )
+
+    def _read(self, bag: CohortBag, instances: Instances) -> None:
+        """Read a bag as the run does, but encode nothing."""
+        if bag.kind == FEATURES:
+            found = read_bag(bag.path)
+            self._findings += [replace(warning, path=bag.path) for warning in found.warnings]
+        elif bag.kind == IMAGES:
+            open_image_bag(bag.path).read(0)
+        else:
+            with open_scaled(bag.path, self._config.slide_mpp, self._settings) as slide:
+                plan = plan_tiles(
+                    slide, _tiles(instances), _mask(self._config), cancel=self._cancel
+                )
+                plan.grid.read(slide, 0)
+                self._findings += slide.warnings
+
+
+def _one_of_each_kind(bags: Sequence[CohortBag]) -> list[CohortBag]:
+    """Return the first bag of each kind of file."""
+    first: dict[tuple[str, str], CohortBag] = {}
+    for bag in bags:
+        first.setdefault((bag.kind, bag.path.suffix.lower()), bag)
+    return list(first.values())
