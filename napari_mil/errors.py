@@ -123,7 +123,17 @@ class OutputError(NapariMilError):
 
 
 class CancelledError(NapariMilError):
-    """Raised inside a job once its cancellation token is set."""
+    """Raised inside a job once its cancellation token is set.
+
+    Parameters
+    ----------
+    kept
+        What is on disk, as a clause; empty where the job does not know.
+    """
+
+    def __init__(self, kept: str = "") -> None:
+        super().__init__(f"Cancelled; {kept}." if kept else "Cancelled.")
+        self.kept = kept
 
 
 def short_cause(error: BaseException, longest: int = 200) -> str:

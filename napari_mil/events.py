@@ -161,7 +161,7 @@ class CancellationToken:
         """
         self._running.wait()
         if self._cancelled.is_set():
-            raise CancelledError("Cancelled; nothing was written.")
+            raise CancelledError
 
 
 def ignore(event: Event) -> None:

@@ -64,6 +64,8 @@ class Finding:
     """File or folder it is about."""
     text: str
     """One sentence for the user, without the name of the file."""
+    number: int = 1
+    """How many patients, slides or regions it is about."""
 
     def __iter__(self) -> Iterator[Path | str]:
         """Unpack as (path, text), the contract of `Cohort.skipped` and `Cohort.warnings`."""

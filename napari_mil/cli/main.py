@@ -80,10 +80,10 @@ def run(arguments: Sequence[str], further_verbs: Sequence[AddVerb] = ()) -> int:
     parsed = build_parser(further_verbs).parse_args(arguments)
     try:
         return int(parsed.run(parsed))
-    except (CancelledError, KeyboardInterrupt):
-        sys.stderr.write(
-            "napari-mil: cancelled; what was complete is kept, nothing else was written.\n"
-        )
+    except (CancelledError, KeyboardInterrupt) as error:
+        kept = error.kept if isinstance(error, CancelledError) else ""
+        kept = kept or "what was complete is kept, nothing else was written"
+        sys.stderr.write(f"napari-mil: cancelled; {kept}.\n")
         return CANCELLED
     except NapariMilError as error:
         sys.stderr.write(f"napari-mil: {error.worded(REMEDIES)}\n")

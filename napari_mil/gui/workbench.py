@@ -29,6 +29,7 @@ from napari_mil.gui.controllers.opening import OpeningController
 from napari_mil.gui.controllers.rendition import RenditionController
 from napari_mil.gui.controllers.scales import ScaleController
 from napari_mil.gui.controllers.subjects import SubjectsController
+from napari_mil.gui.controllers.train.check import CheckController
 from napari_mil.gui.controllers.train.regions import RegionsController
 from napari_mil.gui.controllers.train.result import ResultController
 from napari_mil.gui.controllers.train.run import RunController
@@ -163,6 +164,7 @@ class Workbench(QWidget):
             show_inspect=lambda: self.tabs.setCurrentWidget(self.inspect_tab),
         )
         self.setup = SetupController(session, self.train_tab, jobs, settings, self._show_notes)
+        self.check = CheckController(session, self.train_tab.setup, jobs, settings)
         self.run = RunController(
             session,
             self.train_tab,

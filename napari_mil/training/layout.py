@@ -31,6 +31,27 @@ def is_unfinished(folder: Path) -> bool:
     return (folder / CHECKPOINT).is_file() and not is_finished(folder)
 
 
+def kept_in(folder: Path) -> str:
+    """Return what an interrupted run left in its folder, as a clause."""
+    n_folds = len(list((folder / FOLDS).glob("repeat-*-fold-*.npz")))
+    kept = []
+    if (folder / CHECKPOINT).is_file():
+        kept.append(f"the checkpoint of epoch {_epochs_in(folder)} is whole")
+    if n_folds:
+        kept.append(f"{n_folds} finished fold{'s are' if n_folds > 1 else ' is'} kept")
+    if not kept:
+        return f"nothing of this run had been finished in {folder.name}"
+    return f"{' and '.join(kept)} in {folder.name}"
+
+
+def _epochs_in(folder: Path) -> int:
+    """Return the number of epochs in the history of a run."""
+    try:
+        return max(0, len((folder / HISTORY).read_text(encoding="utf-8").splitlines()) - 1)
+    except OSError:
+        return 0
+
+
 def begun_with(folder: Path, cohort: Cohort) -> bool:
     """Say whether a run was begun with any bag of a cohort.
 

@@ -24,6 +24,7 @@ from napari_mil.errors import CancelledError, NapariMilError, TrainingError
 from napari_mil.events import CancellationToken, Event, OnEvent
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.cohort import Cohort
+from napari_mil.training.layout import kept_in
 
 LENGTH = struct.Struct("<Q")
 """Length of a message, sent before it."""
@@ -107,10 +108,10 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
         return _receive_result(child.stdout, on_event)
     except (EOFError, OSError, pickle.UnpicklingError):
         if cancel.cancelled:
-            raise CancelledError("Cancelled; the last checkpoint is kept.") from None
+            raise CancelledError(kept_in(request.out)) from None
         raise TrainingError(
-            f"The training process ended unexpectedly (code {child.wait()}); "
-            "the last checkpoint is whole: Resume goes on from it."
+            f"The training process ended unexpectedly (code {child.wait()}), "
+            f"{kept_in(request.out)}; resume the run."
         ) from None
     finally:
         ended.set()

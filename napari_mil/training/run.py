@@ -40,7 +40,7 @@ from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.evaluation.splits import split_of, why_none
 from napari_mil.training.fitting import Fitting, Row
 from napari_mil.training.instance_labels import taught_words
-from napari_mil.training.layout import COHORT, CONFIG
+from napari_mil.training.layout import COHORT, CONFIG, kept_in
 from napari_mil.training.network import (
     Plan,
     build,
@@ -119,7 +119,7 @@ def train(
     OptionError
         If the configuration contradicts itself or the cohort.
     OutputError
-        If the folder cannot be written; the last checkpoint is whole.
+        If the folder cannot be written; a checkpoint that is there is whole.
     """
     settings = settings or Settings()
     on_event = on_event or ignore
@@ -273,7 +273,7 @@ class _Run:
         try:
             classifier.save(self.folder.classifier, notes(classifier.card))
         except OutputError as error:
-            raise OutputError(f"{error} Then resume: the last checkpoint is whole.") from error
+            raise OutputError(f"{error} Then resume: {kept_in(self.folder.path)}.") from error
         self.folder.remove_checkpoint()
         return TrainingResult(
             self.folder.path, self.folder.classifier, tuple(fitting.history), epoch

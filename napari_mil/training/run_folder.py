@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from napari_mil.errors import NapariMilError, OutputError, TrainingError
+from napari_mil.errors import CancelledError, NapariMilError, OutputError, TrainingError
 from napari_mil.files import PART, whole_or_nothing
 from napari_mil.pickles import load_pickle
 from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig, read_config
@@ -31,6 +31,7 @@ from napari_mil.training.layout import (
     LOCK,
     is_finished,
     is_unfinished,
+    kept_in,
 )
 
 MOVABLE_FIELDS = {"memory_gb", "device"}
@@ -101,19 +102,26 @@ class RunFolder:
             partial.unlink(missing_ok=True)
         try:
             yield
+        except CancelledError:
+            kept = kept_in(self.path)
+            if made_here:
+                self._remove_what_was_begun()
+            raise CancelledError(kept) from None
         except BaseException:
-            if made_here and not self._holds_results():
-                for name in (CONFIG, COHORT):
-                    (self.path / name).unlink(missing_ok=True)
+            if made_here:
+                self._remove_what_was_begun()
             raise
         finally:
             lock.release()
             if made_here:
                 self._remove_if_empty()
 
-    def _holds_results(self) -> bool:
+    def _remove_what_was_begun(self) -> None:
+        """Remove the configuration of a run that left no result."""
         results = (CHECKPOINT, CLASSIFIER, EVALUATION, FOLDS)
-        return any((self.path / name).exists() for name in results)
+        if not any((self.path / name).exists() for name in results):
+            for name in (CONFIG, COHORT):
+                (self.path / name).unlink(missing_ok=True)
 
     def begin(self, config: TrainingConfig, asked: set[str], resume: bool) -> TrainingConfig:
         """Write the configuration, or read that of the run to resume.
@@ -263,5 +271,5 @@ class RunFolder:
         except OSError as error:
             raise OutputError(
                 f"{name} cannot be written to {self.path} ({error.strerror or error}); "
-                "make room or put the folder back, then resume: the last checkpoint is whole."
+                f"make room or put the folder back, then resume: {kept_in(self.path)}."
             ) from error

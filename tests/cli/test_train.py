@@ -140,6 +140,32 @@ def test_a_dry_run_prints_what_was_found_and_writes_nothing(cohort, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_names_what_would_stop_the_run(cohort, tmp_path):
+    odd = cohort / "benign" / "odd.npy"
+    np.save(odd, np.ones((3, 99), np.float32))
+    done = run("train", cohort, "--out", tmp_path / "run", "--dry-run")
+    assert done.returncode == 2
+    assert "1 of 99 numbers (the first odd.npy)" in done.stderr
+    told = run("train", cohort, "--out", tmp_path / "run", "--dry-run", "--json")
+    assert told.returncode == 2
+    assert "several widths" in json.loads(told.stdout)["refusals"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--map-regions", "Tumor"), "Tumor=malignant,Stroma=benign"),
+        (("--map-regions", "Tumor=bad"), "'bad', which is no class"),
+        (("--set", "learnng_rate=1"), "did you mean learning_rate?"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_sentence(cohort, tmp_path, options, message):
+    done = run("train", cohort, "--out", tmp_path / "run", *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_pattern_gives_the_patients_and_is_suggested_where_names_split_evenly(tmp_path):
     for label in ("benign", "malignant"):
         (tmp_path / label).mkdir()

@@ -6,9 +6,12 @@ from napari_mil.training.layout import (
     CHECKPOINT,
     CLASSIFIER,
     COHORT,
+    FOLDS,
+    HISTORY,
     begun_with,
     is_finished,
     is_unfinished,
+    kept_in,
 )
 
 
@@ -35,3 +38,17 @@ def test_a_run_whose_bags_cannot_be_read_is_left_to_resuming(cohort, tmp_path):
     assert begun_with(tmp_path, cohort)
     (tmp_path / COHORT).write_text("{")
     assert begun_with(tmp_path, cohort)
+
+
+def test_what_an_interrupted_run_left_is_said_as_it_is(tmp_path):
+    folder = tmp_path / "run"
+    assert kept_in(folder) == "nothing of this run had been finished in run"
+    folder.mkdir()
+    (folder / CHECKPOINT).touch()
+    (folder / HISTORY).write_text("epoch,loss\n1,0.5\n2,0.4\n")
+    assert kept_in(folder) == "the checkpoint of epoch 2 is whole in run"
+    (folder / FOLDS).mkdir()
+    (folder / FOLDS / "repeat-0-fold-1.npz").touch()
+    assert kept_in(folder) == (
+        "the checkpoint of epoch 2 is whole and 1 finished fold is kept in run"
+    )

@@ -82,7 +82,7 @@ def test_a_death_of_the_child_is_one_sentence(cohort, settings, tmp_path):
         if isinstance(event, EpochEnded):
             os.kill(children()[0].pid, signal.SIGKILL)
 
-    with pytest.raises(TrainingError, match=r"ended unexpectedly.*Resume"):
+    with pytest.raises(TrainingError, match=r"ended unexpectedly.*epoch 1 is whole.*resume"):
         train_beside(
             request(cohort, tmp_path / "run", settings, config={"epochs": 5000}),
             listen,

@@ -9,6 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from napari_mil.errors import OptionError
 from napari_mil.events import EpochEnded, Watched
 from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.training_form import (
@@ -21,7 +24,10 @@ from napari_mil.gui.model.training_form import (
 )
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort
+from napari_mil.training.cohorts.region_classes import RegionClasses, parse_mapping
 
+TOP_SHARE = 0.1
+"""Share of tiles that are compared between epochs."""
 RING_MB = 64
 """Memory for the watched epochs of one run: 1 000 epochs of 10 000 tiles."""
 BAG_TERM = "loss: bag"
@@ -42,6 +48,14 @@ class Phase(StrEnum):
     def is_busy(self) -> bool:
         """Whether a run is under way."""
         return self in (Phase.RUNNING, Phase.PAUSED, Phase.STOPPING)
+
+
+def overlap_of_top(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the share of the top tenth of tiles that two sets of values (N,) have in common."""
+    k = max(1, round(TOP_SHARE * len(first)))
+    top_of_first = np.argsort(-first, kind="stable")[:k]
+    top_of_second = np.argsort(-second, kind="stable")[:k]
+    return len(np.intersect1d(top_of_first, top_of_second)) / k
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +80,18 @@ class Watch:
     def watched(self) -> Watched | None:
         """What the model said in the epoch that is shown."""
         return next((watched for epoch, watched in self.epochs if epoch == self.shown), None)
+
+    @property
+    def top_overlap(self) -> float | None:
+        """Share of the top tiles that were top tiles in the epoch before, too.
+
+        None where there is no epoch before the shown one.
+        """
+        watched = self.watched
+        before = next((seen for epoch, seen in self.epochs if epoch + 1 == self.shown), None)
+        if watched is None or before is None:
+            return None
+        return overlap_of_top(before.values, watched.values)
 
     def with_epoch(self, epoch: int, watched: Watched) -> Watch:
         """Return the watch with one more epoch."""
@@ -97,6 +123,18 @@ class Result:
     """Name among the user's classifiers, once it is there."""
     evaluable: bool = False
     """Whether its way of training can be cross-validated, and has not been."""
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What a look ahead found of a run, for the settings it was made with."""
+
+    fields: Mapping[str, Any]
+    """Settings, as fields of a configuration."""
+    lines: tuple[str, ...] = ()
+    """Sentences, those for which the run would be refused first."""
+    is_refused: bool = False
+    is_running: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +185,8 @@ class Training:
     result: Result | None = None
     region_class: str = ""
     """Class that drawn shapes become regions of."""
+    check: Check | None = None
+    """The last look ahead; None before the first."""
 
     @property
     def of_slides(self) -> bool:
@@ -201,9 +241,23 @@ class Training:
             "epochs": form.epochs,
             "learning_rate": read_number(form.learning_rate, ABOVE_0),
             "slide_mpp": read_number(form.slide_mpp, ABOVE_0) if needs_scale else None,
+            "region_classes": self._region_classes or None,
         }
         filled = {name: value for name, value in fields.items() if value is not None}
         return filled | advanced_fields(form, self.settled)
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether any bag has files of regions."""
+        return self.cohort is not None and any(bag.annotations for bag in self.cohort.bags)
+
+    @property
+    def _region_classes(self) -> dict[str, str]:
+        """What was entered of names of regions; nothing where it cannot be understood."""
+        try:
+            return parse_mapping(self.form.region_classes)
+        except OptionError:
+            return {}
 
     @property
     def pattern(self) -> str | None:
@@ -224,6 +278,11 @@ class Training:
         written = self.form.patient_pattern
         if written and self.pattern is None:
             return f"Patients is a pattern on names with one group at most, not {written!r}.", ""
+        try:
+            classes = () if self.cohort is None else self.cohort.classes
+            RegionClasses(classes, parse_mapping(self.form.region_classes)).check()
+        except OptionError as error:
+            return str(error), ""
         missing = 0 if self.cohort is None else self.cohort.without_scale
         if missing and not self.form.slide_mpp.strip():
             who = f"{missing} slides do not say their scale; enter their"
@@ -276,6 +335,16 @@ def set_cohort(
         message=trouble,
         region_class=cohort.classes[-1] if cohort.classes else "",
     )
+
+
+def begin_check(training: Training) -> Training:
+    """Say that the run is being looked ahead."""
+    return replace(training, check=Check(training.fields, is_running=True))
+
+
+def set_check(training: Training, check: Check | None) -> Training:
+    """Take what a look ahead found; None forgets it."""
+    return replace(training, check=check)
 
 
 def forget_cohort(training: Training, message: str = "") -> Training:

@@ -9,6 +9,7 @@ from typing import Any
 from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.mining.cards import KINDS, STRATEGIES
 from napari_mil.errors import NapariMilError
+from napari_mil.training.cohorts.region_classes import mapping_text
 from napari_mil.training.config import make_config
 from napari_mil.training.recipes import Recipe, recipe_of
 
@@ -153,6 +154,8 @@ class Form:
     learning_rate: str = ""
     """Empty takes the recipe's."""
     slide_mpp: str = ""
+    region_classes: str = ""
+    """Classes of names of regions, as ``Tumor=malignant``."""
     patient_pattern: str = ""
     folds: int = 0
     """Folds of the evaluation afterwards; 0 for none."""
@@ -268,5 +271,6 @@ def form_of(config: Mapping[str, Any]) -> Form:
         learning_rate=number_text(own("learning_rate")),
         slide_mpp=number_text(config.get("slide_mpp")),
         patient_pattern=config.get("patient_pattern") or "",
+        region_classes=mapping_text(config.get("region_classes") or {}),
         advanced=advanced,
     )

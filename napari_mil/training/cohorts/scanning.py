@@ -249,24 +249,39 @@ def _copy(first: CohortBag, copy: CohortBag) -> Finding:
 
 
 def _conflicts(bags: Sequence[CohortBag]) -> list[Finding]:
-    """Name patients whose bags have several labels or stand in several splits."""
+    """Name patients whose bags have several labels or stand in several splits.
+
+    Each is one finding: a patient with bags of several classes is common where classes are many.
+    """
     by_patient: dict[str, list[CohortBag]] = defaultdict(list)
     for bag in bags:
         by_patient[bag.patient].append(bag)
+    several_labels = [own for own in by_patient.values() if len({bag.label for bag in own}) > 1]
+    several_splits = [own for own in by_patient.values() if len({bag.split for bag in own}) > 1]
     conflicts = []
-    for patient, of_patient in by_patient.items():
-        path = of_patient[0].path
-        labels = sorted({str(bag.label) for bag in of_patient})
-        if len(labels) > 1:
-            text = (
-                f"Patient {patient} has bags labelled {' and '.join(labels)}; check the labels. "
-                "All are used and stay in one fold."
-            )
-            conflicts.append(Finding(FindingKind.PATIENT_CONFLICT, path, text))
-        if len({bag.split for bag in of_patient}) > 1:
-            text = f"Patient {patient} stands in several splits; figures will be too good."
-            conflicts.append(Finding(FindingKind.PATIENT_CONFLICT, path, text))
+    if several_labels:
+        labels = sorted({str(bag.label) for bag in several_labels[0]})
+        text = (
+            f"{_patients(several_labels)} bags labelled {' and '.join(labels)}; check the labels. "
+            "All are used and stay in one fold."
+        )
+        conflicts.append(_conflict(several_labels, text))
+    if several_splits:
+        text = f"{_patients(several_splits)} bags in several splits; figures will be too good."
+        conflicts.append(_conflict(several_splits, text))
     return conflicts
+
+
+def _conflict(patients: Sequence[Sequence[CohortBag]], text: str) -> Finding:
+    return Finding(FindingKind.PATIENT_CONFLICT, patients[0][0].path, text, len(patients))
+
+
+def _patients(conflicts: Sequence[Sequence[CohortBag]]) -> str:
+    """Return how many patients have a conflict, and the first of them."""
+    first = conflicts[0][0].patient
+    if len(conflicts) == 1:
+        return f"Patient {first} has"
+    return f"{len(conflicts)} patients (the first: {first}) have"
 
 
 def _label_words(bag: CohortBag) -> str:

@@ -8,7 +8,14 @@ import pytest
 
 from napari_mil.events import EpochEnded, Watched
 from napari_mil.gui.model import training as actions
-from napari_mil.gui.model.training import Phase, Result, Training, Watch, loss_of
+from napari_mil.gui.model.training import (
+    Phase,
+    Result,
+    Training,
+    Watch,
+    loss_of,
+    overlap_of_top,
+)
 from napari_mil.gui.model.training_form import Form
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES
 from tests.gui.model import builders as build
@@ -214,3 +221,12 @@ def test_of_several_losses_the_bags_own_is_shown():
     assert loss_of({"loss": 2.0, "loss: bag": 0.5}) == 0.5
     assert loss_of({"loss": 2.0, "loss: bag": None}) == 2.0
     assert loss_of({}) is None
+
+
+def test_the_overlap_of_the_top_tiles_tells_attention_that_swings():
+    values = np.arange(20, dtype=np.float32)
+    assert overlap_of_top(values, values) == 1
+    assert overlap_of_top(values, -values) == 0
+    half = values.copy()
+    half[18] = -1
+    assert overlap_of_top(values, half) == 0.5

@@ -1,5 +1,6 @@
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -207,3 +208,19 @@ def test_a_folder_of_the_name_of_a_slide_is_not_a_bag(tmp_path, slide_path):
         shutil.copy(slide_path, tmp_path / label / "S0.svs")
     found = scan_annotated_folder(tmp_path)
     assert [bag.path.name for bag in found.bags] == ["S0.svs", "S0.svs"]
+
+
+@pytest.mark.parametrize("classes", [("a", "b"), ("a", "b", "c")])
+def test_patients_with_several_labels_are_one_line(tmp_path, classes):
+    rows = ["slide,label,patient"]
+    for k in range(12):
+        np.save(tmp_path / f"{k}.npy", np.full((2, 3), k, np.float32))
+        rows.append(f"{k}.npy,{classes[k % len(classes)]},p{k // 4}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    (finding,) = [
+        finding
+        for finding in scan_annotated_folder(tmp_path).warnings
+        if finding.kind is FindingKind.PATIENT_CONFLICT
+    ]
+    assert finding.text.startswith("3 patients (the first: p0) have bags labelled")
+    assert finding.number == 3

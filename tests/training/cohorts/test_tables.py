@@ -33,7 +33,7 @@ def test_a_table_names_labels_patients_and_splits(tmp_path):
     ]
     said = [what for _, what in found.warnings]
     assert any("Patient p1 has bags labelled x and y" in what for what in said)
-    assert any("Patient p1 stands in several splits" in what for what in said)
+    assert any("Patient p1 has bags in several splits" in what for what in said)
 
 
 def test_columns_and_separators_of_other_tools(tmp_path):

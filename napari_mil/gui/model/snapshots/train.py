@@ -31,6 +31,8 @@ EMPTY = (
 )
 LONGEST_LIST = 400
 """Slides that are offered to watch."""
+MOST_LINES = 6
+"""Sentences of a look ahead that are shown outside the details."""
 FOLDS = (0, 5, 10)
 BUTTONS = {
     Phase.IDLE: "Start",
@@ -74,6 +76,11 @@ class SetupSnapshot:
     folds: Choices = field(default_factory=Choices)
     needs_scale: bool = False
     asks_patients: bool = False
+    asks_regions: bool = False
+    check: str = ""
+    """What a look ahead found, one sentence a line."""
+    check_button: str = ""
+    """Text of the button that looks ahead; empty hides it."""
     epochs: int = 1
     rate: str = ""
     recipe: str = ""
@@ -212,7 +219,7 @@ def _found(training: Training) -> FoundSnapshot:
         facts=" · ".join(facts),
         classes=_class_words(cohort),
         remark=findings_words(cohort),
-        has_details=bool(cohort.skipped or cohort.warnings),
+        has_details=bool(cohort.skipped or cohort.warnings or _found_ahead(training)),
         patients=_patient_words(training, cohort),
         pattern=pattern,
         looking=training.looking,
@@ -248,7 +255,9 @@ def findings_words(cohort: Cohort) -> str:
     if cohort.skipped:
         more = f" and {len(cohort.skipped) - 1} more" if len(cohort.skipped) > 1 else ""
         parts.append(f"Skipped: {cohort.skipped[0].path.name}{more}.")
-    numbers = Counter(finding.kind for finding in cohort.warnings)
+    numbers = Counter[FindingKind]()
+    for finding in cohort.warnings:
+        numbers[finding.kind] += finding.number
     copies = numbers.pop(FindingKind.COPY, 0)
     conflicts = numbers.pop(FindingKind.PATIENT_CONFLICT, 0)
     others = numbers.total()
@@ -292,6 +301,9 @@ def _setup(state: SessionState, training: Training) -> SetupSnapshot:
         folds=_fold_choices(training),
         needs_scale=cohort is not None and cohort.without_scale > 0,
         asks_patients=cohort is not None and not cohort.patients_known,
+        asks_regions=training.is_annotated,
+        check=check_words(training),
+        check_button="Cancel the check" if _is_checking(training) else "Check",
         epochs=form.epochs or recipe.epochs,
         rate=form.learning_rate or f"{recipe.learning_rate:g}",
         recipe=f"Recipe: {recipe.source}.",
@@ -301,6 +313,29 @@ def _setup(state: SessionState, training: Training) -> SetupSnapshot:
         wrong_row=training.wrong_row,
         out="" if training.out is None else str(training.out),
     )
+
+
+def check_words(training: Training) -> str:
+    """Return what a look ahead found, and whether the settings changed since."""
+    check = training.check
+    if check is None:
+        return ""
+    if check.is_running:
+        return "Looking ahead: annotations, scales, widths, one bag of each kind…"
+    lines = list(check.lines[:MOST_LINES])
+    if len(check.lines) > MOST_LINES:
+        lines.append(f"{len(check.lines) - MOST_LINES} more in Details….")
+    if dict(check.fields) != training.fields:
+        lines.append("The settings changed since: check again.")
+    return "\n".join(lines or ["Nothing to object."])
+
+
+def _found_ahead(training: Training) -> bool:
+    return training.check is not None and bool(training.check.lines)
+
+
+def _is_checking(training: Training) -> bool:
+    return training.check is not None and training.check.is_running
 
 
 def _start_choices(state: SessionState, training: Training) -> Choices:
@@ -488,6 +523,9 @@ def _watch_words(training: Training) -> tuple[str, tuple[tuple[str, Glyph, int],
     if watched.masks:
         n = int(np.any(list(watched.masks.values()), axis=0).sum())
         facts += f" · {n} of {len(watched.values)} tiles masked"
+    overlap = watch.top_overlap
+    if overlap is not None:
+        facts += f" · {100 * overlap:.0f} % of the top tenth as in the epoch before"
     masks = tuple(
         (kind, MASK_GLYPHS[kind], int(mask.sum())) for kind, mask in watched.masks.items()
     )
@@ -537,6 +575,8 @@ def details_text(training: Training) -> str:
             lines += [f"## {title}", ""]
             lines += [f"- **{finding.path.name}**: {finding.text}" for finding in findings]
             lines.append("")
+    if training.check is not None and training.check.lines:
+        lines += ["## Looked ahead", "", *(f"- {line}" for line in training.check.lines), ""]
     if training.remarks:
         lines += ["## Said by the run", "", *(f"- {remark}" for remark in training.remarks)]
     return "\n".join(lines)

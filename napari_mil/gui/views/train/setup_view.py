@@ -23,6 +23,8 @@ class SetupView(QWidget):
     start_chosen = Signal(str)
     """Name or folder of a classifier to start from; empty for fresh weights."""
     out_requested = Signal()
+    check_requested = Signal()
+    """Look ahead, or stop looking."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +48,19 @@ class SetupView(QWidget):
             "A regular expression: what it matches at the start of a name is the patient."
         )
         self.patients_edit.setAccessibleName("pattern on names that gives the patient")
+        self.regions_edit = QLineEdit()
+        self.regions_edit.setPlaceholderText("Tumor=malignant, Stroma=benign")
+        self.regions_edit.setToolTip(
+            "Classes that the names of annotated regions stand for; a name without a class "
+            "(Frame=) is left out. What stands for no class teaches nothing."
+        )
+        self.regions_edit.setAccessibleName("classes of names of regions")
+        self.check_button = QPushButton()
+        self.check_button.setToolTip(
+            "Read one bag of each kind, every annotation file, scale and width, and say what the "
+            "run would stumble over."
+        )
+        self.check_line = secondary()
         self.recipe = secondary()
         self.advanced = AdvancedView()
         self.fold = Fold("Advanced")
@@ -59,6 +74,7 @@ class SetupView(QWidget):
         for label, widget in (
             ("Slides' µm/px", self.scale_edit),
             ("Patients", self.patients_edit),
+            ("Regions", self.regions_edit),
             ("Start from", self.start_box),
             ("Encoder", self.encoder_box),
             ("Aggregator", self.aggregator_box),
@@ -71,7 +87,16 @@ class SetupView(QWidget):
             self._form_layout.addRow(label, widget)
         out_row = row(QLabel("Run folder"), self.out_label, self.out_button, stretched=1)
         self.setLayout(
-            column(self._form_layout, self.recipe, self.fold, out_row, stretch=False, margin=0)
+            column(
+                self._form_layout,
+                self.recipe,
+                self.fold,
+                out_row,
+                row(self.check_button, stretched=None),
+                self.check_line,
+                stretch=False,
+                margin=0,
+            )
         )
         self._form = Form()
         self._rendering = False
@@ -100,11 +125,13 @@ class SetupView(QWidget):
             lambda text: self._tell(replace(self._form, slide_mpp=text))
         )
         self.patients_edit.editingFinished.connect(self._on_patients)
+        self.regions_edit.editingFinished.connect(self._on_regions)
+        self.check_button.clicked.connect(lambda: self.check_requested.emit())
         self.advanced.changed.connect(
             lambda name, value: self._tell(self._form.with_advanced(name, value))
         )
         self.out_button.clicked.connect(lambda: self.out_requested.emit())
-        for edit in (self.rate_edit, self.scale_edit, self.patients_edit):
+        for edit in (self.rate_edit, self.scale_edit, self.patients_edit, self.regions_edit):
             edit.setAcceptDrops(False)
 
     def render(self, snapshot: SetupSnapshot) -> None:
@@ -124,17 +151,21 @@ class SetupView(QWidget):
             (self.rate_edit, snapshot.rate),
             (self.scale_edit, form.slide_mpp),
             (self.patients_edit, form.patient_pattern),
+            (self.regions_edit, form.region_classes),
         ):
             if edit.text() != text and not edit.hasFocus():
                 edit.setText(text)
         for widget, shown in (
             (self.scale_edit, snapshot.needs_scale),
             (self.patients_edit, snapshot.asks_patients),
+            (self.regions_edit, snapshot.asks_regions),
             (self.positive_box, bool(snapshot.positives.entries)),
         ):
             widget.setVisible(shown)
             self._form_layout.labelForField(widget).setVisible(shown)
         set_words(self.recipe, snapshot.recipe)
+        self.check_button.setText(snapshot.check_button)
+        set_words(self.check_line, snapshot.check)
         self.advanced.render(snapshot)
         changed = snapshot.n_changed
         self.fold.setText(f"Advanced ({changed} changed)" if changed else "Advanced")
@@ -148,6 +179,11 @@ class SetupView(QWidget):
         text = self.patients_edit.text().strip()
         if text != self._form.patient_pattern:
             self._tell(replace(self._form, patient_pattern=text))
+
+    def _on_regions(self) -> None:
+        text = self.regions_edit.text().strip()
+        if text != self._form.region_classes:
+            self._tell(replace(self._form, region_classes=text))
 
     def _tell(self, form: Form) -> None:
         if not self._rendering:

@@ -1,0 +1,102 @@
+"""What is found before a run starts, and what regions would teach."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+import shapely
+
+from napari_mil.annotations import Region, write_geojson
+from napari_mil.gui.controllers.train.check import CHECK_JOB, CheckController
+from napari_mil.gui.model import training as actions
+from napari_mil.gui.model.session import Session, SessionState
+from napari_mil.gui.model.snapshots.train import details_text, train_snapshot
+from napari_mil.settings import Settings
+from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from tests.conftest import write_pyramid
+from tests.gui.training import TILES, FakeJobs, emit, features
+
+
+@pytest.fixture
+def room(tmp_path):
+    """A session with the controller on fakes."""
+    session = Session(SessionState())
+    made = SimpleNamespace(session=session, view=MagicMock(), jobs=FakeJobs())
+    settings = Settings(user_folder=tmp_path / "user", cache_folder=tmp_path / "cache")
+    made.controller = CheckController(session, made.view, made.jobs, settings)
+    made.shown = lambda: train_snapshot(session.state).setup
+    return made
+
+
+@pytest.fixture
+def annotated(tmp_path):
+    """Four slides of two classes; the left half of one is annotated, under another name."""
+    root = tmp_path / "slides"
+    random = np.random.default_rng(0)
+    for name in ("benign", "malignant"):
+        (root / name).mkdir(parents=True)
+        for k in range(2):
+            pixels = random.integers(60, 200, (256, 256, 3), np.uint8)
+            write_pyramid(root / name / f"{name}_{k}.tif", pixels)
+    region = Region(shapely.box(0, 0, 128, 256), "Tumor")
+    write_geojson([region], root / "malignant" / "malignant_0.geojson")
+    return scan_annotated_folder(root)
+
+
+def take(room, cohort, **advanced):
+    room.session.train(actions.set_cohort, cohort, "", "")
+    form = room.session.state.training.form
+    room.session.train(actions.set_form, replace(form, advanced=advanced))
+
+
+def test_regions_are_looked_at_by_themselves_and_what_they_teach_is_shown(room, annotated):
+    take(room, annotated, **TILES)
+    assert room.shown().check.startswith("Looking ahead")
+    assert room.shown().check_button == "Cancel the check"
+    room.jobs.run()
+    emit(room.view.check_requested)
+    room.jobs.run()
+    taught, named = room.shown().check.splitlines()
+    assert taught == "Regions teach malignant: 0 positive, 0 negative, 16 unknown tiles."
+    assert "named Tumor" in named
+    assert room.shown().asks_regions
+    form = room.session.state.training.form
+    room.session.train(actions.set_form, replace(form, region_classes="Tumor=malignant"))
+    room.jobs.run()
+    assert room.shown().check == (
+        "Regions teach malignant: 8 positive, 8 negative, 0 unknown tiles."
+    )
+    assert room.session.state.training.fields["region_classes"] == {"Tumor": "malignant"}
+    assert "8 positive" in details_text(room.session.state.training)
+
+
+def test_a_mapping_that_cannot_be_understood_is_said_when_the_run_is_checked(room, annotated):
+    take(room, annotated, **TILES)
+    room.jobs.run()
+    form = room.session.state.training.form
+    room.session.train(actions.set_form, replace(form, region_classes="Tumor=bad"))
+    assert not room.jobs.is_running(CHECK_JOB)
+    emit(room.view.check_requested)
+    assert "no class" in room.session.state.training.message
+
+
+def test_a_check_without_objection_says_so_and_settings_that_change_make_it_old(room, tmp_path):
+    room.session.train(actions.set_cohort, scan_annotated_folder(features(tmp_path)), "", "")
+    assert room.shown().check == ""
+    assert not room.shown().asks_regions
+    emit(room.view.check_requested)
+    room.jobs.run()
+    assert room.shown().check == "Nothing to object."
+    form = room.session.state.training.form
+    room.session.train(actions.set_form, replace(form, epochs=3))
+    assert room.shown().check == "The settings changed since: check again."
+
+
+def test_a_check_can_be_stopped(room, annotated):
+    take(room, annotated, **TILES)
+    emit(room.view.check_requested)
+    room.jobs.run()
+    assert room.shown().check == ""
+    assert room.shown().check_button == "Check"
