@@ -23,6 +23,8 @@ class FindingKind(StrEnum):
     """Files beside a table are not in it."""
     MISSING = "missing"
     """Cells of a table say that something is not known."""
+    ENCODING = "encoding"
+    """The characters of a text file are uncertain."""
     SPELLING = "spelling"
     """Labels that differ in spelling alone are one class."""
     GUESSED = "guessed"

@@ -6,7 +6,8 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
+from os.path import exists
+from pathlib import Path, PureWindowsPath
 
 from napari_mil.bags.images import IMAGE_ENDINGS
 from napari_mil.bags.names import bag_name
@@ -47,10 +48,16 @@ class BagFiles:
     def find(self, name: str) -> Path | Finding:
         """Return the file or folder that a cell means, or why there is none.
 
-        A name with its ending, another one or none; a relative path stays below the folder; a
-        number may have lost its zeros. A file comes before a folder of its name.
+        A name with its ending, another one or none, or cut at a dot; a relative path stays below
+        the folder; of a path of another machine the name alone counts; a number may have lost its
+        zeros. A file comes before a folder of its name.
         """
+        if PureWindowsPath(name).is_absolute() or (Path(name).is_absolute() and not exists(name)):
+            name = PureWindowsPath(name).name
         path = self._folder / name
+        if "\\" in name and not exists(path):
+            name = name.replace("\\", "/")
+            path = self._folder / name
 
         def skip(text: str) -> Finding:
             return Finding(FindingKind.SKIPPED, path, text)
@@ -84,8 +91,17 @@ class BagFiles:
         """Return the bags of a name, with or without an ending, or of a number."""
         plain = _plain(bag_name(Path(name), is_folder=False))
         candidates = self._by_name.get(plain) or self._by_name.get(_plain(Path(name).name), [])
-        if not candidates and plain.isdecimal():
-            candidates = self._by_number.get(int(plain), [])
+        number = plain.removesuffix(".0")
+        if not candidates and number.isdecimal():
+            candidates = self._by_number.get(int(number), [])
+        if not candidates:
+            # GDC appends an identifier of its own to the barcode of a slide.
+            candidates = [
+                path
+                for own, paths in self._by_name.items()
+                if own.startswith(f"{plain}.")
+                for path in paths
+            ]
         parent = Path(name).parent
         if parent != Path():
             wanted = self._folder / parent

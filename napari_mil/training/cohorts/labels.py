@@ -33,14 +33,27 @@ MISSING = frozenset(
 """Cells, in small letters, that say that something is not known."""
 FEWEST_NUMBERS = 5
 """Different numbers from which they may be a measurement."""
-NEGATIVE = re.compile(
-    r"^(0|neg(ative)?|normal|benign|control|healthy|wild[ _-]?type|wt|low|absent|false"
-    r"|no[-_ ].*|not[-_ ].*|non.+|without[-_ ].*|.*[-−])$",
+MANY_NUMBERS = 7
+"""Different numbers from which each needs bags enough to be a class."""
+FEWEST_BAGS = 5
+"""Bags of each of many numbers, on average, below which they may be a measurement."""
+NEGATIVE_WORD = re.compile(
+    r"^(0|neg(ative)?|normal|benign|control|healthy|wild[ _-]?type|wt|low|absent|false|no|stable"
+    r"|mss|pmmr|msi[-_ ]?l)$",
     re.IGNORECASE,
 )
-"""Names of negative classes."""
+"""Words of negative classes."""
+NEGATIVE_FORM = re.compile(
+    r"^(no[-_ ].*|not[-_ ].*|non.+|without[-_ ].*|.*[-−])$",
+    re.IGNORECASE,
+)
+"""Forms of names of negative classes."""
 NEGATIVE_PREFIXES = ("un", "in", "a")
 """Prefixes that make the negative of the other class: unmethylated, inactive, atypical."""
+
+
+WORD = re.compile(r"[^\W\d_]+|\d+")
+"""A run of letters or of digits."""
 
 
 def is_missing(cell: str) -> bool:
@@ -77,7 +90,8 @@ def spellings_of(labels: Iterable[str]) -> list[Spelling]:
 def look_like_a_measurement(labels: Sequence[str]) -> bool:
     """Say whether labels are numbers of a scale rather than names of classes.
 
-    At least five different numbers, with fractions or for more than half of the bags.
+    At least five different numbers, with fractions or for more than half of the bags; or many
+    numbers of few bags each.
     """
     different = set(labels)
     if len(different) < FEWEST_NUMBERS:
@@ -86,7 +100,8 @@ def look_like_a_measurement(labels: Sequence[str]) -> bool:
     if any(number is None for number in numbers):
         return False
     has_fractions = any(number != int(number) for number in numbers if number is not None)
-    return has_fractions or len(different) > len(labels) / 2
+    is_sparse = len(different) >= MANY_NUMBERS and len(labels) < FEWEST_BAGS * len(different)
+    return has_fractions or is_sparse or len(different) > len(labels) / 2
 
 
 def ordered_classes(names: Iterable[str], *, multi_label: bool) -> tuple[str, ...]:
@@ -108,11 +123,22 @@ def is_guessed(classes: Sequence[str], *, multi_label: bool) -> bool:
 
 
 def is_negative(name: str, other: str) -> bool:
-    """Say whether a class is the negative one beside another."""
-    if NEGATIVE.match(name.strip()):
+    """Say whether a class is the negative one beside another.
+
+    By its name, or by the one word in which it differs: ``ER negative`` of ``ER positive``, ``N0``
+    of ``N1``.
+    """
+    if NEGATIVE_WORD.match(name.strip()) or NEGATIVE_FORM.match(name.strip()):
         return True
     plain = _key(name)
-    return any(plain == f"{prefix}{_key(other)}" for prefix in NEGATIVE_PREFIXES)
+    if any(plain == f"{prefix}{_key(other)}" for prefix in NEGATIVE_PREFIXES):
+        return True
+    own_words = WORD.findall(plain)
+    other_words = WORD.findall(_key(other))
+    if len(own_words) != len(other_words):
+        return False
+    differing = [own for own, word in zip(own_words, other_words, strict=True) if own != word]
+    return len(differing) == 1 and bool(NEGATIVE_WORD.match(differing[0]))
 
 
 def _key(label: str) -> str:
@@ -123,7 +149,8 @@ def _key(label: str) -> str:
 
 def _number(label: str) -> float | None:
     try:
-        number = float(label)
+        # Spreadsheets of some countries write a decimal comma.
+        number = float(label.replace(",", ".", 1))
     except ValueError:
         return None
     return number if math.isfinite(number) else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,12 +17,15 @@ from napari_mil.training.cohorts.bag_files import BagFiles
 from napari_mil.training.cohorts.labels import is_missing, look_like_a_measurement, spellings_of
 
 COLUMNS = {
-    "slide": ("slide", "slide_id", "file", "filename", "bag", "image"),
-    "label": ("label", "labels", "class"),
-    "patient": ("patient", "patient_id", "case_id", "case"),
-    "split": ("split",),
+    "slide": (
+        *("slide", "slideid", "slidename", "file", "filename", "filepath", "path", "bag", "bagid"),
+        *("image", "imageid", "imagename"),
+    ),
+    "label": ("label", "labels", "class", "target", "diagnosis", "y"),
+    "patient": ("patient", "patientid", "caseid", "case", "subject", "subjectid", "participant"),
+    "split": ("split", "set", "partition"),
 }
-"""Names that each column of a table may have."""
+"""Names that each column of a table may have, in small letters without marks between them."""
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -57,7 +62,7 @@ def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> 
     listed: dict[Path, Entry] = {}
     contradicted: set[Path] = set()
     files = BagFiles(table.parent)
-    rows = _with_one_spelling(table, _rows(table), warnings)
+    rows = _with_one_spelling(table, _rows(table, _text_of(table, warnings)), warnings)
     _say_missing_patients(table, rows, warnings)
     for row in rows:
         entry = _entry(table, row, files)
@@ -161,11 +166,41 @@ def _entry(table: Path, row: Mapping[str, str], files: BagFiles) -> Entry | Find
     return Entry(path, tuple(_labels(row["label"])), patient, SPLITS.get(split))
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
-    """Return the rows of a table by the names of `COLUMNS`."""
+def _text_of(table: Path, warnings: list[Finding]) -> str:
+    """Return the text of a table in UTF-8, UTF-16 or, as a last resort, Windows-1252.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read, or is no text.
+    """
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            text = file.read()
+        content = table.read_bytes()
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return content.decode("utf-16")
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            if b"\0" in content:
+                raise
+            text = content.decode("cp1252")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(table, error) from error
+    words = "It is not in UTF-8 and was read as Windows-1252; check letters with accents."
+    warnings.append(Finding(FindingKind.ENCODING, table, words))
+    return text
+
+
+def _unreadable(table: Path, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"{table.name} cannot be read as a table ({error}); save it as CSV in UTF-8."
+    )
+
+
+def _rows(table: Path, text: str) -> list[dict[str, str]]:
+    """Return the rows of a table by the names of `COLUMNS`."""
+    text = text.lstrip()
+    try:
         delimiter = _delimiter(text.split("\n", 1)[0])
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
         columns = _columns(table, [name for name in reader.fieldnames or () if name])
@@ -176,10 +211,8 @@ def _rows(table: Path) -> list[dict[str, str]]:
             }
             for row in reader
         ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(
-            f"{table.name} cannot be read as a table ({error}); save it as CSV in UTF-8."
-        ) from error
+    except csv.Error as error:
+        raise _unreadable(table, error) from error
 
 
 def _delimiter(header: str) -> str:
@@ -190,7 +223,7 @@ def _delimiter(header: str) -> str:
 
 def _columns(table: Path, header: list[str]) -> dict[str, str | None]:
     """Return the header's name of each column, or None."""
-    plain = [name.strip().lower() for name in header]
+    plain = [re.sub(r"[\W_]", "", name).lower() for name in header]
     doubled = sorted(name for name, times in Counter(plain).items() if times > 1)
     if doubled:
         raise TrainingError(

@@ -45,6 +45,33 @@ def test_numbers_that_lost_their_zeros_are_found(touch):
     assert found(files, "12.svs") == "012.h5"
 
 
+@pytest.mark.parametrize("cell", ["12", "12.0", "0012"])
+def test_numbers_that_a_spreadsheet_rewrote_are_found(touch, cell):
+    assert found(touch("0012.h5", "0013.h5"), cell) == "0012.h5"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "/data/of/another/machine/a.svs",
+        "D:\\slides\\a.svs",
+        "\\\\server\\share\\a.svs",
+        "run\\a.svs",
+        "run/a",
+    ],
+)
+def test_paths_of_another_machine_count_by_their_name(touch, cell):
+    assert found(touch("run/a.h5"), cell) == "a.h5"
+
+
+def test_a_barcode_that_was_cut_at_a_dot_is_found_where_it_is_the_only_one(touch):
+    barcode = "TCGA-AA-0001-01Z-00-DX1"
+    files = touch(f"{barcode}.0f3a.svs", f"{barcode}0.77.svs", "b.1.h5", "b.2.h5")
+    assert found(files, barcode) == f"{barcode}.0f3a.svs"
+    assert "Several files" in found(files, "b")
+    assert found(files, "TCGA-AA") == "There is no such file."
+
+
 def test_numbers_that_could_be_two_files_are_refused(touch):
     assert "Several files" in found(touch("007.h5", "07.h5"), "7")
 

@@ -47,6 +47,9 @@ def test_a_number_and_the_same_with_a_point_are_one_class():
         (["3", "3.5", "4", "4.5", "5"] * 10, True),
         (["a", "1.5", "2.5", "3.5", "4.5", "5.5"], False),
         (["0.5", "1.5"], False),
+        (["0,5", "1,5", "2,5", "3,5", "4,5"] * 10, True),
+        ([str(k) for k in range(40, 50)] * 2, True),
+        ([str(k) for k in range(10)] * 5, False),
     ],
 )
 def test_numbers_of_a_scale_are_told_from_grades(labels, is_measurement):
@@ -66,6 +69,12 @@ def test_numbers_of_a_scale_are_told_from_grades(labels, is_measurement):
         ("HER2-", "HER2+"),
         ("WT", "mutant"),
         ("low", "high"),
+        ("ER negative", "ER positive"),
+        ("grade low", "grade high"),
+        ("N0", "N1"),
+        ("MSS", "MSI"),
+        ("MSI-L", "MSI-H"),
+        ("not metastatic", "metastatic"),
     ],
 )
 def test_negative_names_are_known(name, other):

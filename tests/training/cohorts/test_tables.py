@@ -163,3 +163,32 @@ def test_numbers_that_look_like_a_measurement_are_refused(tmp_path):
     rows = "".join(f"s{k},{2.5 + k / 7:.3f}\n" for k in range(12))
     with pytest.raises(TrainingError, match="12 different numbers in 12 bags look like a"):
         table(tmp_path, f"slide,label\n{rows}")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["slide,label", "Slide ID,Diagnosis", " slide_id , Class ", "file name,target", "Image-ID,y"],
+)
+def test_columns_are_known_whatever_marks_and_case_their_names_have(tmp_path, header):
+    for name in "ab":
+        put(tmp_path / f"{name}.npy")
+    assert len(table(tmp_path, f"\n\n{header}\na,x\n b , y \n")) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_tables_of_spreadsheets_are_read_in_their_encodings(tmp_path, encoding):
+    for name in ("Bär", "Müller"):
+        put(tmp_path / f"{name}.npy")
+    (tmp_path / "labels.csv").write_bytes("slide,label\nBär,x\nMüller,y\n".encode(encoding))
+    found = scan_annotated_folder(tmp_path)
+    assert len(found) == 2
+    kinds = [finding.kind for finding in found.warnings]
+    assert (FindingKind.ENCODING in kinds) == (encoding == "cp1252")
+
+
+def test_a_measurement_with_decimal_commas_is_refused(tmp_path):
+    for k in range(6):
+        put(tmp_path / f"{k}.npy")
+    rows = "\n".join(f"{k};{k},5" for k in range(6))
+    with pytest.raises(TrainingError, match="look like a measurement"):
+        table(tmp_path, f"slide;label\n{rows}")
