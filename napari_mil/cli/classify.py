@@ -59,6 +59,12 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_tiling(parser)
     parser.add_argument(
+        "--tile-size0",
+        type=float,
+        metavar="PX",
+        help="side of a tile in level-0 pixels, where a feature file does not say it",
+    )
+    parser.add_argument(
         "--anonymous",
         action="store_true",
         help="leave the slide's name out of the results; "
@@ -123,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
     cancel = cancel_on_interrupt()
     classifier: Classifier | None = None
     for path in paths:
-        planned = failures.attempt(_plan, path, card, request, arguments.slide_mpp, cancel)
+        planned = failures.attempt(_plan, path, card, request, arguments, cancel)
         if planned is None:
             continue
         target, plan = planned
@@ -176,11 +182,11 @@ def _plan(
     path: Path,
     card: ClassifierCard,
     request: ClassifyRequest,
-    slide_mpp: float | None,
+    arguments: argparse.Namespace,
     cancel: CancellationToken,
 ) -> tuple[Target, Plan | None]:
     """Open a target and lay its tiles, without torch."""
-    target = open_target(path, slide_mpp)
+    target = open_target(path, arguments.slide_mpp, tile_size0=arguments.tile_size0)
     try:
         return target, plan_target(target, card, request, cancel)
     except NapariMilError:

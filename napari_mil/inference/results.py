@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_mil.bags import Bag
 from napari_mil.errors import OutputError
 from napari_mil.events import CancellationToken, OnEvent
 from napari_mil.inference.planning import (
@@ -147,7 +148,7 @@ class ResultStore:
 
         identity = target.identity
         folder, earlier = self.place(_folder_name(target, identity, request), identity.fingerprint)
-        if earlier is not None and _is_same_work(earlier, classifier, plan):
+        if earlier is not None and _is_same_work(earlier, classifier, plan, target):
             return Outcome(earlier, folder, kept=True)
         prediction = classify(
             target,
@@ -196,9 +197,14 @@ def _folder_name(target: Target, identity: Identity, request: ClassifyRequest) -
     return f"{kind}-{identity.fingerprint[:8]}"
 
 
-def _is_same_work(earlier: Prediction, classifier: Classifier, plan: Plan | None) -> bool:
+def _is_same_work(
+    earlier: Prediction, classifier: Classifier, plan: Plan | None, target: Target
+) -> bool:
+    """Say whether an earlier answer is that of this classifier on these instances."""
     if earlier.classifier.get("fingerprint") != classifier.fingerprint:
         return False
+    if isinstance(target.content, Bag):
+        return earlier.tile_size0 == target.content.tile_size0
     grid = earlier.provenance.get("grid", {})
     return plan is None or grid.get("fingerprint") == plan.grid.fingerprint
 

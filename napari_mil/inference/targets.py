@@ -84,7 +84,11 @@ class Target:
 
 
 def open_target(
-    path: Path, slide_mpp: float | None = None, settings: Settings | None = None
+    path: Path,
+    slide_mpp: float | None = None,
+    settings: Settings | None = None,
+    *,
+    tile_size0: float | None = None,
 ) -> Target:
     """Open a slide, a folder of images or a feature file.
 
@@ -96,6 +100,8 @@ def open_target(
         Micrometres per level-0 pixel of a slide that says none or a wrong one.
     settings
         Cache sizes and thread counts.
+    tile_size0
+        Side of a tile in level-0 pixels, where a feature file does not say it or is wrong.
 
     Raises
     ------
@@ -104,4 +110,6 @@ def open_target(
     """
     if not is_bag(path):
         return Target(path, open_slide(path, slide_mpp, settings=settings))
-    return Target(path, read_bag(path) if is_features(path) else open_image_bag(path))
+    if is_features(path):
+        return Target(path, read_bag(path, tile_size0=tile_size0))
+    return Target(path, open_image_bag(path))

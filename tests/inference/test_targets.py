@@ -47,3 +47,10 @@ def test_tables_and_stores_of_features_are_bags(tmp_path, name):
         assert isinstance(target.content, Bag)
         assert target.identity.name == "S22.101"
         assert len(target.identity.fingerprint) == 32
+
+
+def test_the_side_of_tiles_can_be_given_where_features_do_not_say_it(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, features=np.ones((2, 5), np.float32), coords=np.array([[0, 0], [900, 0]]))
+    with open_target(path, tile_size0=256.0) as target:
+        assert target.content.tile_size0 == 256

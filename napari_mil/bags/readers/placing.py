@@ -162,13 +162,13 @@ def _corners_of_boxes(
     if slide is not None and (2 * values[:, 2:].max(0) <= slide.dimensions).all():
         text = (
             "It does not say at which scale its tiles were read, and more than one fits the slide; "
-            "give the side of a tile in level-0 pixels (tile_size0)."
+            "give the side of a tile in level-0 pixels."
         )
         placed.find(FindingKind.UNCERTAIN_PLACE, positions.path, text)
         return None
     text = (
         f"It does not say at which scale its tiles were read; level 0 is taken, tiles of {side:g} "
-        "px (if that is wrong, give tile_size0)."
+        "px (if that is wrong, give the side of a tile)."
     )
     placed.find(FindingKind.UNCERTAIN_PLACE, positions.path, text)
     placed.tile_size0 = side
@@ -201,14 +201,11 @@ def _guess_size(positions: Positions, placed: Placed, corners: np.ndarray | None
     known = placed.corners if corners is None else corners
     gap = None if known is None else neighbour_gap(known)
     if gap is None:
-        text = (
-            "It does not say how large its tiles are; "
-            "give their side in level-0 pixels (tile_size0)."
-        )
+        text = "It does not say how large its tiles are; give their side in level-0 pixels."
     else:
         text = (
             f"It does not say how large its tiles are: {gap:g} px, the distance of neighbours, is "
-            "taken (if tiles overlap, give tile_size0)."
+            "taken (if tiles overlap, give their side)."
         )
     placed.tile_size0 = gap
     placed.find(FindingKind.UNCERTAIN_PLACE, positions.path, text)

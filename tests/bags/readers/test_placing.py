@@ -105,7 +105,7 @@ def test_boxes_of_an_unstated_scale_are_laid_by_the_size_of_a_tile():
     # Twice the size would lie on the slide as well.
     unknown = place(positions, 30, Canvas())
     assert unknown.corners is None
-    assert "tile_size0" in unknown.findings[0].text
+    assert "give the side of a tile" in unknown.findings[0].text
     # Only level 0 fits.
     certain = place(positions, 30, Canvas(1600, 1300))
     assert np.array_equal(certain.corners, LATTICE)
