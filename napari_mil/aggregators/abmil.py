@@ -21,9 +21,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
+from napari_mil.aggregators.aggregator import (
+    PackedAggregator,
+    Task,
+    projection,
+    values_of_linear_classifier,
+)
 from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import ROWS, Bags
+from napari_mil.aggregators.weighted_values import WeightedValues
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 """Activations after V by name."""
@@ -161,6 +167,14 @@ class ABMIL(PackedAggregator):
         """Project and score instances: (n, D) -> h (n, M), scores (n, K)."""
         h = self.projection(features)
         return h, self.attention(h)
+
+    def weighted_values(self, bag: Tensor) -> WeightedValues:
+        """Return the logits as weighted means, see `Aggregator.weighted_values`."""
+        heads = self.attention.w.out_features
+        weight = self.classifier.weight.unflatten(1, (heads, -1))
+        return values_of_linear_classifier(
+            self.embed_and_score, self.instances(bag), weight, self.classifier.bias
+        )
 
 
 class GatedABMIL(ABMIL):

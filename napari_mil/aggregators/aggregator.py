@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TypedDict
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_mil.aggregators.output import BagOutput, PackedOutput
-from napari_mil.aggregators.packing import SIXTEEN_BITS, Bags, OneBag, PackedBags
+from napari_mil.aggregators.packing import SIXTEEN_BITS, Bags, OneBag, PackedBags, blockwise
+from napari_mil.aggregators.weighted_values import WeightedValues
 from napari_mil.errors import BagError
 
 
@@ -143,6 +144,28 @@ class Aggregator(nn.Module, ABC):
             return bag
         return bag.to(next(self.parameters()).dtype)
 
+    def weighted_values(self, bag: Tensor) -> WeightedValues | None:
+        """Return the logits of a bag as weighted means of values of its instances.
+
+        In evaluation mode, at the cost of one answer; see `WeightedValues`.
+
+        Parameters
+        ----------
+        bag
+            As `forward` takes it.
+
+        Returns
+        -------
+        WeightedValues or None
+            None where the method is no weighted mean.
+
+        Raises
+        ------
+        BagError
+            If the bag has another shape.
+        """
+        return None
+
     @property
     def sigmoids(self) -> bool:
         """Whether each logit has its own sigmoid.
@@ -209,6 +232,36 @@ class PackedAggregator(Aggregator):
         """Answer for many bags at once, see `Aggregator.forward_packed`."""
         bags = PackedBags(offsets.to(features.device), len(features))
         return self.answer(self.instances(features), bags)
+
+
+@torch.inference_mode()
+def values_of_linear_classifier(
+    embed_and_score: Callable[[Tensor], tuple[Tensor, Tensor]],
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+) -> WeightedValues:
+    """Return what instances add to a linear classifier of weighted means of embeddings.
+
+    Parameters
+    ----------
+    embed_and_score
+        Function of rows (n, D) that returns embeddings (n, M) and scores (n, K).
+    features
+        The bag, (N, D), as `Aggregator.instances` returns it.
+    weight, bias
+        (C, K, M) and (C,) of the classifier; head k reaches class c by ``weight[c, k]``.
+    """
+    n_heads = weight.shape[1]
+    by_head = weight.transpose(0, 1).flatten(0, 1)  # (K * C, M)
+
+    def scores_and_values(rows: Tensor) -> Tensor:
+        h, scores = embed_and_score(rows)
+        return torch.cat([scores, functional.linear(h, by_head)], 1)
+
+    table = blockwise(scores_and_values, features).double().cpu().numpy()
+    values = table[:, n_heads:].reshape(len(table), n_heads, len(weight))
+    return WeightedValues(table[:, :n_heads], values, bias.double().cpu().numpy())
 
 
 def projection(in_dim: int, hidden: int | None, dropout: float) -> nn.Module:

@@ -31,9 +31,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_mil.aggregators.abmil import Attention
-from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
+from napari_mil.aggregators.aggregator import (
+    PackedAggregator,
+    Task,
+    projection,
+    values_of_linear_classifier,
+)
 from napari_mil.aggregators.output import BagOutput, PackedOutput
 from napari_mil.aggregators.packing import Bags
+from napari_mil.aggregators.weighted_values import WeightedValues
 
 
 class CLAMSingleBranch(PackedAggregator):
@@ -114,6 +120,18 @@ class CLAMSingleBranch(PackedAggregator):
         """Project and score instances: (n, D) -> h (n, M), scores (n, K)."""
         h = self.projection(features)
         return h, self.attention(h)
+
+    def weighted_values(self, bag: Tensor) -> WeightedValues:
+        """Return the logits as weighted means, see `Aggregator.weighted_values`."""
+        weight = self.classifier.weight[:, None]  # eq. 2: (C, 1, M)
+        branches = self.attention.w.out_features
+        if branches > 1:
+            # Each branch reaches its own class alone.
+            own = torch.eye(branches, dtype=weight.dtype, device=weight.device)
+            weight = own[:, :, None] * weight
+        return values_of_linear_classifier(
+            self.embed_and_score, self.instances(bag), weight, self.classifier.bias
+        )
 
     def aggregate(
         self, bag: Tensor, target: Tensor | None, instance_target: Tensor | None

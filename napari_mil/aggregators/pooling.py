@@ -17,9 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
+from napari_mil.aggregators.aggregator import (
+    PackedAggregator,
+    Task,
+    projection,
+    values_of_linear_classifier,
+)
 from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Bags
+from napari_mil.aggregators.weighted_values import WeightedValues
 
 Pooling = Literal["max", "mean", "lse"]
 
@@ -190,3 +196,12 @@ class EmbeddingMean(EmbeddingMax):
     """
 
     pooling = "mean"
+
+    def weighted_values(self, bag: Tensor) -> WeightedValues:
+        """Return the logits as weighted means, see `Aggregator.weighted_values`."""
+
+        def embed(rows: Tensor) -> tuple[Tensor, Tensor]:
+            return self.projection(rows), rows.new_zeros((len(rows), 1))
+
+        weight = self.classifier.weight[:, None]
+        return values_of_linear_classifier(embed, self.instances(bag), weight, self.classifier.bias)
