@@ -27,11 +27,13 @@ from typing import Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
 from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Bags, OneBag, blockwise
 from napari_mil.aggregators.pooling import pool_probabilities
+from napari_mil.aggregators.weighted_values import WeightedValues
 
 INSTANCE_STREAM = "instance stream"
 BAG_STREAM = "bag stream"
@@ -100,6 +102,24 @@ class DSMIL(PackedAggregator):
             embedding,
             critical,
             streams,
+        )
+
+    @torch.inference_mode()
+    def weighted_values(self, bag: Tensor) -> WeightedValues:
+        """Return the logits as weighted means, see `Aggregator.weighted_values`.
+
+        They hold while every class keeps its critical instance.
+        """
+        features = self.instances(bag)
+        output = self.answer(features, OneBag())
+        assert output.scores is not None
+        assert output.critical is not None
+        # eq. 5, 7, 8: lambda <W1[j], Wv h_i> for each class j.
+        informed = self.lambda_ * self.W1.weight @ self.Wv.weight
+        own = blockwise(lambda rows: functional.linear(rows, informed), features)  # (N, C)
+        maximum = output.streams[INSTANCE_STREAM][0]
+        return _values_by_class(
+            output.scores, torch.diag_embed(own), (1 - self.lambda_) * maximum, output.critical[0]
         )
 
     def losses(
@@ -198,6 +218,29 @@ class DSMILReleased(PackedAggregator):
             streams,
         )
 
+    @torch.inference_mode()
+    def weighted_values(self, bag: Tensor) -> WeightedValues | None:
+        """Return the logits as weighted means, see `Aggregator.weighted_values`.
+
+        They hold while every class keeps its critical instance; None where the answer is the mean
+        of both streams' probabilities.
+        """
+        if self.average_streams:
+            return None
+        features = self.instances(bag)
+        output = self.answer(features, OneBag())
+        assert output.scores is not None
+        assert output.critical is not None
+        weight = self.bag_classifier.weight  # (C, C, M): class, embedding of a class, unit
+        by_embedding = weight.transpose(0, 1).flatten(0, 1)
+
+        def value(rows: Tensor) -> Tensor:
+            return functional.linear(self.v(self.projection(rows)), by_embedding)
+
+        values = blockwise(value, features).unflatten(1, (self.n_classes, self.n_classes))
+        assert self.bag_classifier.bias is not None
+        return _values_by_class(output.scores, values, self.bag_classifier.bias, output.critical[0])
+
     def query(self, h: Tensor) -> Tensor:
         """Return the queries q(h): (..., M) -> (..., Q)."""
         q: Tensor = self.q(h) if self.q2 is None else self.q2(self.q(h).relu()).tanh()
@@ -219,6 +262,18 @@ class DSMILReleased(PackedAggregator):
         """Return half of each stream's loss."""
         losses = super().losses(output, target, instance_target)
         return _split_by_stream(self, losses, output, target)
+
+
+def _values_by_class(
+    scores: Tensor, values: Tensor, bias: Tensor, critical: Tensor
+) -> WeightedValues:
+    """Return scores (N, C), values (N, C, C), bias (C,) and critical (C,) as weighted values."""
+    return WeightedValues(
+        scores.double().cpu().numpy(),
+        values.double().cpu().numpy(),
+        bias.double().cpu().numpy(),
+        tuple(dict.fromkeys(critical.tolist())),
+    )
 
 
 def _split_by_stream(

@@ -21,7 +21,6 @@ from functools import cached_property
 
 import numpy as np
 
-
 SAFE_SHARE = 1e-4
 """Share of the weight that may be left for a difference to keep ten digits."""
 
@@ -39,6 +38,11 @@ class WeightedValues:
     """float (N, K, C): what each instance adds to each logit through each head."""
     bias: np.ndarray
     """float (C,)."""
+    anchors: tuple[int, ...] = ()
+    """Instances that scores are relative to, as DSMIL's critical ones.
+
+    What is said of a part without one of them is wrong: the method chooses another one then.
+    """
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -89,6 +89,31 @@ def test_an_instance_with_nearly_all_weight_does_not_spoil_what_is_left(n, seed,
     np.testing.assert_allclose(left, part.logits(), rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dsmil", {}),
+        ("dsmil-released", {}),
+        ("dsmil-released", {"hidden": 16, "passing_v": True}),
+        ("dsmil-released", {"nonlinear_q": False}),
+    ],
+)
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_dsmil_is_a_weighted_mean_while_its_critical_instances_stay(name, options, n_classes):
+    torch.manual_seed(0)
+    aggregator = create_aggregator(name, 8, n_classes, **options).double().eval()
+    bag = torch.randn(30, 8, dtype=torch.float64)
+    values = aggregator.weighted_values(bag)
+    with torch.inference_mode():
+        output = aggregator(bag)
+    assert set(values.anchors) == set(output.critical.tolist())
+    np.testing.assert_allclose(values.logits(), output.logits.numpy(), atol=1e-9)
+    without = values.without_each()
+    for i in set(range(30)) - set(values.anchors):
+        others = [k for k in range(30) if k != i]
+        np.testing.assert_allclose(without[i], recomputed(aggregator, bag, others), atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["transmil", "hamil", "embedding-max", "mi-net"])
 def test_methods_that_are_no_weighted_means_say_so(name):
     options = {"hidden": 16} if name == "transmil" else {}
