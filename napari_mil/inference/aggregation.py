@@ -81,6 +81,20 @@ def predicted_classes(card: ClassifierCard, probabilities: np.ndarray) -> tuple[
     return (card.classes[int(np.argmax(probabilities))],)
 
 
+def probabilities_of(logits: np.ndarray, card: ClassifierCard) -> np.ndarray:
+    """Return the probabilities float32 (..., C) of logits, after temperature.
+
+    Parameters
+    ----------
+    logits
+        (..., C), or (..., 1) for one sigmoid unit.
+    card
+        Link and temperature.
+    """
+    tempered = torch.from_numpy(np.ascontiguousarray(logits)) / card.temperature
+    return _per_class(link(tempered, card.multi_label).float().numpy(), card)
+
+
 @torch.inference_mode()
 def _aggregate(classifier: Classifier, features: np.ndarray) -> BagAnswer:
     card = classifier.card

@@ -40,7 +40,7 @@ def with_tree(
     """
     if prediction.tree is not None:
         return prediction
-    features = _standardised_features(prediction, classifier).cpu().numpy()
+    features = standardised_features(prediction, classifier).cpu().numpy()
     return replace(prediction, tree=single_linkage(features, on_block=on_block))
 
 
@@ -67,7 +67,7 @@ def with_ward_tree(
     ClassifierError
         If the classifier is not the one that gave the answer any more.
     """
-    features = _standardised_features(prediction, classifier).cpu().numpy()
+    features = standardised_features(prediction, classifier).cpu().numpy()
     if features.ndim == 4:
         features = features.mean((2, 3))
     return ward_tree(features, on_block)
@@ -97,7 +97,7 @@ def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) ->
     UnknownNameError
         If the classifier's aggregator has nothing to rank instances by.
     """
-    features = _standardised_features(prediction, classifier)
+    features = standardised_features(prediction, classifier)
     with torch.random.fork_rng():
         # What is drawn at random is drawn alike for the same answer.
         torch.manual_seed(0)
@@ -105,7 +105,7 @@ def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) ->
     return replace(prediction, masks={kind: mask.cpu().numpy() for kind, mask in masks.items()})
 
 
-def _standardised_features(prediction: Prediction, classifier: Classifier) -> Tensor:
+def standardised_features(prediction: Prediction, classifier: Classifier) -> Tensor:
     """Return the features as the classifier sees them.
 
     Raises
