@@ -34,22 +34,22 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Probability of a class while instances are taken away, or added."""
+    """Probabilities while instances are taken away, or added."""
 
     counts: np.ndarray
     """int (M,): instances taken away, or there."""
     probabilities: np.ndarray
-    """float32 (M,)."""
+    """float32 (M, C)."""
     n: int
     """Instances of the bag."""
 
-    @property
-    def area(self) -> float:
-        """Mean probability over the share of instances, by the trapezoidal rule."""
+    def area(self, k: int) -> float:
+        """Return the mean probability of class k over the share of instances (trapezoidal rule)."""
         shares = self.counts / self.n
+        values = self.probabilities[:, k]
         if len(shares) < 2:
-            return float(self.probabilities.mean())
-        return float(np.trapezoid(self.probabilities, shares) / (shares[-1] - shares[0]))
+            return float(values.mean())
+        return float(np.trapezoid(values, shares) / (shares[-1] - shares[0]))
 
 
 class BagParts:
@@ -166,32 +166,32 @@ class BagParts:
         return (whole - log_odds(without, self._card)).astype(np.float32)
 
     def while_deleting(
-        self, order: np.ndarray, k: int, on_block: Callable[[], None] = lambda: None
+        self, order: np.ndarray, on_block: Callable[[], None] = lambda: None
     ) -> Curve:
-        """Return the probability of class k while instances are taken away in an order (N,).
+        """Return the probabilities while instances are taken away in an order (N,).
 
         Every step but the last instance where that follows from sums, otherwise `STEPS` of them.
         """
         if self.is_exact_at_once:
             assert self._values is not None
-            return self._curve(np.arange(len(order)), self._values.while_deleting(order), k)
+            return self._curve(np.arange(len(order)), self._values.while_deleting(order))
         counts = _steps(len(order))
         logits = [self._logits_at(order[count:], on_block) for count in counts]
-        return self._curve(counts, np.stack(logits), k)
+        return self._curve(counts, np.stack(logits))
 
     def while_inserting(
-        self, order: np.ndarray, k: int, on_block: Callable[[], None] = lambda: None
+        self, order: np.ndarray, on_block: Callable[[], None] = lambda: None
     ) -> Curve:
-        """Return the probability of class k while instances are added in an order (N,)."""
+        """Return the probabilities while instances are added in an order (N,)."""
         if self.is_exact_at_once:
             assert self._values is not None
-            return self._curve(np.arange(len(order)) + 1, self._values.while_inserting(order), k)
+            return self._curve(np.arange(len(order)) + 1, self._values.while_inserting(order))
         counts = _steps(len(order)) + 1
         logits = [self._logits_at(order[:count], on_block) for count in counts]
-        return self._curve(counts, np.stack(logits), k)
+        return self._curve(counts, np.stack(logits))
 
-    def _curve(self, counts: np.ndarray, logits: np.ndarray, k: int) -> Curve:
-        return Curve(counts, self._probabilities(logits)[:, k], len(self))
+    def _curve(self, counts: np.ndarray, logits: np.ndarray) -> Curve:
+        return Curve(counts, self._probabilities(logits), len(self))
 
     def _logits_at(self, kept: np.ndarray, on_block: Callable[[], None]) -> np.ndarray:
         on_block()
@@ -215,24 +215,27 @@ class BagParts:
         return probabilities_of(logits, self._card)
 
 
-def fewest_sufficient(curve: Curve, probability: float, is_same: Callable[[float], bool]) -> int:
+def fewest_sufficient(
+    curve: Curve, k: int, whole: np.ndarray, has_label: Callable[[np.ndarray], bool]
+) -> int:
     """Return how many instances of an insertion curve give the answer of the whole bag.
-
-    The fewest whose probability is within `TOLERANCE` of the bag's, and that keep its label.
 
     Parameters
     ----------
     curve
         From `BagParts.while_inserting`.
-    probability
-        That of the whole bag.
-    is_same
-        Whether a probability gives the label of the whole bag.
+    k
+        Class whose probability stays within `TOLERANCE`.
+    whole
+        Probabilities (C,) of the whole bag.
+    has_label
+        Whether probabilities (C,) give the label of the whole bag.
     """
-    close = np.abs(curve.probabilities - probability) <= TOLERANCE
-    same = np.array([is_same(float(p)) for p in curve.probabilities[close]], bool)
-    enough = curve.counts[close][same]
-    return int(enough[0]) if len(enough) else curve.n
+    close = np.flatnonzero(np.abs(curve.probabilities[:, k] - whole[k]) <= TOLERANCE)
+    for step in close:
+        if has_label(curve.probabilities[step]):
+            return int(curve.counts[step])
+    return curve.n
 
 
 def log_odds(logits: np.ndarray, card: ClassifierCard) -> np.ndarray:

@@ -85,16 +85,16 @@ def test_curves_are_those_of_answering_again(answered):
     classifier, prediction, features = answered
     parts = BagParts(prediction, classifier)
     order = np.random.default_rng(1).permutation(N)
-    deleting = parts.while_deleting(order, 1)
-    inserting = parts.while_inserting(order, 1)
+    deleting = parts.while_deleting(order)
+    inserting = parts.while_inserting(order)
     for step in (0, 5, N - 1):
         kept = np.sort(order[deleting.counts[step] :])
-        expected = again(classifier, features, kept).probabilities[1]
+        expected = again(classifier, features, kept).probabilities
         np.testing.assert_allclose(deleting.probabilities[step], expected, atol=1e-5)
         kept = np.sort(order[: inserting.counts[step]])
-        expected = again(classifier, features, kept).probabilities[1]
+        expected = again(classifier, features, kept).probabilities
         np.testing.assert_allclose(inserting.probabilities[step], expected, atol=1e-5)
-    assert inserting.probabilities[-1] == pytest.approx(prediction.probabilities[1], abs=1e-5)
+    assert inserting.probabilities[-1] == pytest.approx(prediction.probabilities, abs=1e-5)
 
 
 def test_long_work_can_be_cancelled(answered):
@@ -105,19 +105,29 @@ def test_long_work_can_be_cancelled(answered):
     cancel = CancellationToken()
     cancel.cancel()
     with pytest.raises(CancelledError):
-        parts.while_deleting(np.arange(N), 0, cancel.raise_if_cancelled)
+        parts.while_deleting(np.arange(N), cancel.raise_if_cancelled)
     with pytest.raises(CancelledError):
         parts.contributions(cancel.raise_if_cancelled)
 
 
+def curve(counts, positive, n):
+    positive = np.array(positive, np.float32)
+    return Curve(np.array(counts), np.stack([1 - positive, positive], 1), n)
+
+
 def test_the_fewest_instances_that_give_the_answer_are_counted():
-    curve = Curve(np.arange(1, 6), np.array([0.2, 0.46, 0.52, 0.58, 0.55], np.float32), 5)
-    assert fewest_sufficient(curve, 0.55, lambda p: p >= 0.5) == 3
-    assert fewest_sufficient(curve, 0.49, lambda p: p < 0.5) == 2
-    assert fewest_sufficient(curve, 0.9, lambda p: p >= 0.5) == 5
+    inserting = curve(range(1, 6), [0.2, 0.46, 0.52, 0.58, 0.55], 5)
+
+    def fewest(p):
+        whole = np.array([1 - p, p])
+        return fewest_sufficient(inserting, 1, whole, lambda row: (row[1] >= 0.5) == (p >= 0.5))
+
+    assert fewest(0.55) == 3
+    assert fewest(0.49) == 2
+    assert fewest(0.9) == 5
 
 
 def test_the_area_under_a_curve_is_its_mean_probability():
-    assert Curve(np.array([0, 1, 2, 3]), np.full(4, 0.7, np.float32), 4).area == pytest.approx(0.7)
-    assert Curve(np.array([0, 2]), np.array([1.0, 0.0], np.float32), 4).area == pytest.approx(0.5)
-    assert Curve(np.array([0]), np.array([0.3], np.float32), 1).area == pytest.approx(0.3)
+    assert curve([0, 1, 2, 3], [0.7] * 4, 4).area(1) == pytest.approx(0.7)
+    assert curve([0, 2], [1.0, 0.0], 4).area(1) == pytest.approx(0.5)
+    assert curve([0], [0.3], 1).area(0) == pytest.approx(0.7)
