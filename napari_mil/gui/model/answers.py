@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from napari_mil.aggregators.mining.cards import STRATEGIES
+from napari_mil.bags.layout import Layout
 from napari_mil.gui.model.glyphs import MASK_GLYPHS, Group, cluster_glyph
-from napari_mil.gui.model.layout import Layout
 from napari_mil.inference.card import ClassifierCard
 
 

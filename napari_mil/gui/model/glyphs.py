@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mil.gui.model.layout import Layout
+from napari_mil.bags.layout import Layout
 
 CELL = 6
 """Pixels of a drawn cell."""

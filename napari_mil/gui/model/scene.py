@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from napari_mil.bags.layout import Layout
 from napari_mil.events import Watched
 from napari_mil.gui.model.answers import (
     Answer,
@@ -30,7 +31,6 @@ from napari_mil.gui.model.display import (
     scaled,
 )
 from napari_mil.gui.model.glyphs import Group, cell_of, draw_groups
-from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.memo import Memo
 from napari_mil.gui.model.placement import Affine, Placement
 from napari_mil.gui.model.session import SessionState

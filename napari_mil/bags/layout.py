@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from napari_mil.bags import Bag, TileGrid
+from napari_mil.bags.bag import Bag
+from napari_mil.bags.grid import TileGrid
 
 GAP = 0.06
 """Gap between the images of a bag, as a share of a cell."""
