@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.bags.layout import Layout
@@ -98,18 +97,6 @@ class Inquiry:
     linkage: Linkage | None = None
     """Tree that grows; None where masks are asked for."""
     strategy: str | None = None
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Return the share of values that are lower, in [0, 1]; NaN stays: (N,) -> float32 (N,)."""
-    known = ~np.isnan(values)
-    shares = np.full(len(values), np.nan, np.float32)
-    n = int(known.sum())
-    if n == 1:
-        shares[known] = 1
-    elif n > 1:
-        shares[known] = (rankdata(values[known]) - 1) / (n - 1)
-    return shares
 
 
 def order_by(values: np.ndarray) -> np.ndarray:
