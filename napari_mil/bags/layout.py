@@ -54,15 +54,31 @@ class Layout:
         same_size = self.tile_size0 == other.tile_size0
         return same_size and np.array_equal(self.coords, other.coords)
 
+    def columns_at(self, x: np.ndarray) -> np.ndarray:
+        """Return the columns of cells at positions along x in level-0 pixels, in or out of it."""
+        inset = (self.tile_size0 - self.stride0) / 2
+        return np.floor((x - self.origin[0] - inset) / self.stride0).astype(np.int64)
+
+    def rows_at(self, y: np.ndarray) -> np.ndarray:
+        """Return the rows of cells at positions along y in level-0 pixels, in or out of it."""
+        inset = (self.tile_size0 - self.stride0) / 2
+        return np.floor(((y - self.origin[1]) * self.aspect - inset) / self.stride0).astype(
+            np.int64
+        )
+
+    def instances_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return int32 (len(y), len(x)): instances at every pair of positions, -1 beside them."""
+        columns = self.columns_at(x)
+        rows = self.rows_at(y)
+        found = np.full((len(y), len(x)), -1, np.int32)
+        down = (rows >= 0) & (rows < self.shape[0])
+        across = (columns >= 0) & (columns < self.shape[1])
+        found[np.ix_(down, across)] = self.index[np.ix_(rows[down], columns[across])]
+        return found
+
     def instance_at(self, x: float, y: float) -> int | None:
         """Return the instance whose cell holds a point in level-0 pixels, or None."""
-        inset = (self.tile_size0 - self.stride0) / 2
-        column = math.floor((x - self.origin[0] - inset) / self.stride0)
-        row = math.floor(((y - self.origin[1]) * self.aspect - inset) / self.stride0)
-        rows, columns = self.shape
-        if not (0 <= row < rows and 0 <= column < columns):
-            return None
-        instance = int(self.index[row, column])
+        instance = int(self.instances_at(np.array([x]), np.array([y]))[0, 0])
         return None if instance < 0 else instance
 
     def spread(self, instances: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -107,8 +123,21 @@ def layout_of_bag(bag: Bag) -> Layout:
     """Return the layout of the coordinates of a feature bag, or a square one without any."""
     if bag.coords is None:
         return layout_of_images(len(bag), 1.0)
-    coords = np.asarray(bag.coords, float)
-    stride = _stride(coords, bag.tile_size0)
+    return layout_of_coords(bag.coords, bag.tile_size0)
+
+
+def layout_of_coords(corners: np.ndarray, tile_size0: float | None) -> Layout:
+    """Return the layout of instances whose lattice is told by their positions alone.
+
+    Parameters
+    ----------
+    corners
+        (N, 2): (x, y) of the top left corners in level-0 pixels.
+    tile_size0
+        Side of an instance; None takes the distance between neighbours.
+    """
+    coords = np.asarray(corners, float)
+    stride = _stride(coords, tile_size0)
     origin = coords.min(0)
     cells = np.floor((coords - origin) / stride + 0.5).astype(np.int64)[:, ::-1]
     rows, columns = (int(side) + 1 for side in cells.max(0))
@@ -116,7 +145,7 @@ def layout_of_bag(bag: Bag) -> Layout:
         coords=coords,
         cells=cells,
         shape=(rows, columns),
-        tile_size0=bag.tile_size0 or stride,
+        tile_size0=tile_size0 or stride,
         stride0=stride,
         origin=(float(origin[0]), float(origin[1])),
     )

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from napari_mil.exports.colours import CATEGORIES
 from napari_mil.gui.model.glyphs import (
-    CATEGORIES,
     CELL,
     MASK_GLYPHS,
     PATTERNS,
