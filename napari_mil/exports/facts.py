@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -18,12 +19,17 @@ class Fact:
 
 def facts_of(source: ExportSource) -> tuple[Fact, ...]:
     """Return what is known of an answer; what is unknown is left out."""
-    parts = (
-        _slide_facts(source),
-        _answer_facts(source),
-        _classifier_facts(source),
-        _run_facts(source),
+    return _known(
+        _slide_facts(source), _answer_facts(source), _classifier_facts(source), _run_facts(source)
     )
+
+
+def provenance_of(source: ExportSource) -> tuple[Fact, ...]:
+    """Return what an answer came from and how, without the answer."""
+    return _known(_slide_facts(source), _classifier_facts(source), _run_facts(source))
+
+
+def _known(*parts: Sequence[Fact]) -> tuple[Fact, ...]:
     return tuple(fact for part in parts for fact in part if fact.value)
 
 

@@ -28,6 +28,8 @@ PRINT_PX, PRINT_DPI = 2480, 300
 TALLEST = 1.25
 """Height of the slide's picture by its width at most."""
 INK, GREY, PAPER = (30, 30, 30), (95, 95, 95), (255, 255, 255)
+TEXT_SHARE = 0.0145
+"""Height of letters by the width of a picture."""
 BAR_SHARE = 0.25
 """Longest scale bar by the width of the slide's picture."""
 RESEARCH_USE = "Research use only"
@@ -75,20 +77,22 @@ def draw_figure(source: ExportSource, width: int, cancel: CancellationToken) -> 
     return _Page(source, width).draw(cancel)
 
 
-def draw_slide(source: ExportSource, width: int, cancel: CancellationToken) -> Image.Image:
+def draw_slide(
+    source: ExportSource, width: int, text_px: int, cancel: CancellationToken
+) -> Image.Image:
     """Draw the slide with overlay and scale bar alone, at most so many pixels wide."""
     picture = overview(source, (width, round(width * TALLEST)), cancel)
     image = Image.fromarray(with_values(picture, source))
-    _draw_scale_bar(image, source, picture.level0_per_pixel, _text_px(width))
+    _draw_scale_bar(image, source, picture.level0_per_pixel, text_px)
     return image
 
 
-def draw_legend(source: ExportSource, width: int) -> Image.Image | None:
+def draw_legend(source: ExportSource, width: int, text_px: int) -> Image.Image | None:
     """Draw the colour bar with its numbers; None where nothing is coloured."""
     if source.shown is None:
         return None
-    text = font_of(_text_px(width))
-    bar_height = _text_px(width)
+    text = font_of(text_px)
+    bar_height = text_px
     lines = 3.4 if source.shown.scale is ScaleMode.RANK else 2.4
     image = Image.new("RGB", (width, round(bar_height * (1.6 + lines))), PAPER)
     draw = ImageDraw.Draw(image)
@@ -98,7 +102,7 @@ def draw_legend(source: ExportSource, width: int) -> Image.Image | None:
     image.paste(_colour_bar(source, width, bar_height), (0, top))
     draw.rectangle((0, top, width - 1, top + bar_height), outline=GREY)
     for tick in _ticks(source.shown):
-        label = drawable(tick.label, text)
+        label = "\n".join(drawable(line, text) for line in tick.lines)
         x = tick.share * (width - 1)
         draw.line((x, top + bar_height, x, top + 1.25 * bar_height), GREY, max(1, width // 400))
         box = draw.multiline_textbbox((0, 0), label, text)
@@ -112,22 +116,23 @@ def draw_legend(source: ExportSource, width: int) -> Image.Image | None:
 class _Tick:
     share: float
     """Place along the colour bar, 0 to 1."""
-    label: str
+    lines: tuple[str, ...]
 
 
 def _ticks(shown: ValueMap) -> list[_Tick]:
     """Return the numbers of a colour bar; ranks stand above the values that have them."""
     known = shown.values[~np.isnan(shown.values)]
     ticks = []
+    lines: tuple[str, ...]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         place = shown.low + share * (shown.high - shown.low)
         if shown.scale is ScaleMode.LOG:
-            label = f"{10**place:.2g}"
+            lines = (f"{10**place:.2g}",)
         elif shown.scale is ScaleMode.RANK and len(known):
-            label = f"{share:g}\n{np.quantile(known, share):.2g}"
+            lines = (f"{share:g}", f"{np.quantile(known, share):.2g}")
         else:
-            label = f"{place:.3g}"
-        ticks.append(_Tick(share, label))
+            lines = (f"{place:.3g}",)
+        ticks.append(_Tick(share, lines))
     return ticks
 
 
@@ -172,10 +177,6 @@ def _draw_scale_bar(
     draw.rectangle((left + pad, below - thick, left + pad + across, below), fill=INK)
 
 
-def _text_px(width: int) -> int:
-    return max(11, round(width * 0.0145))
-
-
 class _Page:
     """Lays the parts of a figure below each other."""
 
@@ -183,15 +184,16 @@ class _Page:
         self._source = source
         self._width = width
         self._margin = round(width * 0.02)
-        self._text = font_of(_text_px(width))
-        self._large = font_of(round(1.5 * _text_px(width)))
+        self._text_px = round(width * TEXT_SHARE)
+        self._text = font_of(self._text_px)
+        self._large = font_of(round(1.5 * self._text_px))
 
     def draw(self, cancel: CancellationToken) -> Image.Image:
         """Draw everything."""
         inner = self._width - 2 * self._margin
-        slide = draw_slide(self._source, inner, cancel)
-        legend = draw_legend(self._source, inner)
-        line = round(1.45 * _text_px(self._width))
+        slide = draw_slide(self._source, inner, self._text_px, cancel)
+        legend = draw_legend(self._source, inner, self._text_px)
+        line = round(1.45 * self._text_px)
         head = self._margin + round(1.6 * line) + 2 * line
         foot = line + self._margin
         below = head + slide.height + self._margin

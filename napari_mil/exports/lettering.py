@@ -29,7 +29,8 @@ def font_of(size: int) -> Font:
 
 
 def drawable(text: str, font: Font) -> str:
-    """Return a text in letters that a font has."""
+    """Return a text in letters that a font has; what cannot be printed becomes a space."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
     if isinstance(font, ImageFont.FreeTypeFont) and isinstance(font.path, str) and font.path:
         return text
     return "".join(ASCII.get(letter, letter if letter.isascii() else "?") for letter in text)

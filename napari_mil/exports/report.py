@@ -15,14 +15,15 @@ from PIL import Image
 
 from napari_mil.bags import ImageBag
 from napari_mil.events import CancellationToken
-from napari_mil.exports.facts import answer_words, calibration_words, facts_of, remarks_of
+from napari_mil.exports.facts import answer_words, calibration_words, provenance_of, remarks_of
 from napari_mil.exports.figure import draw_legend, draw_slide
 from napari_mil.exports.maps import title_of
 from napari_mil.exports.source import ExportSource
 from napari_mil.slides import Slide
 
 TEMPLATE = Path(__file__).with_name("report.html")
-OVERLAY_PX = 1200
+OVERLAY_PX, TEXT_PX = 1200, 24
+"""Width of the overlay, and height of its letters, which are shown at about half of that."""
 THUMBNAIL_PX = 480
 TILE_PX = 224
 LABEL_PX = 480
@@ -80,7 +81,7 @@ def write_report(source: ExportSource, path: Path, cancel: CancellationToken) ->
         no_overlay="" if overlay else source.lacks_positions,
         labels=_labels(source),
         tops=list(_tops(source, cancel)),
-        facts=[fact for fact in facts_of(source) if fact.name != "remark"],
+        facts=provenance_of(source),
     )
     path.write_text(page, encoding="utf-8")
     return (NO_SLIDE,) if source.pixels is None and not source.lacks_positions else ()
@@ -113,8 +114,8 @@ def _overlay(source: ExportSource, cancel: CancellationToken) -> tuple[str, str]
     """Return the slide with its overlay and the legend, or nothing where tiles have no place."""
     if source.lacks_positions:
         return "", ""
-    legend = draw_legend(source, OVERLAY_PX)
-    drawn = draw_slide(source, OVERLAY_PX, cancel)
+    legend = draw_legend(source, OVERLAY_PX, TEXT_PX)
+    drawn = draw_slide(source, OVERLAY_PX, TEXT_PX, cancel)
     return _jpeg(np.asarray(drawn)), "" if legend is None else _png(legend)
 
 

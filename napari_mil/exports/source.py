@@ -226,7 +226,8 @@ class ExportSource:
             )
         of_two = len(classes) == 2
         best = (scores[:, 1] >= threshold).astype(int) if of_two else scores.argmax(1)
-        return tuple((classes[k],) for k in best.tolist())
+        alone = [(name,) for name in classes]
+        return tuple(alone[k] for k in best.tolist())
 
     @property
     def critical_names(self) -> dict[int, tuple[str, ...]]:
