@@ -12,6 +12,7 @@ from pathlib import Path
 
 from napari_mil.bags import ImageBag
 from napari_mil.cli.classify import Failures, cancel_on_interrupt
+from napari_mil.cli.exit_codes import SOME_FAILED
 from napari_mil.cli.output import print_line
 from napari_mil.errors import NapariMilError, OutputError
 from napari_mil.events import CancellationToken
@@ -136,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
         failures.attempt(exporter.export, task)
     if failures.count:
         sys.stderr.write(f"napari-mil: {failures.count} of {len(tasks)} exports failed.\n")
-    return 3 if failures.count else 0
+    return SOME_FAILED if failures.count else 0
 
 
 def _prediction_folders(paths: Sequence[Path]) -> list[Path]:
