@@ -13,7 +13,6 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from napari_mil.bags import ImageBag
 from napari_mil.events import CancellationToken
 from napari_mil.exports.facts import answer_words, calibration_words, provenance_of, remarks_of
 from napari_mil.exports.figure import draw_legend, draw_slide
@@ -84,7 +83,7 @@ def write_report(source: ExportSource, path: Path, cancel: CancellationToken) ->
         facts=provenance_of(source),
     )
     path.write_text(page, encoding="utf-8")
-    return (NO_SLIDE,) if source.pixels is None and not source.lacks_positions else ()
+    return (NO_SLIDE,) if source.slide is None and not source.lacks_positions else ()
 
 
 def _count(source: ExportSource) -> str:
@@ -160,12 +159,11 @@ def _instance_title(source: ExportSource, instance: int) -> str:
 
 def _instance_pixels(source: ExportSource, instance: int) -> np.ndarray | None:
     """Read an instance at about the size that it is shown in; None without pixels."""
-    pixels = source.pixels
-    if isinstance(pixels, ImageBag):
-        return _small(pixels.read(instance), TILE_PX)
-    if pixels is None or source.lacks_positions:
+    if source.images is not None:
+        return _small(source.images.read(instance), TILE_PX)
+    if source.slide is None or source.lacks_positions:
         return None
-    return _tile_pixels(pixels, source, instance)
+    return _tile_pixels(source.slide, source, instance)
 
 
 def _tile_pixels(slide: Slide, source: ExportSource, instance: int) -> np.ndarray:

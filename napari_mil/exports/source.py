@@ -83,14 +83,11 @@ class ExportSource:
     """An answer with everything that is written of it."""
 
     prediction: Prediction
-    pixels: Slide | ImageBag | None = None
-    """What the answer is about, open; None where only numbers are at hand."""
+    slide: Slide | None = None
+    """The slide it is about, open; None where it is not at hand."""
+    images: ImageBag | None = None
+    """The folder of images it is about."""
     choices: ExportChoices = field(default_factory=ExportChoices)
-
-    @property
-    def slide(self) -> Slide | None:
-        """The slide, where there is one."""
-        return self.pixels if isinstance(self.pixels, Slide) else None
 
     @property
     def title(self) -> str:
@@ -271,7 +268,9 @@ def make_source(
         _check_pixels(prediction, pixels)
     if choices.anonymous:
         prediction = without_names(prediction)
-    return ExportSource(prediction, pixels, choices)
+    if isinstance(pixels, ImageBag):
+        return ExportSource(prediction, images=pixels, choices=choices)
+    return ExportSource(prediction, pixels, choices=choices)
 
 
 def without_names(prediction: Prediction) -> Prediction:

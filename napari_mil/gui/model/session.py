@@ -22,6 +22,7 @@ from napari_mil.gui.model.display import (
     columns_of,
     default_column,
 )
+from napari_mil.gui.model.exporting import ExportRun
 from napari_mil.gui.model.subjects import (
     Notice,
     Subject,
@@ -78,6 +79,7 @@ class SessionState:
     """Names of what is being opened."""
     detecting: int | None = None
     """Key of the subject whose tissue is being detected."""
+    export: ExportRun | None = None
     message: str = ""
     """Why the last run came to nothing."""
     notices: tuple[Notice, ...] = ()
