@@ -122,14 +122,14 @@ class ExportController:
         job.cancelled.connect(lambda: self._end(run.number, "The export was cancelled."))
 
     def _on_written(self, number: int, target: Path, remarks: tuple[str, ...]) -> None:
-        self._end(number, " ".join([f"Written to {target}.", *remarks]))
+        self._end(number, f"Written to {target}.", remarks)
 
     def _on_failed(self, number: int, text: str, details: str) -> None:
         self._end(number, "")
         self._session.apply(actions.add_notice, text, details)
 
-    def _end(self, number: int, words: str) -> None:
-        self._session.apply(exporting.end_export, number, words)
+    def _end(self, number: int, words: str, remarks: tuple[str, ...] = ()) -> None:
+        self._session.apply(exporting.end_export, number, words, remarks)
 
     def _change(self, change: Callable[[ExportForm], ExportForm]) -> None:
         self._form = change(self._form)

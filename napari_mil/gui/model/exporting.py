@@ -43,6 +43,8 @@ class ExportRun:
     """Key of the subject whose answer is written."""
     words: str
     """One sentence."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the file should know, one sentence each."""
     is_running: bool = True
 
 
@@ -116,8 +118,11 @@ def start_export(state: SessionState, words: str) -> SessionState:
     return replace(state, export=run, next_key=state.next_key + 1)
 
 
-def end_export(state: SessionState, number: int, words: str) -> SessionState:
+def end_export(
+    state: SessionState, number: int, words: str, remarks: tuple[str, ...] = ()
+) -> SessionState:
     """Note what became of an export; another one's end changes nothing."""
     if state.export is None or state.export.number != number:
         return state
-    return replace(state, export=replace(state.export, words=words, is_running=False))
+    ended = replace(state.export, words=words, remarks=remarks, is_running=False)
+    return replace(state, export=ended)

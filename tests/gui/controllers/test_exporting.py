@@ -83,6 +83,14 @@ def test_what_is_chosen_is_written_and_said(room):
     room.last_used.remember_folder.assert_called_with("export", room.folder)
 
 
+def test_what_a_reader_should_know_is_said(room):
+    # Features do not tell what part of their slide is stored.
+    ask(room)
+    export(room)
+    (remark,) = room.session.state.export.remarks
+    assert "corner of the whole canvas" in remark
+
+
 def test_both_lines_show_what_becomes_of_it(room):
     dialog = ask(room)
     emit(dialog.format_chosen, "csv")

@@ -28,9 +28,17 @@ def test_a_running_export_can_be_stopped(line):
     line.render(ExportSnapshot("An export is under way.", "Writing a.csv…", is_running=True))
     assert line.words.text() == "Writing a.csv…"
     assert line.cancel_button.isVisible()
-    line.render(ExportSnapshot("", "Written to a.csv."))
+    line.render(ExportSnapshot("", "Written to a.csv.", "One thing to know."))
     assert not line.cancel_button.isVisible()
     assert line.words.text() == "Written to a.csv."
+    assert line.remarks.text() == "One thing to know."
+
+
+def test_a_long_path_does_not_widen_the_dock(line):
+    words = f"Written to {'very_long_folder/' * 30}a.csv."
+    line.render(ExportSnapshot("", words))
+    assert line.minimumSizeHint().width() < 380
+    assert line.words.toolTip() == words
 
 
 def test_both_buttons_tell(line):

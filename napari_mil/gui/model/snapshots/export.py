@@ -28,6 +28,8 @@ class ExportSnapshot:
     """Why nothing can be exported; empty where something can."""
     words: str = ""
     """What is being written, or what became of the last export; empty for nothing."""
+    remarks: str = ""
+    """What a reader of the file should know."""
     is_running: bool = False
 
 
@@ -53,8 +55,10 @@ def export_snapshot(state: SessionState) -> ExportSnapshot:
     run = state.export
     if run is not None and run.is_running:
         return ExportSnapshot(UNDER_WAY, run.words, is_running=True)
-    words = run.words if run is not None and run.subject == state.current else ""
-    return ExportSnapshot(NO_ANSWER if state.shown_answer is None else "", words)
+    reason = NO_ANSWER if state.shown_answer is None else ""
+    if run is None or run.subject != state.current:
+        return ExportSnapshot(reason)
+    return ExportSnapshot(reason, run.words, " ".join(run.remarks))
 
 
 def export_form_snapshot(
