@@ -54,31 +54,28 @@ class Layout:
         same_size = self.tile_size0 == other.tile_size0
         return same_size and np.array_equal(self.coords, other.coords)
 
-    def columns_at(self, x: np.ndarray) -> np.ndarray:
-        """Return the columns of cells at positions along x in level-0 pixels, in or out of it."""
-        inset = (self.tile_size0 - self.stride0) / 2
-        return np.floor((x - self.origin[0] - inset) / self.stride0).astype(np.int64)
+    def columns_at(self, x: np.ndarray, parts: int = 1) -> np.ndarray:
+        """Return the columns of cells at positions along x in level-0 pixels.
 
-    def rows_at(self, y: np.ndarray) -> np.ndarray:
-        """Return the rows of cells at positions along y in level-0 pixels, in or out of it."""
+        Beside the lattice they are negative or too large; `parts` divides each cell.
+        """
         inset = (self.tile_size0 - self.stride0) / 2
-        return np.floor(((y - self.origin[1]) * self.aspect - inset) / self.stride0).astype(
-            np.int64
-        )
+        return np.floor((x - self.origin[0] - inset) * (parts / self.stride0)).astype(np.int64)
 
-    def instances_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return int32 (len(y), len(x)): instances at every pair of positions, -1 beside them."""
-        columns = self.columns_at(x)
-        rows = self.rows_at(y)
-        found = np.full((len(y), len(x)), -1, np.int32)
-        down = (rows >= 0) & (rows < self.shape[0])
-        across = (columns >= 0) & (columns < self.shape[1])
-        found[np.ix_(down, across)] = self.index[np.ix_(rows[down], columns[across])]
-        return found
+    def rows_at(self, y: np.ndarray, parts: int = 1) -> np.ndarray:
+        """Return the rows of cells at positions along y in level-0 pixels; see `columns_at`."""
+        inset = (self.tile_size0 - self.stride0) / 2
+        down = (y - self.origin[1]) * self.aspect - inset
+        return np.floor(down * (parts / self.stride0)).astype(np.int64)
 
     def instance_at(self, x: float, y: float) -> int | None:
         """Return the instance whose cell holds a point in level-0 pixels, or None."""
-        instance = int(self.instances_at(np.array([x]), np.array([y]))[0, 0])
+        column = int(self.columns_at(np.array(x)))
+        row = int(self.rows_at(np.array(y)))
+        rows, columns = self.shape
+        if not (0 <= row < rows and 0 <= column < columns):
+            return None
+        instance = int(self.index[row, column])
         return None if instance < 0 else instance
 
     def spread(self, instances: np.ndarray, values: np.ndarray) -> np.ndarray:

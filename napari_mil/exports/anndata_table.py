@@ -84,6 +84,8 @@ def _observed(source: ExportSource) -> dict[str, np.ndarray | list[str]]:
     observed |= source.columns
     if source.classes_of_instances is not None:
         observed["class"] = [SEVERAL.join(names) for names in source.classes_of_instances]
+    if source.clusters is not None:
+        observed["cluster"] = source.clusters.astype(str).tolist()
     observed |= {f"masked_{kind}": mask for kind, mask in prediction.masks.items()}
     return observed
 

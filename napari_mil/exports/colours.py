@@ -24,6 +24,8 @@ STRONGEST_ALPHA = 0.55
 """Cover of the highest value: the tissue under a hot tile stays readable."""
 WEAKEST_ALPHA = 0.06
 """Cover of the lowest value: it leaves the tissue alone, yet differs from no tile at all."""
+MARK_COLOUR = "#d4006a"
+"""Stands out on pink, violet and viridis."""
 CATEGORIES = (
     "#4477AA",
     "#EE6677",

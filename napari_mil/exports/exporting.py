@@ -13,7 +13,7 @@ from napari_mil.bags import ImageBag
 from napari_mil.errors import OutputError, UnknownNameError
 from napari_mil.events import CancellationToken
 from napari_mil.exports.cards import FORMATS, FormatCard, Pixels
-from napari_mil.exports.source import ExportChoices, ExportSource, make_source
+from napari_mil.exports.source import ExportChoices, ExportSource, Grouping, make_source
 from napari_mil.files import whole_folder_or_nothing, whole_or_nothing
 from napari_mil.inference.prediction import Prediction
 from napari_mil.slides import Slide
@@ -56,6 +56,7 @@ def export_prediction(
     *,
     pixels: Slide | ImageBag | None = None,
     choices: ExportChoices | None = None,
+    grouping: Grouping | None = None,
     cancel: CancellationToken | None = None,
 ) -> tuple[str, ...]:
     """Write an answer in a format.
@@ -75,6 +76,8 @@ def export_prediction(
         The slide or the folder of images that was classified, for formats that show it.
     choices
         How it is written.
+    grouping
+        Groups that pictures show instead of values; numbers of clusters go into tables too.
     cancel
         Asked now and then.
 
@@ -94,7 +97,7 @@ def export_prediction(
     card = format_card(format_name)
     if not isinstance(prediction, Prediction):
         prediction = Prediction.load(prediction)
-    source = make_source(prediction, pixels, choices)
+    source = make_source(prediction, pixels, choices, grouping)
     reason = reason_against(card, source)
     if reason:
         raise OutputError(reason)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from napari_mil.events import CancellationToken
 from napari_mil.exports.colours import shade
 from napari_mil.exports.facts import answer_words, calibration_words
+from napari_mil.exports.glyphs import ALPHA, CELL, PATTERNS, Glyph
 from napari_mil.exports.lettering import (
     bar_length,
     drawable,
@@ -19,8 +20,8 @@ from napari_mil.exports.lettering import (
     length_words,
 )
 from napari_mil.exports.maps import ScaleMode, title_of
-from napari_mil.exports.overlay import BLACK, WHITE, is_dark, overview, palette, with_values
-from napari_mil.exports.source import ExportSource, ValueMap
+from napari_mil.exports.overlay import BLACK, WHITE, is_dark, overview, palette, with_instances
+from napari_mil.exports.source import ExportSource, Grouping, ValueMap
 
 SCREEN_PX, SCREEN_DPI = 1600, 96
 PRINT_PX, PRINT_DPI = 2480, 300
@@ -57,7 +58,7 @@ def _write_png(
     remarks = []
     if source.mpp_xy is None:
         remarks.append(NO_SCALE)
-    if source.shown is None:
+    if source.shown is None and source.grouping is None:
         remarks.append(NO_VALUES)
     return tuple(remarks)
 
@@ -82,13 +83,15 @@ def draw_slide(
 ) -> Image.Image:
     """Draw the slide with overlay and scale bar alone, at most so many pixels wide."""
     picture = overview(source, (width, round(width * TALLEST)), cancel)
-    image = Image.fromarray(with_values(picture, source))
+    image = Image.fromarray(with_instances(picture, source))
     _draw_scale_bar(image, source, picture.level0_per_pixel, text_px)
     return image
 
 
 def draw_legend(source: ExportSource, width: int, text_px: int) -> Image.Image | None:
-    """Draw the colour bar with its numbers; None where nothing is coloured."""
+    """Draw the colour bar with its numbers, or the groups; None where nothing is coloured."""
+    if source.grouping is not None:
+        return _draw_groups(source.grouping, width, text_px)
     if source.shown is None:
         return None
     text = font_of(text_px)
@@ -110,6 +113,39 @@ def draw_legend(source: ExportSource, width: int, text_px: int) -> Image.Image |
         align = "left" if tick.share == 0 else "right" if tick.share == 1 else "center"
         draw.multiline_text((left, top + 1.35 * bar_height), label, INK, text, align=align)
     return image
+
+
+def _draw_groups(grouping: Grouping, width: int, text_px: int) -> Image.Image:
+    """Draw the title, and each group's glyph with its name and number of instances."""
+    text = font_of(text_px)
+    line = round(1.6 * text_px)
+    swatch = CELL * max(1, text_px // CELL)
+    places: list[tuple[int, int, str, Glyph]] = []
+    x, y = 0, line
+    for group in grouping.groups:
+        words = fitted(f"{group.name}: {len(group.instances)}", text, width - 2 * line)
+        across = swatch + round(0.4 * text_px + text.getlength(words) + 1.5 * text_px)
+        if x and x + across > width:
+            x, y = 0, y + line
+        places.append((x, y, words, group.glyph))
+        x += across
+    image = Image.new("RGB", (width, y + line), PAPER)
+    draw = ImageDraw.Draw(image)
+    draw.text((0, 0), fitted(grouping.title, text, width), INK, text)
+    for left, top, words, glyph in places:
+        image.paste(_swatch(glyph, swatch), (left, top))
+        draw.rectangle((left, top, left + swatch - 1, top + swatch - 1), outline=GREY)
+        draw.text((left + swatch + 0.4 * text_px, top - 0.1 * text_px), words, INK, text)
+    return image
+
+
+def _swatch(glyph: Glyph, side: int) -> Image.Image:
+    """Return a glyph as it lies on glass."""
+    parts = side // CELL
+    inked = np.kron(PATTERNS[glyph.pattern], np.ones((parts, parts), bool))[..., None]
+    colour = np.array(tuple(bytes.fromhex(glyph.colour[1:])))
+    pixels = np.where(inked, WHITE * (1 - ALPHA) + colour * ALPHA, WHITE)
+    return Image.fromarray(pixels.astype(np.uint8))
 
 
 @dataclass(frozen=True)

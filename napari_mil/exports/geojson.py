@@ -125,6 +125,8 @@ class _Collection:
         prediction = self._source.prediction
         columns = {title_of(key): values for key, values in self._source.columns.items()}
         columns |= {f"masked: {kind}": mask for kind, mask in prediction.masks.items()}
+        if self._source.clusters is not None:
+            columns["cluster"] = self._source.clusters
         return [
             (f"{json.dumps(title, ensure_ascii=False)}:", values)
             for title, values in columns.items()

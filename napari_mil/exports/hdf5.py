@@ -19,10 +19,10 @@ def write_hdf5(source: ExportSource, path: Path, cancel: CancellationToken) -> t
     """Write the arrays of an answer; see `exporting.Writer`.
 
     ``prediction`` is the text of ``prediction.json``; N instances, C classes, K heads:
-    ``coords`` int64 (N, 2) with the size of a tile as TRIDENT writes it, ``names``,
-    ``attention`` float32 (N, K), ``instance_scores`` float32 (N, C), ``similarity`` and ``unlike``
-    float32 (N,), ``critical`` int64, ``masks/<kind>`` bool (N,), ``tree/triplets`` and
-    ``tree/heights``. What the answer lacks is not there.
+    ``coords`` int64 (N, 2) with the size of a tile as TRIDENT writes it, ``names``, ``attention``
+    float32 (N, K), ``instance_scores`` float32 (N, C), ``similarity`` and ``unlike`` float32 (N,),
+    ``critical`` int64, ``clusters`` int64 (N,) from 1, ``masks/<kind>`` bool (N,),
+    ``tree/triplets`` and ``tree/heights``. What the answer lacks is not there.
     """
     prediction = source.prediction
     arrays: dict[str, np.ndarray | None] = {
@@ -34,6 +34,7 @@ def write_hdf5(source: ExportSource, path: Path, cancel: CancellationToken) -> t
         "similarity": prediction.similarity,
         "unlike": None if prediction.unlikeness is None else prediction.unlikeness.instances,
         "critical": prediction.critical,
+        "clusters": source.clusters,
         **{f"masks/{kind}": mask for kind, mask in prediction.masks.items()},
     }
     if prediction.tree is not None:

@@ -20,12 +20,14 @@ def write_csv(source: ExportSource, path: Path, cancel: CancellationToken) -> tu
     """Write a row for each instance; see `exporting.Writer`.
 
     Lines of facts, which begin with ``#``, come first; then the columns of ``instances.csv``, and
-    ``class`` where instances have scores.
+    ``class`` where instances have scores, ``cluster`` where clusters are shown.
     """
     table = dict(source.prediction.texts())
     classes = source.classes_of_instances
     if classes is not None:
         table["class"] = [SEVERAL.join(names) for names in classes]
+    if source.clusters is not None:
+        table["cluster"] = source.clusters.astype(str).tolist()
     rows = zip(*table.values(), strict=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         for fact in facts_of(source):

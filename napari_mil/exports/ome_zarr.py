@@ -12,7 +12,7 @@ import numpy as np
 from napari_mil.events import CancellationToken
 from napari_mil.exports.colours import colour_of_class
 from napari_mil.exports.maps import LIMITS, split_key, title_of
-from napari_mil.exports.source import ExportSource
+from napari_mil.exports.source import ExportSource, Grouping
 
 VERSION = "0.5"
 CHUNK = 1024
@@ -95,6 +95,9 @@ class _ZarrWriter:
             classes = source.prediction.classes
             numbers = np.array([classes.index(names[0]) + 1 for names in of_instances])
             labels["classes"] = (self._filled(numbers, np.uint16), _class_notes(classes))
+        if source.clusters is not None and source.grouping is not None:
+            notes = _cluster_notes(source.grouping)
+            labels["clusters"] = (self._filled(source.clusters, np.uint16), notes)
         for kind, mask in source.prediction.masks.items():
             labels[f"{MASKED}_{kind}"] = (self._filled(mask, np.uint8), {})
         return labels
@@ -176,4 +179,13 @@ def _class_notes(classes: tuple[str, ...]) -> dict[str, Any]:
             {"label-value": k + 1, "rgba": [*colour_of_class(k), 255]} for k in range(len(classes))
         ],
         "properties": [{"label-value": k + 1, "class": name} for k, name in enumerate(classes)],
+    }
+
+
+def _cluster_notes(grouping: Grouping) -> dict[str, Any]:
+    return {
+        "colors": [
+            {"label-value": k, "rgba": [*bytes.fromhex(group.glyph.colour[1:]), 255]}
+            for k, group in enumerate(grouping.groups, 1)
+        ]
     }

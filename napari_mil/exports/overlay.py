@@ -9,11 +9,14 @@ from PIL import Image
 
 from napari_mil.events import CancellationToken
 from napari_mil.exports.colours import MAGMA, VIRIDIS, shade
+from napari_mil.exports.glyphs import draw_groups
 from napari_mil.exports.source import ExportSource
 
 LARGEST_ENLARGEMENT = 2
 """Largest ratio of the whole canvas as it is read to the stored part of it that is shown."""
 WHITE, BLACK = 255, 0
+FULL = 255
+"""Cover of 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,27 +68,44 @@ def _blank(source: ExportSource, size: tuple[int, int]) -> Overview:
     return Overview(np.full(shape, WHITE, np.uint8), area)
 
 
-def with_values(picture: Overview, source: ExportSource) -> np.ndarray:
-    """Return a picture with the tiles' values over it: uint8 (h, w, 3).
+def with_instances(picture: Overview, source: ExportSource) -> np.ndarray:
+    """Return a picture with the values or groups of tiles over it: uint8 (h, w, 3).
 
-    Each pixel takes the tile that its centre lies in; beside the tiles it stays as it is.
+    Each pixel takes the cell that its centre lies in; beside the tiles it stays as it is.
     """
-    shown = source.shown
-    if shown is None:
+    inks = _inks(source)
+    if inks is None:
         return picture.pixels
+    layout = source.layout
+    parts = inks.shape[0] // layout.shape[0]
     height, width = picture.pixels.shape[:2]
     left, top, across, down = picture.area
-    instances = source.layout.instances_at(
-        left + (np.arange(width) + 0.5) * across / width,
-        top + (np.arange(height) + 0.5) * down / height,
-    )
-    inks = shade(np.append(shown.shown, np.nan), shown.low, shown.high, palette(source))
-    covered = np.empty_like(picture.pixels)
-    for row in range(height):
-        ink = inks[instances[row]]
-        cover = ink[:, 3:]
-        covered[row] = np.rint(picture.pixels[row] * (1 - cover) + ink[:, :3] * cover)
+    rows = layout.rows_at(top + (np.arange(height) + 0.5) * down / height, parts)
+    columns = layout.columns_at(left + (np.arange(width) + 0.5) * across / width, parts)
+    inside = (columns >= 0) & (columns < inks.shape[1])
+    covered = picture.pixels.copy()
+    for y in np.flatnonzero((rows >= 0) & (rows < inks.shape[0])):
+        ink = inks[rows[y], columns[inside]].astype(np.float32)
+        cover = ink[:, 3:] / FULL
+        covered[y, inside] = np.rint(covered[y, inside] * (1 - cover) + ink[:, :3] * cover)
     return covered
+
+
+def _inks(source: ExportSource) -> np.ndarray | None:
+    """Return the lattice of tiles as colours: uint8 (rows, columns, 4), RGB and cover.
+
+    Patterned groups have several elements a tile along each side. None where nothing is shown.
+    """
+    layout = source.layout
+    if source.grouping is not None:
+        return draw_groups(layout, source.grouping.groups)
+    shown = source.shown
+    if shown is None:
+        return None
+    cells = layout.spread(np.arange(len(layout)), shown.shown)
+    inks = shade(cells, shown.low, shown.high, palette(source))
+    inks[..., 3] *= FULL
+    return np.rint(inks).astype(np.uint8)
 
 
 def palette(source: ExportSource) -> bytes:

@@ -76,7 +76,8 @@ def write_report(source: ExportSource, path: Path, cancel: CancellationToken) ->
         thumbnail=_thumbnail(source, cancel),
         overlay=overlay,
         legend=legend,
-        map_title="" if shown is None else title_of(shown.key),
+        map_title=_map_title(source),
+        top_title="" if shown is None else title_of(shown.key),
         no_overlay="" if overlay else source.lacks_positions,
         labels=_labels(source),
         tops=list(_tops(source, cancel)),
@@ -89,6 +90,12 @@ def write_report(source: ExportSource, path: Path, cancel: CancellationToken) ->
 def _count(source: ExportSource) -> str:
     n = source.prediction.n_instances
     return f"1 {source.noun}" if n == 1 else f"{n} {source.noun}s"
+
+
+def _map_title(source: ExportSource) -> str:
+    if source.grouping is not None:
+        return source.grouping.title
+    return "" if source.shown is None else title_of(source.shown.key)
 
 
 def _sentence(words: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from napari_mil.bags import ImageBag
 from napari_mil.bags.layout import Layout, layout_of_coords
 from napari_mil.errors import OutputError, UnknownNameError
+from napari_mil.exports.glyphs import Group
 from napari_mil.exports.maps import (
     ScaleMode,
     default_key,
@@ -78,6 +79,24 @@ class ValueMap:
     """Values of `shown` at the ends of the colour map."""
 
 
+class GroupKind(StrEnum):
+    """What makes instances a group."""
+
+    CLUSTER = "cluster"
+    MASKED = "masked"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """Groups of instances that pictures show instead of values."""
+
+    kind: GroupKind
+    title: str
+    groups: tuple[Group, ...]
+    """Later ones lie on top."""
+
+
 @dataclass(frozen=True, eq=False)
 class ExportSource:
     """An answer with everything that is written of it."""
@@ -88,6 +107,8 @@ class ExportSource:
     images: ImageBag | None = None
     """The folder of images it is about."""
     choices: ExportChoices = field(default_factory=ExportChoices)
+    grouping: Grouping | None = None
+    """Groups that are shown instead of values, if any."""
 
     @property
     def title(self) -> str:
@@ -227,6 +248,16 @@ class ExportSource:
         return tuple(alone[k] for k in best.tolist())
 
     @property
+    def clusters(self) -> np.ndarray | None:
+        """int64 (N,): number of the cluster of each instance from 1; None without clusters."""
+        if self.grouping is None or self.grouping.kind is not GroupKind.CLUSTER:
+            return None
+        numbers = np.zeros(self.prediction.n_instances, np.int64)
+        for number, group in enumerate(self.grouping.groups, 1):
+            numbers[group.instances] = number
+        return numbers
+
+    @property
     def critical_names(self) -> dict[int, tuple[str, ...]]:
         """Classes by the instance that is their critical one."""
         critical = self.prediction.critical
@@ -246,6 +277,7 @@ def make_source(
     prediction: Prediction,
     pixels: Slide | ImageBag | None = None,
     choices: ExportChoices | None = None,
+    grouping: Grouping | None = None,
 ) -> ExportSource:
     """Join an answer with its pixels.
 
@@ -257,6 +289,8 @@ def make_source(
         The slide or the folder of images it is about.
     choices
         How it is written; names are left out here.
+    grouping
+        Groups that pictures show instead of values.
 
     Raises
     ------
@@ -269,8 +303,8 @@ def make_source(
     if choices.anonymous:
         prediction = without_names(prediction)
     if isinstance(pixels, ImageBag):
-        return ExportSource(prediction, images=pixels, choices=choices)
-    return ExportSource(prediction, pixels, choices=choices)
+        return ExportSource(prediction, None, pixels, choices, grouping)
+    return ExportSource(prediction, pixels, None, choices, grouping)
 
 
 def without_names(prediction: Prediction) -> Prediction:

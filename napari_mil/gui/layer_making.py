@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 
-from napari_mil.exports.colours import STRONGEST_ALPHA, WEAKEST_ALPHA
+from napari_mil.exports.colours import MARK_COLOUR, STRONGEST_ALPHA, WEAKEST_ALPHA
 from napari_mil.gui.model.display import Role
 from napari_mil.gui.model.scene import LayerSpec, LayerType
 from napari_mil.gui.reader import AXES
@@ -17,8 +17,6 @@ COLOURS = 32
 FADING = ", fading"
 """Ending of the names of colour maps whose alpha rises with the value."""
 TISSUE_COLOUR = "#00695c"
-MARK_COLOUR = "#d4006a"
-"""Stands out on pink, violet and viridis."""
 SELECTION_COLOUR = "#00e5ff"
 OUTLINE_COLOUR = "#ffd400"
 

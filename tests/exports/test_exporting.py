@@ -2,15 +2,20 @@
 
 import errno
 import gzip
+import json
 
+import h5py
+import numpy as np
 import pytest
+import zarr
 
 from napari_mil.errors import CancelledError, OutputError, UnknownNameError
 from napari_mil.events import CancellationToken
 from napari_mil.exports import geojson
 from napari_mil.exports.cards import FORMATS
 from napari_mil.exports.exporting import export_prediction
-from napari_mil.exports.source import ExportChoices
+from napari_mil.exports.glyphs import Glyph, Group
+from napari_mil.exports.source import ExportChoices, Grouping, GroupKind
 from tests.exports.answers import answer, answer_on, images_answer
 
 ALONE = [name for name, card in FORMATS.items() if not name.startswith("png")]
@@ -132,3 +137,26 @@ def test_the_csv_is_compressed_where_its_name_says_so(tmp_path):
         gzip.decompress((tmp_path / "a.csv.gz").read_bytes()) == (tmp_path / "a.csv").read_bytes()
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.csv.gz"]
+
+
+def test_numbers_of_clusters_go_into_every_table(tmp_path):
+    glyphs = (Glyph("#FF0000"), Glyph("#0000FF"))
+    members = (np.array([0, 2, 5]), np.array([1, 3, 4]))
+    groups = tuple(map(Group, "12", glyphs, members))
+    grouping = Grouping(GroupKind.CLUSTER, "2 clusters (Ward)", groups)
+    numbers = [1, 2, 1, 2, 2, 1]
+    paths = {name: path_of(tmp_path, name) for name in ALONE}
+    for name, path in paths.items():
+        export_prediction(answer(), name, path, grouping=grouping)
+    text = paths["csv"].read_text().splitlines()
+    assert [row.rsplit(",", 1)[1] for row in text[-7:]] == ["cluster", *map(str, numbers)]
+    features = json.loads(gzip.decompress(paths["geojson"].read_bytes()))["features"]
+    assert [each["properties"]["measurements"]["cluster"] for each in features] == numbers
+    with h5py.File(paths["hdf5"]) as file:
+        assert file["clusters"][:].tolist() == numbers
+    with h5py.File(paths["h5ad"]) as file:
+        assert (file["obs/cluster/codes"][:] + 1).tolist() == numbers
+    labels = zarr.open_group(paths["ome-zarr"], mode="r")["labels/clusters"]
+    assert labels["0"][:].ravel().tolist() == numbers
+    assert labels.attrs["ome"]["image-label"]["colors"][0]["rgba"] == [255, 0, 0, 255]
+    assert "2 clusters (Ward)" in paths["html"].read_text()

@@ -15,8 +15,9 @@ from napari_mil.exports.figure import (
     draw_legend,
     draw_slide,
 )
+from napari_mil.exports.glyphs import Group, cluster_glyph
 from napari_mil.exports.maps import ScaleMode
-from napari_mil.exports.source import ExportChoices, make_source
+from napari_mil.exports.source import ExportChoices, Grouping, GroupKind, make_source
 from tests.exports.answers import answer_on
 
 CANCEL = CancellationToken()
@@ -112,3 +113,15 @@ def test_names_of_any_length_and_script_are_drawn(tmp_path, white):
     export_prediction(prediction, "png", tmp_path / "a.png", pixels=slide)
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.width == SCREEN_PX
+
+
+@pytest.mark.parametrize("n", [1, 12, 48])
+def test_the_legend_of_groups_has_a_glyph_for_each(white, n):
+    slide = white()
+    groups = tuple(Group(str(k + 1), cluster_glyph(k), np.array([k % 48])) for k in range(n))
+    grouping = Grouping(GroupKind.CLUSTER, f"{n} clusters", groups)
+    source = make_source(answer_on(slide), slide, grouping=grouping)
+    legend = np.asarray(draw_legend(source, 600, 12)).astype(int)
+    assert legend.shape[1] == 600
+    coloured = {tuple(pixel) for pixel in legend.reshape(-1, 3) if np.ptp(pixel) > 40}
+    assert len(coloured) >= min(n, 11)

@@ -5,8 +5,9 @@ import pytest
 
 from napari_mil.events import CancellationToken
 from napari_mil.exports.colours import shade
-from napari_mil.exports.overlay import is_dark, overview, with_values
-from napari_mil.exports.source import ExportChoices, make_source
+from napari_mil.exports.glyphs import Glyph, Group
+from napari_mil.exports.overlay import is_dark, overview, with_instances
+from napari_mil.exports.source import ExportChoices, Grouping, GroupKind, make_source
 from tests.exports.answers import answer, answer_on
 
 WHITE = np.full((512, 384, 3), 255, np.uint8)
@@ -14,7 +15,7 @@ WHITE = np.full((512, 384, 3), 255, np.uint8)
 
 def drawn(source, size):
     picture = overview(source, size, CancellationToken())
-    return picture, with_values(picture, source)
+    return picture, with_instances(picture, source)
 
 
 @pytest.mark.parametrize("downsamples", [(1,), (1, 4)])
@@ -96,3 +97,24 @@ def test_brightfield_is_not_dark(paint, noise):
     slide = paint(noise)
     assert not is_dark(make_source(answer_on(slide), slide))
     assert not is_dark(make_source(answer()))
+
+
+def test_groups_are_shown_instead_of_values_each_in_its_pattern(paint):
+    slide = paint(WHITE)
+    groups = (
+        Group("1", Glyph("#FF0000"), np.array([0, 7])),
+        Group("2", Glyph("#0000FF", "frame"), np.array([9])),
+    )
+    grouping = Grouping(GroupKind.CLUSTER, "2 clusters", groups)
+    source = make_source(answer_on(slide), slide, grouping=grouping)
+    _, coloured = drawn(source, (384, 512))
+    x, y = source.corners[7]
+    filled = coloured[y : y + 64, x : x + 64]
+    assert (filled == filled[0, 0]).all()
+    assert filled[0, 0, 0] == 255 > filled[0, 0, 1]
+    x, y = source.corners[9]
+    framed = coloured[y : y + 64, x : x + 64]
+    assert framed[0, 0, 2] == 255 > framed[0, 0, 0]
+    assert (framed[32, 32] == 255).all()
+    x, y = source.corners[4]
+    assert (coloured[y : y + 64, x : x + 64] == 255).all()

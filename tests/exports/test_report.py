@@ -93,7 +93,7 @@ def test_slide_overlay_legend_and_top_tiles_are_pictures_in_the_page(tmp_path, p
     page, _ = written(prediction, tmp_path, pixels=painted)
     assert page.picture("Slide").size == (373, 480)
     assert page.picture("score: tumour over the tiles").width > 600
-    assert "colour bar of score: tumour" in page.pictures
+    assert "legend of score: tumour" in page.pictures
     best = np.argsort(-prediction.instance_scores[:, 1], kind="stable")[:TOP]
     shown = [alt for alt in page.pictures if alt.startswith("tile ")]
     assert [int(alt.split()[1]) for alt in shown] == best.tolist()

@@ -173,6 +173,7 @@ def export_work(
                 target,
                 pixels=held or source.images,
                 choices=source.choices,
+                grouping=source.grouping,
                 cancel=cancel,
             )
         finally:

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.bags.layout import Layout
-from napari_mil.gui.model.glyphs import MASK_GLYPHS, Group, cluster_glyph
+from napari_mil.exports.glyphs import MASK_GLYPHS, Group, cluster_glyph
 from napari_mil.inference.card import ClassifierCard
 
 
@@ -97,6 +97,21 @@ class Inquiry:
     linkage: Linkage | None = None
     """Tree that grows; None where masks are asked for."""
     strategy: str | None = None
+
+
+@dataclass(frozen=True)
+class ExportRun:
+    """An export under way, or what became of the last one."""
+
+    number: int
+    """Number that no other run of the session has."""
+    subject: int
+    """Key of the subject whose answer is written."""
+    words: str
+    """One sentence."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the file should know, one sentence each."""
+    is_running: bool = True
 
 
 def order_by(values: np.ndarray) -> np.ndarray:

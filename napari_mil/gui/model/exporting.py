@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_mil.exports.cards import FORMATS, FormatCard
-from napari_mil.exports.source import ExportChoices, ExportSource
-from napari_mil.gui.model.display import scale_of
-
-if TYPE_CHECKING:
-    from napari_mil.gui.model.session import SessionState
+from napari_mil.exports.colours import MARK_COLOUR
+from napari_mil.exports.glyphs import Glyph, Group
+from napari_mil.exports.source import ExportChoices, ExportSource, Grouping, GroupKind
+from napari_mil.gui.model.answers import Answer, ExportRun, critical_classes
+from napari_mil.gui.model.display import Kind, scale_of
+from napari_mil.gui.model.scene import shown_groups
+from napari_mil.gui.model.session import SessionState
 
 FIRST_FORMAT = next(iter(FORMATS))
 
@@ -31,21 +34,6 @@ class ExportForm:
     def card(self) -> FormatCard:
         """Card of the format."""
         return FORMATS[self.format]
-
-
-@dataclass(frozen=True)
-class ExportRun:
-    """An export under way, or what became of the last one."""
-
-    number: int
-    """Number that no other run of the session has."""
-    subject: int
-    """Key of the subject whose answer is written."""
-    words: str
-    """One sentence."""
-    remarks: tuple[str, ...] = ()
-    """What a reader of the file should know, one sentence each."""
-    is_running: bool = True
 
 
 def export_source(state: SessionState, form: ExportForm | None = None) -> ExportSource | None:
@@ -72,7 +60,26 @@ def export_source(state: SessionState, form: ExportForm | None = None) -> Export
     )
     masks = answer.masks.get(state.display.strategy, answer.prediction.masks)
     prediction = replace(answer.prediction, masks=masks)
-    return ExportSource(prediction, subject.slide, subject.images, choices)
+    return ExportSource(
+        prediction, subject.slide, subject.images, choices, _grouping(state, answer)
+    )
+
+
+def _grouping(state: SessionState, answer: Answer) -> Grouping | None:
+    """Return the groups that the canvas shows, if any."""
+    if state.column is not None:
+        return None
+    if state.display.kind is Kind.CRITICAL:
+        glyph = Glyph(MARK_COLOUR, "frame")
+        marks = tuple(
+            Group(name, glyph, np.array([instance])) for instance, name in critical_classes(answer)
+        )
+        return Grouping(GroupKind.CRITICAL, str(GroupKind.CRITICAL), marks)
+    groups, title = shown_groups(state, answer)
+    if not groups:
+        return None
+    is_tree = state.display.kind is Kind.CLUSTERS
+    return Grouping(GroupKind.CLUSTER if is_tree else GroupKind.MASKED, title, groups)
 
 
 def choose_format(form: ExportForm, name: str) -> ExportForm:

@@ -12,6 +12,7 @@ from scipy.ndimage import distance_transform_edt
 
 from napari_mil.bags.layout import Layout
 from napari_mil.events import Watched
+from napari_mil.exports.glyphs import Group, cell_of, draw_groups
 from napari_mil.exports.maps import ScaleMode, scaled
 from napari_mil.gui.model.answers import (
     Answer,
@@ -22,7 +23,6 @@ from napari_mil.gui.model.answers import (
     strategy_words,
 )
 from napari_mil.gui.model.display import DEFAULT_OPACITY, Column, Kind, Look, Role, scale_of
-from napari_mil.gui.model.glyphs import Group, cell_of, draw_groups
 from napari_mil.gui.model.memo import Memo
 from napari_mil.gui.model.placement import Affine, Placement
 from napari_mil.gui.model.session import SessionState

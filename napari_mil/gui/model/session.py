@@ -12,7 +12,7 @@ from psygnal import Signal
 
 from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.bags.layout import Layout
-from napari_mil.gui.model.answers import Answer, Inquiry, Linkage, Run
+from napari_mil.gui.model.answers import Answer, ExportRun, Inquiry, Linkage, Run
 from napari_mil.gui.model.display import (
     Column,
     Display,
@@ -22,7 +22,6 @@ from napari_mil.gui.model.display import (
     columns_of,
     default_column,
 )
-from napari_mil.gui.model.exporting import ExportRun
 from napari_mil.gui.model.subjects import (
     Notice,
     Subject,

@@ -18,6 +18,7 @@ from napari_mil.gui.model.exporting import (
     start_export,
     target_of,
 )
+from napari_mil.gui.model.scene import shown_groups
 from tests.gui.model import builders as build
 
 FOLDER = Path("exports")
@@ -55,6 +56,40 @@ def test_masks_that_were_asked_for_are_exported(state):
         state, answer.subject, answer.classifier, state.display.strategy, masks
     )
     assert export_source(state).prediction.masks is masks
+
+
+def test_clusters_that_are_shown_are_exported_with_their_numbers(state):
+    answer = state.shown_answer
+    n = len(answer.layout)
+    state = actions.choose_kind(state, Kind.CLUSTERS)
+    assert export_source(state).grouping is None, "the tree is not there yet"
+    state = actions.add_tree(state, answer.subject, answer.classifier, state.linkage, build.tree(n))
+    state = actions.choose_clusters(state, n_clusters=3)
+    source = export_source(state)
+    assert source.grouping.title == "3 clusters (Ward)"
+    groups, _ = shown_groups(state, state.shown_answer)
+    for number, group in enumerate(groups, 1):
+        assert (source.clusters[group.instances] == number).all()
+
+
+def test_masks_that_are_shown_are_drawn_and_are_no_clusters(state):
+    answer = state.shown_answer
+    state = actions.choose_kind(state, Kind.MASKS)
+    masks = build.mined(len(answer.layout))
+    state = actions.add_masks(
+        state, answer.subject, answer.classifier, state.display.strategy, masks
+    )
+    source = export_source(state)
+    assert source.grouping.title.startswith("masked by ")
+    assert source.clusters is None
+
+
+def test_critical_instances_that_are_shown_are_marked():
+    subject = build.slide_subject()
+    answer = build.answer(subject, build.card(), critical=True)
+    state = build.answered(build.state_of(subject), answer)
+    (group,) = export_source(actions.choose_kind(state, Kind.CRITICAL)).grouping.groups
+    assert (group.name, group.instances.tolist()) == ("tumour", [0])
 
 
 def test_a_file_is_called_after_the_slide_and_its_format(state):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from napari_mil.exports.colours import CATEGORIES
-from napari_mil.gui.model.glyphs import (
+from napari_mil.exports.glyphs import (
     CELL,
     MASK_GLYPHS,
     PATTERNS,
