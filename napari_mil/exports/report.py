@@ -17,6 +17,7 @@ from napari_mil.events import CancellationToken
 from napari_mil.exports.facts import answer_words, calibration_words, provenance_of, remarks_of
 from napari_mil.exports.figure import draw_legend, draw_slide
 from napari_mil.exports.maps import title_of
+from napari_mil.exports.overlay import overview
 from napari_mil.exports.source import ExportSource
 from napari_mil.slides import Slide
 
@@ -113,7 +114,7 @@ def _probabilities(source: ExportSource) -> list[_Probability]:
 def _thumbnail(source: ExportSource, cancel: CancellationToken) -> str:
     if source.slide is None:
         return ""
-    return _jpeg(source.slide.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), cancel))
+    return _jpeg(overview(source, (THUMBNAIL_PX, THUMBNAIL_PX), cancel).pixels)
 
 
 def _overlay(source: ExportSource, cancel: CancellationToken) -> tuple[str, str]:
