@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_mil.bags import ImageBag
+from napari_mil.bags import ImageBag, read_bag
 from napari_mil.cli.classify import Failures, cancel_on_interrupt
 from napari_mil.cli.exit_codes import SOME_FAILED
 from napari_mil.cli.output import print_line
@@ -19,7 +19,7 @@ from napari_mil.events import CancellationToken
 from napari_mil.exports.cards import FORMATS, FormatCard
 from napari_mil.exports.exporting import export_prediction
 from napari_mil.exports.maps import ScaleMode
-from napari_mil.exports.source import Corner, ExportChoices, ObjectKind
+from napari_mil.exports.source import Corner, ExportChoices, ObjectKind, with_features
 from napari_mil.inference.prediction import PREDICTION_FILE, Prediction
 from napari_mil.inference.targets import Target, open_target
 from napari_mil.slides import Slide
@@ -64,6 +64,12 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="FILE",
         help="slides or folders of images that were classified, for pictures and reports; "
         "each answer takes its own by fingerprint",
+    )
+    parser.add_argument(
+        "--features",
+        type=Path,
+        metavar="FILE",
+        help="file of the features that the only answer was made of, for the matrix X of h5ad",
     )
     _add_choices(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per file")
@@ -156,6 +162,7 @@ class _Exporter:
     def __init__(self, arguments: argparse.Namespace, *, is_one: bool) -> None:
         self._out: Path = arguments.out
         self._slides: list[Path] = arguments.slide
+        self._features: Path | None = arguments.features
         self._as_json: bool = arguments.json
         self._is_one = is_one
         self._cancel: CancellationToken = cancel_on_interrupt()
@@ -173,6 +180,8 @@ class _Exporter:
         """Write one answer in one format."""
         self._cancel.raise_if_cancelled()
         prediction = Prediction.load(task.folder)
+        if self._features is not None:
+            prediction = with_features(prediction, read_bag(self._features))
         target = self._target(task, prediction)
         with self._pixels_of(prediction, task.folder) as pixels:
             remarks = export_prediction(

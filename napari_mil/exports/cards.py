@@ -68,7 +68,7 @@ FORMATS: dict[str, FormatCard] = {
             name="h5ad",
             title="AnnData table",
             suffixes=(".h5ad",),
-            holds="values in obs, tile centres in obsm['spatial'], features in X while in memory; "
+            holds="values in obs, tile centres in obsm['spatial'], features in X where at hand; "
             "SpatialData's region keys",
             pixels=Pixels.SHOWN,
             implementation="napari_mil.exports.anndata_table:write_anndata",

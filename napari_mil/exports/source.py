@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_mil.bags import ImageBag
+from napari_mil.bags import Bag, ImageBag
 from napari_mil.bags.layout import Layout, layout_of_coords
 from napari_mil.errors import OutputError, UnknownNameError
 from napari_mil.exports.glyphs import Group
@@ -321,6 +321,25 @@ def without_names(prediction: Prediction) -> Prediction:
         remarks = [whole.sub(THE_SLIDE, remark) for remark in remarks]
     provenance = {**prediction.provenance, "fallbacks": remarks}
     return replace(prediction.anonymous(), names=names, provenance=provenance)
+
+
+def with_features(prediction: Prediction, bag: Bag) -> Prediction:
+    """Return the same answer with the features that it was made of.
+
+    Raises
+    ------
+    OutputError
+        If the bag holds other instances.
+    """
+    is_same = len(bag) == prediction.n_instances
+    if bag.coords is not None and prediction.coords is not None:
+        is_same = np.array_equal(bag.coords, prediction.coords)
+    if is_same:
+        return replace(prediction, features=bag)
+    raise OutputError(
+        f"The features are of {len(bag)} instances that are not those of the answer "
+        f"({prediction.n_instances}); give the features that it was made of."
+    )
 
 
 def _check_pixels(prediction: Prediction, pixels: Slide | ImageBag) -> None:

@@ -165,13 +165,6 @@ class Workbench(QWidget):
             settings,
             show_inspect=lambda: self.tabs.setCurrentWidget(self.inspect_tab),
         )
-        self.exporting = ExportController(
-            session,
-            (self.classify_tab.card.export_line, self.inspect_tab.export_line),
-            jobs,
-            self._last_used,
-            self._dialogs.ask_for_export,
-        )
         self.setup = SetupController(session, self.train_tab, jobs, settings, self._show_notes)
         self.check = CheckController(session, self.train_tab.setup, jobs, settings)
         self.run = RunController(
@@ -193,6 +186,16 @@ class Workbench(QWidget):
             show_classifier=self._show_classifier,
         )
         self.regions = RegionsController(session, self.train_tab.regions, self.book)
+        self._make_exporting()
+
+    def _make_exporting(self) -> None:
+        self.exporting = ExportController(
+            self.session,
+            (self.classify_tab.card.export_line, self.inspect_tab.export_line),
+            self.jobs,
+            self._last_used,
+            self._dialogs.ask_for_export,
+        )
 
     def _connect_dialogs(self) -> None:
         dialogs = self._dialogs

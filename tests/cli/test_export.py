@@ -1,6 +1,8 @@
 import gzip
 import json
 
+import h5py
+import numpy as np
 import pytest
 
 from napari_mil.exports.cards import FORMATS
@@ -100,6 +102,16 @@ def test_answers_of_the_same_name_get_files_of_their_own(saved, tmp_path):
     result = run("export", saved, tmp_path / "again" / "a slide", "--format", "csv", "--out", out)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in out.iterdir()) == ["a slide-2.csv", "a slide.csv"]
+
+
+def test_features_become_the_matrix(saved, tmp_path):
+    np.save(tmp_path / "features.npy", np.ones((6, 4), np.float32))
+    target = tmp_path / "a.h5ad"
+    features = ("--features", tmp_path / "features.npy")
+    result = run("export", saved, "--format", "h5ad", "--out", target, *features)
+    assert result.returncode == 0, result.stderr
+    with h5py.File(target) as file:
+        assert file["X"].shape == (6, 4)
 
 
 def test_choices_of_qupaths_objects_and_corner_are_followed(saved, tmp_path):

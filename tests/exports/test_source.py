@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
+from napari_mil.bags import Bag
 from napari_mil.errors import OutputError, UnknownNameError
 from napari_mil.exports.maps import ScaleMode
-from napari_mil.exports.source import ExportChoices, ExportSource, make_source, without_names
+from napari_mil.exports.source import (
+    ExportChoices,
+    ExportSource,
+    make_source,
+    with_features,
+    without_names,
+)
 from napari_mil.inference.pipeline import classify
 from tests.exports.answers import answer, answer_on, images_answer
 
@@ -132,6 +139,17 @@ def test_what_lacks_positions_or_sizes_says_so():
     assert "no positions" in ExportSource(images_answer()).lacks_positions
     assert "how large" in ExportSource(answer(tile_size0=None)).lacks_positions
     assert ExportSource(answer()).lacks_positions == ""
+
+
+def test_features_of_other_instances_are_refused():
+    prediction = answer()
+    features = np.zeros((6, 4), np.float32)
+    joined = with_features(prediction, Bag(features, prediction.coords, 100.25))
+    assert joined.features.features is features
+    assert with_features(prediction, Bag(features)).features.coords is None
+    for other in (Bag(features[:5]), Bag(features, prediction.coords + 1, 100.25)):
+        with pytest.raises(OutputError, match="give the features that it was made of"):
+            with_features(prediction, other)
 
 
 def test_critical_tiles_are_named_by_their_class():
