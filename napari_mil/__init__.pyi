@@ -35,6 +35,9 @@ from .errors import (
 from .events import (
     CancellationToken,
 )
+from .exports.exporting import (
+    export_prediction,
+)
 from .findings import (
     Finding,
     FindingKind,
@@ -109,6 +112,7 @@ __all__ = [
     "create_encoder",
     "create_miner",
     "cross_validate",
+    "export_prediction",
     "list_aggregators",
     "list_classifiers",
     "list_encoders",

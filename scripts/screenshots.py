@@ -92,6 +92,23 @@ def take_maps(driver: WindowDriver, folder: Path) -> None:
     driver.workbench.inspection.step(1)
     driver.wait_until_idle()
     driver.screenshot(folder / "13-instance.png")
+    take_export(driver, folder)
+
+
+def take_export(driver: WindowDriver, folder: Path) -> None:
+    """Ask for an export, write it, and read where it is."""
+    workbench = driver.workbench
+    workbench.inspect_tab.export_line.button.click()
+    driver.spin(0.3)
+    dialog = workbench.exporting.dialog
+    dialog.format_box.choose("html")
+    driver.spin(0.3)
+    dialog.grab().save(str(folder / "13a-export-dialog.png"))
+    with tempfile.TemporaryDirectory() as temporary:
+        dialog.path.setText(str(Path(temporary) / "report.html"))
+        dialog.export_button.click()
+        driver.wait_until_idle()
+        driver.screenshot(folder / "13b-exported.png")
 
 
 def take_bag_and_second_subject(driver: WindowDriver, folder: Path) -> None:

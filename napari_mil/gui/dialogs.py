@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.bags.images import IMAGE_ENDINGS
 from napari_mil.bags.readers import FEATURE_ENDINGS
+from napari_mil.exports.cards import FormatCard
 from napari_mil.gui.last_used import LastUsed
 from napari_mil.gui.model.recognition import CHECKPOINT_ENDINGS
 from napari_mil.slides import SLIDE_EXTENSIONS
@@ -73,6 +74,12 @@ class Dialogs:
     def ask_for_out(self) -> Path | None:
         """Ask for the folder of a run."""
         return self._ask_for_folder("run", "Folder for the run")
+
+    def ask_for_export(self, path: Path, card: FormatCard) -> Path | None:
+        """Ask for the file of an export, beginning with a path."""
+        pattern = f"{card.title} ({_patterns(card.suffixes)})"
+        name, _ = QFileDialog.getSaveFileName(self._parent, "Export", str(path), pattern)
+        return Path(name) if name else None
 
     def _ask_for_folder(self, dialog: str, title: str) -> Path | None:
         name = QFileDialog.getExistingDirectory(self._parent, title, self._last_used.folder(dialog))

@@ -8,20 +8,15 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 
+from napari_mil.exports.colours import MARK_COLOUR, STRONGEST_ALPHA, WEAKEST_ALPHA
 from napari_mil.gui.model.display import Role
 from napari_mil.gui.model.scene import LayerSpec, LayerType
 from napari_mil.gui.reader import AXES
 
-STRONGEST_ALPHA = 0.55
-"""The tissue under a hot tile stays readable."""
-WEAKEST_ALPHA = 0.06
-"""Low values leave the tissue alone, yet differ from no tile at all."""
 COLOURS = 32
 FADING = ", fading"
 """Ending of the names of colour maps whose alpha rises with the value."""
 TISSUE_COLOUR = "#00695c"
-MARK_COLOUR = "#d4006a"
-"""Stands out on pink, violet and viridis."""
 SELECTION_COLOUR = "#00e5ff"
 OUTLINE_COLOUR = "#ffd400"
 

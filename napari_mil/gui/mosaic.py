@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from napari_mil.bags import ImageBag
+from napari_mil.bags.layout import GAP, Layout, layout_of_images
 from napari_mil.errors import NapariMilError
 from napari_mil.events import CancellationToken
-from napari_mil.gui.model.layout import GAP, Layout, layout_of_images
 from napari_mil.gui.model.subjects import Pixels
 
 BACKGROUND = 24

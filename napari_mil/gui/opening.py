@@ -14,10 +14,10 @@ import numpy as np
 
 from napari_mil.annotations import read_annotations
 from napari_mil.bags import Bag, open_image_bag, read_bag
+from napari_mil.bags.layout import Layout, layout_of_bag
 from napari_mil.bags.names import bag_name
 from napari_mil.errors import BagError, CheckpointError, NapariMilError
 from napari_mil.events import CancellationToken
-from napari_mil.gui.model.layout import Layout, layout_of_bag
 from napari_mil.gui.model.recognition import PathKind, Recognised, recognise
 from napari_mil.gui.model.scales import EnteredScale, ScaleScope
 from napari_mil.gui.model.subjects import (

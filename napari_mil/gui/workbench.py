@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mil.gui.controllers.classification import ClassificationController
+from napari_mil.gui.controllers.exporting import ExportController
 from napari_mil.gui.controllers.inspection import InspectionController
 from napari_mil.gui.controllers.navigation import NavigationController
 from napari_mil.gui.controllers.opening import OpeningController
@@ -86,6 +87,7 @@ class Workbench(QWidget):
         # One core stays with the window.
         settings = replace(Settings(), encoder_threads=max(1, (os.cpu_count() or 2) - 1))
         self._last_used = LastUsed(settings)
+        self._dialogs = Dialogs(self, self._last_used)
         self.book = LayerBook(
             napari_viewer, lambda world: hover_words(self.session.state, world), parent=self
         )
@@ -184,9 +186,19 @@ class Workbench(QWidget):
             show_classifier=self._show_classifier,
         )
         self.regions = RegionsController(session, self.train_tab.regions, self.book)
+        self._make_exporting()
+
+    def _make_exporting(self) -> None:
+        self.exporting = ExportController(
+            self.session,
+            (self.classify_tab.card.export_line, self.inspect_tab.export_line),
+            self.jobs,
+            self._last_used,
+            self._dialogs.ask_for_export,
+        )
 
     def _connect_dialogs(self) -> None:
-        dialogs = Dialogs(self, self._last_used)
+        dialogs = self._dialogs
         start = self.start_page
         start.slides_requested.connect(lambda: self.open(dialogs.ask_for_files()))
         start.images_requested.connect(lambda: self.open(dialogs.ask_for_images()))
@@ -298,6 +310,7 @@ class Workbench(QWidget):
         self.classify_tab.render(classify_snapshot(after))
         self.inspect_tab.render(inspect_snapshot(after))
         self.train_tab.render(train_snapshot(after))
+        self.exporting.render()
         self.classification.stop_without_subject()
         self.book.reconcile(scene(after))
 

@@ -214,6 +214,7 @@ class _Run:
                 "stride0": grid.stride0,
                 "aspect": grid.aspect,
             },
+            "origin": list(slide.origin),
             "mpp_source": slide.mpp_source,
             "missing": round(slide.missing, 6),
             "unreadable_tiles": n_tiles - len(grid),

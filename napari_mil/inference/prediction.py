@@ -169,7 +169,8 @@ class Prediction:
         aspect = self.provenance.get("grid", {}).get("aspect", 1.0)
         return self.tile_size0 if aspect == 1 else float(self.tile_size0 / aspect)
 
-    def _write_table(self, path: Path) -> None:
+    def texts(self) -> dict[str, Sequence[str]]:
+        """Return the texts of ``instances.csv`` by column, one for each instance."""
         table: dict[str, Sequence[str]] = {}
         if self.coords is not None:
             n = len(self.coords)
@@ -185,6 +186,10 @@ class Prediction:
         table.update({name: values.astype(str).tolist() for name, values in self.columns().items()})
         for kind, mask in self.masks.items():
             table[f"{MASKED}{kind}"] = mask.astype(int).astype(str).tolist()
+        return table
+
+    def _write_table(self, path: Path) -> None:
+        table = self.texts()
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(table)

@@ -48,7 +48,13 @@ def test_public_names_load_when_asked_for_and_are_all_there():
 
 @pytest.mark.parametrize(
     "module",
-    ["napari_mil.slides", "napari_mil.bags", "napari_mil.inference.card", "napari_mil.cli.main"],
+    [
+        "napari_mil.slides",
+        "napari_mil.bags",
+        "napari_mil.inference.card",
+        "napari_mil.exports.exporting",
+        "napari_mil.cli.main",
+    ],
 )
 def test_these_rooms_load_no_torch_and_no_window(module):
     assert modules_loaded_by(module, ("torch", "napari", "qtpy")) == "[]"

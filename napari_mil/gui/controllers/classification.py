@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_mil.bags import TileGrid
+from napari_mil.bags.layout import layout_of_grid
 from napari_mil.events import Advanced, CancellationToken, Fallback, Partial, Started
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.last_used import LastUsed
@@ -17,7 +18,6 @@ from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Answer, Inputs, Run
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
-from napari_mil.gui.model.layout import layout_of_grid
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.snapshots.classify import BY_SCALE, NOTHING_OPEN
 from napari_mil.gui.model.subjects import Subject, SubjectKind, TissueChoice

@@ -9,14 +9,9 @@ from typing import Any
 import numpy as np
 
 from napari_mil.bags import TissueMask
+from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model.answers import Answer, Inquiry, Linkage, Run, order_by
-from napari_mil.gui.model.display import (
-    Display,
-    Kind,
-    Look,
-    Role,
-    ScaleMode,
-)
+from napari_mil.gui.model.display import Display, Kind, Look, Role
 from napari_mil.gui.model.inputs import reason_not_to_fit
 from napari_mil.gui.model.scales import ScaleScope
 from napari_mil.gui.model.session import Picture, Selection, SessionState

@@ -8,11 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from napari_mil.aggregators.mining.cards import STRATEGIES
-from napari_mil.gui.model.glyphs import MASK_GLYPHS, Group, cluster_glyph
-from napari_mil.gui.model.layout import Layout
+from napari_mil.bags.layout import Layout
+from napari_mil.exports.glyphs import MASK_GLYPHS, Group, cluster_glyph
 from napari_mil.inference.card import ClassifierCard
 
 
@@ -100,16 +99,19 @@ class Inquiry:
     strategy: str | None = None
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Return the share of values that are lower, in [0, 1]; NaN stays: (N,) -> float32 (N,)."""
-    known = ~np.isnan(values)
-    shares = np.full(len(values), np.nan, np.float32)
-    n = int(known.sum())
-    if n == 1:
-        shares[known] = 1
-    elif n > 1:
-        shares[known] = (rankdata(values[known]) - 1) / (n - 1)
-    return shares
+@dataclass(frozen=True)
+class ExportRun:
+    """An export under way, or what became of the last one."""
+
+    number: int
+    """Number that no other run of the session has."""
+    subject: int
+    """Key of the subject whose answer is written."""
+    words: str
+    """One sentence."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the file should know, one sentence each."""
+    is_running: bool = True
 
 
 def order_by(values: np.ndarray) -> np.ndarray:

@@ -6,18 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-import numpy as np
-
 from napari_mil.aggregators.mining.cards import STRATEGIES
-from napari_mil.gui.model.answers import Linkage, ranks
+from napari_mil.exports.maps import (
+    ScaleMode,
+    default_key,
+    default_scale,
+    mapped_keys,
+    split_key,
+    title_of,
+)
+from napari_mil.gui.model.answers import Linkage
 from napari_mil.inference.card import ClassifierCard
 
 DEFAULT_CLUSTERS = 8
 MOST_CLUSTERS = 48
 """Twelve colours in four patterns."""
 DEFAULT_OPACITY = 1.0
-LOG_FLOOR = 1e-6
-"""Smallest share of the largest value that a logarithmic scale tells apart from none."""
 
 
 class Kind(StrEnum):
@@ -37,19 +41,6 @@ class Kind(StrEnum):
 
 MAPPED = (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY, Kind.UNLIKE)
 """Kinds that are a value for each instance."""
-LIMITS = {Kind.SCORE: (0.0, 1.0), Kind.UNLIKE: (0.0, 2.0)}
-"""Ends of the colour map of kinds whose values mean something by themselves.
-
-A probability, and a multiple of the limit that 5 % of training-like instances exceed.
-"""
-
-
-class ScaleMode(StrEnum):
-    """How values become colours."""
-
-    RAW = "raw"
-    RANK = "rank"
-    LOG = "log"
 
 
 class Role(StrEnum):
@@ -121,7 +112,7 @@ class Column:
     @property
     def title(self) -> str:
         """Name on the canvas and in the layer list."""
-        return f"{self.kind}: {self.name}" if self.name else str(self.kind)
+        return title_of(self.key)
 
 
 def columns_of(keys: Sequence[str], classes: tuple[str, ...]) -> list[Column]:
@@ -129,23 +120,18 @@ def columns_of(keys: Sequence[str], classes: tuple[str, ...]) -> list[Column]:
 
     Of two classes the score of the first is one minus that of the second, and left out.
     """
-    columns = []
-    for key in keys:
-        kind, _, name = key.partition("_")
-        if kind == Kind.SCORE and len(classes) == 2 and name == classes[0]:
-            continue
-        if kind in MAPPED:
-            columns.append(Column(Kind(kind), name, key))
-    return columns
+    return [_column_of(key) for key in mapped_keys(keys, classes)]
+
+
+def _column_of(key: str) -> Column:
+    kind, name = split_key(key)
+    return Column(Kind(kind), name, key)
 
 
 def default_column(columns: Sequence[Column]) -> Column | None:
     """Return what is shown first: a score where there is one, otherwise attention."""
-    for kind in (Kind.SCORE, Kind.ATTENTION, Kind.SIMILARITY):
-        first = next((column for column in columns if column.kind is kind), None)
-        if first is not None:
-            return first
-    return None
+    first = default_key([column.key for column in columns])
+    return next((column for column in columns if column.key == first), None)
 
 
 def chosen_column(display: Display, columns: Sequence[Column]) -> Column | None:
@@ -166,45 +152,7 @@ def chosen_column(display: Display, columns: Sequence[Column]) -> Column | None:
 
 def scale_of(display: Display, kind: Kind) -> ScaleMode:
     """Return the scale of a map: what has limits as it is, everything else by rank."""
-    if display.scale is not None:
-        return display.scale
-    return ScaleMode.RAW if kind in LIMITS else ScaleMode.RANK
-
-
-def scaled(values: np.ndarray, mode: ScaleMode, kind: Kind) -> tuple[np.ndarray, float, float]:
-    """Return values on a scale, and its limits.
-
-    Parameters
-    ----------
-    values
-        float32 (N,), NaN where there is none.
-    mode
-        Scale.
-    kind
-        Kinds of `LIMITS` have these whatever their values.
-
-    Returns
-    -------
-    values, low, high
-        float32 (N,) and the values of the ends of the colour map.
-    """
-    if mode is ScaleMode.RANK:
-        return ranks(values), 0.0, 1.0
-    known = values[~np.isnan(values)]
-    if mode is ScaleMode.LOG:
-        top = float(known.max()) if len(known) else 1.0
-        floor = max(top * LOG_FLOOR, float(np.finfo(np.float32).tiny))
-        logs = np.log10(np.maximum(values, floor)).astype(np.float32)
-        known = logs[~np.isnan(logs)]
-    else:
-        logs = values.astype(np.float32)
-        if kind in LIMITS:
-            return logs, *LIMITS[kind]
-    if not len(known):
-        return logs, 0.0, 1.0
-    low = float(known.min())
-    high = float(known.max())
-    return logs, low, high if high > low else low + 1.0
+    return default_scale(kind) if display.scale is None else display.scale
 
 
 def can_be_mined(card: ClassifierCard, names: Sequence[str]) -> str:

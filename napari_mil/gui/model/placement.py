@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mil.gui.model.layout import Layout
+from napari_mil.bags.layout import Layout
 from napari_mil.slides import Slide
 
 

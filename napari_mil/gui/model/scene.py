@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from napari_mil.bags.layout import Layout
 from napari_mil.events import Watched
+from napari_mil.exports.glyphs import Group, cell_of, draw_groups
+from napari_mil.exports.maps import ScaleMode, scaled
 from napari_mil.gui.model.answers import (
     Answer,
     Run,
@@ -19,18 +22,7 @@ from napari_mil.gui.model.answers import (
     mask_groups,
     strategy_words,
 )
-from napari_mil.gui.model.display import (
-    DEFAULT_OPACITY,
-    Column,
-    Kind,
-    Look,
-    Role,
-    ScaleMode,
-    scale_of,
-    scaled,
-)
-from napari_mil.gui.model.glyphs import Group, cell_of, draw_groups
-from napari_mil.gui.model.layout import Layout
+from napari_mil.gui.model.display import DEFAULT_OPACITY, Column, Kind, Look, Role, scale_of
 from napari_mil.gui.model.memo import Memo
 from napari_mil.gui.model.placement import Affine, Placement
 from napari_mil.gui.model.session import SessionState

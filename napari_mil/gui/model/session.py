@@ -11,7 +11,8 @@ import numpy as np
 from psygnal import Signal
 
 from napari_mil.aggregators.cards import names_that_can_be_mined
-from napari_mil.gui.model.answers import Answer, Inquiry, Linkage, Run
+from napari_mil.bags.layout import Layout
+from napari_mil.gui.model.answers import Answer, ExportRun, Inquiry, Linkage, Run
 from napari_mil.gui.model.display import (
     Column,
     Display,
@@ -21,7 +22,6 @@ from napari_mil.gui.model.display import (
     columns_of,
     default_column,
 )
-from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.subjects import (
     Notice,
     Subject,
@@ -78,6 +78,7 @@ class SessionState:
     """Names of what is being opened."""
     detecting: int | None = None
     """Key of the subject whose tissue is being detected."""
+    export: ExportRun | None = None
     message: str = ""
     """Why the last run came to nothing."""
     notices: tuple[Notice, ...] = ()

@@ -12,7 +12,7 @@ import shapely
 
 from napari_mil.annotations import Annotations
 from napari_mil.bags import Bag, ImageBag, TissueMask
-from napari_mil.gui.model.layout import Layout
+from napari_mil.bags.layout import Layout
 from napari_mil.gui.model.placement import Placement, placement_of
 from napari_mil.gui.model.scales import ScaleScope
 from napari_mil.slides import Slide

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_mil.bags.layout import Layout
 from napari_mil.errors import OptionError
 from napari_mil.events import EpochEnded, Watched
-from napari_mil.gui.model.layout import Layout
 from napari_mil.gui.model.training_form import (
     ABOVE_0,
     TILING,

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_mil.gui.model.display import MOST_CLUSTERS
 from napari_mil.gui.model.snapshots.inspect import InspectSnapshot, InstanceSnapshot
+from napari_mil.gui.views.export_line import ExportLine
 from napari_mil.gui.views.widgets import (
     Card,
     ChoiceBox,
@@ -92,8 +93,11 @@ class InspectTab(QWidget):
         self._map = Card()
         self._map.setLayout(column(self._form, self._working_line, self.legend, stretch=False))
         self.instance = InstanceCard()
+        self.export_line = ExportLine()
         content = QWidget()
-        content.setLayout(column(self.subject, self.facts, self._map, self.instance))
+        content.setLayout(
+            column(self.subject, self.facts, self._map, self.export_line, self.instance)
+        )
         self.setLayout(column(scrolling(content), stretch=False, margin=0))
         self._connect()
 
@@ -118,6 +122,7 @@ class InspectTab(QWidget):
         self.subject.setToolTip(snapshot.subject)
         set_words(self.facts, snapshot.facts)
         self._map.setVisible(not snapshot.reason)
+        self.export_line.setVisible(not snapshot.reason)
         self.kind_box.render(snapshot.kinds)
         self.name_box.render(snapshot.names)
         self.scale_box.render(snapshot.scales)

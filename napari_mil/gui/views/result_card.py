@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_mil.gui.model.snapshots.classify import CardSnapshot
 from napari_mil.gui.views.colours import colours_of
+from napari_mil.gui.views.export_line import ExportLine
 from napari_mil.gui.views.widgets import (
     Card,
     ProbabilityBar,
@@ -51,6 +52,8 @@ class ResultCard(Card):
         for part in (self._stale, self.renew_button, self._remarks, self._facts):
             layout.addWidget(part)
         layout.addLayout(row(self._link, QLabel("Research use only"), stretched=0))
+        self.export_line = ExportLine()
+        layout.addWidget(self.export_line)
         self._shown: CardSnapshot | None = None
         self.hide()
 

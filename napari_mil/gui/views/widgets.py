@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible, QElidingLabel
 
-from napari_mil.gui.model.glyphs import ALPHA, PATTERNS, Glyph
+from napari_mil.exports.glyphs import ALPHA, PATTERNS, Glyph
 from napari_mil.gui.model.snapshots.choices import Choices
 from napari_mil.gui.views.colours import BUTTON, BUTTON_PRESSED, colours_of
 

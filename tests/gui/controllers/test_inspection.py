@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_mil.errors import NapariMilError
+from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.controllers import inspection as module
 from napari_mil.gui.controllers.inspection import (
     INSPECT_JOB,
@@ -17,7 +18,7 @@ from napari_mil.gui.controllers.inspection import (
 )
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
-from napari_mil.gui.model.display import Kind, Role, ScaleMode
+from napari_mil.gui.model.display import Kind, Role
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.settings import Settings

@@ -8,10 +8,10 @@ import numpy as np
 from napari_mil.aggregators.merge_tree import MergeTree
 from napari_mil.bags import Bag, ImageBag, TissueMask
 from napari_mil.bags.instances import ImageInstance, ImageSource
+from napari_mil.bags.layout import Layout, layout_of_bag, layout_of_images
 from napari_mil.gui.model.actions import add_subject
 from napari_mil.gui.model.answers import Answer, Run
 from napari_mil.gui.model.inputs import inputs_now
-from napari_mil.gui.model.layout import Layout, layout_of_bag, layout_of_images
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.subjects import Pixels, Subject, SubjectKind
 from napari_mil.inference.card import FEATURES, IMAGES, TILES, ClassifierCard

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
-from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
+from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.inputs import reason_not_to_fit, stale_reasons
 from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import Picture, Session

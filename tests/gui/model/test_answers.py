@@ -1,4 +1,4 @@
-"""Ranks, clusters, masks and critical instances of an answer."""
+"""Orders, clusters, masks and critical instances of an answer."""
 
 import numpy as np
 import pytest
@@ -11,28 +11,12 @@ from napari_mil.gui.model.answers import (
     critical_classes,
     mask_groups,
     order_by,
-    ranks,
     strategy_words,
 )
 from tests.gui.model import builders as build
 
 numbers = st.one_of(st.just(np.nan), st.floats(-1, 1, width=32))
 some_values = st.integers(0, 12).flatmap(lambda n: arrays(np.float32, n, elements=numbers))
-
-
-@given(some_values)
-def test_ranks_keep_the_order_and_leave_out_what_is_unknown(values):
-    shares = ranks(values)
-    known = ~np.isnan(values)
-    assert np.array_equal(np.isnan(shares), ~known)
-    assert ((shares[known] >= 0) & (shares[known] <= 1)).all()
-    higher = values[known][:, None] > values[known]
-    assert (shares[known][:, None] > shares[known])[higher].all()
-
-
-def test_the_highest_value_has_rank_one_and_the_lowest_none():
-    assert ranks(np.array([3.0, 1.0, 2.0])).tolist() == [1.0, 0.0, 0.5]
-    assert ranks(np.array([7.0])).tolist() == [1.0]
 
 
 @given(some_values)

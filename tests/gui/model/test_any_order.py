@@ -15,10 +15,11 @@ from hypothesis.stateful import (
 )
 
 from napari_mil.events import EpochEnded, Watched
+from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model import training as training_actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
-from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
+from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
 from napari_mil.gui.model.scene import hover_words, scene
 from napari_mil.gui.model.session import Picture, Session

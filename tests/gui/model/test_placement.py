@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_mil.gui.model.layout import Layout
+from napari_mil.bags.layout import Layout
 from napari_mil.gui.model.placement import Placement
 from tests.gui.model import builders as build
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_mil.bags.layout import Layout
 from napari_mil.events import Watched
+from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
-from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
-from napari_mil.gui.model.layout import Layout
+from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.scene import LayerType, _coarse_map, hover_words, scene
 from napari_mil.gui.model.session import SessionState, drop_lost_selection
 from napari_mil.gui.model.subjects import AnnotationLayer, Pixels

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QPushButton
 
+from napari_mil.exports.glyphs import Glyph
+from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model.answers import Linkage
-from napari_mil.gui.model.display import Kind, ScaleMode
-from napari_mil.gui.model.glyphs import Glyph
+from napari_mil.gui.model.display import Kind
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.snapshots.inspect import (
     NO_OTHERS,

@@ -5,7 +5,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel, QSlider, QSpinBox, QWidget
 
-from napari_mil.gui.model.glyphs import Glyph
+from napari_mil.exports.glyphs import Glyph
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.views.colours import DARK, LIGHT
 from napari_mil.gui.views.widgets import (

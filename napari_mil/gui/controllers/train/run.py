@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_mil.bags.layout import layout_of_grid
 from napari_mil.errors import NapariMilError
 from napari_mil.events import (
     Advanced,
@@ -20,7 +21,6 @@ from napari_mil.gui.jobs import Job, JobRunner, Tell
 from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.display import Kind
-from napari_mil.gui.model.layout import layout_of_grid
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.training import Phase, Result, Training, Watch
 from napari_mil.gui.model.training_form import config_problem

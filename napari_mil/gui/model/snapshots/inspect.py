@@ -8,6 +8,8 @@ import numpy as np
 
 from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.aggregators.mining.cards import STRATEGIES
+from napari_mil.exports.glyphs import Glyph
+from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model.answers import Answer, Linkage, critical_classes
 from napari_mil.gui.model.display import (
     DEFAULT_CLUSTERS,
@@ -16,11 +18,9 @@ from napari_mil.gui.model.display import (
     MOST_CLUSTERS,
     Kind,
     Role,
-    ScaleMode,
     can_be_mined,
     scale_of,
 )
-from napari_mil.gui.model.glyphs import Glyph
 from napari_mil.gui.model.scene import linkage_words, shown_groups
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.choices import Choice, Choices

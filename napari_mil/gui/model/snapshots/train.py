@@ -12,8 +12,8 @@ import numpy as np
 from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.encoders.cards import ENCODERS
+from napari_mil.exports.glyphs import MASK_GLYPHS, Glyph
 from napari_mil.findings import FindingKind
-from napari_mil.gui.model.glyphs import MASK_GLYPHS, Glyph
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.subjects import SubjectKind

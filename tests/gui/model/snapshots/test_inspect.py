@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from napari_mil.events import Watched
+from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
-from napari_mil.gui.model.display import Kind, Look, Role, ScaleMode
+from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.session import Picture, SessionState
 from napari_mil.gui.model.snapshots.inspect import (
     KIND_TEXTS,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_mil.gui.model.glyphs import MASK_GLYPHS
+from napari_mil.exports.glyphs import MASK_GLYPHS
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.snapshots.train import BUSY, WatchSnapshot
 from napari_mil.gui.views.train.watch_view import WatchView

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from napari_mil.gui.model.glyphs import (
-    CATEGORIES,
+from napari_mil.exports.colours import CATEGORIES
+from napari_mil.exports.glyphs import (
     CELL,
     MASK_GLYPHS,
     PATTERNS,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_mil.bags import Bag, TileGrid
-from napari_mil.gui.model.layout import layout_of_bag, layout_of_grid, layout_of_images
+from napari_mil.bags.layout import layout_of_bag, layout_of_grid, layout_of_images
 from tests.gui.model import builders as build
 
 

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from napari_mil.bags import Bag, TileGrid
+from napari_mil.bags.bag import Bag
+from napari_mil.bags.grid import TileGrid
 
 GAP = 0.06
 """Gap between the images of a bag, as a share of a cell."""
@@ -53,11 +54,24 @@ class Layout:
         same_size = self.tile_size0 == other.tile_size0
         return same_size and np.array_equal(self.coords, other.coords)
 
+    def columns_at(self, x: np.ndarray, parts: int = 1) -> np.ndarray:
+        """Return the columns of cells at positions along x in level-0 pixels.
+
+        Beside the lattice they are negative or too large; `parts` divides each cell.
+        """
+        inset = (self.tile_size0 - self.stride0) / 2
+        return np.floor((x - self.origin[0] - inset) * (parts / self.stride0)).astype(np.int64)
+
+    def rows_at(self, y: np.ndarray, parts: int = 1) -> np.ndarray:
+        """Return the rows of cells at positions along y in level-0 pixels; see `columns_at`."""
+        inset = (self.tile_size0 - self.stride0) / 2
+        down = (y - self.origin[1]) * self.aspect - inset
+        return np.floor(down * (parts / self.stride0)).astype(np.int64)
+
     def instance_at(self, x: float, y: float) -> int | None:
         """Return the instance whose cell holds a point in level-0 pixels, or None."""
-        inset = (self.tile_size0 - self.stride0) / 2
-        column = math.floor((x - self.origin[0] - inset) / self.stride0)
-        row = math.floor(((y - self.origin[1]) * self.aspect - inset) / self.stride0)
+        column = int(self.columns_at(np.array(x)))
+        row = int(self.rows_at(np.array(y)))
         rows, columns = self.shape
         if not (0 <= row < rows and 0 <= column < columns):
             return None
@@ -106,8 +120,21 @@ def layout_of_bag(bag: Bag) -> Layout:
     """Return the layout of the coordinates of a feature bag, or a square one without any."""
     if bag.coords is None:
         return layout_of_images(len(bag), 1.0)
-    coords = np.asarray(bag.coords, float)
-    stride = _stride(coords, bag.tile_size0)
+    return layout_of_coords(bag.coords, bag.tile_size0)
+
+
+def layout_of_coords(corners: np.ndarray, tile_size0: float | None) -> Layout:
+    """Return the layout of instances whose lattice is told by their positions alone.
+
+    Parameters
+    ----------
+    corners
+        (N, 2): (x, y) of the top left corners in level-0 pixels.
+    tile_size0
+        Side of an instance; None takes the distance between neighbours.
+    """
+    coords = np.asarray(corners, float)
+    stride = _stride(coords, tile_size0)
     origin = coords.min(0)
     cells = np.floor((coords - origin) / stride + 0.5).astype(np.int64)[:, ::-1]
     rows, columns = (int(side) + 1 for side in cells.max(0))
@@ -115,7 +142,7 @@ def layout_of_bag(bag: Bag) -> Layout:
         coords=coords,
         cells=cells,
         shape=(rows, columns),
-        tile_size0=bag.tile_size0 or stride,
+        tile_size0=tile_size0 or stride,
         stride0=stride,
         origin=(float(origin[0]), float(origin[1])),
     )

@@ -10,26 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mil.gui.model.layout import Layout
+from napari_mil.bags.layout import Layout
+from napari_mil.exports.colours import CATEGORIES
 
 CELL = 6
 """Pixels of a drawn cell."""
 ALPHA = 0.55
-CATEGORIES = (
-    "#4477AA",
-    "#EE6677",
-    "#228833",
-    "#CCBB44",
-    "#66CCEE",
-    "#AA3377",
-    "#E69F00",
-    "#882255",
-    "#44AA99",
-    "#999933",
-    "#332288",
-    "#DDDDDD",
-)
-"""Twelve colours told apart also by the colour blind (Tol 2021; Okabe & Ito 2008)."""
 
 
 def _pattern(kind: str) -> np.ndarray:

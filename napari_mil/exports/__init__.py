@@ -1,0 +1,1 @@
+"""Files that a saved answer is written to for other programs and for people."""

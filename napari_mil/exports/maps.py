@@ -1,0 +1,126 @@
+"""Instance values that can be mapped, and the scales of their colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+from scipy.stats import rankdata
+
+ATTENTION = "attention"
+SCORE = "score"
+SIMILARITY = "similarity"
+UNLIKE = "unlike"
+MAPPED = (ATTENTION, SCORE, SIMILARITY, UNLIKE)
+"""Kinds of columns that hold a value for each instance."""
+LIMITS = {SCORE: (0.0, 1.0), UNLIKE: (0.0, 2.0)}
+"""Ends of the colour map of kinds whose values mean something by themselves.
+
+A probability, and a multiple of the limit that 5 % of training-like instances exceed.
+"""
+LOG_FLOOR = 1e-6
+"""Smallest share of the largest value that a logarithmic scale tells apart from none."""
+
+
+class ScaleMode(StrEnum):
+    """How values become colours."""
+
+    RAW = "raw"
+    RANK = "rank"
+    LOG = "log"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Return the kind of a column, and its class or head (empty where there is one only)."""
+    kind, _, name = key.partition("_")
+    return kind, name
+
+
+def title_of(key: str) -> str:
+    """Return the name of a column for people: ``score: tumour``."""
+    kind, name = split_key(key)
+    return f"{kind}: {name}" if name else kind
+
+
+def mapped_keys(keys: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Return the columns that can be mapped, in their order.
+
+    Of two classes the score of the first is one minus that of the second, and left out.
+
+    Parameters
+    ----------
+    keys
+        Columns of a prediction.
+    classes
+        Names of its classes.
+    """
+    mapped = []
+    for key in keys:
+        kind, name = split_key(key)
+        is_complement = kind == SCORE and len(classes) == 2 and name == classes[0]
+        if kind in MAPPED and not is_complement:
+            mapped.append(key)
+    return mapped
+
+
+def default_key(keys: Sequence[str]) -> str | None:
+    """Return the column that is shown first: a score where there is one, otherwise attention."""
+    for kind in (SCORE, ATTENTION, SIMILARITY):
+        first = next((key for key in keys if split_key(key)[0] == kind), None)
+        if first is not None:
+            return first
+    return None
+
+
+def default_scale(kind: str) -> ScaleMode:
+    """Return the scale of a kind: what has limits as it is, everything else by rank."""
+    return ScaleMode.RAW if kind in LIMITS else ScaleMode.RANK
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Return the share of values that are lower, in [0, 1]; NaN stays: (N,) -> float32 (N,)."""
+    known = ~np.isnan(values)
+    shares = np.full(len(values), np.nan, np.float32)
+    n = int(known.sum())
+    if n == 1:
+        shares[known] = 1
+    elif n > 1:
+        shares[known] = (rankdata(values[known]) - 1) / (n - 1)
+    return shares
+
+
+def scaled(values: np.ndarray, mode: ScaleMode, kind: str) -> tuple[np.ndarray, float, float]:
+    """Return values on a scale, and its limits.
+
+    Parameters
+    ----------
+    values
+        float32 (N,), NaN where there is none.
+    mode
+        Scale.
+    kind
+        Kinds of `LIMITS` have these whatever their values.
+
+    Returns
+    -------
+    values, low, high
+        float32 (N,) and the values of the ends of the colour map.
+    """
+    if mode is ScaleMode.RANK:
+        return ranks(values), 0.0, 1.0
+    known = values[~np.isnan(values)]
+    if mode is ScaleMode.LOG:
+        top = float(known.max()) if len(known) else 1.0
+        floor = max(top * LOG_FLOOR, float(np.finfo(np.float32).tiny))
+        logs = np.log10(np.maximum(values, floor)).astype(np.float32)
+        known = logs[~np.isnan(logs)]
+    else:
+        logs = values.astype(np.float32)
+        if kind in LIMITS:
+            return logs, *LIMITS[kind]
+    if not len(known):
+        return logs, 0.0, 1.0
+    low = float(known.min())
+    high = float(known.max())
+    return logs, low, high if high > low else low + 1.0
