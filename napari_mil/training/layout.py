@@ -15,9 +15,16 @@ CONFIG = "config.json"
 HISTORY = "history.csv"
 CHECKPOINT = "checkpoint.pt"
 EVALUATION = "evaluation.json"
+SCORE = "score.json"
+PREDICTIONS = "predictions.csv"
+VALIDATION = "validation.csv"
+FOLDS_TABLE = "folds.csv"
+FIGURES = ("figures.svg", "figures.png")
 COHORT = "cohort.json"
 CLASSIFIER = RUN_FOLDER
 FOLDS = "folds"
+FOLD_MODELS = "models"
+ANSWERS = "answers"
 LOCK = ".lock"
 
 
