@@ -75,6 +75,12 @@ from .training.evaluation.cross_validation import (
     Evaluation,
     cross_validate,
 )
+from .training.evaluation.score import (
+    Score,
+)
+from .training.evaluation.scoring import (
+    score,
+)
 from .training.run import (
     TrainingResult,
     train,
@@ -98,6 +104,7 @@ __all__ = [
     "MergeTree",
     "NapariMilError",
     "Prediction",
+    "Score",
     "Settings",
     "Slide",
     "TileGrid",
@@ -120,6 +127,7 @@ __all__ = [
     "read_annotations",
     "read_bag",
     "scan_annotated_folder",
+    "score",
     "tile_grid",
     "tissue_mask",
     "train",

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from napari_mil.cli import cache, classify, crop, doctor, embed, listing, train
+from napari_mil.cli import cache, classify, compare, crop, doctor, embed, listing, score, train
 from napari_mil.cli.exit_codes import CANCELLED, DEFECT, INPUT_AT_FAULT
 from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
@@ -56,6 +56,8 @@ def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentPars
         crop.add,
         train.add_train,
         train.add_evaluate,
+        score.add,
+        compare.add,
         listing.add,
         cache.add,
         doctor.add,

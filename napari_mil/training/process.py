@@ -235,6 +235,9 @@ def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToke
     from napari_mil.events import Finished
     from napari_mil.training.config import make_config
     from napari_mil.training.evaluation.cross_validation import cross_validate
+    from napari_mil.training.evaluation.curves import curves_of
+    from napari_mil.training.evaluation.given_folds import folds_of_table
+    from napari_mil.training.evaluation.page import write_page
     from napari_mil.training.run import TrainingResult, train
 
     # Figures of a cross-validation are read from the run's folder.
@@ -255,7 +258,7 @@ def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToke
         settings=settings,
     )
     if request.folds:
-        cross_validate(
+        evaluation = cross_validate(
             request.cohort,
             config,
             folds=request.folds,
@@ -264,8 +267,11 @@ def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToke
             on_event=pass_on,
             cancel=cancel,
             resume=True,
+            given=folds_of_table(request.cohort),
             settings=settings,
         )
+        if evaluation.answers is not None:
+            write_page(curves_of(evaluation.answers), evaluation.headline, request.out)
     return result
 
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.bag_files import BagFiles
 from napari_mil.training.cohorts.cohort import TABLE, Cohort
 from napari_mil.training.cohorts.tables import COLUMNS
-from napari_mil.training.evaluation.answers import Answers
+
+if TYPE_CHECKING:
+    from napari_mil.training.evaluation.answers import Answers
 
 FOLD, REPEAT = "fold", "repeat"
 """Names of columns."""
