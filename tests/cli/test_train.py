@@ -32,7 +32,7 @@ def test_train_evaluate_and_classify(cohort, tmp_path):
     assert "honest protocol, 2 × 3 folds by bag (patients unknown)" in judged.stdout
     card = json.loads((out / "classifier" / "classifier.json").read_text())
     assert "honest" in card["evaluation"]["headline"]
-    written = {"predictions.csv", "validation.csv", "folds.csv", "figures.svg", "figures.png"}
+    written = {"predictions.csv", "folds.csv", "figures.svg", "figures.png"}
     assert written <= set(os.listdir(out))
     bag = cohort / "malignant" / "malignant0.npy"
     classify = ("classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers")
