@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mil.cli.classify import add_tiling, cancel_on_interrupt, request_of
+from napari_mil.cli.exit_codes import SOME_FAILED
 from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.train import describe, metric_lines
 from napari_mil.inference.library import find_card
 from napari_mil.inference.results import ResultStore
+from napari_mil.training.cohorts.region_classes import parse_mapping
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
-from napari_mil.training.evaluation.class_matching import parse_mapping
 from napari_mil.training.layout import FIGURES
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--map-classes",
         default="",
         metavar="A=b,C=d",
-        help="classes of the cohort A, C that are the classifier's b, d",
+        help="classes of the cohort A, C that are the classifier's b, d; A= leaves such bags out",
     )
     parser.add_argument(
         "--patient-pattern",
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     card = find_card(arguments.classifier)
     request = request_of(arguments, card)
-    mapping = parse_mapping(arguments.map_classes)
+    mapping = parse_mapping(arguments.map_classes, "Classes")
     ResultStore(arguments.out).prepare()
     cohort = scan_annotated_folder(arguments.source).with_patients(arguments.patient_pattern)
     if not arguments.json:
@@ -118,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     if found.failed:
         total = found.n_bags + len(found.failed)
         sys.stderr.write(f"napari-mil: {len(found.failed)} of {total} bags failed.\n")
-    return 3 if found.failed else 0
+    return SOME_FAILED if found.failed else 0
 
 
 def _report(found: Score, arguments: argparse.Namespace) -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from napari_mil.errors import OptionError
 from napari_mil.training.cohorts.cohort import Cohort
-
-MAPPING_SEPARATOR = ","
+from napari_mil.training.cohorts.region_classes import LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -17,29 +16,11 @@ class MatchedCohort:
 
     cohort: Cohort
     unmatched: tuple[str, ...]
-    """Classes of the cohort that the classifier does not know."""
+    """Classes of the cohort that the classifier does not know, or that a mapping leaves out."""
     n_left_out: int
     """Bags without a class that it knows."""
     renamed: tuple[tuple[str, str], ...]
     """Classes that are called otherwise, and what they are taken for."""
-
-
-def parse_mapping(text: str) -> dict[str, str]:
-    """Return the classes of ``A=b,C=d`` by name.
-
-    Raises
-    ------
-    OptionError
-        If a part is no pair, or a class stands there twice.
-    """
-    mapping: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(MAPPING_SEPARATOR))):
-        name, equals, wanted = (side.strip() for side in part.partition("="))
-        if not equals or not name or not wanted:
-            raise OptionError(f"Classes are mapped as Tumor=malignant,Stroma=benign, not {part!r}.")
-        if mapping.setdefault(name, wanted) != wanted:
-            raise OptionError(f"The class {name!r} is mapped twice; leave one of them.")
-    return mapping
 
 
 def match_classes(
@@ -57,7 +38,7 @@ def match_classes(
     classes
         Classes of the classifier, in its order.
     mapping
-        Class of the classifier by class of the cohort.
+        Class of the classifier by class of the cohort; an empty one leaves such bags out.
     multi_label
         Whether the classifier gives any number of classes.
 
@@ -72,8 +53,8 @@ def match_classes(
             f"Bags of {cohort.root.name} have several classes, the classifier gives one of "
             f"{', '.join(classes)}; choose a classifier of several labels."
         )
-    found = {name: given.get(name) or _named(name, classes) for name in cohort.classes}
-    matched = {name: own for name, own in found.items() if own is not None}
+    found = {name: given.get(name, _named(name, classes)) for name in cohort.classes}
+    matched = {name: own for name, own in found.items() if own}
     if not matched:
         raise OptionError(
             f"None of the classes of {cohort.root.name} ({', '.join(cohort.classes)}) is one of "
@@ -100,7 +81,7 @@ def _known_mapping(
     known = {}
     for name, wanted in mapping.items():
         own_name = _named(name, cohort.classes)
-        own_wanted = _named(wanted, classes)
+        own_wanted = _named(wanted, classes) if wanted != LEFT_OUT else LEFT_OUT
         if own_name is None:
             raise OptionError(
                 f"The class {name!r} that is mapped is not in {cohort.root.name}; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +14,14 @@ import numpy as np
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.bag_files import BagFiles
 from napari_mil.training.cohorts.cohort import TABLE, Cohort
-from napari_mil.training.cohorts.tables import COLUMNS
+from napari_mil.training.cohorts.tables import COLUMNS, read_cells
 
 if TYPE_CHECKING:
     from napari_mil.training.evaluation.answers import Answers
 
 FOLD, REPEAT = "fold", "repeat"
-"""Names of columns."""
-BAG_COLUMNS = COLUMNS["slide"]
-"""Names that the column of bags may have."""
+NAMES = {"bag": COLUMNS["slide"], FOLD: ("fold",), REPEAT: ("repeat",)}
+"""Names that each column may have; see `COLUMNS`."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +127,7 @@ def read_folds(path: Path) -> GivenFolds:
     TrainingError
         If it cannot be read, or has no such columns.
     """
-    rows = _read(path)
-    if rows is None:
-        raise TrainingError(
-            f"{path.name} has no columns 'bag' and 'fold'; give the predictions.csv or folds.csv "
-            "of an evaluation, or a table with these columns."
-        )
+    rows = _read(path, ("bag", FOLD))
     if not rows:
         raise TrainingError(f"{path.name} gives no folds; it may be of a score, which has none.")
     return GivenFolds(path, rows)
@@ -149,7 +143,7 @@ def folds_of_table(cohort: Cohort) -> GivenFolds | None:
     """
     source = cohort.source or cohort.root
     table = source if source.is_file() else source / TABLE
-    rows = _read(table) if table.is_file() else None
+    rows = _read(table, ()) if table.is_file() else ()
     return GivenFolds(table, rows, is_own=True) if rows else None
 
 
@@ -165,30 +159,13 @@ def folds_text(answers: Answers) -> str:
     return file.getvalue()
 
 
-def _read(path: Path) -> tuple[_Row, ...] | None:
-    """Return the rows that have a fold; None without the columns."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        header = text.split("\n", 1)[0]
-        delimiter = max(",;\t", key=header.count)
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-        own_name = {name.strip().lower(): name for name in reader.fieldnames or () if name}
-        bag = next((own_name[name] for name in BAG_COLUMNS if name in own_name), None)
-        if bag is None or FOLD not in own_name:
-            return None
-        return tuple(_rows(reader, bag, own_name))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(
-            f"{path.name} cannot be read as a table of folds ({error}); save it as CSV in UTF-8."
-        ) from error
-
-
-def _rows(reader: csv.DictReader[str], bag: str, own_name: Mapping[str, str]) -> Iterator[_Row]:
-    for row in reader:
-        fold = (row.get(own_name[FOLD]) or "").strip()
-        repeat = (row.get(own_name[REPEAT]) or "").strip() if REPEAT in own_name else ""
-        if fold:
-            yield _Row((row.get(bag) or "").strip(), repeat, fold)
+def _read(path: Path, needed: Sequence[str]) -> tuple[_Row, ...]:
+    """Return the rows that have a fold."""
+    return tuple(
+        _Row(cells["bag"], cells[REPEAT], cells[FOLD])
+        for cells in read_cells(path, NAMES, needed, [])
+        if cells[FOLD]
+    )
 
 
 def _numbers(cohort: Cohort, rows: tuple[_Row, ...]) -> dict[str, int]:

@@ -145,8 +145,8 @@ def _remarks_on_classes(matched: MatchedCohort, card: ClassifierCard) -> list[st
     ]
     if matched.unmatched:
         remarks.append(
-            f"{card.name} does not know {' and '.join(matched.unmatched)} (it knows "
-            f"{', '.join(card.classes)}): {matched.n_left_out} bags are left out; "
+            f"{' and '.join(matched.unmatched)} is none of the classes of {card.name} "
+            f"({', '.join(card.classes)}): {matched.n_left_out} bags are left out; "
             "map their classes to score them."
         )
     missing = [name for name, count in matched.cohort.counts.items() if not count]

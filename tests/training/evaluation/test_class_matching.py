@@ -2,7 +2,7 @@ import pytest
 
 from napari_mil.errors import OptionError
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
-from napari_mil.training.evaluation.class_matching import match_classes, parse_mapping
+from napari_mil.training.evaluation.class_matching import match_classes
 from tests.training.sample_cohorts import put, table
 
 KNOWN = ("normal", "Tumour")
@@ -74,12 +74,8 @@ def test_what_does_not_match_is_named(cohort_of, mapping, said):
         match_classes(cohort_of("a", "b"), KNOWN, mapping, multi_label=False)
 
 
-def test_a_mapping_is_read_from_its_text():
-    assert parse_mapping(" A=b , C = d ,") == {"A": "b", "C": "d"}
-    assert parse_mapping("") == {}
-
-
-@pytest.mark.parametrize("text", ["A", "A=", "=b", "A=b,A=c"])
-def test_a_mapping_that_says_nothing_is_refused(text):
-    with pytest.raises(OptionError, match=r"are mapped as|mapped twice"):
-        parse_mapping(text)
+def test_an_empty_class_leaves_bags_out(cohort_of):
+    cohort = cohort_of("normal", "tumour")
+    matched = match_classes(cohort, KNOWN, {"tumour": ""}, multi_label=False)
+    assert matched.unmatched == ("tumour",)
+    assert labels(matched) == ["normal", "normal"]
