@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_mil.errors import OptionError, OutputError
+from napari_mil.errors import OptionError
 from napari_mil.training.evaluation.answers import Answers
 from napari_mil.training.evaluation.metrics import figures
-from napari_mil.training.evaluation.predictions_table import read_predictions
-from napari_mil.training.layout import EVALUATION, PREDICTIONS, SCORE
+from napari_mil.training.evaluation.stored import read_figures
+from napari_mil.training.layout import PREDICTIONS
 
 SCHEMA = "napari-mil/comparison/1"
 SAMPLES = 2000
@@ -93,13 +92,14 @@ def compare(first: Path, second: Path) -> Comparison:
     OptionError
         If bags, classes or folds differ.
     """
-    one = read_answers(first)
-    two = read_answers(second)
-    two = _in_the_order_of(one, two, first, second)
+    stored = read_figures(first)
+    other = read_figures(second)
+    one = stored.answers
+    two = _in_the_order_of(one, other.answers, first, second)
     _check_same_folds(one, two, first, second)
     return Comparison(
-        first=_words(first),
-        second=_words(second),
+        first=f"{first.name}: {stored.headline}",
+        second=f"{second.name}: {other.headline}",
         n_bags=len(one.bags),
         n_groups=len(set(one.groups)),
         repeats=one.repeats,
@@ -159,30 +159,6 @@ def paired_intervals(
         for name in one:
             drawn.setdefault(name, []).append(two[name] - one[name])
     return {name: _percentiles(np.array(values)) for name, values in drawn.items()}
-
-
-def read_answers(folder: Path) -> Answers:
-    """Read the answers of an evaluation or a score.
-
-    Raises
-    ------
-    OutputError
-        If the folder holds none.
-    """
-    if not any((folder / name).is_file() for name in (EVALUATION, SCORE)):
-        raise OutputError(f"{folder} holds no evaluation; give the folder of evaluate or score.")
-    path = folder / PREDICTIONS
-    if not path.is_file():
-        raise OutputError(
-            f"{folder} holds an evaluation without {PREDICTIONS}; evaluate again to have it."
-        )
-    table = read_predictions(path)
-    try:
-        return table.answers()
-    except (ValueError, KeyError) as error:
-        raise OutputError(
-            f"{PREDICTIONS} in {folder} contradicts itself ({error}); evaluate again."
-        ) from error
 
 
 def _figures_of(answers: Answers) -> Figures:
@@ -270,13 +246,3 @@ def _is_same_partition(a: np.ndarray, b: np.ndarray) -> bool:
     """Say whether two numberings put the same bags together."""
     pairs = len(set(zip(a.tolist(), b.tolist(), strict=True)))
     return pairs == len(np.unique(a)) == len(np.unique(b))
-
-
-def _words(folder: Path) -> str:
-    """Return what a folder's figures are of: its name and headline."""
-    name = EVALUATION if (folder / EVALUATION).is_file() else SCORE
-    try:
-        headline = json.loads((folder / name).read_text(encoding="utf-8"))["headline"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return folder.name
-    return f"{folder.name}: {headline}"

@@ -19,7 +19,8 @@ def run_of(tmp_path):
     def write(name, some, file="evaluation.json"):
         folder = tmp_path / name
         folder.mkdir()
-        (folder / file).write_text(json.dumps({"headline": f"headline of {name}"}))
+        entries = {"headline": f"headline of {name}", "metrics": {}, "remarks": []}
+        (folder / file).write_text(json.dumps(entries))
         (folder / "predictions.csv").write_text(PredictionsTable.of(some).text(), "utf-8")
         return folder
 
