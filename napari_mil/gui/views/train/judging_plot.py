@@ -109,3 +109,6 @@ class JudgingPlot(pg.PlotWidget):
             axis = self.getPlotItem().getAxis(side)
             axis.setPen(ink)
             axis.setTextPen(ink)
+        if self._drawn.curves is not None:
+            # Texts of the legend have the colour that they were made with.
+            self._draw(self._drawn.curves, self._drawn.plot)

@@ -119,6 +119,8 @@ class JudgingView(Card):
         self.bag_list = QListWidget()
         self.bag_list.setAccessibleName("bags of the chosen number")
         self.bag_list.setFixedHeight(LIST_HEIGHT)
+        self.bag_list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.bag_list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._matrix = Matrix()
         self._bags: tuple[ListedBag, ...] = ()
         self._figures = QWidget()
