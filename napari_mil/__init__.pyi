@@ -78,6 +78,12 @@ from .training.evaluation.cross_validation import (
     Evaluation,
     cross_validate,
 )
+from .training.evaluation.score import (
+    Score,
+)
+from .training.evaluation.scoring import (
+    score,
+)
 from .training.run import (
     TrainingResult,
     train,
@@ -101,6 +107,7 @@ __all__ = [
     "MergeTree",
     "NapariMilError",
     "Prediction",
+    "Score",
     "Settings",
     "Slide",
     "TileGrid",
@@ -124,6 +131,7 @@ __all__ = [
     "read_annotations",
     "read_bag",
     "scan_annotated_folder",
+    "score",
     "tile_grid",
     "tissue_mask",
     "train",

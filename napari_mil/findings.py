@@ -53,6 +53,8 @@ class FindingKind(StrEnum):
     """Regions are of a name that is no class."""
     PEN_MARKS = "pen marks"
     """Ink on a slide was left out of its tissue."""
+    REMARK = "remark"
+    """What a classification said of a bag."""
     UNUSUAL_TISSUE = "unusual tissue"
     """Hardly any of a field, or nearly all of a slide, was taken for tissue."""
 

@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         If the only input is at fault.
     """
     card = find_card(arguments.classifier)
-    request = _request(arguments, card)
+    request = request_of(arguments, card)
     store = ResultStore(arguments.out)
     store.prepare()
     paths = list(one_of_each_series(Path(path) for path in arguments.slides))
@@ -200,7 +200,7 @@ def _load(card: ClassifierCard) -> Classifier:
     return load_classifier(card)
 
 
-def _request(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyRequest:
+def request_of(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyRequest:
     """Turn the options into a request.
 
     Raises
@@ -222,7 +222,7 @@ def _request(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyReq
         tiles,
         "auto" if arguments.mask == "auto" else None,
         arguments.device,
-        arguments.anonymous,
+        getattr(arguments, "anonymous", False),
         Settings(cache_gb=0) if arguments.no_cache else Settings(),
     )
 

@@ -12,7 +12,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from napari_mil.cli import cache, classify, crop, doctor, embed, export, listing, train
+from napari_mil.cli import (
+    cache,
+    classify,
+    compare,
+    crop,
+    doctor,
+    embed,
+    export,
+    listing,
+    score,
+    train,
+)
 from napari_mil.cli.exit_codes import CANCELLED, DEFECT, INPUT_AT_FAULT
 from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
@@ -57,6 +68,8 @@ def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentPars
         train.add_train,
         train.add_evaluate,
         export.add,
+        score.add,
+        compare.add,
         listing.add,
         cache.add,
         doctor.add,

@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -21,14 +22,17 @@ from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.cohorts.patients import suggest_pattern
 from napari_mil.training.cohorts.region_classes import parse_mapping
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
-from napari_mil.training.layout import CLASSIFIER, is_finished
+from napari_mil.training.evaluation.given_folds import GivenFolds, folds_of_table, read_folds
+from napari_mil.training.layout import CLASSIFIER, FIGURES, is_finished
 from napari_mil.training.recipes import Strategy
 
 if TYPE_CHECKING:
     from napari_mil.training.config import TrainingConfig
     from napari_mil.training.evaluation.cross_validation import Evaluation
+    from napari_mil.training.evaluation.metrics import Estimate
     from napari_mil.training.run import TrainingResult
 
+DEFAULT_FOLDS = 5
 PATIENTS_UNKNOWN = "patients unknown"
 FIELDS = (
     "aggregator",
@@ -71,13 +75,28 @@ def add_evaluate(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="judge a way of training by cross-validation",
         description="Repeated, stratified cross-validation by patient, or by bag where "
         "patients are unknown. Nothing is chosen on the fold that is reported, unless "
-        "--protocol published. RUN gets evaluation.json; a classifier that the same settings "
-        "made there gets the figures into its card.",
+        "--protocol published. RUN gets evaluation.json, the answer for every bag "
+        "(predictions.csv, validation.csv), the folds (folds.csv) and a page of figures; a "
+        "classifier that the same settings made there gets the figures into its card.",
     )
     _add_common(parser)
-    parser.add_argument("--folds", type=int, default=5, metavar="N", help="folds (default 5)")
     parser.add_argument(
-        "--repeats", type=int, default=1, metavar="N", help="draws of the folds (default 1)"
+        "--folds",
+        type=int,
+        metavar="N",
+        help=f"folds (default: those of the table's column 'fold', otherwise {DEFAULT_FOLDS})",
+    )
+    parser.add_argument("--repeats", type=int, metavar="N", help="draws of the folds (default 1)")
+    parser.add_argument(
+        "--folds-from",
+        type=Path,
+        metavar="FILE",
+        help="folds of another evaluation: its predictions.csv or folds.csv",
+    )
+    parser.add_argument(
+        "--keep-models",
+        action="store_true",
+        help="write the classifier of every fold to RUN/models",
     )
     parser.add_argument(
         "--protocol",
@@ -246,47 +265,78 @@ def _print_json(folder: Path, classifier: Path, epoch: int, already_done: bool) 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Cross-validate and return 0 when there are figures."""
     config, cohort = _prepare(arguments)
+    given = _given_folds(arguments, cohort)
     from napari_mil.training.evaluation.cross_validation import cross_validate
+    from napari_mil.training.evaluation.curves import curves_of
+    from napari_mil.training.evaluation.page import write_page
 
     progress = TrainingPrinter("evaluate", quiet=arguments.json)
     try:
         evaluation = cross_validate(
             cohort,
             config,
-            folds=arguments.folds,
-            repeats=arguments.repeats,
+            folds=DEFAULT_FOLDS if arguments.folds is None else arguments.folds,
+            repeats=1 if arguments.repeats is None else arguments.repeats,
             protocol=arguments.protocol,
             out=arguments.out,
             on_event=progress,
             cancel=cancel_on_interrupt(),
             resume=arguments.resume,
             workers=arguments.workers,
+            given=given,
+            keep_models=arguments.keep_models,
         )
     finally:
         progress.close()
+    if evaluation.answers is not None:
+        write_page(curves_of(evaluation.answers), evaluation.headline, arguments.out)
     if arguments.json:
         print_line(json.dumps(evaluation.as_dict(), ensure_ascii=False))
         return 0
     for line in table(evaluation):
         print_line(line)
+    print_line(f"→ {arguments.out / FIGURES[0]}")
     return 0
+
+
+def _given_folds(arguments: argparse.Namespace, cohort: Cohort) -> GivenFolds | None:
+    """Return the folds of a file, or of the cohort's own table; None where they are drawn.
+
+    Raises
+    ------
+    OptionError
+        If folds are given and asked for.
+    """
+    is_asked = arguments.folds is not None or arguments.repeats is not None
+    if arguments.folds_from is None:
+        return None if is_asked else folds_of_table(cohort)
+    if is_asked:
+        raise OptionError(
+            f"The folds come from {arguments.folds_from.name}; leave out --folds and --repeats."
+        )
+    return read_folds(arguments.folds_from)
 
 
 def table(evaluation: Evaluation) -> list[str]:
     """Return the figures and their protocol as lines."""
-    lines = [
-        f"{evaluation.label}; {evaluation.selection}",
-        f"{'':24} pooled   95 % interval   folds: mean ± SD   SD over repeats",
-    ]
-    for name, value in evaluation.metrics.items():
-        repeats = "–" if math.isnan(value.sd_repeats) else f"{value.sd_repeats:.3f}"
-        lines.append(
-            f"{name.replace('_', ' '):24} {value.mean:.3f}    {value.low:.3f} – {value.high:.3f}"
-            f"   {value.fold_mean:.3f} ± {value.sd_folds:.3f}      {repeats}"
-        )
+    lines = [f"{evaluation.label}; {evaluation.selection}", *metric_lines(evaluation.metrics)]
     if evaluation.overlay:
         figures = ", ".join(f"{name} {value}" for name, value in evaluation.overlay.items())
         lines.append(f"{'overlay':24} {figures}")
+    return lines
+
+
+def metric_lines(metrics: Mapping[str, Estimate]) -> list[str]:
+    """Return figures as lines below their header; without folds or repeats, less of them."""
+    has_folds = any(not math.isnan(value.fold_mean) for value in metrics.values())
+    header = f"{'':24} pooled   95 % interval"
+    lines = [header + ("   folds: mean ± SD   SD over repeats" if has_folds else "")]
+    for name, value in metrics.items():
+        line = f"{name.replace('_', ' '):24} {value.mean:.3f}    {value.low:.3f} – {value.high:.3f}"
+        if has_folds:
+            repeats = "–" if math.isnan(value.sd_repeats) else f"{value.sd_repeats:.3f}"
+            line += f"   {value.fold_mean:.3f} ± {value.sd_folds:.3f}      {repeats}"
+        lines.append(line)
     return lines
 
 

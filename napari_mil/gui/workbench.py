@@ -31,6 +31,7 @@ from napari_mil.gui.controllers.rendition import RenditionController
 from napari_mil.gui.controllers.scales import ScaleController
 from napari_mil.gui.controllers.subjects import SubjectsController
 from napari_mil.gui.controllers.train.check import CheckController
+from napari_mil.gui.controllers.train.judging import JudgingController
 from napari_mil.gui.controllers.train.regions import RegionsController
 from napari_mil.gui.controllers.train.result import ResultController
 from napari_mil.gui.controllers.train.run import RunController
@@ -48,6 +49,7 @@ from napari_mil.gui.model.scene import hover_words, scene
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
+from napari_mil.gui.model.snapshots.judging import judging_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import train_snapshot
 from napari_mil.gui.model.snapshots.window import window_snapshot
@@ -185,6 +187,7 @@ class Workbench(QWidget):
             show_notes=self._show_notes,
             show_classifier=self._show_classifier,
         )
+        self.judging = JudgingController(session, self.train_tab.judging, jobs, settings, self.open)
         self.regions = RegionsController(session, self.train_tab.regions, self.book)
         self._make_exporting()
 
@@ -217,6 +220,9 @@ class Workbench(QWidget):
             lambda: _with_path(dialogs.ask_for_table(), self.setup.look_at)
         )
         found.run_requested.connect(lambda: _with_path(dialogs.ask_for_run(), self.setup.open_run))
+        self.train_tab.judging.score_requested.connect(
+            lambda: _with_path(dialogs.ask_for_cohort(), self.judging.score)
+        )
         self.train_tab.setup.out_requested.connect(
             lambda: _with_path(dialogs.ask_for_out(), self.setup.choose_out)
         )
@@ -309,7 +315,7 @@ class Workbench(QWidget):
         self.slide_tab.render(slide_snapshot(after))
         self.classify_tab.render(classify_snapshot(after))
         self.inspect_tab.render(inspect_snapshot(after))
-        self.train_tab.render(train_snapshot(after))
+        self.train_tab.render(train_snapshot(after), judging_snapshot(after))
         self.exporting.render()
         self.classification.stop_without_subject()
         self.book.reconcile(scene(after))

@@ -67,7 +67,7 @@ class TrainingFacts:
     """Bags that could not be encoded."""
     cohort_fingerprint: str = ""
     bag_fingerprints: tuple[str, ...] = ()
-    """Sorted content ids of the bags.
+    """Sorted content ids of the bags that trained and chose.
 
     They tell whether a bag was trained on, not what it is.
     """

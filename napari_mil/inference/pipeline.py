@@ -40,6 +40,7 @@ from napari_mil.inference.planning import (
     with_assumed_scale,
 )
 from napari_mil.inference.prediction import Prediction, instance_columns
+from napari_mil.inference.seen_before import bags_seen_before
 from napari_mil.inference.targets import Identity, Target, identity_of_slide, open_target
 from napari_mil.inference.visiting import Focus, visiting_order
 from napari_mil.settings import Settings
@@ -300,6 +301,8 @@ class _Run:
         answer = answer_bag(classifier, bag.features)
         if answer.device != classifier.mean.device:
             self._tell(Fallback(TOO_LARGE_A_BAG))
+        if seen := bags_seen_before(card, [identity.fingerprint]).remark:
+            self._tell(Fallback(seen))
         unlikeness = classifier.unlikeness(bag.features)
         if unlikeness is not None and unlikeness.is_unlike:
             self._tell(Fallback(unlike_words(unlikeness, card)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from napari_mil.inference.facts import (
 )
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
+from napari_mil.training.describing import describe_training
 from napari_mil.training.evaluation.metrics import (
     best_threshold,
     calibration_error,
@@ -57,6 +59,7 @@ def make_classifier(
     epoch: int,
     start: Classifier | None,
     backbone: Any,
+    cautions: Sequence[str] = (),
 ) -> Classifier:
     """Make a bundle of a fitted network.
 
@@ -76,6 +79,8 @@ def make_classifier(
         Classifier that training started from.
     backbone
         Network that made the features without being trained, or None.
+    cautions
+        Sentences that its card keeps.
     """
     cohort = fitting.store.cohort
     instances = fitting.store.instances
@@ -101,7 +106,9 @@ def make_classifier(
         instances=instances.kind,
         slide_mpp=config.slide_mpp,
         is_fluorescence=fitting.store.is_fluorescence,
-        training=_training_facts(config, plan, fitting, epoch, start),
+        training=replace(
+            _training_facts(config, plan, fitting, epoch, start), cautions=tuple(cautions)
+        ),
         evaluation=_on_validation(fitting, chosen),
     )
     if trained_backbone is None:
@@ -110,13 +117,16 @@ def make_classifier(
     else:
         mean = trained_backbone.mean.cpu()
         scale = trained_backbone.scale.cpu()
-    return Classifier(
+    classifier = Classifier(
         card,
         aggregator.cpu().eval(),
         mean,
         scale,
         None if network is None else network.cpu().eval(),
     )
+    known = (*fitting.split.training, *fitting.split.validation)
+    likeness = describe_training(classifier, fitting.store, known, config.seed)
+    return replace(classifier, likeness=likeness)
 
 
 def _encoder_ref(
@@ -252,7 +262,9 @@ def _training_facts(
         split=SplitCounts(len(split.training), len(split.validation), len(split.test)),
         left_out=len(fitting.store.left_out),
         cohort_fingerprint=cohort.fingerprint,
-        bag_fingerprints=tuple(sorted({bag.content for bag in cohort.bags})),
+        bag_fingerprints=tuple(
+            sorted({cohort.bags[b].content for b in (*split.training, *split.validation)})
+        ),
         epoch_kept=epoch,
         epochs_trained=fitting.epoch,
         chosen_by=CHOSEN_BY[fitting.selection],

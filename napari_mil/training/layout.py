@@ -15,9 +15,16 @@ CONFIG = "config.json"
 HISTORY = "history.csv"
 CHECKPOINT = "checkpoint.pt"
 EVALUATION = "evaluation.json"
+SCORE = "score.json"
+PREDICTIONS = "predictions.csv"
+VALIDATION = "validation.csv"
+FOLDS_TABLE = "folds.csv"
+FIGURES = ("figures.svg", "figures.png")
 COHORT = "cohort.json"
 CLASSIFIER = RUN_FOLDER
 FOLDS = "folds"
+FOLD_MODELS = "models"
+ANSWERS = "answers"
 LOCK = ".lock"
 
 
@@ -34,11 +41,14 @@ def is_unfinished(folder: Path) -> bool:
 def kept_in(folder: Path) -> str:
     """Return what an interrupted run left in its folder, as a clause."""
     n_folds = len(list((folder / FOLDS).glob("repeat-*-fold-*.npz")))
+    n_answers = len(list((folder / ANSWERS).glob("*.json")))
     kept = []
     if (folder / CHECKPOINT).is_file():
         kept.append(f"the checkpoint of epoch {_epochs_in(folder)} is whole")
     if n_folds:
         kept.append(f"{n_folds} finished fold{'s are' if n_folds > 1 else ' is'} kept")
+    if n_answers:
+        kept.append(f"{n_answers} answer{'s are' if n_answers > 1 else ' is'} kept")
     if not kept:
         return f"nothing of this run had been finished in {folder.name}"
     return f"{' and '.join(kept)} in {folder.name}"

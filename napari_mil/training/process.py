@@ -1,4 +1,4 @@
-"""Training in a child process, beside a window (no Qt).
+"""Training and scoring in a child process, beside a window (no Qt).
 
 The two processes send length-prefixed pickles over the child's standard input and output. The child
 ends when its input closes: with the window, however that ended. Training is a loop of small steps
@@ -15,13 +15,15 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from napari_mil.errors import CancelledError, NapariMilError, TrainingError
 from napari_mil.events import CancellationToken, Event, OnEvent
+from napari_mil.inference.card import ClassifierCard
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.layout import kept_in
@@ -52,6 +54,32 @@ class TrainingRequest:
     """Folds of a cross-validation after training; 0 for none."""
     repeats: int = 1
     settings: Settings | None = None
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """A score for a child process; answers that are in `out` already are used."""
+
+    source: Path
+    """Annotated folder or table."""
+    classifier: ClassifierCard
+    out: Path
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Class of the classifier by class of the cohort."""
+    device: str = "auto"
+    settings: Settings | None = None
+
+
+@dataclass(frozen=True)
+class ScoredCohort:
+    """What a score left on disk."""
+
+    folder: Path
+    """Folder of ``score.json`` and ``predictions.csv``."""
+    root: Path
+    """Folder of the cohort, below which its bags lie."""
+    n_failed: int
+    """Bags that could not be classified."""
 
 
 class ChildDefectError(Exception):
@@ -88,6 +116,20 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
     CancelledError
         If it was cancelled.
     """
+    return _work_beside(request, on_event, cancel)
+
+
+def score_beside(
+    request: ScoreRequest, on_event: OnEvent, cancel: CancellationToken
+) -> ScoredCohort:
+    """Score a classifier in a child process; see `train_beside`."""
+    scored: ScoredCohort = _work_beside(request, on_event, cancel)
+    return scored
+
+
+def _work_beside(
+    request: TrainingRequest | ScoreRequest, on_event: OnEvent, cancel: CancellationToken
+) -> Any:
     # Passive: threads that wait leave the core to the window.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
     child = subprocess.Popen(  # noqa: S603 - this interpreter
@@ -110,8 +152,8 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
         if cancel.cancelled:
             raise CancelledError(kept_in(request.out)) from None
         raise TrainingError(
-            f"The training process ended unexpectedly (code {child.wait()}), "
-            f"{kept_in(request.out)}; resume the run."
+            f"The process beside the window ended unexpectedly (code {child.wait()}), "
+            f"{kept_in(request.out)}; resume it."
         ) from None
     finally:
         ended.set()
@@ -193,15 +235,15 @@ def _read_exactly(stream: IO[bytes], n: int) -> bytes:
     return content
 
 
-def _main() -> None:
-    """Run the child process."""
+def run_child() -> None:
+    """Do the work that the parent sends, and tell what comes of it."""
     # Messages keep the standard output; prints go to stderr.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     with suppress(OSError, AttributeError):
         os.nice(NICENESS)
     control: IO[bytes] = io.BufferedReader(io.FileIO(0, closefd=False))
-    request: TrainingRequest = _receive(control)
+    request: TrainingRequest | ScoreRequest = _receive(control)
     cancel = CancellationToken()
     lock = threading.Lock()
 
@@ -212,11 +254,19 @@ def _main() -> None:
 
     threading.Thread(target=_follow_state, args=(control, cancel), daemon=True).start()
     try:
-        answer("result", _train(request, lambda event: answer("event", event), cancel))
+        answer("result", _work(request, lambda event: answer("event", event), cancel))
     except NapariMilError as error:
         answer("error", error)
     except Exception:
         answer("defect", traceback.format_exc())
+
+
+def _work(
+    request: TrainingRequest | ScoreRequest, on_event: OnEvent, cancel: CancellationToken
+) -> Any:
+    if isinstance(request, ScoreRequest):
+        return _score(request, on_event, cancel)
+    return _train(request, on_event, cancel)
 
 
 def _follow_state(control: IO[bytes], cancel: CancellationToken) -> None:
@@ -235,6 +285,9 @@ def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToke
     from napari_mil.events import Finished
     from napari_mil.training.config import make_config
     from napari_mil.training.evaluation.cross_validation import cross_validate
+    from napari_mil.training.evaluation.curves import curves_of
+    from napari_mil.training.evaluation.given_folds import folds_of_table
+    from napari_mil.training.evaluation.page import write_page
     from napari_mil.training.run import TrainingResult, train
 
     # Figures of a cross-validation are read from the run's folder.
@@ -255,7 +308,7 @@ def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToke
         settings=settings,
     )
     if request.folds:
-        cross_validate(
+        evaluation = cross_validate(
             request.cohort,
             config,
             folds=request.folds,
@@ -264,10 +317,48 @@ def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToke
             on_event=pass_on,
             cancel=cancel,
             resume=True,
+            given=folds_of_table(request.cohort),
             settings=settings,
         )
+        if evaluation.answers is not None:
+            write_page(curves_of(evaluation.answers), evaluation.headline, request.out)
     return result
 
 
+def _score(request: ScoreRequest, on_event: OnEvent, cancel: CancellationToken) -> ScoredCohort:
+    from napari_mil.events import Advanced, Finished, Started
+    from napari_mil.inference.results import ClassifyRequest
+    from napari_mil.training.cohorts.scanning import scan_annotated_folder
+    from napari_mil.training.evaluation.curves import curves_of
+    from napari_mil.training.evaluation.page import write_page
+    from napari_mil.training.evaluation.scoring import score
+
+    def on_bag(done: int, total: int) -> None:
+        cancel.raise_if_cancelled()
+        on_event(Started(total, "files") if done == 0 else Advanced(done, 0.0, None))
+
+    # Figures are read from the folder.
+    def pass_on(event: Event) -> None:
+        if not isinstance(event, Finished):
+            on_event(event)
+
+    cohort = scan_annotated_folder(request.source, on_bag)
+    found = score(
+        cohort,
+        request.classifier,
+        out=request.out,
+        mapping=request.mapping,
+        request=ClassifyRequest(device=request.device, settings=request.settings or Settings()),
+        resume=True,
+        on_event=pass_on,
+        cancel=cancel,
+    )
+    write_page(curves_of(found.answers), found.headline, request.out)
+    return ScoredCohort(request.out, cohort.root, len(found.failed))
+
+
 if __name__ == "__main__":
-    _main()
+    # Requests are of the classes of the imported module, not of this script.
+    from napari_mil.training import process
+
+    process.run_child()

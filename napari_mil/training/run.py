@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,13 @@ from napari_mil.events import (
 )
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import choose_device
+from napari_mil.inference.seen_before import bags_seen_before
 from napari_mil.settings import Settings
 from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.bundle import make_classifier, notes
 from napari_mil.training.cohorts.cohort import IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.cohorts.patients import own_name
 from napari_mil.training.config import TrainingConfig
-from napari_mil.training.describing import describe_training
 from napari_mil.training.determinism import deterministic
 from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.evaluation.splits import split_of, why_none
@@ -262,13 +262,8 @@ class _Run:
     ) -> TrainingResult:
         epoch = fitting.use_best()
         name = self.folder.path.name
-        classifier = make_classifier(name, self.config, plan, fitting, epoch, self.start, backbone)
-        training = replace(classifier.card.training, cautions=tuple(cautions))
-        known = (*fitting.split.training, *fitting.split.validation)
-        classifier = replace(
-            classifier,
-            card=replace(classifier.card, training=training),
-            likeness=describe_training(classifier, fitting.store, known, self.config.seed),
+        classifier = make_classifier(
+            name, self.config, plan, fitting, epoch, self.start, backbone, cautions
         )
         try:
             classifier.save(self.folder.classifier, notes(classifier.card))
@@ -355,7 +350,8 @@ class _Run:
                 "there is nothing to attend to in them."
             )
         if self.start is not None:
-            cautions += _remark_bags_seen_before(self.start, store.cohort)
+            contents = [bag.content for bag in store.cohort.bags]
+            cautions += filter(None, [bags_seen_before(self.start.card, contents).remark])
         return cautions
 
     def _read_watched_bag(self, store: BagStore, split: Split) -> np.ndarray | None:
@@ -382,15 +378,3 @@ def _part_of(split: Split, b: int) -> str:
     if b in split.validation:
         return "validation"
     return "test" if b in split.test else "training"
-
-
-def _remark_bags_seen_before(start: Classifier, cohort: Cohort) -> list[str]:
-    """Return a remark on bags that the start was trained on."""
-    trained_on = set(start.card.training.bag_fingerprints)
-    n_seen = sum(bag.content in trained_on for bag in cohort.bags)
-    if not n_seen:
-        return []
-    return [
-        f"{n_seen} of {len(cohort)} bags are those that {start.card.name} was trained on: "
-        "figures on them say little about new ones."
-    ]

@@ -9,20 +9,14 @@ import numpy as np
 import pytest
 
 from tests.cli.command import TOOL, run
+from tests.cli.labelled_bags import write_bags
 
 PUBLISHED_HAMIL = ("--aggregator", "hamil", "--protocol", "published")
 
 
 @pytest.fixture
 def cohort(tmp_path):
-    random = np.random.default_rng(0)
-    for k, label in enumerate(("benign", "malignant")):
-        (tmp_path / "cohort" / label).mkdir(parents=True)
-        for i in range(12):
-            bag = random.normal(size=(int(random.integers(5, 20)), 6)).astype(np.float32)
-            bag[:4, k] += 3
-            np.save(tmp_path / "cohort" / label / f"{label}{i}.npy", bag)
-    return tmp_path / "cohort"
+    return write_bags(tmp_path / "cohort")
 
 
 def test_train_evaluate_and_classify(cohort, tmp_path):
@@ -38,6 +32,8 @@ def test_train_evaluate_and_classify(cohort, tmp_path):
     assert "honest protocol, 2 × 3 folds by bag (patients unknown)" in judged.stdout
     card = json.loads((out / "classifier" / "classifier.json").read_text())
     assert "honest" in card["evaluation"]["headline"]
+    written = {"predictions.csv", "folds.csv", "figures.svg", "figures.png"}
+    assert written <= set(os.listdir(out))
     bag = cohort / "malignant" / "malignant0.npy"
     classify = ("classify", bag, "--classifier", out / "classifier", "--out", tmp_path / "answers")
     answer = run(*classify, "--json")
@@ -82,6 +78,14 @@ def test_a_configuration_file_is_enough(cohort, tmp_path):
             "cannot be put into 100 folds",
         ),
         (["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "1"], "at least 2 folds"),
+        (
+            ["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds-from", "{tmp}/none.csv"],
+            "none.csv cannot be read",
+        ),
+        (
+            ["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds-from", "x", "--folds", "3"],
+            "leave out --folds and --repeats",
+        ),
         (
             ["evaluate", "{cohort}", "--out", "{tmp}/r", *PUBLISHED_HAMIL],
             "no published protocol",
@@ -178,3 +182,33 @@ def test_a_pattern_gives_the_patients_and_is_suggested_where_names_split_evenly(
     known = run("train", tmp_path, *options, "--patient-pattern", "^(.+)_")
     assert known.returncode == 0, known.stderr
     assert "of 6 patients" in known.stderr
+
+
+def test_folds_come_from_a_column_of_the_table_unless_a_number_is_asked_for(cohort, tmp_path):
+    paths = sorted(cohort.glob("*/*.npy"))
+    rows = [f"{p.relative_to(cohort)},{p.parent.name},{k % 3}" for k, p in enumerate(paths)]
+    (cohort / "labels.csv").write_text("\n".join(("slide,label,fold", *rows)))
+    command = ("evaluate", cohort, "--out", tmp_path / "run", "--epochs", 1)
+    own = run(*command)
+    assert own.returncode == 0, own.stderr
+    assert "The folds are those of labels.csv" in own.stderr
+    assert "honest protocol, 3 folds" in own.stdout
+    asked = run(*command, "--folds", 2)
+    assert "honest protocol, 2 folds" in asked.stdout
+    assert "labels.csv" not in asked.stderr
+
+
+def test_the_classifier_of_every_fold_is_kept_and_answers(cohort, tmp_path):
+    out = tmp_path / "run"
+    done = run("evaluate", cohort, "--out", out, "--epochs", 1, "--folds", 2, "--keep-models")
+    assert done.returncode == 0, done.stderr
+    models = sorted(path.name for path in (out / "models").iterdir())
+    assert models == ["repeat-0-fold-0", "repeat-0-fold-1"]
+    text = (out / "models" / models[0] / "classifier.json").read_text()
+    assert str(cohort) not in text
+    assert "benign0" not in text
+    answer = run(
+        *("score", out / "models" / models[0], cohort, "--out", tmp_path / "score", "--json")
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["training data of the classifier"] == 12

@@ -344,3 +344,36 @@ def test_real_annotated_folders_train_from_the_window(
         assert "loss: instances" in rows(bench)[0]
     assert load_classifier(tmp_path / "run" / "classifier").card.classes == classes
     assert bench.state.training.result.installed in list_classifiers()
+
+
+def test_figures_of_a_run_and_of_a_score_are_seen_and_a_bag_of_a_number_opens(
+    bench, look, tmp_path
+):
+    tab = look(features(tmp_path), 2)
+    tab.setup.folds_box.choose(5)
+    bench.click(tab.run.button)
+    bench.wait()
+    judging = bench.state.judging
+    assert judging.judgement is not None, tab.run.message.text()
+    assert "honest protocol, 5 folds" in tab.judging.headline.text()
+    assert {"figures.svg", "predictions.csv"} <= set(os.listdir(tmp_path / "run"))
+    number = next(
+        (row, column)
+        for row in range(2)
+        for column in range(2)
+        if judging.judgement.curves.confusion.bags_in(row, column)
+    )
+    tab.judging.cell_chosen.emit(*number)
+    bench.wait()
+    tab.judging.bag_opened.emit(tab.judging._bags[0].number)
+    bench.wait()
+    assert bench.state.current_subject.path.suffix == ".npy"
+    assert bench.state.current_subject.path.parent.parent == tmp_path / "bags"
+
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    bench.workbench.judging.score(features(other))
+    bench.wait()
+    assert "20 bags of bags" in tab.judging.headline.text(), tab.judging.message.text()
+    assert "20 of which it was trained on" in tab.judging.headline.text()
+    assert not child_of_this_window()

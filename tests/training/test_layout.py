@@ -3,6 +3,7 @@ import json
 from napari_mil.inference.card import CARD_FILE
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.layout import (
+    ANSWERS,
     CHECKPOINT,
     CLASSIFIER,
     COHORT,
@@ -52,3 +53,10 @@ def test_what_an_interrupted_run_left_is_said_as_it_is(tmp_path):
     assert kept_in(folder) == (
         "the checkpoint of epoch 2 is whole and 1 finished fold is kept in run"
     )
+
+
+def test_answers_of_a_score_that_was_stopped_are_counted(tmp_path):
+    (tmp_path / ANSWERS).mkdir()
+    for name in "ab":
+        (tmp_path / ANSWERS / f"{name}.json").touch()
+    assert kept_in(tmp_path) == f"2 answers are kept in {tmp_path.name}"

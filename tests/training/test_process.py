@@ -14,7 +14,14 @@ import pytest
 
 from napari_mil.errors import CancelledError, TrainingError
 from napari_mil.events import CancellationToken, EpochEnded, Started
-from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
+from napari_mil.inference.card import read_card
+from napari_mil.training.process import (
+    ChildDefectError,
+    ScoreRequest,
+    TrainingRequest,
+    score_beside,
+    train_beside,
+)
 
 
 def request(cohort, out, settings, **fields):
@@ -128,3 +135,18 @@ def test_the_child_ends_with_its_parent_however_that_ended(cohort, settings, tmp
     _, alive = psutil.wait_procs([child], timeout=20)
     assert not alive
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
+
+
+def test_a_score_is_made_beside_with_its_page_of_figures(cohort, settings, tmp_path):
+    trained = train_beside(
+        request(cohort, tmp_path / "run", settings), lambda event: None, CancellationToken()
+    )
+    events = []
+    card = read_card(trained.classifier)
+    out = tmp_path / "score"
+    wanted = ScoreRequest(cohort.root, card, out, device="cpu", settings=settings)
+    scored = score_beside(wanted, events.append, CancellationToken())
+    assert (scored.folder, scored.root, scored.n_failed) == (out, cohort.root, 0)
+    assert [event.what for event in events if isinstance(event, Started)] == ["files", "bags"]
+    assert {"score.json", "predictions.csv", "figures.svg"} <= {p.name for p in out.iterdir()}
+    assert not children()

@@ -222,10 +222,10 @@ def test_a_fine_tune_on_the_bags_of_its_start_says_so(
     first = train(cohort, quick(epochs=1), out=tmp_path / "first", settings=settings)
     config = quick(epochs=1, start_from=str(first.classifier))
     said = remarks_of(cohort, config, tmp_path / "same", settings)
-    assert any("24 of 24 bags are those that first was trained on" in remark for remark in said)
+    assert any("24 of 24 bags were training data of first" in remark for remark in said)
     other = scan_annotated_folder(feature_folder(name="other", seed=1))
     said = remarks_of(other, config, tmp_path / "other", settings)
-    assert not any("was trained on" in remark for remark in said)
+    assert not any("training data" in remark for remark in said)
 
 
 def test_bags_of_a_single_instance_are_counted(feature_folder, quick, settings, tmp_path):

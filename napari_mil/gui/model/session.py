@@ -22,6 +22,7 @@ from napari_mil.gui.model.display import (
     columns_of,
     default_column,
 )
+from napari_mil.gui.model.judging import Judging
 from napari_mil.gui.model.subjects import (
     Notice,
     Subject,
@@ -83,6 +84,8 @@ class SessionState:
     """Why the last run came to nothing."""
     notices: tuple[Notice, ...] = ()
     training: Training = field(default_factory=Training)
+    judging: Judging = field(default_factory=Judging)
+    """Figures that are shown, and a score that is under way."""
     next_key: int = 1
     """Number for the next subject, run or notice."""
 
@@ -240,6 +243,18 @@ class Session:
         if training is not self._state.training:
             after = replace(self._state, training=training)
             self._state = drop_lost_selection(self._state, after)
+            self._tell()
+
+    def judge(
+        self,
+        action: Callable[Concatenate[Judging, P], Judging],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Apply an action on the figures of the state."""
+        judging = action(self._state.judging, *arguments, **options)
+        if judging is not self._state.judging:
+            self._state = replace(self._state, judging=judging)
             self._tell()
 
     @contextmanager

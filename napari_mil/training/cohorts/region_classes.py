@@ -102,10 +102,10 @@ class RegionClasses:
         return folded.index(_folded(name)) if _folded(name) in folded else None
 
 
-def parse_mapping(text: str) -> dict[str, str]:
+def parse_mapping(text: str, what: str = "Regions") -> dict[str, str]:
     """Return the mapping that is written as ``Tumor=malignant,Stroma=benign``.
 
-    Commas or semicolons separate; an empty class leaves such regions out.
+    Commas or semicolons separate; an empty class leaves such regions out. `what` is mapped.
 
     Raises
     ------
@@ -119,10 +119,10 @@ def parse_mapping(text: str) -> dict[str, str]:
         name, equals, wanted = (part.strip() for part in entry.partition("="))
         if not equals or not name:
             raise OptionError(
-                f"Regions are mapped to classes as Tumor=malignant,Stroma=benign, not {text!r}."
+                f"{what} are mapped to classes as Tumor=malignant,Stroma=benign, not {text!r}."
             )
         if mapping.get(name, wanted) != wanted:
-            raise OptionError(f"Regions named {name!r} are mapped to two classes; choose one.")
+            raise OptionError(f"{what} named {name!r} are mapped to two classes; choose one.")
         mapping[name] = wanted
     return mapping
 

@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,8 @@ def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> 
     listed: dict[Path, Entry] = {}
     contradicted: set[Path] = set()
     files = BagFiles(table.parent)
-    rows = _with_one_spelling(table, _rows(table, _text_of(table, warnings)), warnings)
+    cells = read_cells(table, COLUMNS, ("slide", "label"), warnings)
+    rows = _with_one_spelling(table, cells, warnings)
     _say_missing_patients(table, rows, warnings)
     for row in rows:
         entry = _entry(table, row, files)
@@ -197,13 +198,36 @@ def _unreadable(table: Path, error: Exception) -> TrainingError:
     )
 
 
-def _rows(table: Path, text: str) -> list[dict[str, str]]:
-    """Return the rows of a table by the names of `COLUMNS`."""
-    text = text.lstrip()
+def read_cells(
+    table: Path,
+    names: Mapping[str, Sequence[str]],
+    needed: Sequence[str],
+    warnings: list[Finding],
+) -> list[dict[str, str]]:
+    """Return the cells of a table by column, without blanks around them.
+
+    Parameters
+    ----------
+    table
+        Text in columns; its first line names them.
+    names
+        Names that each column may have; see `COLUMNS`. A column that is not there is empty.
+    needed
+        Columns that must be there.
+    warnings
+        Gets what is odd about the file.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read, or a column is missing or stands there twice.
+    """
+    text = _text_of(table, warnings).lstrip()
     try:
         delimiter = _delimiter(text.split("\n", 1)[0])
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-        columns = _columns(table, [name for name in reader.fieldnames or () if name])
+        header = [name for name in reader.fieldnames or () if name]
+        columns = _columns(table, header, names, needed)
         return [
             {
                 column: (row.get(name) or "").strip() if name is not None else ""
@@ -221,7 +245,12 @@ def _delimiter(header: str) -> str:
     return next((mark for mark in "\t;" if mark in header), ",")
 
 
-def _columns(table: Path, header: list[str]) -> dict[str, str | None]:
+def _columns(
+    table: Path,
+    header: list[str],
+    names: Mapping[str, Sequence[str]],
+    needed: Sequence[str],
+) -> dict[str, str | None]:
     """Return the header's name of each column, or None."""
     plain = [re.sub(r"[\W_]", "", name).lower() for name in header]
     doubled = sorted(name for name, times in Counter(plain).items() if times > 1)
@@ -231,13 +260,14 @@ def _columns(table: Path, header: list[str]) -> dict[str, str | None]:
         )
     own_names = dict(zip(plain, header, strict=True))
     columns = {
-        column: next((own_names[name] for name in names if name in own_names), None)
-        for column, names in COLUMNS.items()
+        column: next((own_names[name] for name in possible if name in own_names), None)
+        for column, possible in names.items()
     }
-    missing = [column for column in ("slide", "label") if columns[column] is None]
+    missing = [column for column in needed if columns[column] is None]
     if missing:
+        optional = "".join(f"[,{column}]" for column in names if column not in needed)
         raise TrainingError(
             f"{table.name} has no column {' and '.join(map(repr, missing))}; "
-            "its first line names the columns: slide,label[,patient][,split]."
+            f"its first line names the columns: {','.join(needed)}{optional}."
         )
     return columns

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import torch
@@ -23,7 +24,9 @@ import torch
 from napari_mil.errors import CancelledError, NapariMilError, OutputError, TrainingError
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.files import PART, whole_or_nothing
+from napari_mil.inference.card import CARD_FILE
 from napari_mil.inference.classifier import Classifier
+from napari_mil.training.bundle import make_classifier, notes
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.evaluation.folds import FoldResult, FoldTask
 from napari_mil.training.fitting import Fitting
@@ -49,10 +52,25 @@ class FoldTraining:
     plan: Plan
     start: Classifier | None
     device: torch.device
+    models: Path | None = None
+    """Folder for the bundle of each fold; None keeps none."""
 
     def fit(self, task: FoldTask, cancel: CancellationToken) -> FoldResult:
         """Train the classifier of one fold."""
-        return fit_fold(self.store, self.config, self.plan, self.start, self.device, task, cancel)
+        return fit_fold(
+            self.store,
+            self.config,
+            self.plan,
+            self.start,
+            self.device,
+            task,
+            cancel,
+            self.model_of(task),
+        )
+
+    def model_of(self, task: FoldTask) -> Path | None:
+        """Return the folder of the bundle of a fold, or None where none is kept."""
+        return None if self.models is None else self.models / _name_of(task)
 
 
 class FoldRunner:
@@ -85,6 +103,7 @@ class FoldRunner:
         self.remarks: list[str] = []
         if not resume:
             self.remove_results()
+            self._remove_models()
 
     def run(
         self, tasks: list[FoldTask], cancel: CancellationToken, on_done: OnProgress
@@ -102,9 +121,11 @@ class FoldRunner:
             on_done(len(results))
         missing = [k for k in range(len(tasks)) if k not in results]
         training = self._training
-        if missing and can_fit_together(
+        # Heads of a stack have no bundles of their own.
+        together = training.models is None and can_fit_together(
             training.store, training.config, training.plan, training.device
-        ):
+        )
+        if missing and together:
             self.remarks.append(
                 f"{len(missing)} folds were trained together in one vectorised pass."
             )
@@ -127,6 +148,12 @@ class FoldRunner:
             path.unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             self._folder.rmdir()
+
+    def _remove_models(self) -> None:
+        """Remove the bundles of an earlier evaluation where new ones are wanted."""
+        models = self._training.models
+        for folder in () if models is None else models.glob("repeat-*-fold-*"):
+            rmtree(folder, ignore_errors=True)
 
     def _is_serial(self, n_missing: int) -> bool:
         return self._workers == 1 or n_missing == 1 or self._training.device.type == "cuda"
@@ -204,7 +231,7 @@ class FoldRunner:
     def _path(self, task: FoldTask) -> Path | None:
         if self._folder is None:
             return None
-        return self._folder / f"repeat-{task.repeat}-fold-{task.fold}.npz"
+        return self._folder / f"{_name_of(task)}.npz"
 
     def _load_result(self, task: FoldTask) -> FoldResult | None:
         """Return the result of a fold on disk, or None.
@@ -212,7 +239,9 @@ class FoldRunner:
         One of other settings or bags is not used, and one that was cut short is trained again.
         """
         path = self._path(task)
-        if path is None or not path.is_file():
+        model = self._training.model_of(task)
+        lacks_model = model is not None and not (model / CARD_FILE).is_file()
+        if path is None or not path.is_file() or lacks_model:
             return None
         try:
             with np.load(path, allow_pickle=False) as archive:
@@ -275,12 +304,14 @@ def fit_fold(
     device: torch.device,
     task: FoldTask,
     cancel: CancellationToken,
+    model: Path | None = None,
 ) -> FoldResult:
-    """Train the classifier of one fold."""
+    """Train the classifier of one fold; write its bundle to the folder `model`."""
     fold_config = task.fold_config(config)
     torch.manual_seed(task.seed)
+    backbone = None
     if plan.embedding == "frozen":
-        store, _ = encode_by_frozen_backbone(plan, store, start, device)
+        store, backbone = encode_by_frozen_backbone(plan, store, start, device)
     network = build(fold_config, plan, store, start, ignore)
     scaling = scaling_of(start, plan)
     fitting = Fitting(network, store, task.split, fold_config, device, scaling)
@@ -292,12 +323,22 @@ def fit_fold(
     epoch = fitting.use_best()
     test = np.stack(every_epoch) if task.every_epoch else fitting.logits(task.split.test)[None]
     tile_auc = fitting.overlay_auc(task.split.test)
-    return FoldResult(
+    result = FoldResult(
         test,
         fitting.logits(task.split.validation),
         epoch,
         math.nan if tile_auc is None else tile_auc,
     )
+    if model is not None:
+        # Moves the network to the CPU: last of all.
+        classifier = make_classifier(model.name, fold_config, plan, fitting, epoch, start, backbone)
+        classifier.save(model, notes(classifier.card))
+    return result
+
+
+def _name_of(task: FoldTask) -> str:
+    """Return what the files of a fold are called."""
+    return f"repeat-{task.repeat}-fold-{task.fold}"
 
 
 _worker_training: FoldTraining | None = None

@@ -109,6 +109,17 @@ def fold_tasks(
     TrainingError
         If there are fewer patients than folds, or the training part of a fold lacks a class.
     """
+    return tasks_of(cohort, config, draw_folds(cohort, config.seed, folds, repeats), protocol)
+
+
+def draw_folds(cohort: Cohort, seed: int, folds: int, repeats: int) -> np.ndarray:
+    """Draw the fold of each bag in each repeat, int (R, B).
+
+    Raises
+    ------
+    TrainingError
+        If there are fewer patients than folds.
+    """
     n_groups = len(set(cohort.groups))
     if n_groups < folds:
         raise TrainingError(
@@ -116,12 +127,37 @@ def fold_tasks(
             "use fewer folds, or name the patients in labels.csv."
         )
     strata = stratum_of(cohort.targets)
+    drawn = [
+        stratified_group_folds(strata, cohort.groups, folds, seed + repeat)
+        for repeat in range(repeats)
+    ]
+    return np.stack(drawn)
+
+
+def tasks_of(
+    cohort: Cohort, config: TrainingConfig, fold_of: np.ndarray, protocol: Protocol
+) -> list[FoldTask]:
+    """Return the tasks of folds, with the validation bags of each.
+
+    Parameters
+    ----------
+    cohort, config
+        What is trained, and how.
+    fold_of
+        Fold of each bag in each repeat, int (R, B).
+    protocol
+        See `protocols`.
+
+    Raises
+    ------
+    TrainingError
+        If the training part of a fold lacks a class.
+    """
     tasks = []
-    for repeat in range(repeats):
-        fold_of = stratified_group_folds(strata, cohort.groups, folds, config.seed + repeat)
-        for fold in range(folds):
-            test = np.flatnonzero(fold_of == fold)
-            training = np.flatnonzero(fold_of != fold)
+    for repeat, of_repeat in enumerate(fold_of):
+        for fold in np.unique(of_repeat).tolist():
+            test = np.flatnonzero(of_repeat == fold)
+            training = np.flatnonzero(of_repeat != fold)
             _check_classes(cohort, training)
             seed = _fold_seed(config.seed, repeat, fold)
             if protocol == "published":

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-import torch
 
-from napari_mil.aggregators.output import link
+from napari_mil.inference.seen_before import SeenBefore
 from napari_mil.training.bundle import FEWEST_TO_CALIBRATE
-from napari_mil.training.cohorts.cohort import Cohort
+from napari_mil.training.evaluation.answers import (
+    Answers,
+    Link,
+    labelled_bags,
+    link_of,
+    one_of_two,
+)
 from napari_mil.training.evaluation.folds import FoldResult, FoldTask
 from napari_mil.training.evaluation.metrics import (
     Estimate,
@@ -21,6 +27,7 @@ from napari_mil.training.evaluation.metrics import (
     figures,
     fit_temperature,
 )
+from napari_mil.training.evaluation.predictions_table import PredictionsTable, Row
 from napari_mil.training.evaluation.protocols import (
     LAST_EPOCH,
     Design,
@@ -73,13 +80,17 @@ class Evaluation:
     remarks: tuple[str, ...] = ()
     unit: str = "patient"
     """What stays together in a fold, in words; see `Cohort.unit`."""
-    from_trained: bool = False
-    """Whether folds start from a classifier, which may have seen these bags."""
+    start: SeenBefore | None = None
+    """Bags that the classifier has seen from which folds start; None where they start afresh."""
     out_of_fold: tuple[Mapping[str, Any], ...] = ()
     """Name, label and probabilities of each bag.
 
     One probability per repeat, from a classifier that was not trained on the bag's patient.
     """
+    answers: Answers | None = field(default=None, compare=False)
+    """Answers behind the figures, each from a classifier that did not train on the patient."""
+    validation: PredictionsTable | None = field(default=None, compare=False)
+    """Answers for the validation bags of every fold; None where nothing was put aside."""
 
     @property
     def headline(self) -> str:
@@ -95,8 +106,10 @@ class Evaluation:
         label = f"{self.protocol} protocol, {times} folds by {self.unit}"
         if self.protocol == "published" and not self.selection.startswith(LAST_EPOCH):
             label += "; chosen on the test fold, optimistic"
-        if self.from_trained:
+        if self.start is not None:
             label += "; from weights trained before"
+            if self.start.seen:
+                label += f", on {self.start.seen} of these {self.start.total} bags"
         return label
 
     def as_dict(self) -> dict[str, Any]:
@@ -148,21 +161,36 @@ def summarise(
     tasks: Sequence[FoldTask],
     results: Sequence[FoldResult],
     remarks: tuple[str, ...],
+    start: SeenBefore | None = None,
 ) -> Evaluation:
-    """Turn the answers of every fold into figures with their uncertainty."""
+    """Turn the answers of every fold into figures with their uncertainty.
+
+    Parameters
+    ----------
+    design
+        What was cross-validated.
+    tasks, results
+        The folds, and what their classifiers answered.
+    remarks
+        Sentences that a reader of the figures should know.
+    start
+        Bags that the classifier has seen from which folds start.
+    """
     cohort = design.cohort
     config = design.config
     n_outputs = results[0].test.shape[-1]
-    answers = _Answers(design, n_outputs)
+    collected = _Collected(design, n_outputs)
     for task, result in zip(tasks, results, strict=True):
         if design.protocol == "published":
-            answers.add_published(task, result)
+            collected.add_published(task, result)
         else:
-            answers.add_honest(task, result)
+            collected.add_honest(task, result)
+    answers = collected.answers()
     honest = design.protocol == "honest"
     at_validation_threshold = {}
-    if honest and n_outputs == 1 and bool((answers.validation_threshold != 0.5).any()):
-        every_figure = answers.estimate_figures(answers.validation_threshold)
+    chosen = answers.validation_threshold
+    if honest and chosen is not None and bool((chosen != 0.5).any()):
+        every_figure = estimate_figures(answers, chosen)
         at_validation_threshold = {name: every_figure[name] for name in DECIDING}
     return Evaluation(
         protocol=design.protocol,
@@ -176,32 +204,57 @@ def summarise(
         repeats=design.repeats,
         n_bags=len(cohort),
         n_patients=len(set(cohort.groups)),
-        metrics=answers.estimate_figures(answers.threshold),
+        metrics=estimate_figures(answers, answers.threshold),
         at_validation_threshold=at_validation_threshold,
-        calibration=answers.summarise_calibration() if honest else {},
+        calibration=collected.summarise_calibration(answers) if honest else {},
         overlay=_summarise_overlays([result.tile_auc for result in results]),
-        epochs=tuple(answers.epochs),
+        epochs=tuple(collected.epochs),
         settings=config.model_dump(exclude={"cohort"}),
         remarks=remarks,
         unit=cohort.unit,
-        from_trained=config.start_from is not None,
-        out_of_fold=_out_of_fold_rows(cohort, answers.logits, answers.fold_of),
+        start=start,
+        out_of_fold=_out_of_fold_rows(answers),
+        answers=answers,
+        validation=collected.validation(),
     )
 
 
-class _Answers:
-    """Out-of-fold logits and thresholds of every bag in every repeat.
+def estimate_figures(answers: Answers, threshold: np.ndarray) -> dict[str, Estimate]:
+    """Return every figure of some answers at the thresholds (R, B) of the bags."""
+    targets = answers.targets
+    logits = answers.judged
+    return estimates(
+        lambda index, repeat: figures(
+            targets[index], logits[repeat, index], threshold[repeat, index]
+        ),
+        answers.repeats,
+        answers.groups,
+        SAMPLES,
+        folds=answers.fold_of,
+    )
+
+
+def calibration_errors(answers: Answers, bags: str) -> dict[str, float]:
+    """Return the expected calibration errors of `bags`, before and after temperature.
+
+    Averaged over repeats.
+    """
+    name = f"expected calibration error on {bags} bags"
+    return {
+        name: _mean_error(answers.targets, answers.judged),
+        f"{name}, uncalibrated": _mean_error(answers.targets, answers.judged_uncalibrated),
+    }
+
+
+def _mean_error(targets: np.ndarray, logits: np.ndarray) -> float:
+    return float(np.mean([calibration_error(targets, of_repeat) for of_repeat in logits]))
+
+
+class _Collected:
+    """What the folds answered, and what was chosen in them.
 
     Attributes
     ----------
-    fold_of
-        Fold in which each bag was tested, int (R, B).
-    raw, logits
-        Logits before and after the temperature of the fold, float64 (R, B, C).
-    threshold
-        Threshold on the probability, (R, B): 0.5, or the published one.
-    validation_threshold
-        Threshold that is best on the fold's validation bags, (R, B).
     epochs
         Kept epoch of each fold, counted from 1.
     """
@@ -209,12 +262,15 @@ class _Answers:
     def __init__(self, design: Design, n_outputs: int) -> None:
         self._design = design
         self._targets = design.cohort.targets
+        self._bags = labelled_bags(design.cohort)
+        self._link = link_of(design.cohort, n_outputs)
         shape = (design.repeats, len(self._targets))
-        self.fold_of = np.zeros(shape, int)
-        self.raw = np.zeros((*shape, n_outputs))
-        self.logits = np.zeros((*shape, n_outputs))
-        self.threshold = np.full(shape, 0.5)
-        self.validation_threshold = np.full(shape, 0.5)
+        self._fold_of = np.zeros(shape, int)
+        self._raw = np.zeros((*shape, n_outputs))
+        self._temperature = np.ones(shape)
+        self._threshold = np.full(shape, 0.5)
+        self._validation_threshold = np.full(shape, 0.5)
+        self._validation: list[Row] = []
         self.epochs: list[int] = []
         self._temperatures: list[float] = []
         self._errors: dict[str, list[float]] = {"validation": [], "validation, uncalibrated": []}
@@ -224,10 +280,9 @@ class _Answers:
         rule, _ = published_rule(self._design.config)
         test = list(task.split.test)
         epoch, threshold = choose_on_test(rule, self._targets[test], result.test)
-        self.fold_of[task.repeat, test] = task.fold
-        self.raw[task.repeat, test] = result.test[epoch]
-        self.logits[task.repeat, test] = result.test[epoch]
-        self.threshold[task.repeat, test] = threshold
+        self._fold_of[task.repeat, test] = task.fold
+        self._raw[task.repeat, test] = result.test[epoch]
+        self._threshold[task.repeat, test] = threshold
         self.epochs.append(epoch + 1)
 
     def add_honest(self, task: FoldTask, result: FoldResult) -> None:
@@ -235,6 +290,7 @@ class _Answers:
         test = list(task.split.test)
         targets = self._targets[list(task.split.validation)]
         temperature = 1.0
+        threshold = 0.5
         if len(targets) >= FEWEST_TO_CALIBRATE:
             temperature = fit_temperature(targets, result.validation, cautious=True)
             calibrated = result.validation / temperature
@@ -242,43 +298,53 @@ class _Answers:
                 calibration_error(targets, result.validation)
             )
             self._errors["validation"].append(calibration_error(targets, calibrated))
-            if calibrated.shape[-1] == 1:
-                threshold = best_threshold(targets, calibrated[:, 0])
-                self.validation_threshold[task.repeat, test] = threshold
-        self.fold_of[task.repeat, test] = task.fold
-        self.raw[task.repeat, test] = result.test[0]
-        self.logits[task.repeat, test] = result.test[0] / temperature
+            judged = one_of_two(calibrated, self._link)
+            if judged.shape[-1] == 1:
+                threshold = best_threshold(targets, judged[:, 0])
+        self._validation_threshold[task.repeat, test] = threshold
+        self._fold_of[task.repeat, test] = task.fold
+        self._raw[task.repeat, test] = result.test[0]
+        self._temperature[task.repeat, test] = temperature
         self.epochs.append(result.epoch)
         self._temperatures.append(temperature)
+        self._validation += [
+            Row(self._bags[b], task.repeat, task.fold, tuple(row), temperature, 0.5, threshold)
+            for b, row in zip(task.split.validation, result.validation.tolist(), strict=True)
+        ]
 
-    def estimate_figures(self, threshold: np.ndarray) -> dict[str, Estimate]:
-        """Return every figure at the thresholds (R, B) of the bags."""
-        return estimates(
-            lambda index, repeat: figures(
-                self._targets[index], self.logits[repeat, index], threshold[repeat, index]
+    def answers(self) -> Answers:
+        """Return the answers for the test bags of all folds."""
+        cohort = self._design.cohort
+        has_threshold = self._design.protocol == "honest" and len(cohort.classes) == 2
+        return Answers(
+            classes=cohort.classes,
+            link=self._link,
+            bags=self._bags,
+            groups=cohort.groups,
+            uncalibrated=self._raw,
+            temperature=self._temperature,
+            threshold=self._threshold,
+            validation_threshold=(
+                self._validation_threshold if has_threshold and not cohort.multi_label else None
             ),
-            self._design.repeats,
-            self._design.cohort.groups,
-            SAMPLES,
-            folds=self.fold_of,
+            fold_of=self._fold_of,
         )
 
-    def summarise_calibration(self) -> dict[str, float | None]:
+    def validation(self) -> PredictionsTable | None:
+        """Return the answers for the validation bags, or None without any."""
+        if not self._validation:
+            return None
+        return PredictionsTable(self._design.cohort.classes, self._link, tuple(self._validation))
+
+    def summarise_calibration(self, answers: Answers) -> dict[str, float | None]:
         """Return the expected calibration errors, rounded to four digits."""
         summary: dict[str, float | None] = {
             f"expected calibration error on {name}": float(np.mean(values)) if values else None
             for name, values in self._errors.items()
         }
-        summary["expected calibration error on test bags"] = self._test_error(self.logits)
-        summary["expected calibration error on test bags, uncalibrated"] = self._test_error(
-            self.raw
-        )
+        summary |= calibration_errors(answers, "test")
         summary["temperature, mean over folds"] = float(np.mean(self._temperatures))
         return {name: None if value is None else round(value, 4) for name, value in summary.items()}
-
-    def _test_error(self, logits: np.ndarray) -> float:
-        """Return the calibration error of test bags, averaged over repeats."""
-        return float(np.mean([calibration_error(self._targets, row) for row in logits]))
 
 
 def _summarise_overlays(areas: Sequence[float]) -> dict[str, float | int]:
@@ -293,17 +359,17 @@ def _summarise_overlays(areas: Sequence[float]) -> dict[str, float | int]:
     }
 
 
-def _out_of_fold_rows(
-    cohort: Cohort, logits: np.ndarray, fold_of: np.ndarray
-) -> tuple[Mapping[str, Any], ...]:
+def _out_of_fold_rows(answers: Answers) -> tuple[Mapping[str, Any], ...]:
     """Return name, label, folds and probabilities of every bag."""
-    probabilities = link(torch.from_numpy(logits), cohort.multi_label).numpy()
+    assert answers.fold_of is not None
+    link = answers.link
+    outputs = answers.probabilities[..., 1:] if link is Link.SIGMOID else answers.probabilities
     return tuple(
         {
-            "bag": bag.path.name,
+            "bag": PurePosixPath(bag.path).name,
             "label": list(bag.labels),
-            "folds": fold_of[:, b].tolist(),
-            "probabilities": np.round(probabilities[:, b], 5).tolist(),
+            "folds": answers.fold_of[:, b].tolist(),
+            "probabilities": np.round(outputs[:, b], 5).tolist(),
         }
-        for b, bag in enumerate(cohort.bags)
+        for b, bag in enumerate(answers.bags)
     )

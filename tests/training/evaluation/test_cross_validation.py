@@ -126,8 +126,19 @@ def test_folds_that_start_from_trained_weights_say_so(cohort, quick, settings, t
         settings=settings,
         workers=1,
     )
-    assert "from weights trained before" in found.headline
-    assert "too good" in found.remarks[-1]
+    assert "from weights trained before, on 24 of these 24 bags" in found.headline
+    assert "24 of 24 bags were training data of first" in found.remarks[-1]
+
+
+def test_folds_that_start_from_weights_of_other_bags_say_so(
+    cohort, feature_folder, quick, settings, tmp_path
+):
+    first = train(cohort, quick(epochs=1), out=tmp_path / "first", settings=settings)
+    other = scan_annotated_folder(feature_folder(name="other", seed=1))
+    config = quick(epochs=1, start_from=str(first.classifier))
+    found = cross_validate(other, config, folds=3, settings=settings, workers=1)
+    assert found.headline.endswith("from weights trained before")
+    assert "on none of these bags" in found.remarks[-1]
 
 
 def test_a_second_evaluation_in_the_folder_is_held_off(cohort, quick, settings, tmp_path):

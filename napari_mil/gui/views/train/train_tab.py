@@ -10,8 +10,10 @@ from qtpy.QtWidgets import QShortcut, QWidget
 
 from napari_mil.gui.keys import TRAIN_KEYS
 from napari_mil.gui.model.recognition import TABLE_ENDINGS
+from napari_mil.gui.model.snapshots.judging import JudgingSnapshot
 from napari_mil.gui.model.snapshots.train import BUSY, TrainSnapshot
 from napari_mil.gui.views.train.found_view import FoundView
+from napari_mil.gui.views.train.judging_view import JudgingView
 from napari_mil.gui.views.train.regions_view import RegionsView
 from napari_mil.gui.views.train.result_view import ResultView
 from napari_mil.gui.views.train.run_view import RunView
@@ -34,6 +36,7 @@ class TrainTab(QWidget):
         self.watch = WatchView()
         self.regions = RegionsView()
         self.result = ResultView()
+        self.judging = JudgingView()
         self._rest = QWidget()
         self._rest.setLayout(
             column(
@@ -47,7 +50,7 @@ class TrainTab(QWidget):
             )
         )
         content = QWidget()
-        content.setLayout(column(self.found, self._rest))
+        content.setLayout(column(self.found, self._rest, self.judging))
         self._area = scrolling(content)
         self.setLayout(column(self._area, stretch=False, margin=0))
         self.setAcceptDrops(True)
@@ -63,8 +66,9 @@ class TrainTab(QWidget):
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(acts[key.name])
 
-    def render(self, snapshot: TrainSnapshot) -> None:
-        """Show a snapshot."""
+    def render(self, snapshot: TrainSnapshot, judging: JudgingSnapshot) -> None:
+        """Show snapshots of the training and of its figures."""
+        self.judging.render(judging)
         self._busy = snapshot.run.phase.is_busy
         self.found.render(snapshot.found, BUSY if self._busy else "")
         self._rest.setEnabled(not snapshot.found.looking)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_mil.events import Watched
 from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.snapshots.judging import judging_snapshot
 from napari_mil.gui.model.snapshots.train import train_snapshot
 from napari_mil.gui.model.training import Phase, Training, Watch
 from napari_mil.gui.views.train.train_tab import TrainTab
@@ -29,7 +30,8 @@ def tab(qtbot):
 
 
 def show(tab, training):
-    tab.render(train_snapshot(SessionState(training=training)))
+    state = SessionState(training=training)
+    tab.render(train_snapshot(state), judging_snapshot(state))
 
 
 def drop(widget, *paths):
