@@ -30,7 +30,7 @@ from napari_mil.events import (
 )
 from napari_mil.files import whole_or_nothing
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.card import TILES, ClassifierCard
 from napari_mil.inference.classifier import Classifier, load_classifier
 from napari_mil.inference.devices import choose_device
 from napari_mil.inference.embedding import Progress
@@ -46,6 +46,7 @@ from napari_mil.training.evaluation.score import Likeness, Score
 from napari_mil.training.evaluation.summaries import calibration_errors, estimate_figures
 from napari_mil.training.layout import ANSWERS, EVALUATION, PREDICTIONS, SCORE
 from napari_mil.training.run_folder import RunFolder
+from napari_mil.training.slide_scales import check_scales
 
 
 def score(
@@ -213,9 +214,8 @@ class _Scorer:
 
     def score(self, matched: MatchedCohort) -> Score:
         """Classify the bags, and sum up."""
-        cohort = matched.cohort
+        cohort, failed = self._without_scaleless(matched.cohort)
         found: dict[int, _Answer] = {}
-        failed: list[Finding] = []
         self.on_event(Started(len(cohort), "bags"))
         progress = Progress(len(cohort))
         for b, bag in enumerate(cohort.bags):
@@ -234,8 +234,30 @@ class _Scorer:
                 f"No bag of {cohort.root.name} can be classified by {self.classifier.card.name}; "
                 f"the first one: {failed[0].text}"
             )
-        usable = cohort.only(sorted(found))
-        return self._sum_up(usable, [found[b] for b in sorted(found)], matched, failed)
+        answered = cohort.only(sorted(found))
+        return self._sum_up(answered, [found[b] for b in sorted(found)], matched, failed)
+
+    def _without_scaleless(self, cohort: Cohort) -> tuple[Cohort, list[Finding]]:
+        """Leave out slides without a usable scale, said in one line whatever their number.
+
+        Raises
+        ------
+        TrainingError
+            If nothing is left.
+        """
+        card = self.classifier.card
+        tiles = self.request.tiles or (card.tiling if card.instances == TILES else None)
+        if tiles is None or tiles.level is not None:
+            return cohort, []
+        assumed = card.slide_mpp if self.slide_mpp is None else self.slide_mpp
+        check = check_scales(cohort, assumed, tiles.mpp)
+        if not check.usable:
+            raise TrainingError(f"{cohort.root.name}: {check.findings[0].text}")
+        for finding in check.findings:
+            self.on_event(Fallback(finding.text))
+        reason = "It has no scale at which it can be cut into tiles."
+        left_out = [Finding(FindingKind.SKIPPED, bag.path, reason) for bag in check.useless]
+        return replace(cohort, bags=check.usable), left_out
 
     def _answer(self, bag: CohortBag) -> _Answer:
         """Return the answer for a bag: kept, or made now and kept."""

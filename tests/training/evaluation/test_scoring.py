@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -185,6 +186,32 @@ def test_slides_are_scored_by_their_own_encoder(slide_cohort, quick, settings, t
     single = classify(slide_cohort.bags[0].path, trained.classifier, mask=None, device="cpu")
     np.testing.assert_allclose(found.answers.uncalibrated[0, 0], single.logits, atol=1e-5)
     assert found.seen.seen == 8
+
+
+def test_slides_without_a_scale_are_one_line_whatever_their_number(
+    slide_cohort, quick, settings, tmp_path
+):
+    config = quick(tile_px=64, slide_mpp=0.5, mask="none", encoder="texture", epochs=1)
+    trained = train(slide_cohort, config, out=tmp_path / "run", settings=settings)
+    assuming = load_classifier(trained.classifier)
+    strict = replace(assuming, card=replace(assuming.card, slide_mpp=None))
+    request = ClassifyRequest(mask=None, settings=settings, device="cpu")
+    with pytest.raises(TrainingError, match=r"8 slides have no resolution.*the first region"):
+        score(slide_cohort, strict, out=tmp_path / "s", request=request)
+    some = replace(
+        slide_cohort,
+        bags=tuple(
+            replace(bag, mpp=0.5) if k < 4 else bag for k, bag in enumerate(slide_cohort.bags)
+        ),
+    )
+    said = []
+    with pytest.raises(TrainingError, match="No bag"):
+        # What a scan was told does not stand in the files.
+        score(some, strict, out=tmp_path / "t", request=request, on_event=said.append)
+    lines = [event.message for event in said if isinstance(event, Fallback)]
+    assert sum("4 slides have no resolution" in line for line in lines) == 1
+    given = score(slide_cohort, strict, out=tmp_path / "u", request=request, slide_mpp=0.5)
+    assert given.n_bags == 8
 
 
 def test_folders_of_images_are_scored(image_cohort, quick, settings, request_here, tmp_path):
