@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mil.training.evaluation.answers import Answers, Link
-from napari_mil.training.evaluation.metrics import BINS, Metric, auc, average_precision
+from napari_mil.training.evaluation.metrics import BINS, auc, average_precision
 
 Line = tuple[np.ndarray, np.ndarray]
 """x and y of a curve."""
@@ -139,7 +139,7 @@ def _curve(
     positive: np.ndarray,
     scores: np.ndarray,
     draw: Callable[[np.ndarray, np.ndarray], Line],
-    measure: Metric,
+    measure: Callable[[np.ndarray, np.ndarray], float],
 ) -> Curve:
     """Return the curve of one class; without lines where it cannot be drawn.
 
