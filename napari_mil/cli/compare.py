@@ -51,13 +51,13 @@ def table(comparison: Comparison) -> list[str]:
     lines = [
         f"1  {comparison.first}",
         f"2  {comparison.second}",
-        f"{comparison.n_bags} bags of {comparison.n_groups} patients; {comparison.interval}",
-        f"{'':24} 1        2        2 − 1    95 % interval",
+        f"{comparison.n_bags} bags of {comparison.n_groups} patients (bags where they are unknown)",
+        f"{'':24} 1        2        2 − 1    95 % interval      by",
     ]
     for name, value in comparison.metrics.items():
-        clear = "   clear" if value.is_clear else ""
+        by = f"{value.method}, clear" if value.is_clear else value.method
         lines.append(
             f"{name.replace('_', ' '):24} {value.first:.3f}    {value.second:.3f}   "
-            f"{value.difference:+.3f}    {value.low:+.3f} – {value.high:+.3f}{clear}"
+            f"{value.difference:+.3f}    {value.low:+.3f} – {value.high:+.3f}   {by}"
         )
     return lines

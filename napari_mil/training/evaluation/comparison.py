@@ -18,11 +18,8 @@ from napari_mil.training.layout import PREDICTIONS
 SCHEMA = "napari-mil/comparison/1"
 SAMPLES = 2000
 """Number of bootstrap samples."""
-INTERVAL = (
-    "95 % intervals by bootstrap over patients (bags where they are unknown), "
-    "the same draw for both"
-)
-"""How the intervals are made, in words."""
+PAIRED_BOOTSTRAP = "paired bootstrap"
+"""Method of an interval: patients are drawn, the same ones for both."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,22 @@ class Difference:
     """Lower end of the 95 % interval of the difference."""
     high: float
     """Upper end of that interval."""
+    method: str = PAIRED_BOOTSTRAP
+    """How the interval was made."""
 
     @property
     def is_clear(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.low > 0 or self.high < 0
+
+    def as_dict(self) -> dict[str, float | str | None]:
+        """Return plain numbers, rounded to four digits, None for NaN; and the method's name."""
+        numbers = asdict(self)
+        del numbers["method"]
+        return {
+            **{key: None if np.isnan(value) else round(value, 4) for key, value in numbers.items()},
+            "method": self.method,
+        }
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,6 @@ class Comparison:
     n_groups: int
     repeats: int
     metrics: Mapping[str, Difference]
-    interval: str = INTERVAL
-    """How the intervals are made, in words."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values, rounded to four digits; None for NaN."""
@@ -66,14 +72,7 @@ class Comparison:
             "bags": self.n_bags,
             "groups": self.n_groups,
             "repeats": self.repeats,
-            "interval": self.interval,
-            "metrics": {
-                name: {
-                    key: None if np.isnan(number) else round(number, 4)
-                    for key, number in asdict(value).items()
-                }
-                for name, value in self.metrics.items()
-            },
+            "metrics": {name: value.as_dict() for name, value in self.metrics.items()},
         }
 
 
