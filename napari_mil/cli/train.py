@@ -276,14 +276,16 @@ def table(evaluation: Evaluation) -> list[str]:
     """Return the figures and their protocol as lines."""
     lines = [
         f"{evaluation.label}; {evaluation.selection}",
-        f"{'':24} pooled   95 % interval   folds: mean ± SD   SD over repeats",
+        f"{'':24} pooled   95 % interval   folds: mean ± SD   SD over repeats   interval by",
     ]
     for name, value in evaluation.metrics.items():
         repeats = "–" if math.isnan(value.sd_repeats) else f"{value.sd_repeats:.3f}"
         lines.append(
             f"{name.replace('_', ' '):24} {value.mean:.3f}    {value.low:.3f} – {value.high:.3f}"
-            f"   {value.fold_mean:.3f} ± {value.sd_folds:.3f}      {repeats}"
+            f"   {value.fold_mean:.3f} ± {value.sd_folds:.3f}      {repeats:15} "
+            f"  {'–' if value.method is None else value.method.value}"
         )
+    lines += [few.text for few in evaluation.few_patients]
     if evaluation.overlay:
         figures = ", ".join(f"{name} {value}" for name, value in evaluation.overlay.items())
         lines.append(f"{'overlay':24} {figures}")

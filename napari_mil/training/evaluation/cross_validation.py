@@ -29,7 +29,7 @@ from napari_mil.training.evaluation.fold_runs import FoldRunner, FoldTraining
 from napari_mil.training.evaluation.folds import FoldTask
 from napari_mil.training.evaluation.protocols import Design, Protocol, published_rule
 from napari_mil.training.evaluation.splits import fold_tasks, why_none
-from napari_mil.training.evaluation.summaries import Evaluation, summarise
+from napari_mil.training.evaluation.summaries import Evaluation, find_few_patients, summarise
 from napari_mil.training.layout import EVALUATION, FOLDS
 from napari_mil.training.network import make_plan
 from napari_mil.training.run import fill_in_config
@@ -188,6 +188,7 @@ def _remarks(design: Design, tasks: list[FoldTask], start: Classifier | None) ->
             f"Every fold starts from {start.card.name}: if that was trained on these bags, "
             "the figures are too good."
         )
+    remarks += [few.text for few in find_few_patients(design.cohort)]
     return remarks
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from napari_mil.aggregators.output import link
+from napari_mil.inference.card import FEW_PATIENTS, INTERVAL_METHODS
 from napari_mil.training.bundle import FEWEST_TO_CALIBRATE
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.evaluation.folds import FoldResult, FoldTask
+from napari_mil.training.evaluation.intervals import FewPatients, few_patients, sources
 from napari_mil.training.evaluation.metrics import (
     Estimate,
     best_threshold,
     calibration_error,
     estimates,
-    figures,
     fit_temperature,
 )
 from napari_mil.training.evaluation.protocols import (
@@ -32,8 +33,6 @@ from napari_mil.training.evaluation.protocols import (
 )
 
 SCHEMA = "napari-mil/evaluation/1"
-SAMPLES = 1000
-"""Number of bootstrap samples."""
 DECIDING = ("accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity")
 """Figures that depend on the threshold."""
 
@@ -75,6 +74,8 @@ class Evaluation:
     """What stays together in a fold, in words; see `Cohort.unit`."""
     from_trained: bool = False
     """Whether folds start from a classifier, which may have seen these bags."""
+    few_patients: tuple[FewPatients, ...] = ()
+    """Classes of so few patients that their figures say little."""
     out_of_fold: tuple[Mapping[str, Any], ...] = ()
     """Name, label and probabilities of each bag.
 
@@ -86,7 +87,7 @@ class Evaluation:
         """The figure to quote, with its interval and protocol."""
         name = "auc" if "auc" in self.metrics else "auc_macro"
         area = self.metrics[name]
-        return f"AUC {area.mean:.2f} ({area.low:.2f}–{area.high:.2f}), {self.label}"
+        return f"AUC {area.words}, {self.label}"
 
     @property
     def label(self) -> str:
@@ -112,6 +113,8 @@ class Evaluation:
             "bags": self.n_bags,
             "patients": self.n_patients,
             "metrics": self._with_protocol(self.metrics),
+            "interval methods": self._interval_methods,
+            "few patients": [asdict(few) for few in self.few_patients],
             "at validation threshold": self._with_protocol(self.at_validation_threshold),
             "calibration": dict(self.calibration),
             "overlay": {**self.overlay, "protocol": self.protocol} if self.overlay else {},
@@ -123,11 +126,12 @@ class Evaluation:
 
     def for_card(self) -> dict[str, Any]:
         """Return the entries of a bundle's card, without names of bags."""
-        drawn = "patients" if self.unit == "patient" else "bags"
         entries: dict[str, Any] = {
             "headline": self.headline,
-            "protocol": f"{self.label}; {self.selection}; 95 % intervals by bootstrap over {drawn}",
+            "protocol": f"{self.label}; {self.selection}",
             "cross-validation": self._with_protocol(self.metrics),
+            INTERVAL_METHODS: self._interval_methods,
+            FEW_PATIENTS: [few.text for few in self.few_patients],
         }
         if self.at_validation_threshold:
             entries["cross-validation, at the validation threshold"] = self._with_protocol(
@@ -136,6 +140,11 @@ class Evaluation:
         if self.overlay:
             entries["overlay"] = dict(self.overlay)
         return {**entries, "calibration": dict(self.calibration)}
+
+    @property
+    def _interval_methods(self) -> dict[str, str]:
+        """Sources of the intervals' methods, by their names."""
+        return sources(figure.method for figure in self.metrics.values())
 
     def _with_protocol(self, metrics: Mapping[str, Estimate]) -> dict[str, Any]:
         return {
@@ -184,9 +193,16 @@ def summarise(
         settings=config.model_dump(exclude={"cohort"}),
         remarks=remarks,
         unit=cohort.unit,
+        few_patients=find_few_patients(cohort),
         from_trained=config.start_from is not None,
         out_of_fold=_out_of_fold_rows(cohort, answers.logits, answers.fold_of),
     )
+
+
+def find_few_patients(cohort: Cohort) -> tuple[FewPatients, ...]:
+    """Return the classes of a cohort with too few patients, or bags where those are unknown."""
+    unit = "patient" if cohort.patients_known else "bag"
+    return few_patients(cohort.classes, cohort.targets, cohort.groups, unit=unit)
 
 
 class _Answers:
@@ -254,12 +270,10 @@ class _Answers:
     def estimate_figures(self, threshold: np.ndarray) -> dict[str, Estimate]:
         """Return every figure at the thresholds (R, B) of the bags."""
         return estimates(
-            lambda index, repeat: figures(
-                self._targets[index], self.logits[repeat, index], threshold[repeat, index]
-            ),
-            self._design.repeats,
+            self._targets,
+            self.logits,
             self._design.cohort.groups,
-            SAMPLES,
+            threshold=threshold,
             folds=self.fold_of,
         )
 
