@@ -278,8 +278,8 @@ def mid_p_limits(share: float, number: float) -> tuple[float, float]:
         more = betainc(hits + 1, misses, p) if misses > _EDGE else 0.0
         return float(at_least + more) / 2
 
-    low = brentq(lambda p: tail(p) - _TAIL, 0, 1) if hits > _EDGE else 0.0
-    high = brentq(lambda p: tail(p) - (1 - _TAIL), 0, 1) if misses > _EDGE else 1.0
+    low = brentq(lambda p: tail(p) - _TAIL, 0, 1, xtol=_EDGE) if hits > _EDGE else 0.0
+    high = brentq(lambda p: tail(p) - (1 - _TAIL), 0, 1, xtol=_EDGE) if misses > _EDGE else 1.0
     return float(low), float(high)
 
 
@@ -305,8 +305,8 @@ def area_limits(
         variance = inflation * area_variance(theta, positives, negatives)
         return abs(theta - area) - _Z * math.sqrt(variance)
 
-    low = brentq(excess, 0, min(area, 1 - _EDGE)) if area > _EDGE else 0.0
-    high = brentq(excess, max(area, _EDGE), 1) if area < 1 - _EDGE else 1.0
+    low = brentq(excess, 0, min(area, 1 - _EDGE), xtol=_EDGE) if area > _EDGE else 0.0
+    high = brentq(excess, max(area, _EDGE), 1, xtol=_EDGE) if area < 1 - _EDGE else 1.0
     return float(low), float(high)
 
 
@@ -341,12 +341,12 @@ def intraclass_correlation(values: np.ndarray, strata: np.ndarray, patients: np.
     """
     n_bags = len(values)
     stratum = np.unique(strata, return_inverse=True)[1].reshape(-1)
-    cells, cell = np.unique(np.stack([patients, stratum], 1), axis=0, return_inverse=True)
-    cell = cell.reshape(-1)
+    n_strata = int(stratum.max()) + 1
+    cells, cell = np.unique(patients * n_strata + stratum, return_inverse=True)
     sizes = np.bincount(cell)
     if sizes.max() == 1:
         return 1.0
-    between_freedom = len(cells) - len(np.unique(stratum))
+    between_freedom = len(cells) - n_strata
     within_freedom = n_bags - len(cells)
     if between_freedom == 0:
         return 1.0
@@ -355,7 +355,8 @@ def intraclass_correlation(values: np.ndarray, strata: np.ndarray, patients: np.
     within = float((centred**2).sum()) - between
     if within <= _EDGE * n_bags:
         return 1.0
-    squares = np.bincount(cells[:, 1], sizes**2) / np.bincount(cells[:, 1], sizes)
+    of_stratum = cells % n_strata
+    squares = np.bincount(of_stratum, sizes**2) / np.bincount(of_stratum, sizes)
     size = (n_bags - squares.sum()) / between_freedom
     ratio = (between / between_freedom) / (within / within_freedom)
     ratio /= float(f_distribution.ppf(1 - CORRELATION_LEVEL, between_freedom, within_freedom))
