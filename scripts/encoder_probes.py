@@ -28,7 +28,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from napari_mil.training.evaluation.folds import stratified_group_folds
-from napari_mil.training.evaluation.metrics import auc, estimate
+from napari_mil.training.evaluation.metrics import auc
 from scripts.encoder_features import (
     COLOUR,
     ENCODER,
@@ -44,6 +44,7 @@ from scripts.encoder_features import (
     kept,
     lymph_nodes,
 )
+from scripts.percentile_bootstrap import estimate
 from scripts.shipped_classifiers import difference, say
 
 FOLDS = 5

@@ -24,8 +24,9 @@ from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.likeness import describe
 from napari_mil.slides import open_slide
 from napari_mil.training.evaluation.folds import stratified_group_folds
-from napari_mil.training.evaluation.metrics import accuracy, auc, estimate
+from napari_mil.training.evaluation.metrics import accuracy, auc
 from scripts.nested_cross_validation import FittedHead, OutOfFold
+from scripts.percentile_bootstrap import estimate
 
 PAPER_SATURATION = 0.05
 """Mean saturation below which the papers discard tiles."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.facts import AggregatorRef, EncoderRef, TrainingFacts
-from napari_mil.training.evaluation.metrics import auc, estimate, fit_temperature
+from napari_mil.training.evaluation.metrics import auc, fit_temperature
 from scripts.head_fitting import FitSettings
 from scripts.nested_cross_validation import (
     Candidate,
@@ -29,6 +29,7 @@ from scripts.nested_cross_validation import (
     fit_head,
     nested_cross_validation,
 )
+from scripts.percentile_bootstrap import estimate
 from scripts.shipped_classifiers import (
     PictureBag,
     Tiling,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from napari_mil.inference.card import ClassifierCard
-from napari_mil.training.evaluation.metrics import auc, calibration_error, estimate, fit_temperature
+from napari_mil.training.evaluation.metrics import auc, calibration_error, fit_temperature
 from scripts.colorectal_cases import (
     BENIGN,
     CREDIT,
@@ -33,6 +33,7 @@ from scripts.nested_cross_validation import (
     fit_head,
     nested_cross_validation,
 )
+from scripts.percentile_bootstrap import estimate
 from scripts.shipped_classifiers import (
     blank_table,
     compare,

@@ -18,7 +18,6 @@ from napari_mil.inference.card import ClassifierCard
 from napari_mil.training.evaluation.metrics import (
     auc,
     calibration_error,
-    estimate,
     fit_temperature,
     mean_auc,
     multiclass_figures,
@@ -40,6 +39,7 @@ from scripts.nested_cross_validation import (
     fit_head,
     nested_cross_validation,
 )
+from scripts.percentile_bootstrap import estimate
 from scripts.shipped_classifiers import (
     COLOURS,
     OWN,

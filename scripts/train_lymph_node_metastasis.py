@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.facts import AggregatorRef, EncoderRef, TrainingFacts
-from napari_mil.training.evaluation.metrics import auc, calibration_error, estimate
+from napari_mil.training.evaluation.metrics import auc, calibration_error
 from scripts.head_fitting import standardisation
 from scripts.lymph_node_heads import (
     Line,
@@ -37,6 +37,7 @@ from scripts.lymph_node_heads import (
     tile_logits,
 )
 from scripts.nested_cross_validation import FittedHead
+from scripts.percentile_bootstrap import estimate
 from scripts.shipped_classifiers import (
     BASELINES,
     COLOURS,

@@ -320,6 +320,7 @@ def _given_folds(arguments: argparse.Namespace, cohort: Cohort) -> GivenFolds | 
 def table(evaluation: Evaluation) -> list[str]:
     """Return the figures and their protocol as lines."""
     lines = [f"{evaluation.label}; {evaluation.selection}", *metric_lines(evaluation.metrics)]
+    lines += [few.text for few in evaluation.few_patients]
     if evaluation.overlay:
         figures = ", ".join(f"{name} {value}" for name, value in evaluation.overlay.items())
         lines.append(f"{'overlay':24} {figures}")
@@ -330,13 +331,14 @@ def metric_lines(metrics: Mapping[str, Estimate]) -> list[str]:
     """Return figures as lines below their header; without folds or repeats, less of them."""
     has_folds = any(not math.isnan(value.fold_mean) for value in metrics.values())
     header = f"{'':24} pooled   95 % interval"
-    lines = [header + ("   folds: mean ± SD   SD over repeats" if has_folds else "")]
+    header += "   folds: mean ± SD   SD over repeats" if has_folds else ""
+    lines = [f"{header}   interval by"]
     for name, value in metrics.items():
         line = f"{name.replace('_', ' '):24} {value.mean:.3f}    {value.low:.3f} – {value.high:.3f}"
         if has_folds:
             repeats = "–" if math.isnan(value.sd_repeats) else f"{value.sd_repeats:.3f}"
-            line += f"   {value.fold_mean:.3f} ± {value.sd_folds:.3f}      {repeats}"
-        lines.append(line)
+            line += f"   {value.fold_mean:.3f} ± {value.sd_folds:.3f}      {repeats:15}"
+        lines.append(f"{line}   {'–' if value.method is None else value.method.value}")
     return lines
 
 

@@ -27,6 +27,10 @@ TILES, IMAGES, FEATURES = "tiles", "images", "features"
 """Kinds of instances: tiles of a slide, images of a folder, rows of a feature file."""
 NOT_WRITTEN = ("folder", "checkpoint")
 """Fields of a card that depend on where it lies."""
+FEW_PATIENTS = "few patients"
+"""Entry of `ClassifierCard.evaluation`: what cannot be known about classes of few patients."""
+INTERVAL_METHODS = "interval methods"
+"""Entry of `ClassifierCard.evaluation`: sources of the intervals' methods, by name."""
 
 
 @dataclass(frozen=True)

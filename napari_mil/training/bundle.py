@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from napari_mil.encoders.backbone import weights_fingerprint
-from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.card import FEW_PATIENTS, INTERVAL_METHODS, ClassifierCard
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.facts import (
     AggregatorRef,
@@ -22,9 +22,12 @@ from napari_mil.inference.facts import (
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.describing import describe_training
+from napari_mil.training.evaluation.intervals import few_patients, sources
 from napari_mil.training.evaluation.metrics import (
+    Estimate,
     best_threshold,
     calibration_error,
+    estimates,
     figures,
     fit_temperature,
 )
@@ -175,13 +178,7 @@ def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, A
     entries: dict[str, Any] = {}
     cohort = fitting.store.cohort
     if fitting.split.test:
-        entries[TEST_SPLIT] = _figures(fitting, fitting.split.test, chosen)
-        entries["protocol"] = (
-            f"held-out test split of {len(fitting.split.test)} bags, looked at once"
-        )
-        entries["headline"] = _headline(
-            entries[TEST_SPLIT], f"{len(fitting.split.test)} held-out bags"
-        )
+        entries |= _on_test_split(fitting, chosen)
     if fitting.split.validation:
         entries[VALIDATION] = _figures(fitting, fitting.split.validation, chosen)
         if "protocol" not in entries:
@@ -197,6 +194,39 @@ def _on_validation(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, A
         entries.setdefault("protocol", f"none: all {len(cohort.bags)} bags were trained on")
         entries.setdefault("headline", "not evaluated")
     return entries
+
+
+def _on_test_split(fitting: Fitting, chosen: Mapping[str, float]) -> dict[str, Any]:
+    """Return the entries about the test split: figures with intervals, and what they leave open."""
+    bags = list(fitting.split.test)
+    cohort = fitting.store.cohort
+    targets = cohort.targets[bags]
+    groups = [cohort.groups[b] for b in bags]
+    logits = fitting.logits(fitting.split.test) / chosen["temperature"]
+    found = estimates(targets, logits[None], groups, threshold=chosen["threshold"])
+    unit = "patient" if cohort.patients_known else "bag"
+    few = few_patients(cohort.classes, targets, groups, unit=unit)
+    return {
+        TEST_SPLIT: {
+            **{name: figure.as_dict() for name, figure in found.items()},
+            **_further_figures(fitting, fitting.split.test, logits),
+        },
+        "protocol": f"held-out test split of {len(bags)} bags, looked at once",
+        "headline": _test_headline(found, f"{len(bags)} held-out bags"),
+        INTERVAL_METHODS: sources(figure.method for figure in found.values()),
+        FEW_PATIENTS: [one.text for one in few],
+    }
+
+
+def _test_headline(found: Mapping[str, Estimate], where: str) -> str:
+    for names, words in (
+        (("auc", "auc_macro"), "AUC"),
+        (("accuracy", "accuracy_macro"), "accuracy"),
+    ):
+        for name in names:
+            if name in found and not np.isnan(found[name].mean):
+                return f"{words} {found[name].words} on {where}"
+    return f"no figure on {where}"
 
 
 def _choice_words(fitting: Fitting, chosen: Mapping[str, float]) -> str:
@@ -217,11 +247,19 @@ def _figures(
         name: None if np.isnan(value) else round(value, 4)
         for name, value in figures(targets, logits, chosen["threshold"]).items()
     }
-    rounded["expected_calibration_error"] = round(calibration_error(targets, logits), 4)
+    return {**rounded, **_further_figures(fitting, bags, logits)}
+
+
+def _further_figures(
+    fitting: Fitting, bags: tuple[int, ...], logits: np.ndarray
+) -> dict[str, float]:
+    """Return calibration error and AUC of the overlay, rounded to four digits."""
+    targets = fitting.store.cohort.targets[list(bags)]
+    further = {"expected_calibration_error": round(calibration_error(targets, logits), 4)}
     tile_auc = fitting.overlay_auc(bags)
     if tile_auc is not None:
-        rounded["tile_auc"] = round(tile_auc, 4)
-    return rounded
+        further["tile_auc"] = round(tile_auc, 4)
+    return further
 
 
 def _headline(entry: Mapping[str, Any], where: str) -> str:
@@ -292,9 +330,16 @@ def notes(card: ClassifierCard) -> str:
         f"Protocol: {card.evaluation['protocol']}.",
         "",
     ]
+    few = card.evaluation.get(FEW_PATIENTS)
+    if few:
+        lines += [*(f"- {sentence}" for sentence in few), ""]
     for key, entry in card.evaluation.items():
-        if isinstance(entry, Mapping):
+        if isinstance(entry, Mapping) and key != INTERVAL_METHODS:
             lines += [f"### {key[:1].upper()}{key[1:]}", "", *_table(entry), ""]
+    methods = card.evaluation.get(INTERVAL_METHODS)
+    if methods:
+        lines += ["95 % intervals:", ""]
+        lines += [*(f"- {name}: {source}" for name, source in methods.items()), ""]
     return "\n".join([*lines, "## Terms", "", f"Weights: {card.licence}.", ""])
 
 
@@ -341,17 +386,10 @@ def _training_lines(card: ClassifierCard) -> list[str]:
 
 
 def _table(entry: Mapping[str, Any]) -> list[str]:
-    if any(isinstance(value, Mapping) for value in entry.values()):
-        head = [
-            "| figure | pooled | 95 % interval | mean of folds ± SD | SD over repeats |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        rows = [
-            _estimate_row(name, estimate)
-            for name, estimate in entry.items()
-            if isinstance(estimate, Mapping)
-        ]
-        return head + rows
+    estimated = [value for value in entry.values() if isinstance(value, Mapping)]
+    if estimated:
+        has_folds = any(value["fold_mean"] is not None for value in estimated)
+        return _estimate_table(entry, has_folds=has_folds)
     return [
         "| figure | value |",
         "| --- | --- |",
@@ -359,12 +397,27 @@ def _table(entry: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _estimate_row(name: str, estimate: Mapping[str, Any]) -> str:
+def _estimate_table(entry: Mapping[str, Any], *, has_folds: bool) -> list[str]:
+    """Return figures with intervals, those without below them."""
+    columns = ["figure", "pooled" if has_folds else "value", "95 % interval", "by"]
+    if has_folds:
+        columns += ["mean of folds ± SD", "SD over repeats"]
+    rows = [columns, ["---"] * len(columns)]
+    for name, value in entry.items():
+        if isinstance(value, Mapping):
+            row = _estimate_row(value, has_folds=has_folds)
+        else:
+            row = [_number(value), *[_number(None)] * (len(columns) - 2)]
+        rows.append([name.replace("_", " "), *row])
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _estimate_row(estimate: Mapping[str, Any], *, has_folds: bool) -> list[str]:
     number = {key: _number(value) for key, value in estimate.items()}
-    return (
-        f"| {name.replace('_', ' ')} | {number['mean']} | {number['low']} to {number['high']} | "
-        f"{number['fold_mean']} ± {number['sd_folds']} | {number['sd_repeats']} |"
-    )
+    row = [number["mean"], f"{number['low']} to {number['high']}", number["method"]]
+    if has_folds:
+        row += [f"{number['fold_mean']} ± {number['sd_folds']}", number["sd_repeats"]]
+    return row
 
 
 def _number(value: Any) -> str:

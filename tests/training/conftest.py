@@ -9,7 +9,6 @@ from napari_mil.events import CancellationToken, ignore
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.config import make_config
-from napari_mil.training.evaluation import summaries
 from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.fitting import Fitting
 from napari_mil.training.network import build, make_plan
@@ -171,9 +170,3 @@ def fit(settings):
         return Fitting(build(config, plan, store, None, ignore), store, split, config, CPU)
 
     return make
-
-
-@pytest.fixture
-def few_samples(monkeypatch):
-    """Let intervals rest on few bootstrap samples."""
-    monkeypatch.setattr(summaries, "SAMPLES", 50)

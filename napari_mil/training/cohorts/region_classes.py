@@ -118,9 +118,7 @@ def parse_mapping(text: str, what: str = "Regions") -> dict[str, str]:
             continue
         name, equals, wanted = (part.strip() for part in entry.partition("="))
         if not equals or not name:
-            raise OptionError(
-                f"{what} are mapped to classes as Tumor=malignant,Stroma=benign, not {text!r}."
-            )
+            raise OptionError(f"{what} are mapped as Tumor=malignant,Stroma=benign, not {text!r}.")
         if mapping.get(name, wanted) != wanted:
             raise OptionError(f"{what} named {name!r} are mapped to two classes; choose one.")
         mapping[name] = wanted

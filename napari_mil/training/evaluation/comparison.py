@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_mil.errors import OptionError
 from napari_mil.training.evaluation.answers import Answers
+from napari_mil.training.evaluation.intervals import difference as auc_difference
 from napari_mil.training.evaluation.metrics import figures
 from napari_mil.training.evaluation.stored import read_figures
 from napari_mil.training.layout import PREDICTIONS
@@ -114,12 +115,24 @@ def differences(first: Answers, second: Answers) -> dict[str, Difference]:
     of_first = one(every_bag)
     of_second = two(every_bag)
     intervals = paired_intervals(one, two, first.groups)
-    return {
+    compared = {
         name: Difference(
             of_first[name], of_second[name], of_second[name] - of_first[name], *intervals[name]
         )
         for name in of_first
     }
+    area = next(name for name in ("auc", "auc_macro") if name in compared)
+    return {**compared, area: _with_area_interval(compared[area], first, second)}
+
+
+def _with_area_interval(found: Difference, first: Answers, second: Answers) -> Difference:
+    """Return the difference of two AUCs with the interval that covers with few patients."""
+    one, two = (
+        np.squeeze(answers.judged, -1) if answers.judged.shape[-1] == 1 else answers.judged
+        for answers in (first, second)
+    )
+    exact = auc_difference(first.targets, two, one, first.groups)
+    return replace(found, low=exact.low, high=exact.high, method=exact.method.value)
 
 
 Figures = Callable[[np.ndarray], Mapping[str, float]]

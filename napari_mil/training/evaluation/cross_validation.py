@@ -34,7 +34,7 @@ from napari_mil.training.evaluation.given_folds import GivenFolds, folds_text
 from napari_mil.training.evaluation.predictions_table import PredictionsTable
 from napari_mil.training.evaluation.protocols import Design, Protocol, published_rule
 from napari_mil.training.evaluation.splits import draw_folds, fold_tasks, tasks_of, why_none
-from napari_mil.training.evaluation.summaries import Evaluation, summarise
+from napari_mil.training.evaluation.summaries import Evaluation, find_few_patients, summarise
 from napari_mil.training.layout import (
     EVALUATION,
     FOLD_MODELS,
@@ -245,6 +245,7 @@ def _remarks(
         remarks.append("The splits in the table are not used: every bag is tested once per repeat.")
     if start is not None:
         remarks.append(_remark_on_start(start))
+    remarks += [few.text for few in find_few_patients(design.cohort)]
     return remarks
 
 

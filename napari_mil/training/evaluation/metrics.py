@@ -7,15 +7,15 @@ label of every bag alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 from scipy.stats import rankdata
 
-Metric = Callable[[np.ndarray, np.ndarray], float]
-"""Figure as a function of targets and logits, (B,) or (B, C)."""
+from napari_mil.training.evaluation.intervals import Interval, Method, intervals
+
 BINS = 10
 """Bins of the calibration error."""
 TEMPERATURES = np.geomspace(0.25, 20, 400)
@@ -34,7 +34,7 @@ class Estimate:
     mean: float
     """Mean over repeats, each pooled over its folds."""
     low: float
-    """Lower end of the 95 % interval by bootstrap over groups."""
+    """Lower end of the 95 % interval; NaN where the figure does not exist."""
     high: float
     """Upper end of that interval."""
     sd_repeats: float
@@ -51,11 +51,26 @@ class Estimate:
 
     Such as an AUC where one class is missing.
     """
+    method: Method | None = None
+    """How the interval was made; None without one."""
 
-    def as_dict(self) -> dict[str, float | None]:
-        """Return plain numbers, rounded to four digits; None for NaN."""
+    @property
+    def words(self) -> str:
+        """The figure with its interval, and how that was made."""
+        if self.method is None:
+            return f"{self.mean:.2f}"
+        return (
+            f"{self.mean:.2f} ({self.low:.2f}–{self.high:.2f}, "
+            f"95 % interval by {self.method.value})"
+        )
+
+    def as_dict(self) -> dict[str, float | str | None]:
+        """Return plain numbers, rounded to four digits, None for NaN; and the method's name."""
+        numbers = asdict(self)
+        del numbers["method"]
         return {
-            key: None if np.isnan(value) else round(value, 4) for key, value in asdict(self).items()
+            **{key: None if np.isnan(value) else round(value, 4) for key, value in numbers.items()},
+            "method": None if self.method is None else self.method.value,
         }
 
 
@@ -323,110 +338,71 @@ def best_threshold(labels: np.ndarray, logits: np.ndarray) -> float:
     return float(cuts[min(best, key=lambda k: abs(cuts[k] - 0.5))])
 
 
-def estimate(
-    metric: Metric,
-    targets: Sequence[int] | np.ndarray,
-    logits: np.ndarray,
-    groups: Sequence[str],
-    samples: int = 2000,
-    seed: int = 0,
-    folds: np.ndarray | None = None,
-) -> Estimate:
-    """Estimate one figure from repeated out-of-fold logits.
-
-    Parameters
-    ----------
-    metric
-        Figure of one repeat.
-    targets
-        Targets of the bags, (B,) or (B, C).
-    logits
-        Out-of-fold logits, (repeats, B) or (repeats, B, C).
-    groups, samples, seed, folds
-        See `estimates`.
-    """
-    truth = np.asarray(targets)
-    return estimates(
-        lambda index, repeat: {"": metric(truth[index], logits[repeat, index])},
-        len(logits),
-        groups,
-        samples,
-        seed,
-        folds,
-    )[""]
-
-
 def estimates(
-    figures_of: Callable[[np.ndarray, int], dict[str, float]],
-    repeats: int,
+    targets: np.ndarray,
+    logits: np.ndarray,
     groups: Sequence[str] | np.ndarray,
-    samples: int = 2000,
-    seed: int = 0,
+    *,
+    threshold: float | np.ndarray = 0.5,
     folds: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
-    """Estimate figures from a repeated cross-validation.
+    """Estimate every figure from a repeated cross-validation.
 
     Parameters
     ----------
-    figures_of
-        Figures by name of some bags (indices (n,)) in one repeat.
-    repeats
-        Number of repeats.
+    targets
+        See `figures`.
+    logits
+        Out-of-fold logits, (R, B, 1) of one sigmoid unit, otherwise (R, B, C).
     groups
-        Group of each bag, (B,): the bootstrap draws whole groups, with replacement.
-    samples
-        Number of bootstrap samples.
-    seed
-        Seed of the bootstrap.
+        Group of each bag (its patient), (B,): bags of one group are not counted as independent.
+    threshold
+        Threshold on the probability; one for all, or (R, B).
     folds
-        Fold of each bag, int (repeats, B), for the figures of single folds.
+        Fold of each bag, int (R, B), for the figures of single folds.
 
     Returns
     -------
     dict
         An estimate by name.
     """
-    names = np.asarray(groups)
-    unique = np.unique(names)
-    members = [np.flatnonzero(names == group) for group in unique]
-    random = np.random.default_rng(seed)
-    every_bag = np.arange(len(names))
-    per_repeat = [figures_of(every_bag, repeat) for repeat in range(repeats)]
+    thresholds = np.broadcast_to(threshold, logits.shape[:2])
+
+    def figures_of(bags: np.ndarray, repeat: int) -> dict[str, float]:
+        return figures(targets[bags], logits[repeat, bags], thresholds[repeat, bags])
+
+    every_bag = np.arange(len(targets))
+    per_repeat = [figures_of(every_bag, repeat) for repeat in range(len(logits))]
     per_fold = [
         figures_of(np.flatnonzero(fold_of == k), repeat)
         for repeat, fold_of in enumerate(folds if folds is not None else ())
         for k in np.unique(fold_of)
     ]
-    resampled = []
-    for _ in range(samples):
-        drawn = random.integers(len(unique), size=len(unique))
-        index = np.concatenate([members[g] for g in drawn])
-        of_repeats = [figures_of(index, repeat) for repeat in range(repeats)]
-        resampled.append({name: _mean([one[name] for one in of_repeats]) for name in of_repeats[0]})
+    found = intervals(targets, logits, groups, thresholds)
     return {
         name: _estimate(
-            [one[name] for one in per_repeat],
-            [one[name] for one in per_fold],
-            [one[name] for one in resampled],
+            [one[name] for one in per_repeat], [one[name] for one in per_fold], found.get(name)
         )
         for name in per_repeat[0]
     }
 
 
-def _estimate(repeats: list[float], folds: list[float], resampled: list[float]) -> Estimate:
-    known_folds = _known(folds)
-    known_samples = _known(resampled)
+def _estimate(repeats: list[float], folds: list[float], interval: Interval | None) -> Estimate:
+    mean = _mean(repeats)
     low = high = float("nan")
-    if known_samples:
-        low, high = np.percentile(known_samples, [2.5, 97.5])
+    if interval is not None:
+        low = min(interval.low, mean)
+        high = max(interval.high, mean)
+    known_folds = _known(folds)
     return Estimate(
-        mean=_mean(repeats),
-        low=float(low),
-        high=float(high),
+        mean=mean,
+        low=low,
+        high=high,
         sd_repeats=_sd(repeats),
         fold_mean=_mean(folds),
         sd_folds=_sd(known_folds),
         undefined_folds=len(folds) - len(known_folds),
+        method=None if interval is None else interval.method,
     )
 
 

@@ -43,7 +43,11 @@ from napari_mil.training.evaluation.answers import Answers, Link, labelled_bags
 from napari_mil.training.evaluation.class_matching import MatchedCohort, match_classes
 from napari_mil.training.evaluation.predictions_table import PredictionsTable
 from napari_mil.training.evaluation.score import Likeness, Score
-from napari_mil.training.evaluation.summaries import calibration_errors, estimate_figures
+from napari_mil.training.evaluation.summaries import (
+    calibration_errors,
+    estimate_figures,
+    find_few_patients,
+)
 from napari_mil.training.layout import ANSWERS, EVALUATION, PREDICTIONS, SCORE
 from napari_mil.training.run_folder import RunFolder
 from napari_mil.training.slide_scales import check_scales
@@ -325,6 +329,7 @@ class _Scorer:
             for remark in one.remarks
         ]
         remarks = [remark for remark in (seen.remark, likeness.words) if remark]
+        remarks += [few.text for few in find_few_patients(cohort)]
         if on_bags:
             n_bags = len({finding.path for finding in on_bags})
             remarks.append(f"{n_bags} of {len(cohort)} bags have remarks; they stand in {SCORE}.")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from napari_mil.inference.card import FEW_PATIENTS, INTERVAL_METHODS
 from napari_mil.inference.seen_before import SeenBefore
 from napari_mil.training.bundle import FEWEST_TO_CALIBRATE
+from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.evaluation.answers import (
     Answers,
     Link,
@@ -19,12 +21,12 @@ from napari_mil.training.evaluation.answers import (
     one_of_two,
 )
 from napari_mil.training.evaluation.folds import FoldResult, FoldTask
+from napari_mil.training.evaluation.intervals import FewPatients, few_patients, sources
 from napari_mil.training.evaluation.metrics import (
     Estimate,
     best_threshold,
     calibration_error,
     estimates,
-    figures,
     fit_temperature,
 )
 from napari_mil.training.evaluation.predictions_table import PredictionsTable, Row
@@ -39,8 +41,6 @@ from napari_mil.training.evaluation.protocols import (
 )
 
 SCHEMA = "napari-mil/evaluation/1"
-SAMPLES = 1000
-"""Number of bootstrap samples."""
 DECIDING = ("accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity")
 """Figures that depend on the threshold."""
 
@@ -82,6 +82,8 @@ class Evaluation:
     """What stays together in a fold, in words; see `Cohort.unit`."""
     start: SeenBefore | None = None
     """Bags that the classifier has seen from which folds start; None where they start afresh."""
+    few_patients: tuple[FewPatients, ...] = ()
+    """Classes of so few patients that their figures say little."""
     out_of_fold: tuple[Mapping[str, Any], ...] = ()
     """Name, label and probabilities of each bag.
 
@@ -97,7 +99,7 @@ class Evaluation:
         """The figure to quote, with its interval and protocol."""
         name = "auc" if "auc" in self.metrics else "auc_macro"
         area = self.metrics[name]
-        return f"AUC {area.mean:.2f} ({area.low:.2f}–{area.high:.2f}), {self.label}"
+        return f"AUC {area.words}, {self.label}"
 
     @property
     def label(self) -> str:
@@ -125,6 +127,8 @@ class Evaluation:
             "bags": self.n_bags,
             "patients": self.n_patients,
             "metrics": self._with_protocol(self.metrics),
+            "interval methods": self._interval_methods,
+            "few patients": [asdict(few) for few in self.few_patients],
             "at validation threshold": self._with_protocol(self.at_validation_threshold),
             "calibration": dict(self.calibration),
             "overlay": {**self.overlay, "protocol": self.protocol} if self.overlay else {},
@@ -136,11 +140,12 @@ class Evaluation:
 
     def for_card(self) -> dict[str, Any]:
         """Return the entries of a bundle's card, without names of bags."""
-        drawn = "patients" if self.unit == "patient" else "bags"
         entries: dict[str, Any] = {
             "headline": self.headline,
-            "protocol": f"{self.label}; {self.selection}; 95 % intervals by bootstrap over {drawn}",
+            "protocol": f"{self.label}; {self.selection}",
             "cross-validation": self._with_protocol(self.metrics),
+            INTERVAL_METHODS: self._interval_methods,
+            FEW_PATIENTS: [few.text for few in self.few_patients],
         }
         if self.at_validation_threshold:
             entries["cross-validation, at the validation threshold"] = self._with_protocol(
@@ -149,6 +154,11 @@ class Evaluation:
         if self.overlay:
             entries["overlay"] = dict(self.overlay)
         return {**entries, "calibration": dict(self.calibration)}
+
+    @property
+    def _interval_methods(self) -> dict[str, str]:
+        """Sources of the intervals' methods, by their names."""
+        return sources(figure.method for figure in self.metrics.values())
 
     def _with_protocol(self, metrics: Mapping[str, Estimate]) -> dict[str, Any]:
         return {
@@ -213,6 +223,7 @@ def summarise(
         remarks=remarks,
         unit=cohort.unit,
         start=start,
+        few_patients=find_few_patients(cohort),
         out_of_fold=_out_of_fold_rows(answers),
         answers=answers,
         validation=collected.validation(),
@@ -221,15 +232,11 @@ def summarise(
 
 def estimate_figures(answers: Answers, threshold: np.ndarray) -> dict[str, Estimate]:
     """Return every figure of some answers at the thresholds (R, B) of the bags."""
-    targets = answers.targets
-    logits = answers.judged
     return estimates(
-        lambda index, repeat: figures(
-            targets[index], logits[repeat, index], threshold[repeat, index]
-        ),
-        answers.repeats,
+        answers.targets,
+        answers.judged,
         answers.groups,
-        SAMPLES,
+        threshold=threshold,
         folds=answers.fold_of,
     )
 
@@ -248,6 +255,12 @@ def calibration_errors(answers: Answers, bags: str) -> dict[str, float]:
 
 def _mean_error(targets: np.ndarray, logits: np.ndarray) -> float:
     return float(np.mean([calibration_error(targets, of_repeat) for of_repeat in logits]))
+
+
+def find_few_patients(cohort: Cohort) -> tuple[FewPatients, ...]:
+    """Return the classes of a cohort with too few patients, or bags where those are unknown."""
+    unit = "patient" if cohort.patients_known else "bag"
+    return few_patients(cohort.classes, cohort.targets, cohort.groups, unit=unit)
 
 
 class _Collected:

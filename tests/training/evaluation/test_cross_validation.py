@@ -9,8 +9,6 @@ from napari_mil.training.evaluation.cross_validation import cross_validate
 from napari_mil.training.run import train
 from napari_mil.training.run_folder import RunFolder
 
-pytestmark = pytest.mark.usefixtures("few_samples")
-
 
 def test_a_signal_is_found_and_noise_is_not(cohort, noise_cohort, quick, settings):
     found = cross_validate(cohort, quick(epochs=6), folds=4, settings=settings, workers=1)

@@ -8,8 +8,6 @@ from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.evaluation import fold_runs
 from napari_mil.training.evaluation.cross_validation import cross_validate
 
-pytestmark = pytest.mark.usefixtures("few_samples")
-
 
 @pytest.mark.slow
 def test_figures_do_not_depend_on_the_number_of_processes(cohort, quick, settings):

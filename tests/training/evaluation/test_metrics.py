@@ -18,7 +18,7 @@ from napari_mil.training.evaluation.metrics import (
     best_threshold,
     calibration_error,
     decided,
-    estimate,
+    estimates,
     figures,
     fit_temperature,
 )
@@ -38,16 +38,33 @@ def test_accuracy_splits_at_probability_one_half():
     assert accuracy(np.array([0, 1, 1, 0]), np.array([-0.1, 0.1, -2, 3])) == 0.5
 
 
-def test_an_interval_widens_when_bags_come_in_groups():
+def test_an_estimate_is_the_mean_over_repeats_within_its_interval():
     random = np.random.default_rng(0)
-    labels = np.repeat([0, 1] * 10, 5)
-    logits = (np.repeat(random.normal(0, 1, 20), 5) + labels)[None].repeat(3, 0)
-    alone = estimate(auc, labels, logits, list(map(str, range(100))), samples=400)
-    grouped = estimate(auc, labels, logits, [str(k // 5) for k in range(100)], samples=400)
-    assert alone.low < alone.mean < alone.high
-    assert grouped.high - grouped.low > 1.3 * (alone.high - alone.low)
-    assert grouped.mean == alone.mean
-    assert grouped.sd_repeats == pytest.approx(0, abs=1e-12)
+    labels = np.repeat([0, 1], 20)
+    logits = (random.normal(0, 1, (3, 40)) + labels)[:, :, None]
+    folds = np.tile(np.arange(40) % 4, (3, 1))
+    found = estimates(labels, logits, np.arange(40), folds=folds)
+    areas = [auc(labels, row[:, 0]) for row in logits]
+    assert found["auc"].mean == pytest.approx(np.mean(areas))
+    assert found["auc"].sd_repeats == pytest.approx(np.std(areas, ddof=1))
+    assert found["auc"].fold_mean == pytest.approx(
+        np.mean(
+            [
+                auc(labels[fold == k], row[fold == k, 0])
+                for row, fold in zip(logits, folds, strict=True)
+                for k in range(4)
+            ]
+        )
+    )
+    assert all(figure.low <= figure.mean <= figure.high for figure in found.values())
+    assert all(figure.method is not None for figure in found.values())
+
+
+def test_a_figure_that_does_not_exist_has_no_interval_and_no_method():
+    found = estimates(np.ones(6, int), np.arange(6.0)[None, :, None], np.arange(6))["auc"]
+    assert np.isnan([found.mean, found.low, found.high]).all()
+    assert found.as_dict()["method"] is None
+    assert found.words == "nan"
 
 
 def test_the_temperature_undoes_overconfidence():

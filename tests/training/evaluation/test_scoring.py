@@ -18,8 +18,6 @@ from napari_mil.training.evaluation.scoring import score
 from napari_mil.training.run import train
 from tests.training.sample_cohorts import with_patients
 
-pytestmark = pytest.mark.usefixtures("few_samples")
-
 
 @pytest.fixture
 def classifier(cohort, quick, settings, tmp_path):

@@ -10,8 +10,6 @@ from napari_mil.training.evaluation.cross_validation import cross_validate
 from tests.conftest import write_pyramid
 from tests.training.sample_cohorts import with_patients
 
-pytestmark = pytest.mark.usefixtures("few_samples")
-
 
 def test_evaluation_says_both_dispersions_calibration_and_where_each_figure_comes_from(
     feature_folder, quick, settings, tmp_path

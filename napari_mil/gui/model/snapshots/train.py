@@ -20,7 +20,7 @@ from napari_mil.gui.model.subjects import SubjectKind
 from napari_mil.gui.model.training import Phase, Training, loss_of
 from napari_mil.gui.model.training_form import PLAIN, Form, shown_rows
 from napari_mil.gui.model.words import count, time_left
-from napari_mil.inference.card import FEATURES, IMAGES, TILES
+from napari_mil.inference.card import FEATURES, FEW_PATIENTS, IMAGES, TILES
 from napari_mil.networks.cards import BACKBONES
 from napari_mil.training.cohorts.cohort import IMAGES as IMAGE_FOLDERS
 from napari_mil.training.cohorts.cohort import SLIDES, Cohort
@@ -558,10 +558,11 @@ def _result(training: Training) -> ResultSnapshot:
     headline: Any = card.evaluation.get("headline")
     if headline:
         words.append(str(headline))
+    line = "\n".join([" · ".join(words), *card.evaluation.get(FEW_PATIENTS, ())])
     tip = "Choose it in the Classify tab."
     if card.instances != TILES:
         tip = f"It takes {card.takes}: the first bag of the folder is opened with it."
-    return ResultSnapshot(result.installed or card.name, " · ".join(words), tip)
+    return ResultSnapshot(result.installed or card.name, line, tip)
 
 
 def details_text(training: Training) -> str:
