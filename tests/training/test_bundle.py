@@ -58,6 +58,14 @@ def test_a_split_in_the_table_is_kept_and_its_test_part_looked_at_once(
     card = load_classifier(result.classifier).card
     assert card.training.split == SplitCounts(12, 6, 6)
     assert "held-out" in card.evaluation["headline"]
+    assert "95 % interval by Newcombe" in card.evaluation["headline"]
+    sensitivity = card.evaluation["test split"]["sensitivity"]
+    assert sensitivity["low"] <= sensitivity["mean"] <= sensitivity["high"]
+    assert sensitivity["method"] == "Clopper–Pearson"
+    assert isinstance(card.evaluation["test split"]["expected_calibration_error"], float)
+    assert "malignant has only 3 bags." in card.notes
+    assert "| sensitivity |" in card.notes
+    assert "Korn & Graubard" in card.notes
 
 
 def test_a_full_disk_while_the_bundle_is_written_is_one_sentence(

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
+from benchmarks.coverage import FIGURES, Population, cover, cover_by_bootstrap
 from napari_mil.training.evaluation.intervals import (
     CORRELATION_LEVEL,
     Method,
@@ -19,6 +20,20 @@ from napari_mil.training.evaluation.intervals import (
 )
 from napari_mil.training.evaluation.metrics import figures
 
+HARD = [
+    Population(20, 1, 0.5, 0.99),
+    Population(20, 1, 0.1, 0.7),
+    Population(20, 1, 0.1, 0.95),
+    Population(20, 6, 0.5, 0.8),
+    Population(40, 3, 0.1, 0.8),
+    Population(60, 6, 0.5, 0.95),
+    Population(60, 6, 0.1, 0.8),
+    Population(100, 1, 0.1, 0.99),
+    Population(100, 1, 0.5, 0.7),
+    Population(100, 6, 0.5, 0.7),
+]
+"""Cells of the grid in docs/intervals.md where intervals are most easily too short."""
+DRAWS = 400
 SEEDS = st.integers(0, 10_000)
 
 
@@ -280,3 +295,24 @@ def test_methods_are_listed_once_with_their_publication():
     listed = sources([Method.NEWCOMBE, None, Method.NEWCOMBE, Method.MOVER])
     assert list(listed) == ["Newcombe", "MOVER"]
     assert "2006" in listed["Newcombe"]
+
+
+def least(expected, draws):
+    """Return what a simulated coverage falls below once in a thousand times."""
+    return expected - 3.1 * np.sqrt(expected * (1 - expected) / draws)
+
+
+@pytest.mark.slow
+def test_intervals_of_every_figure_cover_where_bags_and_patients_are_few():
+    found = [cover(population, DRAWS) for population in HARD]
+    for name in FIGURES:
+        covered = [of_cell[name].covered for of_cell in found]
+        assert min(covered) >= least(0.93, DRAWS), (name, covered)
+        assert np.mean(covered) >= least(0.945, DRAWS * len(HARD)), (name, covered)
+        assert max(of_cell[name].width for of_cell in found) < 0.99
+
+
+def test_a_percentile_bootstrap_is_found_to_cover_too_little():
+    found = cover_by_bootstrap(Population(60, 6, 0.5, 0.95), 60, samples=200)
+    assert found["auc"].covered < least(0.93, 60)
+    assert found["sensitivity"].covered < least(0.93, 60)

@@ -31,9 +31,36 @@ def test_evaluation_says_both_dispersions_calibration_and_where_each_figure_come
     for figure in written["metrics"].values():
         assert {"mean", "low", "high", "sd_repeats", "sd_folds", "fold_mean"} <= set(figure)
         assert figure["protocol"] == "honest"
+        assert figure["method"] in written["interval methods"]
+    assert "95 % interval by Newcombe" in written["headline"]
     assert written["calibration"]["expected calibration error on test bags"] is not None
     assert len(written["out of fold"]) == 60
     assert written["patients"] == 30
+
+
+def test_classes_of_few_patients_are_named_in_the_evaluation_and_on_the_card(
+    feature_folder, quick, settings, tmp_path
+):
+    cohort = with_patients(feature_folder(n=12), per_patient=4)
+    told = []
+    found = cross_validate(
+        cohort,
+        quick(),
+        folds=3,
+        out=tmp_path,
+        settings=settings,
+        workers=1,
+        on_event=lambda event: told.append(getattr(event, "message", "")),
+    )
+    assert [(few.name, few.patients) for few in found.few_patients] == [
+        ("benign", 3),
+        ("malignant", 3),
+    ]
+    written = json.loads((tmp_path / "evaluation.json").read_text())
+    assert written["few patients"][1] == {"name": "malignant", "patients": 3, "unit": "patient"}
+    assert "malignant has only 3 patients." in written["remarks"][-1]
+    assert written["remarks"][-1] in told
+    assert found.for_card()["few patients"][1] == written["remarks"][-1]
 
 
 def test_three_classes_have_macro_figures(feature_folder, quick, settings):

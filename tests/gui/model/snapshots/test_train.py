@@ -282,6 +282,13 @@ class TestResult:
         result = snapshot(phase=Phase.DONE, result=self.result()).result
         assert (result.name, result.line) == ("malignancy", "epoch 7 of 10 · AUC 0.97")
 
+    def test_a_result_says_what_few_patients_leave_open(self):
+        result = self.result()
+        evaluation = {"headline": "AUC 0.97", "few patients": ["b has only 3 patients. …"]}
+        result = replace(result, card=replace(result.card, evaluation=evaluation))
+        line = snapshot(phase=Phase.DONE, result=result).result.line
+        assert line.endswith("AUC 0.97\nb has only 3 patients. …")
+
     def test_a_result_goes_by_the_name_under_which_it_was_installed(self):
         installed = replace(self.result(), installed="malignancy-2")
         assert snapshot(phase=Phase.DONE, result=installed).result.name == "malignancy-2"
