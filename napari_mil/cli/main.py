@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from napari_mil.cli import cache, classify, crop, doctor, embed, export, listing, train
+from napari_mil.cli import cache, classify, crop, doctor, embed, export, listing, pretrain, train
 from napari_mil.cli.exit_codes import CANCELLED, DEFECT, INPUT_AT_FAULT
 from napari_mil.cli.words import REMEDIES
 from napari_mil.errors import CancelledError, NapariMilError
@@ -56,6 +56,7 @@ def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentPars
         crop.add,
         train.add_train,
         train.add_evaluate,
+        pretrain.add,
         export.add,
         listing.add,
         cache.add,
