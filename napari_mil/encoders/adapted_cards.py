@@ -148,13 +148,17 @@ def own_encoders_folder() -> Path:
 
 
 def own_encoders() -> dict[str, AdaptedEncoderCard]:
-    """Return the user's adapted encoders by name; damaged ones are left out."""
+    """Return the user's adapted encoders by name; damaged ones are left out.
+
+    A folder of theirs holds an encoder, or is that of the run that made it.
+    """
     root = own_encoders_folder()
     found = {}
-    for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        if (folder / CARD_FILE).is_file():
+    for place in sorted(root.iterdir()) if root.is_dir() else ():
+        folder = adapted_encoder_at(place) if place.is_dir() else None
+        if folder is not None:
             try:
-                found[folder.name] = read_adapted_card(folder)
+                found[place.name] = read_adapted_card(folder)
             except CheckpointError:
                 continue
     return found

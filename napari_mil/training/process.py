@@ -1,4 +1,4 @@
-"""Training in a child process, beside a window (no Qt).
+"""Training, and adapting of encoders, in a child process beside a window (no Qt).
 
 The two processes send length-prefixed pickles over the child's standard input and output. The child
 ends when its input closes: with the window, however that ended. Training is a loop of small steps
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from napari_mil.errors import CancelledError, NapariMilError, TrainingError
-from napari_mil.events import CancellationToken, Event, OnEvent
+from napari_mil.events import CancellationToken, Event, Finished, OnEvent
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.layout import kept_in
@@ -53,6 +53,73 @@ class TrainingRequest:
     repeats: int = 1
     settings: Settings | None = None
 
+    def work(self, on_event: OnEvent, cancel: CancellationToken) -> Any:
+        """Train, then evaluate if that is wanted; return the `TrainingResult`."""
+        from napari_mil.training.config import make_config
+        from napari_mil.training.evaluation.cross_validation import cross_validate
+        from napari_mil.training.run import TrainingResult, train
+
+        # Figures of a cross-validation are read from the run's folder.
+        def pass_on(event: Event) -> None:
+            if not isinstance(event, Finished) or isinstance(event.result, TrainingResult):
+                on_event(event)
+
+        settings = self.settings or Settings()
+        config = make_config(**self.config)
+        result = train(
+            self.cohort,
+            config,
+            out=self.out,
+            on_event=pass_on,
+            cancel=cancel,
+            resume=self.resume,
+            watch=self.watch,
+            settings=settings,
+        )
+        if self.folds:
+            cross_validate(
+                self.cohort,
+                config,
+                folds=self.folds,
+                repeats=self.repeats,
+                out=self.out,
+                on_event=pass_on,
+                cancel=cancel,
+                resume=True,
+                settings=settings,
+            )
+        return result
+
+
+@dataclass(frozen=True)
+class PretrainingRequest:
+    """Adapting of an encoder for a child process."""
+
+    cohort: Cohort
+    config: dict[str, Any]
+    """Fields of a `PretrainingConfig`."""
+    out: Path
+    resume: bool = False
+    settings: Settings | None = None
+
+    def work(self, on_event: OnEvent, cancel: CancellationToken) -> Any:
+        """Adapt the encoder and return the `PretrainingResult`."""
+        from napari_mil.training.pretraining.config import make_pretraining_config
+        from napari_mil.training.pretraining.run import pretrain
+
+        return pretrain(
+            self.cohort,
+            make_pretraining_config(**self.config),
+            out=self.out,
+            on_event=on_event,
+            cancel=cancel,
+            resume=self.resume,
+            settings=self.settings,
+        )
+
+
+Request = TrainingRequest | PretrainingRequest
+
 
 class ChildDefectError(Exception):
     """A defect of the package in the child process.
@@ -61,8 +128,8 @@ class ChildDefectError(Exception):
     """
 
 
-def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken) -> Any:
-    """Train in a child process.
+def train_beside(request: Request, on_event: OnEvent, cancel: CancellationToken) -> Any:
+    """Train a classifier, or adapt an encoder, in a child process.
 
     Blocks without holding the interpreter.
 
@@ -77,7 +144,7 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
 
     Returns
     -------
-    TrainingResult
+    TrainingResult or PretrainingResult
 
     Raises
     ------
@@ -201,7 +268,7 @@ def _main() -> None:
     with suppress(OSError, AttributeError):
         os.nice(NICENESS)
     control: IO[bytes] = io.BufferedReader(io.FileIO(0, closefd=False))
-    request: TrainingRequest = _receive(control)
+    request: Request = _receive(control)
     cancel = CancellationToken()
     lock = threading.Lock()
 
@@ -212,7 +279,7 @@ def _main() -> None:
 
     threading.Thread(target=_follow_state, args=(control, cancel), daemon=True).start()
     try:
-        answer("result", _train(request, lambda event: answer("event", event), cancel))
+        answer("result", request.work(lambda event: answer("event", event), cancel))
     except NapariMilError as error:
         answer("error", error)
     except Exception:
@@ -229,44 +296,6 @@ def _follow_state(control: IO[bytes], cancel: CancellationToken) -> None:
         while True:
             setters[_receive(control)]()
     cancel.cancel()
-
-
-def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken) -> Any:
-    from napari_mil.events import Finished
-    from napari_mil.training.config import make_config
-    from napari_mil.training.evaluation.cross_validation import cross_validate
-    from napari_mil.training.run import TrainingResult, train
-
-    # Figures of a cross-validation are read from the run's folder.
-    def pass_on(event: Event) -> None:
-        if not isinstance(event, Finished) or isinstance(event.result, TrainingResult):
-            on_event(event)
-
-    settings = request.settings or Settings()
-    config = make_config(**request.config)
-    result = train(
-        request.cohort,
-        config,
-        out=request.out,
-        on_event=pass_on,
-        cancel=cancel,
-        resume=request.resume,
-        watch=request.watch,
-        settings=settings,
-    )
-    if request.folds:
-        cross_validate(
-            request.cohort,
-            config,
-            folds=request.folds,
-            repeats=request.repeats,
-            out=request.out,
-            on_event=pass_on,
-            cancel=cancel,
-            resume=True,
-            settings=settings,
-        )
-    return result
 
 
 if __name__ == "__main__":

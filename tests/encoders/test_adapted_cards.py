@@ -31,7 +31,8 @@ def test_own_encoders_are_listed_by_the_name_of_their_folder(own):
     write_adapted(own / "damaged")
     (own / "damaged" / CARD_FILE).write_text("{")
     (own / "uni.safetensors").write_bytes(b"")
-    assert list(own_encoders()) == ["breast"]
+    write_adapted(own / "skin" / RUN_FOLDER)
+    assert list(own_encoders()) == ["breast", "skin"]
     card = list_encoders()["breast"]
     assert (card.tile_px, card.base, card.folder) == (64, "efficientnet-lite0", own / "breast")
     assert card.source == "efficientnet-lite0 adapted to 3 slides: better"

@@ -14,7 +14,12 @@ import pytest
 
 from napari_mil.errors import CancelledError, TrainingError
 from napari_mil.events import CancellationToken, EpochEnded, Started
-from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
+from napari_mil.training.process import (
+    ChildDefectError,
+    PretrainingRequest,
+    TrainingRequest,
+    train_beside,
+)
 
 
 def request(cohort, out, settings, **fields):
@@ -128,3 +133,22 @@ def test_the_child_ends_with_its_parent_however_that_ended(cohort, settings, tmp
     _, alive = psutil.wait_procs([child], timeout=20)
     assert not alive
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
+
+
+def test_an_encoder_is_adapted_beside_as_well(slide_cohort, settings, tmp_path):
+    config = {
+        "tiles": 24,
+        "tile_px": 32,
+        "mask": "none",
+        "slide_mpp": 0.5,
+        "epochs": 2,
+        "batch": 8,
+        "device": "cpu",
+        "threads": 1,
+    }
+    asked = PretrainingRequest(slide_cohort, config, tmp_path / "run", settings=settings)
+    events = []
+    result = train_beside(asked, events.append, CancellationToken())
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2]
+    assert (result.encoder / "weights.safetensors").is_file()
+    assert not children()

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.bags.layout import Layout
+from napari_mil.gui.model.adapting import Adapting
 from napari_mil.gui.model.answers import Answer, ExportRun, Inquiry, Linkage, Run
 from napari_mil.gui.model.display import (
     Column,
@@ -83,6 +84,7 @@ class SessionState:
     """Why the last run came to nothing."""
     notices: tuple[Notice, ...] = ()
     training: Training = field(default_factory=Training)
+    adapting: Adapting = field(default_factory=Adapting)
     next_key: int = 1
     """Number for the next subject, run or notice."""
 
@@ -240,6 +242,18 @@ class Session:
         if training is not self._state.training:
             after = replace(self._state, training=training)
             self._state = drop_lost_selection(self._state, after)
+            self._tell()
+
+    def adapt(
+        self,
+        action: Callable[Concatenate[Adapting, P], Adapting],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Apply an action on the adapting of the encoder."""
+        adapting = action(self._state.adapting, *arguments, **options)
+        if adapting != self._state.adapting:
+            self._state = replace(self._state, adapting=adapting)
             self._tell()
 
     @contextmanager

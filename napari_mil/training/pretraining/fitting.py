@@ -58,16 +58,19 @@ class Network(nn.Module):
     ----------
     trunk
         Network to adapt; its later blocks are changed.
+    first_trained
+        First block that is trained, from 1 to the one after the first tap.
     """
 
-    def __init__(self, trunk: EfficientNetLite0Trunk) -> None:
+    def __init__(self, trunk: EfficientNetLite0Trunk, first_trained: int = FIRST_TRAINED) -> None:
         super().__init__()
         self.trunk = trunk
-        front = EfficientNetLite0Trunk((TAPS[0],)).eval()
+        self.first_trained = first_trained
+        front = EfficientNetLite0Trunk((first_trained - 1,)).eval()
         state = trunk.state_dict()
         front.load_state_dict({name: state[name] for name in front.state_dict()})
         self.front = FoldedTrunk(front)
-        self.learning = trunk.blocks[FIRST_TRAINED:]
+        self.learning = trunk.blocks[first_trained:]
         trunk.requires_grad_(False)
         self.learning.requires_grad_(True)
         dim = 2 * sum(block_channels()[tap] for tap in TAPS)
@@ -83,11 +86,12 @@ class Network(nn.Module):
         images = (levels.permute(0, 3, 1, 2).float() - MEAN_LEVEL) / LEVEL_SCALE
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            (early,) = self.front(images)
-        late = early
-        for block in self.learning:
-            late = block(late)
-        return vectors_of((early, late))
+            (x,) = self.front(images)
+        maps = {self.first_trained - 1: x}
+        for number, block in enumerate(self.learning, self.first_trained):
+            x = block(x)
+            maps[number] = x
+        return vectors_of(tuple(maps[tap] for tap in TAPS))
 
     def forward(self, levels: Tensor) -> Tensor:
         """Project levels 0 ... 255, (B, H, W, 3), to (B, P)."""

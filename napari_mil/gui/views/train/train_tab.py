@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QShortcut, QWidget
 from napari_mil.gui.keys import TRAIN_KEYS
 from napari_mil.gui.model.recognition import TABLE_ENDINGS
 from napari_mil.gui.model.snapshots.train import BUSY, TrainSnapshot
+from napari_mil.gui.views.train.adapt_view import AdaptView
 from napari_mil.gui.views.train.found_view import FoundView
 from napari_mil.gui.views.train.regions_view import RegionsView
 from napari_mil.gui.views.train.result_view import ResultView
@@ -30,6 +31,7 @@ class TrainTab(QWidget):
         super().__init__()
         self.found = FoundView()
         self.setup = SetupView()
+        self.adapt = AdaptView()
         self.run = RunView()
         self.watch = WatchView()
         self.regions = RegionsView()
@@ -39,6 +41,7 @@ class TrainTab(QWidget):
             column(
                 self.result,
                 self.setup,
+                self.adapt,
                 self.run,
                 self.watch,
                 self.regions,
@@ -69,6 +72,7 @@ class TrainTab(QWidget):
         self.found.render(snapshot.found, BUSY if self._busy else "")
         self._rest.setEnabled(not snapshot.found.looking)
         self.setup.render(snapshot.setup)
+        self.adapt.render(snapshot.adapt)
         self.run.render(snapshot.run)
         self.watch.render(snapshot.watch)
         self.regions.render(snapshot.regions)
