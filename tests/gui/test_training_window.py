@@ -357,7 +357,7 @@ def test_the_encoder_is_adapted_beside_the_window_and_can_be_chosen(
     bench.click(tab.adapt.button)
     bench.wait_until(lambda: bench.state.adapting.what == "epochs")
     assert tab.adapt.bar.isVisible()
-    assert tab.adapt.button.text() == "Cancel"
+    assert tab.adapt.button.text() == "Cancel adapting"
     bench.wait()
     assert bench.state.adapting.phase is Phase.DONE, tab.adapt.message.text()
     assert not child_of_this_window()

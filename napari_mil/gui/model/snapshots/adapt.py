@@ -13,7 +13,7 @@ from napari_mil.training.cohorts.cohort import FEATURES
 
 BUTTONS = {
     Phase.IDLE: "Adapt the encoder to these slides",
-    Phase.RUNNING: "Cancel",
+    Phase.RUNNING: "Cancel adapting",
     Phase.STOPPING: "Stopping…",
     Phase.INTERRUPTED: "Go on adapting the encoder",
     Phase.DONE: "Adapt the encoder to these slides again",
