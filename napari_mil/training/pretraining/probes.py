@@ -26,11 +26,14 @@ from napari_mil.training.pretraining.tiles import Tiles
 NEIGHBOURS = "a neighbouring tile is nearer than a distant one of the same slide"
 """Measure of the probe without labels."""
 FEWEST_UNITS = 5
-"""Held-out slides from which slides, not pairs of tiles, are drawn for the interval."""
+"""Units that an interval rests on at least.
+
+Of fewer held-out slides pairs of tiles are drawn; of fewer patients labels are not probed.
+"""
 FEWEST_PAIRS = 4
 """Pairs below which nothing is said."""
-FEWEST_DISTANT = 4
-"""Distant tiles of the same slide below which those of other slides are taken as well."""
+FEWEST_DISTANT = 2
+"""Distant tiles of the same slide below which a tile is not asked."""
 DISTANT = 2
 """Rows or columns from which a tile counts as distant."""
 FEWEST_OF_CLASS = 3
@@ -126,7 +129,7 @@ def neighbour_scores(vectors: np.ndarray, tiles: Tiles, places: np.ndarray) -> n
     -------
     np.ndarray
         float (P,): share of distant tiles that are less similar (cosine) than the neighbour, ties
-        half, averaged over both tiles; NaN where there is no distant tile.
+        half, averaged over both tiles; NaN where there are too few distant tiles.
     """
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     unit = vectors / lengths
@@ -135,7 +138,7 @@ def neighbour_scores(vectors: np.ndarray, tiles: Tiles, places: np.ndarray) -> n
     scores = np.full(len(places), np.nan)
     for i in range(len(places)):
         distant = _distant(tiles, places, i)
-        if distant.any():
+        if distant.sum() >= FEWEST_DISTANT:
             near = similarity[i, partner[i]]
             others = similarity[i, distant]
             scores[i] = (others < near).mean() + 0.5 * (others == near).mean()
@@ -143,18 +146,12 @@ def neighbour_scores(vectors: np.ndarray, tiles: Tiles, places: np.ndarray) -> n
 
 
 def _distant(tiles: Tiles, places: np.ndarray, i: int) -> np.ndarray:
-    """Say which tiles are distant from tile `i`: of its slide, of others too where those are few.
-
-    Of a bag of images, all tiles of other images are.
-    """
+    """Say which tiles of its slide are distant from tile `i`; of a bag, tiles of other images."""
     here = places[i]
     same_bag = tiles.bag[places] == tiles.bag[here]
     same_image = same_bag & (tiles.image[places] == tiles.image[here])
-    apart = np.abs(tiles.cell[places] - tiles.cell[here]).max(1) > DISTANT
-    distant = same_bag & (~same_image | apart)
-    if distant.sum() < FEWEST_DISTANT:
-        distant |= ~same_bag
-    return np.asarray(distant)
+    apart = np.abs(tiles.cell[places] - tiles.cell[here]).max(1) >= DISTANT
+    return np.asarray(same_bag & (~same_image | apart))
 
 
 def probe_labels(
@@ -183,6 +180,8 @@ def probe_labels(
     ]
     patients = np.unique([cohort.bags[b].patient for b in tested], return_inverse=True)[1]
     members = [np.flatnonzero(patients == p) for p in range(patients.max() + 1)]
+    if len(members) < FEWEST_UNITS:
+        return None
 
     def gain(drawn: np.ndarray) -> float:
         rows = np.concatenate([members[p] for p in drawn])

@@ -349,18 +349,18 @@ def _shape(images: ImageBag, i: int, px: int) -> tuple[int, int]:
 
 
 def default_tile_px(cohort: Cohort, config: PretrainingConfig) -> int:
-    """Return the side of tiles of which slides hold several and images at least four."""
+    """Return the side of tiles of which slides hold sixteen and images four, or more."""
     base = BASES[config.encoder]
     px = base.tile_px
     slides = [bag.path for bag in cohort.bags if bag.kind == SLIDES]
     if slides and config.level is None:
         mpp = config.mpp or base.mpp
         px = fitting_tile_px(slides, px, mpp, base.smallest_tile, config.slide_mpp)
-    sides = [_side_of_image(bag) for bag in cohort.bags if bag.kind == IMAGES]
+    sides = [_side_of_image(bag) / 2 for bag in cohort.bags if bag.kind == IMAGES]
     if config.level is not None:
-        sides += _sides_of_level(slides, config.level)
+        sides += [side / 4 for side in _sides_of_level(slides, config.level)]
     if sides:
-        px = min(px, int(median(sides)) // 2 // STEP_PX * STEP_PX)
+        px = min(px, int(median(sides)) // STEP_PX * STEP_PX)
     return max(px, base.smallest_tile)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,12 @@ def test_the_colour_of_a_slide_does_not_decide():
     assert scores.mean() == pytest.approx(0.5, abs=0.08)
 
 
+def test_a_slide_without_distant_tiles_is_not_asked():
+    tiles = made_tiles(bags=3, pairs=1)
+    scores = neighbour_scores(vectors(tiles, 1.0).probed, tiles, tiles.probed)
+    assert np.isnan(scores).all(), "tiles of other slides do not stand in"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "verdict"),
     [(0.2, 0.8, "better"), (0.8, 0.2, "worse"), (0.4, 0.4, "not shown to be better")],
@@ -81,8 +89,6 @@ def test_too_few_pairs_say_nothing(regions):
 @pytest.fixture
 def labelled(regions):
     """Sixteen held-out and sixteen learned bags of two classes."""
-    from dataclasses import replace
-
     bags = tuple(
         replace(regions.bags[k % 8], label=("left", "right")[k % 2], patient=str(k))
         for k in range(32)
@@ -120,4 +126,13 @@ def test_few_labelled_slides_leave_it_to_the_neighbours(labelled):
     tiles = made_tiles(bags=4)
     same = vectors(tiles, 0.5)
     (figure,) = probe(labelled, tiles, same, same)
+    assert "neighbouring" in figure.measure
+
+
+def test_an_interval_is_not_drawn_from_few_patients(labelled):
+    bags = tuple(replace(bag, patient=f"p{k % 4}") for k, bag in enumerate(labelled.bags))
+    tiles = made_tiles(bags=16)
+    (figure,) = probe(
+        replace(labelled, bags=bags), tiles, with_labels(tiles, 0.0), with_labels(tiles, 3.0)
+    )
     assert "neighbouring" in figure.measure

@@ -147,4 +147,4 @@ def test_default_tiles_are_small_enough_for_slides_and_images(
     assert default_tile_px(find_sources([slide_path]), open_size) == 224
     assert default_tile_px(regions, open_size) == 56
     assert default_tile_px(find_sources([image_bag]), open_size) == 48
-    assert default_tile_px(regions, small(tile_px=None, level=0)) == 96
+    assert default_tile_px(regions, small(tile_px=None, level=0)) == 48
