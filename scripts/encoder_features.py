@@ -164,12 +164,15 @@ def summary(encoder: str, features: np.ndarray) -> np.ndarray:
     return np.asarray(features.mean(0))
 
 
-def breast(folder: Path) -> ProbeSet:
-    """Encode the breast images, in every tiling, as the product cuts them."""
+def breast(folder: Path, compared: Mapping[str, Encode] | None = None) -> ProbeSet:
+    """Encode the breast images, in every tiling, as the product cuts them.
+
+    By default by all encoders that are compared; so do the other sets.
+    """
     with (folder / "images.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     features: dict[str, list[np.ndarray]] = defaultdict(list)
-    compared = encoders()
+    compared = compared or encoders()
     for row in rows:
         with open_slide(folder / row["file"], mpp=BREAST_MPP) as slide:
             for tiling in BREAST_TILINGS:
@@ -185,7 +188,7 @@ def breast(folder: Path) -> ProbeSet:
     )
 
 
-def colon(folder: Path) -> ProbeSet:
+def colon(folder: Path, compared: Mapping[str, Encode] | None = None) -> ProbeSet:
     """Encode squares around random colon nuclei; epithelial ones are positive."""
     with (folder / "nuclei.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -195,7 +198,7 @@ def colon(folder: Path) -> ProbeSet:
         name: np.asarray(Image.open(folder / f"{name}.jpg").convert("RGB"))
         for name in {row["image"] for row in rows}
     }
-    compared = encoders()
+    compared = compared or encoders()
     features = {}
     for side in CROPS:
         # The file counts pixels from 1.
@@ -207,8 +210,9 @@ def colon(folder: Path) -> ProbeSet:
         )
         for name, encode in compared.items():
             features[f"{name} | {side} px at {COLON_MPP} µm/px"] = encode(tiles)
-    both = [features[f"{COLOUR} | {side} px at {COLON_MPP} µm/px"] for side in (32, 64)]
-    features[f"{COLOUR} | 32 and 64 px"] = np.concatenate(both, 1)
+    if COLOUR in compared:
+        both = [features[f"{COLOUR} | {side} px at {COLON_MPP} µm/px"] for side in (32, 64)]
+        features[f"{COLOUR} | 32 and 64 px"] = np.concatenate(both, 1)
     return ProbeSet(
         np.array([int(row["class"] == "epithelial") for row in rows]),
         np.array([row["image"] for row in rows]),
@@ -225,22 +229,16 @@ def crop(image: np.ndarray, x: float, y: float, side: int) -> np.ndarray:
     return padded[top : top + side, left : left + side]
 
 
-def biopsies(folder: Path) -> ProbeSet:
+def biopsies(folder: Path, compared: Mapping[str, Encode] | None = None) -> ProbeSet:
     """Encode images of colorectal biopsies, whole, as they are and halved."""
-    with (folder / "labels.csv").open(newline="") as file:
-        rows = [
-            row
-            for row in csv.DictReader(file)
-            if _label_of(row["file"]) is not None
-            and row["looks_ihc"] in ("", "0", "False", "false")
-        ]
+    rows = [row for row in biopsy_rows(folder) if _label_of(row["file"]) is not None]
     images = [Image.open(folder / row["file"]).convert("RGB") for row in rows]
     features = {}
     for side in (224, 112):
         tiles = np.stack(
             [np.asarray(image.resize((side, side), Image.Resampling.BOX)) for image in images]
         )
-        for name, encode in encoders().items():
+        for name, encode in (compared or encoders()).items():
             features[f"{name} | {side} px"] = encode(tiles)
     return ProbeSet(
         np.array([_label_of(row["file"]) for row in rows]),
@@ -249,21 +247,40 @@ def biopsies(folder: Path) -> ProbeSet:
     )
 
 
+def biopsy_rows(folder: Path) -> list[dict[str, str]]:
+    """Return the table of the biopsies' images, without those of another stain."""
+    with (folder / "labels.csv").open(newline="") as file:
+        return [
+            row for row in csv.DictReader(file) if row["looks_ihc"] in ("", "0", "False", "false")
+        ]
+
+
 def _label_of(file: str) -> int | None:
     return CARCINOMA.get(Path(file).parts[0])
 
 
-def lymph_nodes(folder: Path) -> ProbeSet:
+def lymph_nodes(folder: Path, compared: Mapping[str, Encode] | None = None) -> ProbeSet:
     """Encode tiles of lymph nodes, with their published split."""
-    with (folder / "labels.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    tiles = np.stack([np.asarray(Image.open(folder / row["file"]).convert("RGB")) for row in rows])
+    rows, tiles = lymph_node_tiles(folder)
     return ProbeSet(
-        np.array([int(row["label"] in ("1", "tumor")) for row in rows]),
+        np.array([is_tumour(row) for row in rows]),
         np.array([row["file"] for row in rows]),
-        {f"{name} | 96 px": encode(tiles) for name, encode in encoders().items()},
+        {f"{name} | 96 px": encode(tiles) for name, encode in (compared or encoders()).items()},
         np.array([row["split"] for row in rows]),
     )
+
+
+def lymph_node_tiles(folder: Path) -> tuple[list[dict[str, str]], np.ndarray]:
+    """Return the table of the lymph node tiles, and the tiles: uint8 (N, 96, 96, 3)."""
+    with (folder / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    images = (Image.open(folder / row["file"]).convert("RGB") for row in rows)
+    return rows, np.stack([np.asarray(image) for image in images])
+
+
+def is_tumour(row: Mapping[str, str]) -> int:
+    """Return 1 for a lymph node tile with tumour in its middle, else 0."""
+    return int(row["label"] in ("1", "tumor"))
 
 
 def kept(cache: Path, name: str, make: Callable[[], ProbeSet]) -> ProbeSet:

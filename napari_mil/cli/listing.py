@@ -10,6 +10,7 @@ from typing import Any
 from napari_mil.aggregators import list_aggregators
 from napari_mil.cli.output import print_line
 from napari_mil.encoders import list_encoders
+from napari_mil.encoders.cards import EncoderCard
 from napari_mil.errors import NapariMilError
 from napari_mil.inference.library import list_classifiers
 from napari_mil.slides import SLIDE_EXTENSIONS, Slide, open_slide
@@ -74,12 +75,17 @@ def _encoders(_: Path) -> list[dict[str, Any]]:
     return [
         {
             "name": card.name,
-            "about": (
-                f"{card.dim} features, {card.needs or 'embedded'}; {card.source}; {card.licence}"
-            ),
+            "about": (f"{card.dim} features, {_state(card)}; {card.source}; {card.licence}"),
         }
         for card in list_encoders().values()
     ]
+
+
+def _state(card: EncoderCard) -> str:
+    """Return what an encoder needs, or why it needs nothing."""
+    if card.folder is not None:
+        return "yours"
+    return card.needs or "embedded"
 
 
 def _aggregators(_: Path) -> list[dict[str, Any]]:

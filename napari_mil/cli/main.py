@@ -21,6 +21,7 @@ from napari_mil.cli import (
     embed,
     export,
     listing,
+    pretrain,
     score,
     train,
 )
@@ -67,6 +68,7 @@ def build_parser(further_verbs: Sequence[AddVerb] = ()) -> argparse.ArgumentPars
         crop.add,
         train.add_train,
         train.add_evaluate,
+        pretrain.add,
         export.add,
         score.add,
         compare.add,

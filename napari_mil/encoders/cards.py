@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,10 @@ class EncoderCard:
 
     In standard deviations of the feature over tissue tiles; 0 where there is float32 alone.
     """
+    base: str = ""
+    """Embedded encoder that it was adapted from, or an empty string."""
+    folder: Path | None = None
+    """Folder with the weights of an adapted encoder; None of every other."""
 
 
 EFFICIENTNET_LITE0 = EncoderCard(

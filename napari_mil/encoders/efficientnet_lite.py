@@ -53,6 +53,8 @@ class EfficientNetLite0Encoder(Encoder):
         See `Encoder`.
     precision
         ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 on CPUs with units for it.
+    trunk
+        Network with its weights; None takes those of the release.
     """
 
     card = EFFICIENTNET_LITE0
@@ -63,14 +65,15 @@ class EfficientNetLite0Encoder(Encoder):
         threads: int | None = None,
         *,
         precision: Precision = "auto",
+        trunk: EfficientNetLite0Trunk | None = None,
     ) -> None:
         super().__init__(device, threads)
         if precision == "auto":
             precision = "bfloat16" if device.type == "cpu" and has_bfloat16_units() else "float32"
         self.precision = precision
-        trunk = EfficientNetLite0Trunk(TAPS).eval()
-        released = released_weights()
-        trunk.load_state_dict({name: released[name] for name in trunk.state_dict()})
+        trunk = trunk or released_trunk()
+        self.trunk = trunk
+        """Network with its weights, on the CPU."""
         constants = repr((VERSION, TAPS, MEAN_LEVEL, LEVEL_SCALE, weights_fingerprint(trunk)))
         self._fingerprint = hashlib.sha256(constants.encode()).hexdigest()[:32]
         self._network = FoldedTrunk(trunk, getattr(torch, precision)).to(device).eval()
@@ -154,15 +157,33 @@ class EfficientNetLite0Encoder(Encoder):
     @torch.inference_mode()
     def _means(self, tiles: np.ndarray) -> Tensor:
         """Compute the vectors of tiles: float32 (B, dim) on the device."""
-        maps = self._network(as_levels(torch.tensor(tiles, device=self.device)))
-        parts = [part for each in maps for part in (each, middle(each))]
-        return torch.cat([part.float().mean((2, 3)) for part in parts], 1)
+        return vectors_of(self._network(as_levels(torch.tensor(tiles, device=self.device))))
 
     @torch.inference_mode()
     def _last_maps(self, tiles: np.ndarray) -> Tensor:
         """Compute the maps of the last block: float32 (B, C, h, w) on the device."""
         last: Tensor = self._network(as_levels(torch.tensor(tiles, device=self.device)))[-1]
         return last.float().contiguous()
+
+
+def released_trunk() -> EfficientNetLite0Trunk:
+    """Return the network with the ImageNet weights of its release.
+
+    Raises
+    ------
+    CheckpointError
+        See `released_weights`.
+    """
+    trunk = EfficientNetLite0Trunk(TAPS).eval()
+    released = released_weights()
+    trunk.load_state_dict({name: released[name] for name in trunk.state_dict()})
+    return trunk
+
+
+def vectors_of(maps: tuple[Tensor, ...]) -> Tensor:
+    """Return the vectors (B, dim) of the maps (B, C, h, w) of every tap: their means."""
+    parts = [part for each in maps for part in (each, middle(each))]
+    return torch.cat([part.float().mean((2, 3)) for part in parts], 1)
 
 
 def middle(maps: Tensor) -> Tensor:

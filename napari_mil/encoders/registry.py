@@ -28,7 +28,7 @@ def create_encoder(
     Parameters
     ----------
     name
-        One of `list_encoders()`, or an alias of one.
+        One of `list_encoders()`, an alias of one, or the folder of an adapted one.
     weights
         File with the weights of an encoder that is not embedded, or folder with one. By default
         the user's folder is searched for ``<name>.safetensors`` (or .pth, .pt, .bin), and the
@@ -57,14 +57,17 @@ def create_encoder(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(device)
     make = resolve_name(card.implementation)
-    if name not in ENCODERS:
+    has_weights = name in ENCODERS or card.folder is not None
+    if not has_weights:
         given = None if weights is None else Path(weights)
         return cast("Encoder", make(FOUNDATION_MODELS[name], given, device, threads))
     if weights is not None:
+        how = "embedded" if card.folder is None else "adapted"
         raise UnknownNameError(
-            f"The encoder {name!r} is embedded and takes no weights; "
-            f"leave out {Path(weights).name}."
+            f"The encoder {name!r} is {how} and takes no weights; leave out {Path(weights).name}."
         )
+    if card.folder is not None:
+        return cast("Encoder", make.open(card.folder, device, threads, **options))
     return cast("Encoder", make(device, threads, **options))
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from napari_mil.encoders.adapted_cards import own_encoders_folder
 from napari_mil.encoders.foundation_cards import EXTRA, FoundationModel
 from napari_mil.encoders.transformers_names import with_timm_names
 from napari_mil.errors import CheckpointError, short_cause
 from napari_mil.pickles import load_pickle
-from napari_mil.settings import APPLICATION
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 """Endings of files of weights."""
@@ -27,16 +26,11 @@ NAMED = 3
 """Tensors that a message names."""
 
 
-def weights_folder() -> Path:
-    """Return the folder in which files of weights are found by the encoder's name."""
-    return platformdirs.user_data_path(APPLICATION) / "encoders"
-
-
 def find_weights(model: FoundationModel, given: Path | None) -> Path:
     """Return the file of weights of an encoder.
 
     The one that was given; otherwise ``<name>.safetensors`` (or .pth, .pt, .bin) in
-    `weights_folder`; otherwise a download, which Hugging Face keeps.
+    `own_encoders_folder`; otherwise a download, which Hugging Face keeps.
 
     Parameters
     ----------
@@ -53,7 +47,7 @@ def find_weights(model: FoundationModel, given: Path | None) -> Path:
     if given is not None:
         return _file_of(given)
     for suffix in SUFFIXES:
-        file = weights_folder() / f"{model.card.name}{suffix}"
+        file = own_encoders_folder() / f"{model.card.name}{suffix}"
         if file.exists():
             return file
     return _download(model)
@@ -77,7 +71,7 @@ def _file_of(given: Path) -> Path:
 def _download(model: FoundationModel) -> Path:
     """Download weights, or return the copy that was kept."""
     source = model.weights
-    own = weights_folder() / f"{model.card.name}{Path(source.file).suffix}"
+    own = own_encoders_folder() / f"{model.card.name}{Path(source.file).suffix}"
     by_hand = f"or download {source.file} from {source.page} and put it at {own}"
     try:
         from huggingface_hub import hf_hub_download

@@ -30,6 +30,7 @@ from napari_mil.gui.controllers.opening import OpeningController
 from napari_mil.gui.controllers.rendition import RenditionController
 from napari_mil.gui.controllers.scales import ScaleController
 from napari_mil.gui.controllers.subjects import SubjectsController
+from napari_mil.gui.controllers.train.adapt import AdaptController
 from napari_mil.gui.controllers.train.check import CheckController
 from napari_mil.gui.controllers.train.judging import JudgingController
 from napari_mil.gui.controllers.train.regions import RegionsController
@@ -177,6 +178,7 @@ class Workbench(QWidget):
             free_folder,
             self.classification.list_classifiers,
         )
+        self.adapt = AdaptController(session, self.train_tab.adapt, jobs, settings)
         self.watch = WatchController(session, self.train_tab, viewer, self.open)
         self.result = ResultController(
             session,
@@ -273,6 +275,7 @@ class Workbench(QWidget):
             return
         self._closed = True
         self.run.let_go()
+        self.adapt.let_go()
         self.jobs.close()
         self.session.changed.disconnect(self._render)
         self.read_ahead.close()

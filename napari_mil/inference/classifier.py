@@ -22,6 +22,9 @@ from napari_mil.aggregators import (
 )
 from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.encoders import BackboneEncoder, Encoder
+from napari_mil.encoders.adapted import trunk_of
+from napari_mil.encoders.adapted_cards import BASES, IMPLEMENTATION
+from napari_mil.encoders.cards import EncoderCard
 from napari_mil.errors import (
     CheckpointError,
     ClassifierError,
@@ -40,8 +43,9 @@ from napari_mil.inference.card import (
 from napari_mil.inference.facts import AggregatorRef
 from napari_mil.inference.library import find_card
 from napari_mil.inference.likeness import Likeness, Unlikeness, as_vectors
-from napari_mil.inference.loaded_encoders import loaded_encoder
+from napari_mil.inference.loaded_encoders import loaded_adapted_encoder, loaded_encoder
 from napari_mil.networks import create_backbone
+from napari_mil.networks.efficientnet_lite import EfficientNetLite0Trunk
 from napari_mil.settings import Settings
 
 AGGREGATOR_PREFIX, BACKBONE_PREFIX = "aggregator.", "encoder."
@@ -62,6 +66,8 @@ class Classifier:
     """Network trained together with the aggregator, or None."""
     likeness: Likeness | None = None
     """Description of its training features, or None where the bundle has none."""
+    adapted: EfficientNetLite0Trunk | None = None
+    """Network of an encoder that was adapted beforehand, or None."""
 
     @property
     def fingerprint(self) -> str:
@@ -74,7 +80,7 @@ class Classifier:
             card.classes,
             card.link,
             card.instances,
-            None if card.encoder is None else asdict(card.encoder),
+            None if card.encoder is None else card.encoder.facts(),
             card.tile_px,
             card.mpp,
             card.overlap,
@@ -95,9 +101,10 @@ class Classifier:
         weights = {
             AGGREGATOR_PREFIX + key: tensor for key, tensor in self.aggregator.state_dict().items()
         }
-        if self.backbone is not None:
+        network = self.backbone or self.adapted
+        if network is not None:
             weights |= {
-                BACKBONE_PREFIX + key: tensor for key, tensor in self.backbone.state_dict().items()
+                BACKBONE_PREFIX + key: tensor for key, tensor in network.state_dict().items()
             }
         if self.likeness is not None:
             arrays = self.likeness.tensors()
@@ -130,7 +137,12 @@ class Classifier:
                 device,
                 threads,
             )
-        encoder = loaded_encoder(card.encoder.name, device, threads)
+        if self.adapted is not None:
+            encoder: Encoder = loaded_adapted_encoder(
+                _adapted_card(card), self.adapted, card.encoder.fingerprint, device, threads
+            )
+        else:
+            encoder = loaded_encoder(card.encoder.name, device, threads)
         if encoder.fingerprint != card.encoder.fingerprint:
             raise ClassifierError(
                 f"The classifier {card.name} was trained on another version of the encoder "
@@ -269,10 +281,34 @@ def _load(card: ClassifierCard, folder: Path) -> Classifier:
         backbone = create_backbone(card.encoder.name, card.tile_px, maps)
         backbone.load_state_dict(_select_prefix(BACKBONE_PREFIX, weights))
         backbone.eval()
+    adapted = None
+    if card.encoder is not None and card.encoder.adapted_from:
+        if card.encoder.adapted_from not in BASES:
+            raise ClassifierError(
+                f"it rests on an adapted {card.encoder.adapted_from}, unknown to this version"
+            )
+        adapted = trunk_of(_select_prefix(BACKBONE_PREFIX, weights))
     aggregator.load_state_dict(_select_prefix(AGGREGATOR_PREFIX, weights))
     arrays = {name: tensor.numpy() for name, tensor in weights.items()}
     likeness = Likeness.from_tensors(arrays)
-    return Classifier(card, aggregator.eval(), weights[MEAN], weights[SCALE], backbone, likeness)
+    return Classifier(
+        card, aggregator.eval(), weights[MEAN], weights[SCALE], backbone, likeness, adapted
+    )
+
+
+def _adapted_card(card: ClassifierCard) -> EncoderCard:
+    """Return the card of the adapted encoder whose weights lie in a bundle."""
+    assert card.encoder is not None
+    base = BASES[card.encoder.adapted_from]
+    return replace(
+        base,
+        name=card.encoder.name,
+        title=f"{base.title}, adapted",
+        source=f"{base.name} adapted; its weights lie in the classifier {card.name}",
+        licence=card.licence,
+        implementation=IMPLEMENTATION,
+        base=base.name,
+    )
 
 
 def _select_prefix(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:

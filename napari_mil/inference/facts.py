@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -14,12 +14,22 @@ class EncoderRef:
     name: str
     fingerprint: str
     trained: bool = False
-    """Whether its weights lie in the bundle.
-
-    That is so for a network trained together with the aggregator.
-    """
+    """Whether it was trained together with the aggregator; its weights then lie in the bundle."""
     maps: bool = False
     """Whether it gives feature maps instead of vectors."""
+    adapted_from: str = ""
+    """Embedded encoder whose network was adapted beforehand, or an empty string.
+
+    The adapted weights lie in the bundle as well, so that it can travel.
+    """
+
+    def facts(self) -> dict[str, Any]:
+        """Return what decides an answer, by name."""
+        facts = asdict(self)
+        if not self.adapted_from:
+            # Ids of bundles from before encoders could be adapted stay as they are.
+            del facts["adapted_from"]
+        return facts
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from napari_mil.encoders.adapted import AdaptedEncoder
 from napari_mil.encoders.backbone import weights_fingerprint
 from napari_mil.inference.card import FEW_PATIENTS, INTERVAL_METHODS, ClassifierCard
 from napari_mil.inference.classifier import Classifier
@@ -19,6 +20,7 @@ from napari_mil.inference.facts import (
     StartFacts,
     TrainingFacts,
 )
+from napari_mil.networks.efficientnet_lite import EfficientNetLite0Trunk
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.describing import describe_training
@@ -35,6 +37,7 @@ from napari_mil.training.fitting import Fitting
 from napari_mil.training.instances import Instances
 from napari_mil.training.network import Plan, parts_of
 from napari_mil.training.recipes import recipe_of
+from napari_mil.training.store import BagStore
 
 FEWEST_TO_CALIBRATE = 10
 """Validation bags below which nothing is said about probabilities."""
@@ -126,10 +129,21 @@ def make_classifier(
         mean,
         scale,
         None if network is None else network.cpu().eval(),
+        adapted=_adapted_trunk(fitting.store, start),
     )
     known = (*fitting.split.training, *fitting.split.validation)
     likeness = describe_training(classifier, fitting.store, known, config.seed)
     return replace(classifier, likeness=likeness)
+
+
+def _adapted_trunk(store: BagStore, start: Classifier | None) -> EfficientNetLite0Trunk | None:
+    """Return the network of an adapted encoder, which travels with the bundle, or None."""
+    if not store.instances.adapted_from:
+        return None
+    if start is not None:
+        return start.adapted
+    assert isinstance(store.encoder, AdaptedEncoder)
+    return store.encoder.trunk
 
 
 def _encoder_ref(
@@ -143,7 +157,9 @@ def _encoder_ref(
         fingerprint = weights_fingerprint(network)
         return EncoderRef(str(instances.encoder), fingerprint, trained=True, maps=plan.maps)
     if instances.encoder is not None:
-        return EncoderRef(instances.encoder, instances.fingerprint)
+        return EncoderRef(
+            instances.encoder, instances.fingerprint, adapted_from=instances.adapted_from
+        )
     return None
 
 
@@ -287,6 +303,9 @@ def _training_facts(
     settings = {
         name: value for name, value in config.model_dump().items() if name not in MACHINE_FIELDS
     }
+    if config.encoder is not None:
+        # An adapted encoder may have been given by its folder.
+        settings["encoder"] = fitting.store.instances.encoder
     started_from = None
     if start is not None:
         name = start.card.name if start.card.shipped else "another classifier"
@@ -430,4 +449,6 @@ def _encoder_words(card: ClassifierCard) -> str:
     if card.encoder is None:
         return f"features of length {card.in_dim} from elsewhere"
     how = ", trained with it" if card.encoder.trained else " features"
+    if card.encoder.adapted_from:
+        how = f" ({card.encoder.adapted_from} adapted beforehand) features"
     return f"`{card.encoder.name}`{how}"

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from napari_mil.aggregators.cards import AGGREGATORS, names_that_can_be_mined
 from napari_mil.aggregators.mining.cards import STRATEGIES, check_shares
 from napari_mil.encoders.cards import DEFAULT_ENCODER
-from napari_mil.encoders.catalogue import list_encoders
-from napari_mil.errors import OptionError
+from napari_mil.encoders.catalogue import find_encoder_card, list_encoders
+from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
 from napari_mil.networks.cards import BACKBONES
 from napari_mil.training.recipes import Optimiser, Recipe, Schedule, Strategy, recipe_of
 
@@ -72,8 +72,9 @@ class TrainingConfig(BaseModel):
     )
     encoder: str | None = Field(
         None,
-        description="A frozen encoder, or a network trained together with the aggregator "
-        f"(lenet5, nucleus-net, resnet18); by default {DEFAULT_ENCODER}.",
+        description="A frozen encoder, by name or the folder of an adapted one, or a network "
+        "trained together with the aggregator (lenet5, nucleus-net, resnet18); "
+        f"by default {DEFAULT_ENCODER}.",
     )
     backbone: Literal["auto", "joint", "chunks", "frozen"] = Field(
         "auto",
@@ -205,7 +206,7 @@ class TrainingConfig(BaseModel):
     def _check(self) -> TrainingConfig:
         _check_name("aggregator", self.aggregator, AGGREGATORS)
         if self.encoder is not None:
-            _check_name("encoder", self.encoder, (*list_encoders(), *BACKBONES))
+            _check_encoder(self.encoder)
         if settled := sorted(SETTLED_BY_COHORT & set(self.aggregator_options)):
             raise ValueError(
                 f"{settled[0]} follows from the cohort; leave it out of the aggregator's options."
@@ -295,6 +296,22 @@ class TrainingConfig(BaseModel):
     def as_json(self) -> str:
         """Return the text of a configuration file."""
         return json.dumps(self.model_dump(), indent=2) + "\n"
+
+
+def _check_encoder(name: str) -> None:
+    """Refuse what is no encoder: neither a name, nor the folder of an adapted one."""
+    if name in BACKBONES:
+        return
+    try:
+        find_encoder_card(name)
+    except UnknownNameError:
+        known = ", ".join((*list_encoders(), *BACKBONES))
+        raise ValueError(
+            f"There is no encoder named {name!r}; choose one of {known}, "
+            "or give the folder of an adapted one."
+        ) from None
+    except CheckpointError as error:
+        raise ValueError(str(error)) from None
 
 
 def _check_name(role: str, name: str, known: Collection[str]) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from napari_mil.training.config import TrainingConfig
+
+class HasThreads(Protocol):
+    """Configuration that says how many cores may be used."""
+
+    @property
+    def threads(self) -> int | None:
+        """Cores on the CPU, or None."""
 
 
 @contextmanager
-def deterministic(config: TrainingConfig, device: torch.device) -> Iterator[None]:
+def deterministic(config: HasThreads, device: torch.device) -> Iterator[None]:
     """Compute deterministically inside the context.
 
     The number of threads is fixed on the CPU, and deterministic kernels are used on a GPU. The

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_mil.encoders import Encoder, create_encoder
 from napari_mil.encoders.cards import DEFAULT_ENCODER
+from napari_mil.encoders.catalogue import find_encoder_card
 from napari_mil.errors import OptionError
 from napari_mil.events import Fallback, OnEvent
 from napari_mil.inference import card as cards
@@ -41,6 +42,8 @@ class Instances:
     """Share of a tile that its neighbour repeats."""
     trained: bool = False
     """Whether the encoder is trained; instances are images then."""
+    adapted_from: str = ""
+    """Embedded encoder that the frozen one was adapted from, or an empty string."""
 
     @property
     def words(self) -> str:
@@ -90,7 +93,7 @@ def choose_instances(
     name = config.encoder or DEFAULT_ENCODER
     if card is not None and card.encoder is not None:
         name = card.encoder.name
-    if card is not None and config.encoder not in (None, name):
+    if card is not None and config.encoder is not None and name != _name_of(config.encoder):
         raise OptionError(
             f"The classifier {card.name} was trained on the encoder {name}, not {config.encoder}; "
             "leave the encoder out, or start fresh."
@@ -102,7 +105,12 @@ def choose_instances(
         encoder = start.create_encoder(device, config.threads)
     else:
         encoder = create_encoder(name, device=device, threads=config.threads)
-    return _of_frozen_encoder(name, encoder, cohort, config, card, on_event), encoder
+    return _of_frozen_encoder(encoder, cohort, config, card, on_event), encoder
+
+
+def _name_of(encoder: str) -> str:
+    """Return the name of an encoder that may be given by its folder."""
+    return encoder if encoder in BACKBONES else find_encoder_card(encoder).name
 
 
 def _from_features(cohort: Cohort, config: TrainingConfig, start: Classifier | None) -> Instances:
@@ -126,6 +134,7 @@ def _from_features(cohort: Cohort, config: TrainingConfig, start: Classifier | N
         card.mpp,
         card.mpp_assumed,
         card.overlap,
+        adapted_from=card.encoder.adapted_from,
     )
 
 
@@ -176,7 +185,6 @@ def _of_trained_network(
 
 
 def _of_frozen_encoder(
-    name: str,
     encoder: Encoder,
     cohort: Cohort,
     config: TrainingConfig,
@@ -184,9 +192,14 @@ def _of_frozen_encoder(
     on_event: OnEvent,
 ) -> Instances:
     """Return the features that a frozen encoder makes of images or tiles."""
-    kind = _kind_of_instances(cohort)
+    made = Instances(
+        _kind_of_instances(cohort),
+        encoder.name,
+        encoder.fingerprint,
+        adapted_from=encoder.card.base,
+    )
     if not _is_tiled(cohort):
-        return Instances(kind, name, encoder.fingerprint)
+        return made
     if card is not None:
         px = card.tile_px
         mpp = card.mpp
@@ -199,11 +212,15 @@ def _of_frozen_encoder(
         )
         if px < encoder.smallest_tile:
             raise OptionError(
-                f"Tiles of {px} px are too small for the encoder {name}; "
+                f"Tiles of {px} px are too small for the encoder {encoder.name}; "
                 f"it needs {encoder.smallest_tile}."
             )
-    return Instances(
-        kind, name, encoder.fingerprint, px, mpp, _is_scale_assumed(config, card), overlap
+    return replace(
+        made,
+        tile_px=px,
+        mpp=mpp,
+        mpp_assumed=_is_scale_assumed(config, card),
+        overlap=overlap,
     )
 
 

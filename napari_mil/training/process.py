@@ -1,4 +1,4 @@
-"""Training and scoring in a child process, beside a window (no Qt).
+"""Training, scoring and adapting of encoders in a child process, beside a window (no Qt).
 
 The two processes send length-prefixed pickles over the child's standard input and output. The child
 ends when its input closes: with the window, however that ended. Training is a loop of small steps
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from napari_mil.errors import CancelledError, NapariMilError, TrainingError
-from napari_mil.events import CancellationToken, Event, OnEvent
+from napari_mil.events import Advanced, CancellationToken, Event, Finished, OnEvent, Started
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.cohort import Cohort
@@ -55,19 +55,75 @@ class TrainingRequest:
     repeats: int = 1
     settings: Settings | None = None
 
+    def work(self, on_event: OnEvent, cancel: CancellationToken) -> Any:
+        """Train, then evaluate if that is wanted; return the `TrainingResult`."""
+        from napari_mil.training.config import make_config
+        from napari_mil.training.evaluation.cross_validation import cross_validate
+        from napari_mil.training.evaluation.curves import curves_of
+        from napari_mil.training.evaluation.given_folds import folds_of_table
+        from napari_mil.training.evaluation.page import write_page
+        from napari_mil.training.run import TrainingResult, train
+
+        # Figures of a cross-validation are read from the run's folder.
+        def pass_on(event: Event) -> None:
+            if not isinstance(event, Finished) or isinstance(event.result, TrainingResult):
+                on_event(event)
+
+        settings = self.settings or Settings()
+        config = make_config(**self.config)
+        result = train(
+            self.cohort,
+            config,
+            out=self.out,
+            on_event=pass_on,
+            cancel=cancel,
+            resume=self.resume,
+            watch=self.watch,
+            settings=settings,
+        )
+        if self.folds:
+            evaluation = cross_validate(
+                self.cohort,
+                config,
+                folds=self.folds,
+                repeats=self.repeats,
+                out=self.out,
+                on_event=pass_on,
+                cancel=cancel,
+                resume=True,
+                given=folds_of_table(self.cohort),
+                settings=settings,
+            )
+            if evaluation.answers is not None:
+                write_page(curves_of(evaluation.answers), evaluation.headline, self.out)
+        return result
+
 
 @dataclass(frozen=True)
-class ScoreRequest:
-    """A score for a child process; answers that are in `out` already are used."""
+class PretrainingRequest:
+    """Adapting of an encoder for a child process."""
 
-    source: Path
-    """Annotated folder or table."""
-    classifier: ClassifierCard
+    cohort: Cohort
+    config: dict[str, Any]
+    """Fields of a `PretrainingConfig`."""
     out: Path
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    """Class of the classifier by class of the cohort."""
-    device: str = "auto"
+    resume: bool = False
     settings: Settings | None = None
+
+    def work(self, on_event: OnEvent, cancel: CancellationToken) -> Any:
+        """Adapt the encoder and return the `PretrainingResult`."""
+        from napari_mil.training.pretraining.config import make_pretraining_config
+        from napari_mil.training.pretraining.run import pretrain
+
+        return pretrain(
+            self.cohort,
+            make_pretraining_config(**self.config),
+            out=self.out,
+            on_event=on_event,
+            cancel=cancel,
+            resume=self.resume,
+            settings=self.settings,
+        )
 
 
 @dataclass(frozen=True)
@@ -82,6 +138,54 @@ class ScoredCohort:
     """Bags that could not be classified."""
 
 
+@dataclass(frozen=True)
+class ScoreRequest:
+    """A score for a child process; answers that are in `out` already are used."""
+
+    source: Path
+    """Annotated folder or table."""
+    classifier: ClassifierCard
+    out: Path
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Class of the classifier by class of the cohort."""
+    device: str = "auto"
+    settings: Settings | None = None
+
+    def work(self, on_event: OnEvent, cancel: CancellationToken) -> ScoredCohort:
+        """Score the classifier and write the page of figures."""
+        from napari_mil.inference.results import ClassifyRequest
+        from napari_mil.training.cohorts.scanning import scan_annotated_folder
+        from napari_mil.training.evaluation.curves import curves_of
+        from napari_mil.training.evaluation.page import write_page
+        from napari_mil.training.evaluation.scoring import score
+
+        def on_bag(done: int, total: int) -> None:
+            cancel.raise_if_cancelled()
+            on_event(Started(total, "files") if done == 0 else Advanced(done, 0.0, None))
+
+        # Figures are read from the folder.
+        def pass_on(event: Event) -> None:
+            if not isinstance(event, Finished):
+                on_event(event)
+
+        cohort = scan_annotated_folder(self.source, on_bag)
+        found = score(
+            cohort,
+            self.classifier,
+            out=self.out,
+            mapping=self.mapping,
+            request=ClassifyRequest(device=self.device, settings=self.settings or Settings()),
+            resume=True,
+            on_event=pass_on,
+            cancel=cancel,
+        )
+        write_page(curves_of(found.answers), found.headline, self.out)
+        return ScoredCohort(self.out, cohort.root, len(found.failed))
+
+
+Request = TrainingRequest | PretrainingRequest | ScoreRequest
+
+
 class ChildDefectError(Exception):
     """A defect of the package in the child process.
 
@@ -89,8 +193,8 @@ class ChildDefectError(Exception):
     """
 
 
-def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken) -> Any:
-    """Train in a child process.
+def work_beside(request: Request, on_event: OnEvent, cancel: CancellationToken) -> Any:
+    """Train or score a classifier, or adapt an encoder, in a child process.
 
     Blocks without holding the interpreter.
 
@@ -105,7 +209,7 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
 
     Returns
     -------
-    TrainingResult
+    TrainingResult, PretrainingResult or ScoredCohort
 
     Raises
     ------
@@ -116,20 +220,6 @@ def train_beside(request: TrainingRequest, on_event: OnEvent, cancel: Cancellati
     CancelledError
         If it was cancelled.
     """
-    return _work_beside(request, on_event, cancel)
-
-
-def score_beside(
-    request: ScoreRequest, on_event: OnEvent, cancel: CancellationToken
-) -> ScoredCohort:
-    """Score a classifier in a child process; see `train_beside`."""
-    scored: ScoredCohort = _work_beside(request, on_event, cancel)
-    return scored
-
-
-def _work_beside(
-    request: TrainingRequest | ScoreRequest, on_event: OnEvent, cancel: CancellationToken
-) -> Any:
     # Passive: threads that wait leave the core to the window.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
     child = subprocess.Popen(  # noqa: S603 - this interpreter
@@ -243,7 +333,7 @@ def run_child() -> None:
     with suppress(OSError, AttributeError):
         os.nice(NICENESS)
     control: IO[bytes] = io.BufferedReader(io.FileIO(0, closefd=False))
-    request: TrainingRequest | ScoreRequest = _receive(control)
+    request: Request = _receive(control)
     cancel = CancellationToken()
     lock = threading.Lock()
 
@@ -254,19 +344,11 @@ def run_child() -> None:
 
     threading.Thread(target=_follow_state, args=(control, cancel), daemon=True).start()
     try:
-        answer("result", _work(request, lambda event: answer("event", event), cancel))
+        answer("result", request.work(lambda event: answer("event", event), cancel))
     except NapariMilError as error:
         answer("error", error)
     except Exception:
         answer("defect", traceback.format_exc())
-
-
-def _work(
-    request: TrainingRequest | ScoreRequest, on_event: OnEvent, cancel: CancellationToken
-) -> Any:
-    if isinstance(request, ScoreRequest):
-        return _score(request, on_event, cancel)
-    return _train(request, on_event, cancel)
 
 
 def _follow_state(control: IO[bytes], cancel: CancellationToken) -> None:
@@ -279,82 +361,6 @@ def _follow_state(control: IO[bytes], cancel: CancellationToken) -> None:
         while True:
             setters[_receive(control)]()
     cancel.cancel()
-
-
-def _train(request: TrainingRequest, on_event: OnEvent, cancel: CancellationToken) -> Any:
-    from napari_mil.events import Finished
-    from napari_mil.training.config import make_config
-    from napari_mil.training.evaluation.cross_validation import cross_validate
-    from napari_mil.training.evaluation.curves import curves_of
-    from napari_mil.training.evaluation.given_folds import folds_of_table
-    from napari_mil.training.evaluation.page import write_page
-    from napari_mil.training.run import TrainingResult, train
-
-    # Figures of a cross-validation are read from the run's folder.
-    def pass_on(event: Event) -> None:
-        if not isinstance(event, Finished) or isinstance(event.result, TrainingResult):
-            on_event(event)
-
-    settings = request.settings or Settings()
-    config = make_config(**request.config)
-    result = train(
-        request.cohort,
-        config,
-        out=request.out,
-        on_event=pass_on,
-        cancel=cancel,
-        resume=request.resume,
-        watch=request.watch,
-        settings=settings,
-    )
-    if request.folds:
-        evaluation = cross_validate(
-            request.cohort,
-            config,
-            folds=request.folds,
-            repeats=request.repeats,
-            out=request.out,
-            on_event=pass_on,
-            cancel=cancel,
-            resume=True,
-            given=folds_of_table(request.cohort),
-            settings=settings,
-        )
-        if evaluation.answers is not None:
-            write_page(curves_of(evaluation.answers), evaluation.headline, request.out)
-    return result
-
-
-def _score(request: ScoreRequest, on_event: OnEvent, cancel: CancellationToken) -> ScoredCohort:
-    from napari_mil.events import Advanced, Finished, Started
-    from napari_mil.inference.results import ClassifyRequest
-    from napari_mil.training.cohorts.scanning import scan_annotated_folder
-    from napari_mil.training.evaluation.curves import curves_of
-    from napari_mil.training.evaluation.page import write_page
-    from napari_mil.training.evaluation.scoring import score
-
-    def on_bag(done: int, total: int) -> None:
-        cancel.raise_if_cancelled()
-        on_event(Started(total, "files") if done == 0 else Advanced(done, 0.0, None))
-
-    # Figures are read from the folder.
-    def pass_on(event: Event) -> None:
-        if not isinstance(event, Finished):
-            on_event(event)
-
-    cohort = scan_annotated_folder(request.source, on_bag)
-    found = score(
-        cohort,
-        request.classifier,
-        out=request.out,
-        mapping=request.mapping,
-        request=ClassifyRequest(device=request.device, settings=request.settings or Settings()),
-        resume=True,
-        on_event=pass_on,
-        cancel=cancel,
-    )
-    write_page(curves_of(found.answers), found.headline, request.out)
-    return ScoredCohort(request.out, cohort.root, len(found.failed))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from napari_mil.encoders.catalogue import find_encoder_card, list_encoders
 from napari_mil.errors import OptionError, OutputError, TrainingError
 from napari_mil.events import (
     CancellationToken,
@@ -167,6 +168,10 @@ def fill_in_config(
     }
     if config.start_from is not None and Path(config.start_from).is_dir():
         fields["start_from"] = str(Path(config.start_from).absolute())
+    if config.encoder is not None and not config.trains_encoder:
+        folder = find_encoder_card(config.encoder).folder
+        if folder is not None and config.encoder not in list_encoders():
+            fields["encoder"] = str(folder)
     return config.model_copy(update=fields)
 
 
@@ -292,6 +297,9 @@ class _Run:
             "bags": bags,
             "start": None if self.start is None else self.start.fingerprint,
         }
+        if store.instances.adapted_from:
+            # The folder of an adapted encoder may have been filled anew.
+            now["encoder"] = store.instances.fingerprint
         if not self.folder.started:
             self.folder.write(COHORT, json.dumps(now) + "\n")
             return
@@ -305,6 +313,11 @@ class _Run:
             raise TrainingError(
                 f"The run in {name} was started from another classifier; "
                 "give that one, or choose another folder."
+            )
+        if before.get("encoder") != now.get("encoder"):
+            raise TrainingError(
+                f"The encoder was adapted anew since the run in {name} began; "
+                "put the earlier one back, or choose another folder."
             )
         if before != now:
             contents_before = {bag[0] for bag in before["bags"]}

@@ -51,6 +51,9 @@ class BagStore:
         Kind of its bags; see `cohort`.
     instances
         What an instance is.
+    encoder
+        The frozen encoder; None for features, for a network that is trained, and in another
+        process.
     dim
         Features of an instance; channels of an image.
     sizes
@@ -84,6 +87,7 @@ class BagStore:
         self._lease: CacheLease | None = CacheLease(settings.cache_folder)
         self.kind = cohort.kinds[0]
         self.instances, encoder = choose_instances(cohort, config, start, on_event)
+        self.encoder: Encoder | None = encoder
         self._bag_encoder: BagEncoder | None = BagEncoder(
             self.instances, encoder, config, settings, on_event, cancel
         )
@@ -115,7 +119,7 @@ class BagStore:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for another process, which reads the bags again."""
-        left_here = {"_bag_encoder": None, "_cancel": None, "_lease": None}
+        left_here = {"encoder": None, "_bag_encoder": None, "_cancel": None, "_lease": None}
         return {**self.__dict__, **left_here, "_loaded": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

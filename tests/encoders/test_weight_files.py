@@ -18,7 +18,7 @@ MODEL = FOUNDATION_MODELS["uni"]
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """Return a function that sets what a download does, in place of Hugging Face's client."""
-    monkeypatch.setattr(weight_files, "weights_folder", lambda: tmp_path / "own")
+    monkeypatch.setattr(weight_files, "own_encoders_folder", lambda: tmp_path / "own")
 
     class GatedRepoError(Exception):
         """Error of the client."""

@@ -16,7 +16,9 @@ from qtpy.QtWidgets import QDockWidget, QFileDialog
 from napari_mil import classify, load_classifier
 from napari_mil.annotations import read_annotations
 from napari_mil.cli.main import run as run_command
+from napari_mil.encoders import adapted_cards
 from napari_mil.events import EpochEnded
+from napari_mil.gui.controllers.train import adapt
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.subjects import TissueChoice
 from napari_mil.gui.model.training import Phase
@@ -377,3 +379,23 @@ def test_figures_of_a_run_and_of_a_score_are_seen_and_a_bag_of_a_number_opens(
     assert "20 bags of bags" in tab.judging.headline.text(), tab.judging.message.text()
     assert "20 of which it was trained on" in tab.judging.headline.text()
     assert not child_of_this_window()
+
+
+def test_the_encoder_is_adapted_beside_the_window_and_can_be_chosen(
+    bench, look, regions, tmp_path, monkeypatch
+):
+    for place in (adapted_cards, adapt):
+        monkeypatch.setattr(place, "own_encoders_folder", lambda: tmp_path / "own")
+    tab = look(regions, 5, **TILES)
+    bench.click(tab.adapt.button)
+    bench.wait_until(lambda: bench.state.adapting.what == "epochs")
+    assert tab.adapt.bar.isVisible()
+    assert tab.adapt.button.text() == "Cancel adapting"
+    bench.wait()
+    assert bench.state.adapting.phase is Phase.DONE, tab.adapt.message.text()
+    assert not child_of_this_window()
+    assert "regions can be chosen as the encoder" in tab.adapt.message.text()
+    assert "95 % interval" in tab.adapt.message.text()
+    tab.setup.encoder_box.choose("regions")
+    assert bench.state.training.form.encoder == "regions"
+    assert not bench.state.training.problem[0]

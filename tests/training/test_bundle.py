@@ -1,12 +1,16 @@
+import shutil
+
 import numpy as np
 import pytest
+import torch
 from safetensors import SafetensorError
 
 from napari_mil import classify, load_classifier
-from napari_mil.errors import OutputError
+from napari_mil.errors import ClassifierError, OutputError
 from napari_mil.inference.facts import SplitCounts
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.run import train
+from tests.adapted import write_adapted
 
 
 def test_a_bundle_says_nothing_of_names_paths_and_patients(
@@ -86,3 +90,58 @@ def test_a_full_disk_while_the_bundle_is_written_is_one_sentence(
     ]
     monkeypatch.undo()
     train(cohort, quick(epochs=2), out=tmp_path / "run", resume=True, settings=settings)
+
+
+@pytest.fixture
+def on_adapted(slide_cohort, quick, settings, tmp_path):
+    """Return the bundle of a run on an adapted encoder, whose folder is gone since."""
+    encoder = write_adapted(tmp_path / "secret place" / "mine")
+    options = {"encoder": str(encoder), "slide_mpp": 1.0, "mask": "none", "epochs": 1}
+    result = train(slide_cohort, quick(**options), out=tmp_path / "run", settings=settings)
+    shutil.rmtree(encoder.parent)
+    return result.classifier
+
+
+def test_the_weights_of_an_adapted_encoder_travel_with_the_bundle(
+    on_adapted, slide_cohort, tmp_path
+):
+    moved = tmp_path / "elsewhere" / "mine"
+    shutil.copytree(on_adapted, moved)
+    classifier = load_classifier(moved)
+    encoder = classifier.create_encoder(torch.device("cpu"), 1)
+    assert encoder.fingerprint == classifier.card.encoder.fingerprint
+    assert classifier.card.encoder.name == "mine"
+    assert classifier.card.encoder.adapted_from == "efficientnet-lite0"
+    slide = slide_cohort.bags[0].path
+    answers = [
+        classify(slide, load_classifier(folder), device="cpu", mask=None).logits
+        for folder in (on_adapted, moved)
+    ]
+    assert answers[0] == answers[1]
+
+
+def test_a_bundle_on_an_adapted_encoder_tells_no_path(on_adapted):
+    text = (on_adapted / "classifier.json").read_text() + (on_adapted / "card.md").read_text()
+    assert "secret place" not in text
+    assert "mine" in text
+    assert "efficientnet-lite0 adapted beforehand" in text
+
+
+def test_training_goes_on_from_a_bundle_on_an_adapted_encoder(
+    on_adapted, slide_cohort, quick, settings, tmp_path
+):
+    config = quick(start_from=str(on_adapted), mask="none", slide_mpp=1.0, epochs=1)
+    result = train(slide_cohort, config, out=tmp_path / "further", settings=settings)
+    first, second = load_classifier(on_adapted), load_classifier(result.classifier)
+    assert second.card.encoder == first.card.encoder
+    tensors = first.adapted.state_dict()
+    assert all(
+        torch.equal(tensors[name], each) for name, each in second.adapted.state_dict().items()
+    )
+
+
+def test_a_bundle_on_an_encoder_that_cannot_be_adapted_here_is_refused(on_adapted):
+    file = on_adapted / "classifier.json"
+    file.write_text(file.read_text().replace('"efficientnet-lite0"', '"vit-tiny"'))
+    with pytest.raises(ClassifierError, match="adapted vit-tiny, unknown to this version"):
+        load_classifier(on_adapted)

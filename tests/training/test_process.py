@@ -17,10 +17,10 @@ from napari_mil.events import CancellationToken, EpochEnded, Started
 from napari_mil.inference.card import read_card
 from napari_mil.training.process import (
     ChildDefectError,
+    PretrainingRequest,
     ScoreRequest,
     TrainingRequest,
-    score_beside,
-    train_beside,
+    work_beside,
 )
 
 
@@ -45,7 +45,7 @@ def children():
 
 def test_its_events_and_its_result_arrive(cohort, settings, tmp_path):
     events = []
-    result = train_beside(
+    result = work_beside(
         request(cohort, tmp_path / "run", settings), events.append, CancellationToken()
     )
     assert [event.what for event in events if isinstance(event, Started)] == ["bags", "epochs"]
@@ -56,7 +56,7 @@ def test_its_events_and_its_result_arrive(cohort, settings, tmp_path):
 
 def test_a_fault_of_the_input_arrives_as_such(cohort, settings, tmp_path):
     with pytest.raises(TrainingError, match="one class only"):
-        train_beside(
+        work_beside(
             request(cohort.only(range(3)), tmp_path / "run", settings),
             lambda event: None,
             CancellationToken(),
@@ -66,7 +66,7 @@ def test_a_fault_of_the_input_arrives_as_such(cohort, settings, tmp_path):
 def test_a_defect_arrives_with_its_traceback(cohort, settings, tmp_path):
     broken = TrainingRequest(None, {}, tmp_path / "run", settings=settings)
     with pytest.raises(ChildDefectError, match="Traceback"):
-        train_beside(broken, lambda event: None, CancellationToken())
+        work_beside(broken, lambda event: None, CancellationToken())
 
 
 def test_cancelling_ends_it_and_keeps_the_checkpoint(cohort, settings, tmp_path):
@@ -77,7 +77,7 @@ def test_cancelling_ends_it_and_keeps_the_checkpoint(cohort, settings, tmp_path)
             token.cancel()
 
     with pytest.raises(CancelledError):
-        train_beside(
+        work_beside(
             request(cohort, tmp_path / "run", settings, config={"epochs": 5000}), listen, token
         )
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
@@ -90,7 +90,7 @@ def test_a_death_of_the_child_is_one_sentence(cohort, settings, tmp_path):
             os.kill(children()[0].pid, signal.SIGKILL)
 
     with pytest.raises(TrainingError, match=r"ended unexpectedly.*epoch 1 is whole.*resume"):
-        train_beside(
+        work_beside(
             request(cohort, tmp_path / "run", settings, config={"epochs": 5000}),
             listen,
             CancellationToken(),
@@ -107,7 +107,7 @@ def test_pausing_stands_still_until_it_goes_on(cohort, settings, tmp_path):
                 token.pause()
                 threading.Timer(2.0, token.resume).start()
 
-    train_beside(request(cohort, tmp_path / "run", settings, config={"epochs": 60}), listen, token)
+    work_beside(request(cohort, tmp_path / "run", settings, config={"epochs": 60}), listen, token)
     assert len(epochs) == 60
     assert np.diff(epochs).max() > 1.0
 
@@ -115,9 +115,9 @@ def test_pausing_stands_still_until_it_goes_on(cohort, settings, tmp_path):
 PARENT = """
 import pickle, sys
 from napari_mil.events import CancellationToken
-from napari_mil.training.process import train_beside
+from napari_mil.training.process import work_beside
 request = pickle.load(open(sys.argv[1], "rb"))
-train_beside(request, lambda event: print(type(event).__name__, flush=True), CancellationToken())
+work_beside(request, lambda event: print(type(event).__name__, flush=True), CancellationToken())
 """
 
 
@@ -138,15 +138,34 @@ def test_the_child_ends_with_its_parent_however_that_ended(cohort, settings, tmp
 
 
 def test_a_score_is_made_beside_with_its_page_of_figures(cohort, settings, tmp_path):
-    trained = train_beside(
+    trained = work_beside(
         request(cohort, tmp_path / "run", settings), lambda event: None, CancellationToken()
     )
     events = []
     card = read_card(trained.classifier)
     out = tmp_path / "score"
     wanted = ScoreRequest(cohort.root, card, out, device="cpu", settings=settings)
-    scored = score_beside(wanted, events.append, CancellationToken())
+    scored = work_beside(wanted, events.append, CancellationToken())
     assert (scored.folder, scored.root, scored.n_failed) == (out, cohort.root, 0)
     assert [event.what for event in events if isinstance(event, Started)] == ["files", "bags"]
     assert {"score.json", "predictions.csv", "figures.svg"} <= {p.name for p in out.iterdir()}
+    assert not children()
+
+
+def test_an_encoder_is_adapted_beside_as_well(slide_cohort, settings, tmp_path):
+    config = {
+        "tiles": 24,
+        "tile_px": 32,
+        "mask": "none",
+        "slide_mpp": 0.5,
+        "epochs": 2,
+        "batch": 8,
+        "device": "cpu",
+        "threads": 1,
+    }
+    asked = PretrainingRequest(slide_cohort, config, tmp_path / "run", settings=settings)
+    events = []
+    result = work_beside(asked, events.append, CancellationToken())
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2]
+    assert (result.encoder / "weights.safetensors").is_file()
     assert not children()

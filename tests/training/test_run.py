@@ -14,6 +14,7 @@ from napari_mil.inference.library import list_classifiers
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.config import read_config
 from napari_mil.training.run import train
+from tests.adapted import write_adapted
 from tests.training.runs import cancelling, weights
 
 SCRAMBLED = {
@@ -245,3 +246,18 @@ def test_unknown_patients_are_remarked_until_a_pattern_names_them(
     named = quick(epochs=1, patient_pattern=r"[a-z]+_\d")
     said = remarks_of(cohort, named, tmp_path / "named", settings)
     assert not any("Patients are unknown" in remark for remark in said)
+
+
+def test_a_run_is_not_gone_on_with_when_its_encoder_was_adapted_anew(
+    slide_cohort, quick, settings, tmp_path
+):
+    folder = write_adapted(tmp_path / "mine")
+    config = quick(encoder=str(folder), slide_mpp=1.0, mask="none")
+    arguments = {"out": tmp_path / "run", "settings": settings}
+    with pytest.raises(CancelledError):
+        train(slide_cohort, config, **arguments, **cancelling(1))
+    write_adapted(folder, scale=1.3)
+    with pytest.raises(TrainingError, match="encoder was adapted anew"):
+        train(slide_cohort, config, **arguments, resume=True)
+    write_adapted(folder)
+    assert train(slide_cohort, config, **arguments, resume=True).epoch

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.bags.layout import Layout
+from napari_mil.gui.model.adapting import Adapting
 from napari_mil.gui.model.answers import Answer, ExportRun, Inquiry, Linkage, Run
 from napari_mil.gui.model.display import (
     Column,
@@ -86,6 +87,7 @@ class SessionState:
     training: Training = field(default_factory=Training)
     judging: Judging = field(default_factory=Judging)
     """Figures that are shown, and a score that is under way."""
+    adapting: Adapting = field(default_factory=Adapting)
     next_key: int = 1
     """Number for the next subject, run or notice."""
 
@@ -255,6 +257,18 @@ class Session:
         judging = action(self._state.judging, *arguments, **options)
         if judging is not self._state.judging:
             self._state = replace(self._state, judging=judging)
+            self._tell()
+
+    def adapt(
+        self,
+        action: Callable[Concatenate[Adapting, P], Adapting],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Apply an action on the adapting of the encoder."""
+        adapting = action(self._state.adapting, *arguments, **options)
+        if adapting != self._state.adapting:
+            self._state = replace(self._state, adapting=adapting)
             self._tell()
 
     @contextmanager

@@ -23,7 +23,7 @@ from napari_mil.training.process import (
     ChildDefectError,
     ScoredCohort,
     ScoreRequest,
-    score_beside,
+    work_beside,
 )
 
 SCORE_JOB = "score"
@@ -176,6 +176,6 @@ class JudgingController:
 
 def _score(request: ScoreRequest, tell: Tell, cancel: CancellationToken) -> ScoredCohort:
     try:
-        return score_beside(request, tell, cancel)
+        return work_beside(request, tell, cancel)
     except ChildDefectError as error:
         raise RuntimeError(str(error)) from None

@@ -29,7 +29,7 @@ from napari_mil.inference.card import ClassifierCard, read_card
 from napari_mil.inference.library import install_bundle
 from napari_mil.settings import Settings
 from napari_mil.training.layout import CLASSIFIER, EVALUATION, is_finished, is_unfinished
-from napari_mil.training.process import ChildDefectError, TrainingRequest, train_beside
+from napari_mil.training.process import ChildDefectError, TrainingRequest, work_beside
 
 TRAIN_JOB = "train"
 INSTALL_JOB = "install"
@@ -84,6 +84,8 @@ class RunController:
 
     def start(self, *, resume: bool) -> None:
         """Train with what the tab shows, and judge it afterwards if that is wanted."""
+        if self._waits_for_encoder():
+            return
         training = self._training
         if training.cohort is None or training.out is None or self._jobs.is_running(TRAIN_JOB):
             return
@@ -97,6 +99,8 @@ class RunController:
 
     def evaluate(self) -> None:
         """Judge the way in which a finished run was trained."""
+        if self._waits_for_encoder():
+            return
         training = self._training
         if training.out is None or training.cohort is None or self._jobs.is_running(TRAIN_JOB):
             return
@@ -125,6 +129,16 @@ class RunController:
     def let_go(self) -> None:
         """Listen to the run no more: the window closes."""
         self._job = None
+
+    def _waits_for_encoder(self) -> bool:
+        """Say that the encoder is being adapted, if it is: both would be slow."""
+        adapting = self._session.state.adapting
+        if not adapting.phase.is_busy:
+            return False
+        self._session.train(
+            actions.say, "The encoder is being adapted; wait for it, or cancel it, then start."
+        )
+        return True
 
     def _is_ready(self, fields: Mapping[str, Any]) -> bool:
         """Check the set-up before a process starts; say what is wrong with it."""
@@ -291,6 +305,6 @@ class RunController:
 
 def _train(request: TrainingRequest, tell: Tell, cancel: CancellationToken) -> Any:
     try:
-        return train_beside(request, tell, cancel)
+        return work_beside(request, tell, cancel)
     except ChildDefectError as error:
         raise RuntimeError(str(error)) from None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_mil.encoders.cards import ENCODERS
 from napari_mil.exports.glyphs import MASK_GLYPHS, Glyph
 from napari_mil.findings import FindingKind
 from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.snapshots.adapt import AdaptSnapshot, adapt_snapshot
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.subjects import SubjectKind
 from napari_mil.gui.model.training import Phase, Training, loss_of
@@ -173,6 +175,7 @@ class TrainSnapshot:
 
     found: FoundSnapshot
     setup: SetupSnapshot
+    adapt: AdaptSnapshot
     run: RunSnapshot
     watch: WatchSnapshot
     regions: RegionsSnapshot
@@ -186,6 +189,7 @@ def train_snapshot(state: SessionState) -> TrainSnapshot:
     return TrainSnapshot(
         found=_found(training),
         setup=setup,
+        adapt=adapt_snapshot(state),
         run=_run(training, setup),
         watch=_watch(state, training),
         regions=_regions(state, training),
@@ -287,7 +291,7 @@ def _setup(state: SessionState, training: Training) -> SetupSnapshot:
         visible=training.is_trainable and training.phase is Phase.IDLE,
         form=form,
         starts=_start_choices(state, training),
-        encoders=_encoder_choices(training),
+        encoders=_encoder_choices(training, state.adapting.encoders),
         aggregators=Choices(
             tuple(Choice(name, name) for name in AGGREGATORS),
             form.aggregator,
@@ -357,7 +361,7 @@ def _start_choices(state: SessionState, training: Training) -> Choices:
     return Choices(tuple(entries), start)
 
 
-def _encoder_choices(training: Training) -> Choices:
+def _encoder_choices(training: Training, own: Sequence[str]) -> Choices:
     reason = training.encoder_reason
     start = training.start
     if reason:
@@ -368,8 +372,13 @@ def _encoder_choices(training: Training) -> Choices:
     default = next(iter(ENCODERS))
     entries = [Choice("", f"by the bags ({default})")]
     entries += [Choice(card.name, card.name) for card in ENCODERS.values()]
+    entries += [Choice(name, f"{name}, adapted") for name in own]
     entries += [Choice(card.name, f"{card.title}, trained with it") for card in BACKBONES.values()]
-    return Choices(tuple(entries), training.form.encoder)
+    chosen = training.form.encoder
+    if all(entry.key != chosen for entry in entries):
+        # That of an earlier run, by name or folder.
+        entries.append(Choice(chosen, Path(chosen).name))
+    return Choices(tuple(entries), chosen)
 
 
 def _strategy_choices(form: Form) -> Choices:

@@ -12,6 +12,7 @@ from napari_mil.gui.keys import TRAIN_KEYS
 from napari_mil.gui.model.recognition import TABLE_ENDINGS
 from napari_mil.gui.model.snapshots.judging import JudgingSnapshot
 from napari_mil.gui.model.snapshots.train import BUSY, TrainSnapshot
+from napari_mil.gui.views.train.adapt_view import AdaptView
 from napari_mil.gui.views.train.found_view import FoundView
 from napari_mil.gui.views.train.judging_view import JudgingView
 from napari_mil.gui.views.train.regions_view import RegionsView
@@ -32,6 +33,7 @@ class TrainTab(QWidget):
         super().__init__()
         self.found = FoundView()
         self.setup = SetupView()
+        self.adapt = AdaptView()
         self.run = RunView()
         self.watch = WatchView()
         self.regions = RegionsView()
@@ -42,6 +44,7 @@ class TrainTab(QWidget):
             column(
                 self.result,
                 self.setup,
+                self.adapt,
                 self.run,
                 self.watch,
                 self.regions,
@@ -73,6 +76,7 @@ class TrainTab(QWidget):
         self.found.render(snapshot.found, BUSY if self._busy else "")
         self._rest.setEnabled(not snapshot.found.looking)
         self.setup.render(snapshot.setup)
+        self.adapt.render(snapshot.adapt)
         self.run.render(snapshot.run)
         self.watch.render(snapshot.watch)
         self.regions.render(snapshot.regions)

@@ -40,7 +40,7 @@ def room(monkeypatch, tmp_path):
         beside=MagicMock(),
         root=tmp_path,
     )
-    monkeypatch.setattr(controllers, "score_beside", made.beside)
+    monkeypatch.setattr(controllers, "work_beside", made.beside)
     made.controller = JudgingController(
         session, made.view, made.jobs, Settings(user_folder=tmp_path / "user"), made.open_paths
     )

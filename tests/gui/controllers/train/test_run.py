@@ -69,7 +69,7 @@ def room(tmp_path, monkeypatch):
     made.child = Child(made)
     card = find_card("breast-malignancy")
     module = "napari_mil.gui.controllers.train.run"
-    monkeypatch.setattr(f"{module}.train_beside", made.child.train)
+    monkeypatch.setattr(f"{module}.work_beside", made.child.train)
     monkeypatch.setattr(f"{module}.read_card", lambda folder: replace(card, folder=folder))
 
     def install(folder, settings):

@@ -1,0 +1,1 @@
+"""Adapting the embedded encoder to slides of one's own, without labels."""
