@@ -155,7 +155,7 @@ def test_a_mapping_that_says_nothing_is_refused_before_anything_starts(room, map
     emit(room.view.mapping_written, mapping)
     room.controller.score(room.root / "other")
     assert not room.jobs.waiting
-    assert "are mapped to classes as" in judging(room).message
+    assert "are mapped as" in judging(room).message
 
 
 def test_without_a_classifier_nothing_is_scored(room):
