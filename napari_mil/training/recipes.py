@@ -1,18 +1,24 @@
-"""Published training recipes of every method."""
+"""Training recipes of every method: published, and by default.
+
+`PUBLISHED` holds the values of each method's paper or code. Several of them do not learn on the
+few bags that a first cohort has, as `docs/learning.md` shows; `DEFAULTS` holds what does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 Optimiser = Literal["adam", "adamw", "radam", "lookahead-radam", "sgd"]
 Schedule = Literal["constant", "cosine", "steps", "inverse"]
 Strategy = Literal["plain", "ham", "l-ham", "r-ham", "lr-ham"]
+RecipeKind = Literal["default", "published"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One published way to train."""
+    """One way to train."""
 
     source: str
     """Publication and its values, and which values are chosen here."""
@@ -32,6 +38,8 @@ class Recipe:
     """Epochs that are trained in any case."""
     clip: float | None = None
     """Largest norm of the gradient."""
+    warm_up: int = 0
+    """First epochs in which every instance also learns the label of its bag."""
     decays_biases: bool = True
     """Whether biases and other one-dimensional weights decay too."""
     clipped_apart: tuple[tuple[str, ...], ...] = ()
@@ -39,6 +47,12 @@ class Recipe:
 
     Each part is given by the names of its modules.
     """
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the aggregator, for bags of vectors."""
+
+    def options_for(self, *, takes_maps: bool) -> Mapping[str, Any]:
+        """Return the options of an aggregator on maps or vectors; none are settled for maps."""
+        return {} if takes_maps else self.options
 
 
 ATTENTION = Recipe(
@@ -89,7 +103,7 @@ MINING_LARGE = replace(
 Its ratios are published for TCGA, those of the other strategies for CAMELYON16.
 """
 
-RECIPES: dict[str, Recipe] = {
+PUBLISHED: dict[str, Recipe] = {
     **dict.fromkeys(
         (
             "instance-max",
@@ -158,11 +172,18 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def recipe_of(aggregator: str, strategy: str) -> Recipe:
-    """Return the published recipe of a method.
+DEFAULTS: dict[str, Recipe] = {**PUBLISHED}
+"""Recipe of each method unless the published one is asked for."""
 
-    Masked mining has its own, whatever aggregator it is used with.
+
+def recipe_of(aggregator: str, strategy: str, kind: RecipeKind = "default") -> Recipe:
+    """Return the recipe of a method.
+
+    Masked mining has its own, whatever aggregator it is used with; the options are those of the
+    aggregator.
     """
+    recipe = (DEFAULTS if kind == "default" else PUBLISHED)[aggregator]
     if strategy == "plain":
-        return RECIPES[aggregator]
-    return MINING_LARGE if strategy == "lr-ham" else MINING_SMALL
+        return recipe
+    mining = MINING_LARGE if strategy == "lr-ham" else MINING_SMALL
+    return replace(mining, options=recipe.options)

@@ -8,7 +8,7 @@ def test_what_is_given_wins_over_the_recipe():
     assert make_config(aggregator="transmil", epochs=7).with_recipe().epochs == 7
     assert make_config(aggregator="transmil").with_recipe().optimiser == "lookahead-radam"
     assert make_config(aggregator="abmil", strategy="lr-ham").with_recipe().learning_rate == 2e-4
-    assert make_config(aggregator="dsmil-released").recipe.betas == (0.5, 0.9)
+    assert make_config(aggregator="dsmil-released", recipe="published").chosen_recipe.betas == (0.5, 0.9)
 
 
 def test_every_field_says_what_it_is():
