@@ -201,7 +201,6 @@ class Aggregator(nn.Module, ABC):
             total = functional.cross_entropy(logits[known], target[known].long(), reduction="sum")
         return total / known.sum().clamp_min(1)
 
-
     def shared_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the mean loss () of instances (N, C) that all learn the target of their bag."""
         n = len(logits)

@@ -15,6 +15,7 @@ from typing import Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_mil.aggregators.aggregator import (
     PackedAggregator,
@@ -37,6 +38,9 @@ class NAN(PackedAggregator):
         Units of a projection of vectors before it; None leaves features as they are.
     dropout
         Rate after the projection, in training.
+    unit_vectors
+        Whether instances are scaled to length 1 before attention, as the paper does to its
+        features; scores then cannot grow with their length.
     """
 
     works_on_maps = True
@@ -48,6 +52,7 @@ class NAN(PackedAggregator):
         *,
         hidden: int | None = None,
         dropout: float = 0.0,
+        unit_vectors: bool = False,
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
@@ -60,6 +65,7 @@ class NAN(PackedAggregator):
         nn.init.zeros_(self.transfer.bias)
         self.classifier = nn.Linear(width, n_classes)
         self.projection = vector_projection(in_dim, hidden, dropout, task)
+        self.unit_vectors = unit_vectors
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """Answer with attention (N, 1) and scores (N, 1), see `PackedAggregator`.
@@ -67,6 +73,8 @@ class NAN(PackedAggregator):
         The embedding is (B, D) or (B, D, H, W).
         """
         features = self.projection(features)
+        if self.unit_vectors:
+            features = functional.normalize(features, dim=1)
         f = spatial_mean(features)  # (N, D)
         first = bags.softmax(f @ self.q0[:, None])  # eq. 2, 3: (N, 1)
         r0 = bags.weighted_sum(first, f)[:, 0]  # eq. 1: (B, D)

@@ -1,6 +1,6 @@
 """Attention that has collapsed: the same for every bag, whatever is in it.
 
-Ways to collapse are two: every instance weighs the same, so that the answer is that of a mean; or one
+There are two ways: every instance weighs the same, so that the answer is that of a mean; or one
 instance takes all, always. Either may still classify well; the overlay then says nothing.
 """
 

@@ -47,6 +47,8 @@ With fewer, validation bags choose nothing and the last epoch is taken (methods 
 """
 SETTLED_BY_COHORT = {"in_dim", "n_classes", "multi_label", "spatial_dims"}
 """Options of an aggregator that follow from the cohort."""
+BEFORE_RECIPES = {"recipe": "published", "teacher": "fresh", "threshold": "half"}
+"""What runs of versions did that knew no other recipes than published ones."""
 RECIPE_FIELDS = (
     "optimiser",
     "learning_rate",
@@ -413,4 +415,6 @@ def read_config(path: str | os.PathLike[str]) -> TrainingConfig:
         raise OptionError(
             f"{file.name} is no configuration; it holds one object with the fields of a run."
         )
+    if "recipe" not in fields and all(fields.get(name) for name in ("optimiser", "epochs")):
+        fields = {**BEFORE_RECIPES, **fields}
     return make_config(**fields)

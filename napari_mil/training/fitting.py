@@ -45,6 +45,7 @@ MASKED = "mask_ratio"
 TILE_AUC = "tile_auc"
 WARM_UP = "warm-up"
 """Term of the loss by which every instance learns the label of its bag."""
+SECONDS = "seconds"
 STAGE = "stage"
 """Number of the stage of a run that has several, counted from 1."""
 
@@ -198,7 +199,7 @@ class Fitting:
         means = self._learn(order, epoch, cancel)
         self._check_weights(epoch)
         row = self._row(epoch, rate, means, cancel)
-        row["seconds"] = round(time.monotonic() - began, 3)
+        row[SECONDS] = round(time.monotonic() - began, 3)
         self.epoch += 1
         self.history.append(row)
         self._update_best(row)

@@ -33,9 +33,9 @@ from napari_mil.inference.seen_before import bags_seen_before
 from napari_mil.settings import Settings
 from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.bundle import make_classifier, notes
-from napari_mil.training.collapse import find_collapse
 from napari_mil.training.cohorts.cohort import IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.cohorts.patients import own_name
+from napari_mil.training.collapse import find_collapse
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.determinism import deterministic
 from napari_mil.training.evaluation.folds import Split

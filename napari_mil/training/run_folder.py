@@ -19,7 +19,7 @@ from napari_mil.errors import CancelledError, NapariMilError, OutputError, Train
 from napari_mil.files import PART, whole_or_nothing
 from napari_mil.pickles import load_pickle
 from napari_mil.training.config import MACHINE_FIELDS, MEMORY_FIELDS, TrainingConfig, read_config
-from napari_mil.training.fitting import Row
+from napari_mil.training.fitting import SECONDS, Row
 from napari_mil.training.layout import (
     CHECKPOINT,
     CLASSIFIER,
@@ -190,8 +190,12 @@ class RunFolder:
         self._replace(name, text.encode())
 
     def write_history(self, rows: Sequence[Row]) -> None:
-        """Write ``history.csv``, one line per epoch; missing figures stay empty."""
+        """Write ``history.csv``, one line per epoch; missing figures stay empty.
+
+        The seconds, which no two runs share, come last.
+        """
         names = list(dict.fromkeys(name for row in rows for name in row))
+        names.sort(key=lambda name: name == SECONDS)
         text = io.StringIO()
         writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
         writer.writeheader()

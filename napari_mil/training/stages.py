@@ -19,10 +19,11 @@ from napari_mil.training.config import TrainingConfig
 from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.fitting import ONLY_STAGE, Fitting, Row, Stage
 from napari_mil.training.network import Plan, build, scaling_of
+from napari_mil.training.recipes import STAGES
 from napari_mil.training.store import BagStore
 
-TEACHER = "teacher"
-MINING = "mining"
+TEACHER = 0
+"""Number of the stage that trains a teacher, where there are two."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ class Course:
     @property
     def names(self) -> tuple[str, ...]:
         """Name of each stage; one without a name where there is but one."""
-        return (TEACHER, MINING) if self.config.has_teacher_stage else ("",)
+        return STAGES if self.config.has_teacher_stage else ("",)
 
     def config_of(self, number: int) -> TrainingConfig:
         """Return the configuration of a stage, counted from 0."""
-        is_teacher = self.names[number] == TEACHER
+        is_teacher = len(self.names) > 1 and number == TEACHER
         return self.config.as_teacher() if is_teacher else self.config
 
     def fitting(self, number: int, before: Fitting | None = None) -> Fitting:

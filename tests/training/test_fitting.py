@@ -217,3 +217,18 @@ def test_mining_reports_its_masks_and_moves_its_teacher(cohort, quick, fit):
     assert 0.3 < fitting.history[0]["mask_ratio"] < 1
     assert "loss: consistency" in fitting.history[0]
     assert any(not torch.equal(tensor, weights(fitting)[key]) for key, tensor in teacher.items())
+
+
+def test_in_the_warm_up_every_instance_learns_the_label_of_its_bag_less_and_less(
+    cohort, quick, fit
+):
+    fitting = fit(cohort, quick(aggregator="instance-max", epochs=4, warm_up=2, learning_rate=1e-9))
+    rows = run(fitting).history
+    terms = [row.get("loss: warm-up") for row in rows]
+    assert terms[0] == pytest.approx(2 * terms[1], rel=0.05)
+    assert terms[2:] == [None, None]
+    bag = fitting.bag(0)
+    network = fitting.network.eval()
+    shared = network.shared_loss(network(bag).instance_logits, torch.ones(1))
+    expected = torch.nn.functional.softplus(-network(bag).instance_logits).mean()
+    assert shared.item() == pytest.approx(expected.item(), rel=1e-5)
