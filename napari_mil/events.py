@@ -89,6 +89,20 @@ class Watched:
     """bool (N,) by kind, where a mining strategy masks."""
 
 
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """A stage of a training run begins."""
+
+    name: str
+    """What is trained in it, in a word."""
+    number: int
+    """Counted from 1."""
+    stages: int
+    """Number of stages of the run."""
+    epochs: int
+    """Epochs at most in it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EpochEnded:
     """One epoch of training is over and safe on disk."""
@@ -109,7 +123,7 @@ class Finished:
     """What the function of the job also returns."""
 
 
-Event = Started | Advanced | Partial | Fallback | Watching | EpochEnded | Finished
+Event = Started | Advanced | Partial | Fallback | Watching | StageStarted | EpochEnded | Finished
 OnEvent = Callable[[Event], None]
 
 

@@ -201,6 +201,12 @@ class Aggregator(nn.Module, ABC):
             total = functional.cross_entropy(logits[known], target[known].long(), reduction="sum")
         return total / known.sum().clamp_min(1)
 
+    def shared_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the mean loss () of instances (N, C) that all learn the target of their bag."""
+        n = len(logits)
+        shared = target.reshape(1, -1) if self.sigmoids else target.reshape(())
+        return self.instance_loss(logits, shared.expand(n, *shared.shape[1:]))
+
 
 class PackedAggregator(Aggregator):
     """A method whose equations hold for any number of packed bags.
@@ -273,6 +279,19 @@ def projection(in_dim: int, hidden: int | None, dropout: float) -> nn.Module:
     if hidden is None:
         return nn.Identity()
     return nn.Sequential(nn.Linear(in_dim, hidden), nn.ReLU(), nn.Dropout(dropout))
+
+
+def vector_projection(in_dim: int, hidden: int | None, dropout: float, task: Task) -> nn.Module:
+    """Make the projection in front of a method that also takes maps.
+
+    Raises
+    ------
+    ValueError
+        If bags are of maps.
+    """
+    if hidden is not None and task.get("spatial_dims", 1) == 2:
+        raise ValueError("a projection is of vectors (spatial_dims=1), not of maps")
+    return projection(in_dim, hidden, dropout)
 
 
 def _concatenate(parts: list[Tensor | None]) -> Tensor | None:

@@ -31,6 +31,8 @@ class AggregatorCard:
     """Whether its instance and bag streams can be trained in turns."""
     merges_instances: bool = False
     """Whether it merges along the single-linkage tree of the bag."""
+    branch_of_each_class: bool = False
+    """Whether each class has a part of its own, so that two classes need two outputs."""
 
 
 def _card(
@@ -43,6 +45,7 @@ def _card(
     can_be_mined: bool = False,
     two_streams: bool = False,
     merges_instances: bool = False,
+    branch_of_each_class: bool = False,
 ) -> AggregatorCard:
     """Make a card; `implementation` is ``module:class`` in this room."""
     return AggregatorCard(
@@ -54,6 +57,7 @@ def _card(
         can_be_mined,
         two_streams,
         merges_instances,
+        branch_of_each_class,
     )
 
 
@@ -200,6 +204,7 @@ _CARDS = (
         "clam:CLAMMultiBranch",
         "CLAM with one attention branch per class",
         "Lu et al. 2021",
+        branch_of_each_class=True,
     ),
     _card(
         "transmil",

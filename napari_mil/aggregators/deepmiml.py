@@ -10,7 +10,7 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
-from napari_mil.aggregators.aggregator import PackedAggregator, Task
+from napari_mil.aggregators.aggregator import PackedAggregator, Task, projection
 from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Bags
 
@@ -24,17 +24,30 @@ class DeepMIML(PackedAggregator):
         See `Aggregator`; made for several labels.
     sub_concepts
         K of each label.
+    hidden
+        Units of a projection before it; None leaves features as they are.
+    dropout
+        Rate after the projection, in training.
     """
 
     def __init__(
-        self, in_dim: int, n_classes: int, *, sub_concepts: int = 20, **task: Unpack[Task]
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        sub_concepts: int = 20,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
-        self.subconcept = nn.Linear(in_dim, n_classes * sub_concepts)
+        self.projection = projection(in_dim, hidden, dropout)
+        self.subconcept = nn.Linear(hidden or in_dim, n_classes * sub_concepts)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """Answer with instance_logits (N, C), see `PackedAggregator`."""
-        scores = self.subconcept(features).unflatten(1, (self.n_classes, -1))  # (N, D) -> (N, C, K)
+        h = self.projection(features)
+        scores = self.subconcept(h).unflatten(1, (self.n_classes, -1))  # (N, M) -> (N, C, K)
         instance_logits = scores.amax(2)
         return PackedOutput(
             bags.max(instance_logits), self.multi_label, instance_logits=instance_logits

@@ -13,7 +13,8 @@ Printed (dual-stream maximum self-attention MIL, eq. 3-8):
 Choices the paper leaves open: lambda is 0.5 (its value is never given; the released loss weighs the
 streams equally); for C > 1 classes each class has its own critical instance and
 c_b[j] = <W1[j], b_j>; the loss is that of c, or, with `stream_losses`, the mean of the losses of
-both streams as the released code has it. No map has a bias.
+both streams as the released code has it. No map has a bias. `hidden` puts a projection in front, as
+slide-level implementations do; None is the printed form.
 
 Released: biases; a query of two layers, 128 units, tanh; products divided by sqrt(128); information
 is the features themselves, or with `passing_v` a layer of its own; the bag stream alone answers,
@@ -46,10 +47,14 @@ class DSMIL(PackedAggregator):
     ----------
     in_dim, n_classes, **task
         See `Aggregator`.
+    hidden
+        Units of a projection before it; None as printed.
     lambda_
         Weight of the bag stream in the answer, in [0, 1].
     stream_losses
         Train each stream on the target (half weight each) instead of their weighted sum.
+    dropout
+        Rate after the projection, in training.
     """
 
     reads_16_bits = True
@@ -59,8 +64,10 @@ class DSMIL(PackedAggregator):
         in_dim: int,
         n_classes: int,
         *,
+        hidden: int | None = None,
         lambda_: float = 0.5,
         stream_losses: bool = False,
+        dropout: float = 0.0,
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
@@ -68,28 +75,33 @@ class DSMIL(PackedAggregator):
             raise ValueError(f"lambda_ weighs two streams and lies in [0, 1], not {lambda_:g}")
         self.lambda_ = lambda_
         self.stream_losses = stream_losses
-        self.W0 = nn.Linear(in_dim, n_classes, bias=False)
-        self.Wq = nn.Linear(in_dim, in_dim, bias=False)
-        self.Wv = nn.Linear(in_dim, in_dim, bias=False)
-        self.W1 = nn.Linear(in_dim, n_classes, bias=False)
+        width = hidden or in_dim
+        self.projection = projection(in_dim, hidden, dropout)
+        self.W0 = nn.Linear(width, n_classes, bias=False)
+        self.Wq = nn.Linear(width, width, bias=False)
+        self.Wv = nn.Linear(width, width, bias=False)
+        self.W1 = nn.Linear(width, n_classes, bias=False)
         # <q_i, q_m> is not scaled: queries start small enough that a bag of standardised features
         # does not saturate the softmax.
-        nn.init.xavier_uniform_(self.Wq.weight, gain=in_dim**-0.25)
+        nn.init.xavier_uniform_(self.Wq.weight, gain=width**-0.25)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """Answer with attention, scores and instance_logits (N, C), see `PackedAggregator`.
 
-        critical is (B, C), the embedding (B, C, D).
+        critical is (B, C), the embedding (B, C, M).
         """
-        instance_logits = blockwise(self.W0, features)  # (N, D) -> (N, C)
+        h = features
+        if not isinstance(self.projection, nn.Identity):
+            h = blockwise(self.projection, features)  # (N, D) -> (N, M)
+        instance_logits = blockwise(self.W0, h)  # (N, C)
         critical = bags.argmax(instance_logits)  # eq. 3: (B, C), the first of equals
         maximum = instance_logits.gather(0, critical)  # c_m: (B, C)
-        q_m = self.Wq(features[critical].to(self.Wq.weight.dtype))  # eq. 4: (B, C, D)
+        q_m = self.Wq(h[critical].to(self.Wq.weight.dtype))  # eq. 4: (B, C, M)
         # eq. 6: <Wq h_i, q_m> = <h_i, Wq^T q_m>, so no query but the critical ones is computed.
-        scores = bags.products(features, q_m @ self.Wq.weight)  # (N, C)
+        scores = bags.products(h, q_m @ self.Wq.weight)  # (N, C)
         attention = bags.softmax(scores)
         # eq. 5, 7: Wv is linear, so it may follow the sum.
-        embedding = self.Wv(bags.weighted_sum(attention, features))  # (B, C, D)
+        embedding = self.Wv(bags.weighted_sum(attention, h))  # (B, C, M)
         bag_logits = (self.W1.weight * embedding).sum(2)  # c_b[j] = <W1[j], b_j>: (B, C)
         logits = (1 - self.lambda_) * maximum + self.lambda_ * bag_logits  # eq. 8
         streams = {INSTANCE_STREAM: maximum, BAG_STREAM: bag_logits}

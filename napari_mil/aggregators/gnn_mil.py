@@ -66,6 +66,8 @@ class GNNMIL(Aggregator):
         pairs of the bag.
     auxiliary_weight
         Weight of link prediction and entropy in the loss.
+    dropout
+        Rate of the node embeddings, in training.
     """
 
     def __init__(
@@ -77,11 +79,13 @@ class GNNMIL(Aggregator):
         clusters: int = 1,
         threshold: float | None = None,
         auxiliary_weight: float = 1.0,
+        dropout: float = 0.0,
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
         self.threshold = threshold
         self.auxiliary_weight = auxiliary_weight
+        self.dropout = nn.Dropout(dropout)
         self.gnn_embd = SAGE(in_dim, hidden)
         self.gnn_pool = SAGE(hidden, clusters)
         self.mlp = nn.Linear(clusters, clusters)
@@ -119,9 +123,9 @@ class GNNMIL(Aggregator):
 
         H = relu-like(SAGE(A, X)).
         """
-        return functional.leaky_relu(
-            self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag), SLOPE
-        )
+        nodes = self.gnn_embd(self.neighbour_means(bag, bag, threshold), bag)
+        embedded: Tensor = self.dropout(functional.leaky_relu(nodes, SLOPE))
+        return embedded
 
     def assign(self, bag: Tensor, h: Tensor, threshold: Tensor) -> Tensor:
         """Assign instances to clusters: (N, hidden) -> (N, K).

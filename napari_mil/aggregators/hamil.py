@@ -13,7 +13,9 @@ The tree carries no gradient; the merges do, into the features and the network t
 Choices the paper leaves open: maps are flattened for clustering (`distance="mean"` averages them
 over space); hidden layers have 2 channels; the text puts a batch norm behind the single convolution
 that eq. 2 does not print, so L1 has one and L2 and L3 have none at the end; the result is averaged
-over space and classified.
+over space and classified. Vectors can pass fully connected layers first (`dims`; the appendix has
+256, 128 and 64 for classical data); `starts_as_mean` lets a unit begin as the plain average
+(HAMIL-A), since a stack of random merges as deep as the tree forgets its leaves.
 
 As printed, the operands of a merge follow the order of the bag and the unit is not symmetric in
 them, so the answer depends on that order: `order="canonical"` (see `single_linkage`) removes this
@@ -23,7 +25,8 @@ and is the default, `order="index"` is as printed.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import ClassVar, Literal, Unpack, cast
 
 import numpy as np
@@ -31,7 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mil.aggregators.aggregator import Aggregator, Task, spatial_mean
+from napari_mil.aggregators.aggregator import Aggregator, Task, spatial_mean, vector_projection
 from napari_mil.aggregators.merge_tree import MergeTree, Order, single_linkage
 from napari_mil.aggregators.output import BagOutput
 
@@ -56,6 +59,8 @@ class ConvolutionUnit(nn.Module):
         own.
     frozen_norm
         Whether batch norms use their running statistics in training too.
+    starts_as_mean
+        Whether a unit of one layer is the average of both operands before training.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class ConvolutionUnit(nn.Module):
         spatial_dims: int,
         channels: int | None = None,
         frozen_norm: bool = False,
+        starts_as_mean: bool = False,
     ) -> None:
         super().__init__()
         if layers not in (1, 2, 3) or kernel % 2 == 0:
@@ -88,6 +94,18 @@ class ConvolutionUnit(nn.Module):
             self.add_module(f"conv{k + 1}", layer)
             if k < layers - 1 or final_norm:
                 self.add_module(f"bn{k + 1}", norm(width_out))
+        if starts_as_mean:
+            self._start_as_mean()
+
+    def _start_as_mean(self) -> None:
+        """Let the unit average its operands until it is trained."""
+        if self.layers != 1:
+            raise ValueError(f"a unit of one layer can start as a mean, not one of {self.layers}")
+        layer = cast("nn.Conv1d", self.conv1)
+        with torch.no_grad():
+            layer.weight.zero_()
+            layer.weight.flatten(2)[:, :, layer.weight[0, 0].numel() // 2] = 0.5
+            cast("nn.Parameter", layer.bias).zero_()
 
     @property
     def can_batch_pairs(self) -> bool:
@@ -148,16 +166,34 @@ class MergingAggregator(Aggregator):
         See `Aggregator`.
     unit
         Merges pairs of operands.
+    dims
+        Units of fully connected layers with ReLU that vectors pass first; none by default.
+    dropout
+        Rate after each of these layers, in training.
     """
 
     works_on_maps: ClassVar[bool] = True
 
     def __init__(
-        self, in_dim: int, n_classes: int, unit: ConvolutionUnit | MeanUnit, **task: Unpack[Task]
+        self,
+        in_dim: int,
+        n_classes: int,
+        unit: ConvolutionUnit | MeanUnit,
+        *,
+        dims: Sequence[int] | None = None,
+        dropout: float = 0.5,
+        **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
+        widths = [in_dim, *(dims or ())]
+        self.projection = nn.Sequential(
+            *(
+                vector_projection(width_in, width_out, dropout, task)
+                for width_in, width_out in pairwise(widths)
+            )
+        )
         self.unit = unit
-        self.classifier = nn.Linear(in_dim, n_classes)
+        self.classifier = nn.Linear(widths[-1], n_classes)
 
     @abstractmethod
     def merges(self, bag: Tensor) -> MergeTree:
@@ -170,6 +206,7 @@ class MergingAggregator(Aggregator):
 
         The embedding is (D,) or (D, H, W).
         """
+        bag = self.projection(bag)
         tree = self.merges(bag)
         embedding = self.replay(bag, tree)
         logits = self.classifier(spatial_mean(embedding[None])[0])
@@ -215,6 +252,8 @@ class TreeAggregator(MergingAggregator):
         Cluster flattened maps (``"flatten"``) or their means over space (``"mean"``).
     order
         ``"canonical"`` or, as printed, ``"index"``.
+    dims, dropout
+        See `MergingAggregator`.
     """
 
     def __init__(
@@ -225,9 +264,11 @@ class TreeAggregator(MergingAggregator):
         *,
         distance: Literal["flatten", "mean"] = "flatten",
         order: Order = "canonical",
+        dims: Sequence[int] | None = None,
+        dropout: float = 0.5,
         **task: Unpack[Task],
     ) -> None:
-        super().__init__(in_dim, n_classes, unit, **task)
+        super().__init__(in_dim, n_classes, unit, dims=dims, dropout=dropout, **task)
         self.distance = distance
         self.order = order
 
@@ -242,7 +283,7 @@ class HAMIL(TreeAggregator):
 
     Parameters
     ----------
-    in_dim, n_classes, distance, order, **task
+    in_dim, n_classes, distance, order, dims, dropout, **task
         See `TreeAggregator`.
     layers
         Convolutions of a unit: 1 (L1), 2 (L2) or 3 (L3).
@@ -257,6 +298,8 @@ class HAMIL(TreeAggregator):
         merge are their batch, and merges are computed one by one.
     depthwise
         Whether each channel of a map has its own unit.
+    starts_as_mean
+        See `ConvolutionUnit`.
     """
 
     def __init__(
@@ -270,14 +313,26 @@ class HAMIL(TreeAggregator):
         final_norm: bool | None = None,
         frozen_norm: bool = False,
         depthwise: bool = False,
+        starts_as_mean: bool = False,
         distance: Literal["flatten", "mean"] = "flatten",
         order: Order = "canonical",
+        dims: Sequence[int] | None = None,
+        dropout: float = 0.5,
         **task: Unpack[Task],
     ) -> None:
         unit = _convolution_unit(
-            in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise
+            in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise, starts_as_mean
         )
-        super().__init__(in_dim, n_classes, unit, distance=distance, order=order, **task)
+        super().__init__(
+            in_dim,
+            n_classes,
+            unit,
+            distance=distance,
+            order=order,
+            dims=dims,
+            dropout=dropout,
+            **task,
+        )
 
 
 class HAMILMean(TreeAggregator):
@@ -285,7 +340,7 @@ class HAMILMean(TreeAggregator):
 
     Parameters
     ----------
-    in_dim, n_classes, distance, order, **task
+    in_dim, n_classes, distance, order, dims, dropout, **task
         See `TreeAggregator`.
     """
 
@@ -296,9 +351,20 @@ class HAMILMean(TreeAggregator):
         *,
         distance: Literal["flatten", "mean"] = "flatten",
         order: Order = "canonical",
+        dims: Sequence[int] | None = None,
+        dropout: float = 0.5,
         **task: Unpack[Task],
     ) -> None:
-        super().__init__(in_dim, n_classes, MeanUnit(), distance=distance, order=order, **task)
+        super().__init__(
+            in_dim,
+            n_classes,
+            MeanUnit(),
+            distance=distance,
+            order=order,
+            dims=dims,
+            dropout=dropout,
+            **task,
+        )
 
 
 class RAMIL(MergingAggregator):
@@ -310,7 +376,7 @@ class RAMIL(MergingAggregator):
     ----------
     in_dim, n_classes, **task
         See `Aggregator`.
-    layers, kernel, hidden, final_norm, frozen_norm, depthwise
+    layers, kernel, hidden, final_norm, frozen_norm, depthwise, starts_as_mean, dims, dropout
         As `HAMIL`.
     """
 
@@ -325,16 +391,15 @@ class RAMIL(MergingAggregator):
         final_norm: bool | None = None,
         frozen_norm: bool = False,
         depthwise: bool = False,
+        starts_as_mean: bool = False,
+        dims: Sequence[int] | None = None,
+        dropout: float = 0.5,
         **task: Unpack[Task],
     ) -> None:
-        super().__init__(
-            in_dim,
-            n_classes,
-            _convolution_unit(
-                in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise
-            ),
-            **task,
+        unit = _convolution_unit(
+            in_dim, task, layers, kernel, hidden, final_norm, frozen_norm, depthwise, starts_as_mean
         )
+        super().__init__(in_dim, n_classes, unit, dims=dims, dropout=dropout, **task)
 
     def merges(self, bag: Tensor) -> MergeTree:
         """Return the merges in random order, one instance after another."""
@@ -363,6 +428,7 @@ def _convolution_unit(
     final_norm: bool | None,
     frozen_norm: bool,
     depthwise: bool,
+    starts_as_mean: bool,
 ) -> ConvolutionUnit:
     """Make the unit of HAMIL or RAMIL from their options."""
     spatial_dims = task.get("spatial_dims", 1)
@@ -370,7 +436,14 @@ def _convolution_unit(
         raise ValueError("units of their own for each channel need maps (spatial_dims=2)")
     final_norm = layers == 1 if final_norm is None else final_norm
     return ConvolutionUnit(
-        layers, kernel, hidden, final_norm, spatial_dims, in_dim if depthwise else None, frozen_norm
+        layers,
+        kernel,
+        hidden,
+        final_norm,
+        spatial_dims,
+        channels=in_dim if depthwise else None,
+        frozen_norm=frozen_norm,
+        starts_as_mean=starts_as_mean,
     )
 
 

@@ -13,7 +13,12 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
-from napari_mil.aggregators.aggregator import PackedAggregator, Task, spatial_mean
+from napari_mil.aggregators.aggregator import (
+    PackedAggregator,
+    Task,
+    spatial_mean,
+    vector_projection,
+)
 from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Bags
 
@@ -25,17 +30,30 @@ class MVCNN(PackedAggregator):
     ----------
     in_dim, n_classes, **task
         See `Aggregator`.
+    hidden
+        Units of a projection of vectors before it; None leaves features as they are.
+    dropout
+        Rate after the projection, in training.
     """
 
     works_on_maps = True
 
-    def __init__(self, in_dim: int, n_classes: int, **task: Unpack[Task]) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        **task: Unpack[Task],
+    ) -> None:
         super().__init__(in_dim, n_classes, **task)
-        self.classifier = nn.Linear(in_dim, n_classes)
+        self.projection = vector_projection(in_dim, hidden, dropout, task)
+        self.classifier = nn.Linear(hidden or in_dim, n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """Answer with embedding (B, D) or (B, D, H, W), see `PackedAggregator`."""
-        embedding = bags.max(features)
+        embedding = bags.max(self.projection(features))
         return PackedOutput(
             self.classifier(spatial_mean(embedding)), self.multi_label, embedding=embedding
         )

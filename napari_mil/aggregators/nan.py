@@ -15,8 +15,14 @@ from typing import Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from napari_mil.aggregators.aggregator import PackedAggregator, Task, spatial_mean
+from napari_mil.aggregators.aggregator import (
+    PackedAggregator,
+    Task,
+    spatial_mean,
+    vector_projection,
+)
 from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Bags
 
@@ -28,21 +34,47 @@ class NAN(PackedAggregator):
     ----------
     in_dim, n_classes, **task
         See `Aggregator`.
+    hidden
+        Units of a projection of vectors before it; None leaves features as they are.
+    dropout
+        Rate after the projection, in training.
+    unit_vectors
+        Whether instances are scaled to length 1 before attention, as the paper does to its
+        features; scores then cannot grow with their length.
     """
 
     works_on_maps = True
 
-    def __init__(self, in_dim: int, n_classes: int, **task: Unpack[Task]) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        n_classes: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        unit_vectors: bool = False,
+        **task: Unpack[Task],
+    ) -> None:
         super().__init__(in_dim, n_classes, **task)
-        self.q0 = nn.Parameter(torch.randn(in_dim) / in_dim**0.5)
-        self.transfer = nn.Linear(in_dim, in_dim)
-        self.classifier = nn.Linear(in_dim, n_classes)
+        width = hidden or in_dim
+        self.q0 = nn.Parameter(torch.randn(width) / width**0.5)
+        self.transfer = nn.Linear(width, width)
+        # <q1, f_k> is not scaled: the second query starts so small that one instance does not take
+        # all of the attention before anything is learnt.
+        nn.init.normal_(self.transfer.weight, std=1 / width)
+        nn.init.zeros_(self.transfer.bias)
+        self.classifier = nn.Linear(width, n_classes)
+        self.projection = vector_projection(in_dim, hidden, dropout, task)
+        self.unit_vectors = unit_vectors
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """Answer with attention (N, 1) and scores (N, 1), see `PackedAggregator`.
 
         The embedding is (B, D) or (B, D, H, W).
         """
+        features = self.projection(features)
+        if self.unit_vectors:
+            features = functional.normalize(features, dim=1)
         f = spatial_mean(features)  # (N, D)
         first = bags.softmax(f @ self.q0[:, None])  # eq. 2, 3: (N, 1)
         r0 = bags.weighted_sum(first, f)[:, 0]  # eq. 1: (B, D)

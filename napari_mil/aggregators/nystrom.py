@@ -14,6 +14,11 @@ softmax; a depthwise convolution of the values over tokens is added.
 The factors over all tokens, (heads, N, m) twice, are never held: products are taken from the right,
 tokens pass in blocks, and what a block needs again for its gradient is computed again. Means of
 queries are queries of means, so landmarks cost next to nothing.
+
+A bag of fewer tokens than landmarks leaves landmarks that are means of padding alone, all equal.
+One of them is computed, with its number w as a weight: with U the orthonormal basis of what is
+constant over them, U^T a U = sqrt(w_i) a_ij sqrt(w_j), and eq. 11 never leaves that basis, so the
+answer is the same and a bag of 50 pays for 66 landmarks instead of 256.
 """
 
 from __future__ import annotations
@@ -29,6 +34,11 @@ BLOCK = 2048
 """Tokens whose attention is held at a time.
 
 (8 heads, 256 landmarks, 2 048 tokens) are 16 MB.
+"""
+KEPT = 1024
+"""Most tokens of a bag for which intermediate results are kept for the gradient.
+
+They take 40 MB a layer; computing them again would cost a third of a step.
 """
 
 
@@ -106,11 +116,12 @@ class NystromAttention(nn.Module):
             first token in softmax(q k_l^T) pinv(...) softmax(q_l k^T), or None.
         """
         padding = -len(tokens) % self.landmarks
-        means = self.landmark_means(tokens, prepare, padding)  # (m, dim)
+        means, copies = self.landmark_means(tokens, prepare, padding)  # (m, dim), (m,)
         weight_q, weight_k, weight_v = self.to_qkv.weight.chunk(3)
         q_l = self.split_heads(means @ weight_q.T) * self.head_dim**-0.5  # eq. 8: (H, m, d)
         k_l = self.split_heads(means @ weight_k.T)  # eq. 9
-        inverse = self.pinv((q_l @ k_l.mT).softmax(-1))  # (H, m, m)
+        keep = recompute_in_backward if len(tokens) > KEPT else _call
+        inverse = self.pinv((q_l @ k_l.mT + copies.log()).softmax(-1), copies)  # (H, m, m)
 
         # The running softmax over all tokens; padding zeros have similarity 0 and count in it.
         top = q_l.new_zeros(()) if padding else None
@@ -118,7 +129,7 @@ class NystromAttention(nn.Module):
         mixed = 0.0
         values = []
         for block in tokens.split(BLOCK):
-            block_top, block_total, block_mixed, v = recompute_in_backward(
+            block_top, block_total, block_mixed, v = keep(
                 self.attend_from_landmarks, block, q_l, weight_k, weight_v, prepare
             )
             values.append(v)
@@ -128,20 +139,20 @@ class NystromAttention(nn.Module):
             grow = (block_top - top).exp()
             total = total * fade + block_total * grow
             mixed = mixed * fade + block_mixed * grow
-        core = inverse @ (mixed / total)  # eq. 13 from the right: (H, m, d)
+        # eq. 13 from the right: (H, m, d)
+        root = copies.sqrt()[:, None]
+        core = inverse @ (root * mixed / total) / root
 
         out = []
         for k, block in enumerate(tokens[:1] if only_first else tokens.split(BLOCK)):
             around, skip = self.values_around(values, k)
             rows = block.reshape(-1, tokens.shape[1])
-            out.append(
-                recompute_in_backward(
-                    self.attend_from_tokens, rows, around, skip, k_l, core, weight_q, prepare
-                )
-            )
+            arguments = (rows, around, skip, k_l, copies, core, weight_q, prepare)
+            out.append(keep(self.attend_from_tokens, *arguments))
         if not read_out:
             return out, None
-        return out, self.attention_of_first_token(tokens, prepare, q_l, k_l, inverse, top, total)
+        landmarks = (q_l, k_l, copies)
+        return out, self.attention_of_first_token(tokens, prepare, landmarks, inverse, top, total)
 
     def values_around(self, values: list[Tensor], k: int) -> tuple[Tensor, int]:
         """Return the values that the convolution of block k reaches.
@@ -155,15 +166,16 @@ class NystromAttention(nn.Module):
 
     def landmark_means(
         self, tokens: Tensor, prepare: Callable[[Tensor], Tensor], padding: int
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Average consecutive tokens into landmarks: (N, dim) -> (m, dim).
 
-        Means of l tokens, of which the first `padding` are zeros.
+        Means of l tokens, of which the first `padding` are zeros; those of zeros alone are one, the
+        first. The second result, (m,), says how many each one stands for.
         """
         size = (len(tokens) + padding) // self.landmarks
         empty, missing = divmod(padding, size)
         partial = (size - missing) % size
-        sums = [tokens.new_zeros(empty, tokens.shape[1])]
+        sums = [tokens.new_zeros(min(1, empty), tokens.shape[1])]
         if partial:
             sums.append(prepare(tokens[:partial]).sum(0, keepdim=True))
         whole = max(1, BLOCK // size) * size
@@ -172,7 +184,11 @@ class NystromAttention(nn.Module):
             for block in tokens[partial:].split(whole)
             if len(block)
         ]
-        return torch.cat(sums) / size
+        means = torch.cat(sums) / size
+        copies = means.new_ones(len(means))
+        if empty:
+            copies[0] = empty
+        return means, copies
 
     def attend_from_landmarks(
         self,
@@ -200,6 +216,7 @@ class NystromAttention(nn.Module):
         v: Tensor,
         skip: int,
         k_l: Tensor,
+        copies: Tensor,
         core: Tensor,
         weight_q: Tensor,
         prepare: Callable[[Tensor], Tensor],
@@ -209,7 +226,7 @@ class NystromAttention(nn.Module):
         softmax(q k_l^T) core + conv(v), projected: (n, dim) and the values around them -> (n, dim).
         """
         q = self.split_heads(prepare(block) @ weight_q.T) * self.head_dim**-0.5
-        seen = (q @ k_l.mT).softmax(-1) @ core  # (H, n, d)
+        seen = (q @ k_l.mT + copies.log()).softmax(-1) @ core  # (H, n, d)
         local = self.res_conv(self.split_heads(v)[None])[0, :, skip : skip + len(block)]
         out: Tensor = self.to_out((seen + local).transpose(0, 1).flatten(1))
         return out
@@ -219,32 +236,49 @@ class NystromAttention(nn.Module):
         self,
         tokens: Tensor,
         prepare: Callable[[Tensor], Tensor],
-        q_l: Tensor,
-        k_l: Tensor,
+        landmarks: tuple[Tensor, Tensor, Tensor],
         inverse: Tensor,
         top: Any,
         total: Any,
     ) -> Tensor:
-        """Return row (H, N) of the first token in the approximated attention."""
+        """Return row (H, N) of the first token in the approximated attention.
+
+        `landmarks` are their queries, keys and numbers of copies.
+        """
+        q_l, k_l, copies = landmarks
+        root = copies.sqrt()
         weight_q, weight_k, _ = self.to_qkv.weight.chunk(3)
         q = self.split_heads(prepare(tokens[:1]) @ weight_q.T) * self.head_dim**-0.5
-        row = (q @ k_l.mT).softmax(-1) @ inverse / total.mT  # (H, 1, m)
+        weights = (q @ k_l.mT + copies.log()).softmax(-1) / root
+        row = weights @ inverse * root / total.mT  # (H, 1, m)
         blocks = [
             row @ (q_l @ self.split_heads(prepare(block) @ weight_k.T).mT - top).exp()
             for block in tokens.split(BLOCK)
         ]
         return torch.cat(blocks, -1)[:, 0]
 
-    def pinv(self, a: Tensor) -> Tensor:
+    def pinv(self, a: Tensor, copies: Tensor) -> Tensor:
         """Approximate the pseudo-inverse (eq. 11): (H, m, m) -> (H, m, m).
 
         Computed in float32 or more.
+
+        Parameters
+        ----------
+        a
+            Attention among landmarks; a column that stands for several is their sum.
+        copies
+            How many landmarks each one stands for, (m,); the result is in their orthonormal basis.
         """
         with torch.autocast(a.device.type, enabled=False):
             a = a.to(torch.promote_types(a.dtype, torch.float32))
+            copies = copies.to(a.dtype)
             eye = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
             # Maxima over all heads, as coded.
-            z = a.mT / (a.abs().sum(-1).max() * a.abs().sum(-2).max())
+            columns = (copies[:, None] * a).sum(-2) / copies
+            largest = a.sum(-1).max() * columns.max()
+            root = copies.sqrt()
+            a = root[:, None] * a / root
+            z = a.mT / largest
             for _ in range(self.pinv_iterations):
                 az = a @ z
                 z = 0.25 * z @ (13 * eye - az @ (15 * eye - az @ (7 * eye - az)))
@@ -258,6 +292,11 @@ class NystromAttention(nn.Module):
 def _sum_consecutive(block: Tensor, size: int, prepare: Callable[[Tensor], Tensor]) -> Tensor:
     """Sum every `size` consecutive tokens: (n, dim) -> (n / size, dim)."""
     return prepare(block).unflatten(0, (-1, size)).sum(1)
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function whose intermediate results are kept for the gradient."""
+    return function(*arguments)
 
 
 def recompute_in_backward(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -32,8 +32,4 @@ class SingleInstance(InstanceMean):
             return {"instances": self.instance_loss(output.instance_logits, instance_target)}
         if target is None:
             return {}
-        n = len(output.instance_logits)
-        shared = (
-            target.reshape(1, -1).expand(n, -1) if self.sigmoids else target.reshape(()).expand(n)
-        )
-        return {"instances": self.instance_loss(output.instance_logits, shared)}
+        return {"instances": self.shared_loss(output.instance_logits, target)}

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mil.aggregators.aggregator import PackedAggregator, Task
+from napari_mil.aggregators.aggregator import PackedAggregator, Task, vector_projection
 from napari_mil.aggregators.output import PackedOutput
 from napari_mil.aggregators.packing import Bags
 
@@ -35,6 +35,10 @@ class SPoC(PackedAggregator):
         Whether maps are weighted towards their centre.
     normalise
         Whether the sum is divided by its length.
+    hidden
+        Units of a projection of vectors before it; None leaves features as they are.
+    dropout
+        Rate after the projection, in training.
     """
 
     works_on_maps = True
@@ -46,19 +50,22 @@ class SPoC(PackedAggregator):
         *,
         centring: bool = True,
         normalise: bool = True,
+        hidden: int | None = None,
+        dropout: float = 0.0,
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
         self.centring = centring
         self.normalise = normalise
-        self.classifier = nn.Linear(in_dim, n_classes)
+        self.projection = vector_projection(in_dim, hidden, dropout, task)
+        self.classifier = nn.Linear(hidden or in_dim, n_classes)
 
     def answer(self, features: Tensor, bags: Bags) -> PackedOutput:
         """Answer with embedding (B, D), see `PackedAggregator`."""
         if features.ndim == 4:
             weights = self.prior(*features.shape[2:]).to(features)
             features = torch.einsum("ncyx,yx->nc", features, weights)  # eq. 1
-        embedding = bags.sum(features)
+        embedding = bags.sum(self.projection(features))
         if self.normalise:
             embedding = functional.normalize(embedding)
         return PackedOutput(self.classifier(embedding), self.multi_label, embedding=embedding)

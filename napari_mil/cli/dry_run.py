@@ -48,6 +48,8 @@ def describe_dry_run(found: DryRun) -> list[str]:
     lines += [f"  {words}" for words in taught_words(found.taught)]
     if found.instances is not None:
         lines.append(f"  instances: {found.instances.words}")
+    if found.time is not None:
+        lines.append(f"  time: {found.time.words}")
     return lines
 
 
@@ -62,4 +64,5 @@ def _dry_run_facts(found: DryRun) -> dict[str, Any]:
         ],
         "taught": [asdict(taught) for taught in found.taught],
         "refusals": list(found.refusals),
+        "seconds": None if found.time is None else round(found.time.seconds, 1),
     }

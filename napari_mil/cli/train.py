@@ -15,7 +15,7 @@ from napari_mil.cli.dry_run import run_dry
 from napari_mil.cli.output import print_line
 from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.errors import OptionError
-from napari_mil.events import EpochEnded
+from napari_mil.events import EpochEnded, StageStarted
 from napari_mil.inference.card import read_card
 from napari_mil.inference.results import ResultStore
 from napari_mil.training.cohorts.cohort import Cohort
@@ -431,7 +431,10 @@ class TrainingPrinter(ProgressPrinter):
 
     def __call__(self, event: Any) -> None:
         """Print an event."""
-        if not isinstance(event, EpochEnded):
+        if isinstance(event, StageStarted):
+            words = f"stage {event.number} of {event.stages}: {event.name}"
+            self.print_line(f"{words}, up to {event.epochs} epochs")
+        elif not isinstance(event, EpochEnded):
             super().__call__(event)
         elif not self.quiet:
             shown = ("loss", "validation_loss", "validation_auc", "mask_ratio", "tile_auc")

@@ -36,7 +36,6 @@ from napari_mil.training.evaluation.metrics import (
 from napari_mil.training.fitting import Fitting
 from napari_mil.training.instances import Instances
 from napari_mil.training.network import Plan, parts_of
-from napari_mil.training.recipes import recipe_of
 from napari_mil.training.store import BagStore
 
 FEWEST_TO_CALIBRATE = 10
@@ -181,7 +180,7 @@ def calibrate(config: TrainingConfig, fitting: Fitting) -> dict[str, float]:
     logits = fitting.logits(bags)
     temperature = round(fit_temperature(targets, logits, cautious=True), 3)
     threshold = 0.5
-    if config.threshold == "validation" and logits.shape[1] == 1:
+    if config.threshold != "half" and logits.shape[1] == 1 and targets.ndim == 1:
         threshold = best_threshold(targets, logits[:, 0] / temperature)
     return {"temperature": temperature, "threshold": threshold}
 
@@ -323,9 +322,9 @@ def _training_facts(
             sorted({cohort.bags[b].content for b in (*split.training, *split.validation)})
         ),
         epoch_kept=epoch,
-        epochs_trained=fitting.epoch,
+        epochs_trained=len(fitting.history),
         chosen_by=CHOSEN_BY[fitting.selection],
-        recipe=recipe_of(config.aggregator, config.strategy).source,
+        recipe=config.chosen_recipe.source,
         embedding=plan.embedding,
         started_from=started_from,
         settings=settings,
@@ -365,6 +364,8 @@ def notes(card: ClassifierCard) -> str:
 def _method_words(card: ClassifierCard) -> str:
     strategy = card.training.settings["strategy"]
     mining = f", with {strategy.upper()} masked mining" if strategy != "plain" else ""
+    if mining and card.training.settings.get("teacher") == "trained":
+        mining += " by a trained teacher"
     return f"{card.aggregator.name}{mining} over {_encoder_words(card)}"
 
 

@@ -21,7 +21,14 @@ from napari_mil.encoders.cards import DEFAULT_ENCODER
 from napari_mil.encoders.catalogue import find_encoder_card, list_encoders
 from napari_mil.errors import CheckpointError, OptionError, UnknownNameError
 from napari_mil.networks.cards import BACKBONES
-from napari_mil.training.recipes import Optimiser, Recipe, Schedule, Strategy, recipe_of
+from napari_mil.training.recipes import (
+    Optimiser,
+    Recipe,
+    RecipeKind,
+    Schedule,
+    Strategy,
+    recipe_of,
+)
 
 MACHINE_FIELDS = {"cohort", "start_from", "threads", "memory_gb", "device"}
 """Fields that say where a run computes and from which path.
@@ -40,13 +47,28 @@ With fewer, validation bags choose nothing and the last epoch is taken (methods 
 """
 SETTLED_BY_COHORT = {"in_dim", "n_classes", "multi_label", "spatial_dims"}
 """Options of an aggregator that follow from the cohort."""
+BEFORE_RECIPES = {"recipe": "published", "teacher": "fresh", "threshold": "half"}
+"""What runs of versions did that knew no other recipes than published ones."""
+RECIPE_FIELDS = (
+    "optimiser",
+    "learning_rate",
+    "weight_decay",
+    "schedule",
+    "epochs",
+    "bags_per_step",
+    "patience",
+    "earliest_stop",
+    "clip",
+    "warm_up",
+)
+"""Fields that a recipe fills in where they are open."""
 Positive = Annotated[int, Field(ge=1)]
 
 
 class TrainingConfig(BaseModel):
     """How to train.
 
-    What is None comes from the method's published recipe (`recipes`) or from the cohort.
+    What is None comes from the method's recipe (`recipes`) or from the cohort.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -69,6 +91,21 @@ class TrainingConfig(BaseModel):
     )
     strategy_options: dict[str, Any] = Field(
         {}, description="Options of the mining strategy; by default those published for its base."
+    )
+    recipe: RecipeKind = Field(
+        "default",
+        description="Where open fields come from: default, a way of training that learns on few "
+        "bags, or published, the method's own.",
+    )
+    teacher: Literal["trained", "fresh"] = Field(
+        "trained",
+        description="Teacher that masked mining starts with: the trained aggregator, as published, "
+        "in a stage before it, or a copy of the untrained student.",
+    )
+    teacher_epochs: Positive | None = Field(
+        None,
+        description="Epochs at most in which the aggregator is trained as a teacher; "
+        "by default those of its recipe, and no more than epochs.",
     )
     encoder: str | None = Field(
         None,
@@ -141,6 +178,12 @@ class TrainingConfig(BaseModel):
         None, description="Bags whose gradients are averaged before the optimiser steps."
     )
     clip: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
+    warm_up: int | None = Field(
+        None,
+        ge=0,
+        description="First epochs in which every instance also learns the label of its bag, "
+        "less and less, where a method scores instances.",
+    )
     instance_dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of instances left out of a bag at each visit."
     )
@@ -175,10 +218,10 @@ class TrainingConfig(BaseModel):
         description="Epoch that is kept: of least validation loss, largest AUC, or the last; "
         f"auto is loss, with under {FEWEST_TO_SELECT} bags the last.",
     )
-    threshold: Literal["half", "validation"] = Field(
-        "half",
+    threshold: Literal["auto", "half", "validation"] = Field(
+        "auto",
         description="Probability from which the positive class is predicted: 0.5, "
-        "or best on validation bags.",
+        "or best on validation bags; auto is the latter, with few validation bags 0.5.",
     )
 
     seed: int = Field(
@@ -262,26 +305,48 @@ class TrainingConfig(BaseModel):
         """Whether the encoder is trained together with the aggregator."""
         return self.encoder in BACKBONES
 
+    @property
+    def has_teacher_stage(self) -> bool:
+        """Whether the aggregator is trained as a teacher before it is mined."""
+        return self.mines and self.teacher == "trained" and self.start_from is None
+
+    @property
+    def takes_maps(self) -> bool:
+        """Whether the aggregator takes feature maps instead of vectors."""
+        if self.encoder not in BACKBONES:
+            return False
+        return BACKBONES[self.encoder].has_maps and AGGREGATORS[self.aggregator].works_on_maps
+
+    def as_teacher(self) -> TrainingConfig:
+        """Return the configuration of the stage that trains the aggregator as a teacher.
+
+        The aggregator and its options are those of this one; the way of training is the recipe of
+        the plain aggregator.
+        """
+        recipe = recipe_of(self.aggregator, "plain", self.recipe)
+        epochs = self.teacher_epochs or min(recipe.epochs, self.epochs or recipe.epochs)
+        fields = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
+        plain = {"strategy": "plain", "strategy_options": {}, "epochs": epochs}
+        return self.model_copy(update={**fields, **plain})
+
     def with_recipe(self) -> TrainingConfig:
-        """Return the configuration with open fields filled from the recipe."""
-        names = (
-            "optimiser",
-            "learning_rate",
-            "weight_decay",
-            "schedule",
-            "epochs",
-            "bags_per_step",
-            "patience",
-            "earliest_stop",
-            "clip",
-        )
-        filled = {name: getattr(self.recipe, name) for name in names if getattr(self, name) is None}
+        """Return the configuration with open fields filled from the recipe.
+
+        Options of the aggregator that the recipe settles are left to a classifier to start from.
+        """
+        recipe = self.chosen_recipe
+        filled: dict[str, Any] = {
+            name: getattr(recipe, name) for name in RECIPE_FIELDS if getattr(self, name) is None
+        }
+        if self.start_from is None:
+            options = recipe.options_for(takes_maps=self.takes_maps)
+            filled["aggregator_options"] = {**options, **self.aggregator_options}
         return self.model_copy(update=filled)
 
     @property
-    def recipe(self) -> Recipe:
-        """Published way to train, with facts beyond the configuration's fields."""
-        return recipe_of(self.aggregator, self.strategy)
+    def chosen_recipe(self) -> Recipe:
+        """Way to train that fills open fields, with facts beyond the configuration's."""
+        return recipe_of(self.aggregator, self.strategy, self.recipe)
 
     def changed(self, **fields: Any) -> TrainingConfig:
         """Return a checked copy with other values.
@@ -367,4 +432,6 @@ def read_config(path: str | os.PathLike[str]) -> TrainingConfig:
         raise OptionError(
             f"{file.name} is no configuration; it holds one object with the fields of a run."
         )
+    if "recipe" not in fields and all(fields.get(name) for name in ("optimiser", "epochs")):
+        fields = {**BEFORE_RECIPES, **fields}
     return make_config(**fields)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from napari_mil.annotations import read_annotations
 from napari_mil.bags import TileSpec, open_image_bag, read_bag
+from napari_mil.encoders.catalogue import find_encoder_card
 from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.events import CancellationToken, OnEvent, Started, ignore
 from napari_mil.findings import Finding, FindingKind
@@ -32,6 +34,7 @@ from napari_mil.training.instance_labels import (
 )
 from napari_mil.training.instances import Instances, choose_instances
 from napari_mil.training.slide_scales import check_scales, open_scaled
+from napari_mil.training.timing import TrainingTime, estimate_time
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class DryRun:
     """What an instance is; None where that cannot be decided."""
     taught: tuple[TaughtTiles, ...]
     """Tiles of annotated slides, by class; empty without regions."""
+    time: TrainingTime | None = None
+    """How long the run would train; None where it would be refused."""
 
 
 def rehearse(
@@ -156,11 +161,13 @@ class _Rehearsal:
         self._cancel = cancel
         self._findings: list[Finding] = []
         self._refusals: list[str] = []
+        self._sizes: dict[Path, int] = {}
 
     def of(self, cohort: Cohort) -> DryRun:
         """Return what a run with this cohort would meet."""
         instances = None
         taught: tuple[TaughtTiles, ...] = ()
+        duration = None
         try:
             cohort = self._configured(cohort)
             instances = self._instances(cohort)
@@ -172,10 +179,41 @@ class _Rehearsal:
             taught = count_taught_tiles(
                 cohort, self._config, instances, self._settings, self._on_event, self._cancel
             )
+            duration = self._time(cohort, instances)
         except NapariMilError as error:
             self._cancel.raise_if_cancelled()
             self._refusals.append(str(error))
-        return DryRun(cohort, tuple(self._findings), tuple(self._refusals), instances, taught)
+        findings = tuple(self._findings)
+        return DryRun(cohort, findings, tuple(self._refusals), instances, taught, duration)
+
+    def _time(self, cohort: Cohort, instances: Instances) -> TrainingTime | None:
+        """Measure how long the run would train; slides count as those that were read."""
+        if self._refusals:
+            return None
+        read = [size for size in self._sizes.values() if size]
+        typical = max(read) if read else 1
+        split = split_of(cohort, self._config)
+        parts = (split.training, split.validation)
+        training, validation = (
+            [cohort.bags[b].n or self._sizes.get(cohort.bags[b].path, typical) for b in part]
+            for part in parts
+        )
+        return estimate_time(
+            self._config,
+            dim=self._width(cohort, instances),
+            n_classes=len(cohort.classes),
+            tile_px=instances.tile_px,
+            training=training,
+            validation=validation,
+        )
+
+    def _width(self, cohort: Cohort, instances: Instances) -> int | None:
+        """Return the number of features of an instance; None where an encoder is trained."""
+        if instances.trained:
+            return None
+        if instances.encoder is not None:
+            return find_encoder_card(instances.encoder).dim
+        return next(bag.features[0] for bag in cohort.bags if bag.features)
 
     def _check_cancelled(self) -> None:
         self._cancel.raise_if_cancelled()
@@ -245,6 +283,7 @@ class _Rehearsal:
                     slide, _tiles(instances), _mask(self._config), cancel=self._cancel
                 )
                 plan.grid.read(slide, 0)
+                self._sizes[bag.path] = len(plan.grid)
                 self._findings += slide.warnings
 
 

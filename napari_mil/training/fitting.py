@@ -34,6 +34,7 @@ from napari_mil.training.relevance import relevance
 from napari_mil.training.sampling import class_weights, epoch_order
 from napari_mil.training.scaling import fit_scaling
 from napari_mil.training.store import BagStore
+from napari_mil.training.work_folder import SECONDS
 
 Row = dict[str, float | None]
 """One line of ``history.csv``."""
@@ -43,6 +44,25 @@ VALIDATION_AUC = "validation_auc"
 RATE = "learning_rate"
 MASKED = "mask_ratio"
 TILE_AUC = "tile_auc"
+WARM_UP = "warm-up"
+"""Term of the loss by which every instance learns the label of its bag."""
+STAGE = "stage"
+"""Number of the stage of a run that has several, counted from 1."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Place of a fitting among the stages of its run."""
+
+    name: str
+    """Name of the stage; empty where it is the only one."""
+    number: int
+    """Counted from 1; 0 for the only stage of a run."""
+    earlier: tuple[Row, ...] = ()
+    """Rows of the stages before it."""
+
+
+ONLY_STAGE = Stage("", 0)
 
 
 @dataclass
@@ -72,6 +92,8 @@ class Fitting:
         Where to compute.
     scaling
         Mean and scale of features, float32 (D,); by default those of the training bags.
+    stage
+        Its place in a run of several stages, whose epochs are counted on.
     """
 
     def __init__(
@@ -82,8 +104,11 @@ class Fitting:
         config: TrainingConfig,
         device: torch.device,
         scaling: tuple[np.ndarray, np.ndarray] | None = None,
+        *,
+        stage: Stage = ONLY_STAGE,
     ) -> None:
         assert config.epochs is not None
+        self.stage = stage
         self.network = network.to(device)
         self.store = store
         self.split = split
@@ -99,7 +124,7 @@ class Fitting:
         self.optimiser = make_optimiser(config, learning)
         self._clipped_parts = clipped_parts(config, learning)
         self.epoch = 0
-        self.history: list[Row] = []
+        self.history: list[Row] = list(stage.earlier)
         self.best: Best | None = None
         self.class_weights = class_weights(store.cohort, split.training, config)
         self._mean = torch.from_numpy(self.mean).to(device)
@@ -121,6 +146,11 @@ class Fitting:
             return self.config.select
         n_bags = len(self.split.training) + len(self.split.validation)
         return "loss" if n_bags >= FEWEST_TO_SELECT else "last"
+
+    @property
+    def epochs_before(self) -> int:
+        """Epochs of the stages before it."""
+        return len(self.history) - self.epoch
 
     @property
     def _steps(self) -> int:
@@ -169,7 +199,7 @@ class Fitting:
         means = self._learn(order, epoch, cancel)
         self._check_weights(epoch)
         row = self._row(epoch, rate, means, cancel)
-        row["seconds"] = round(time.monotonic() - began, 3)
+        row[SECONDS] = round(time.monotonic() - began, 3)
         self.epoch += 1
         self.history.append(row)
         self._update_best(row)
@@ -179,7 +209,9 @@ class Fitting:
         self, epoch: int, rate: float, means: Mapping[str, float], cancel: CancellationToken
     ) -> Row:
         """Return the line of an epoch in ``history.csv``."""
-        row: Row = {"epoch": epoch + 1, LOSS: means[LOSS]}
+        row: Row = {"epoch": self.epochs_before + epoch + 1, LOSS: means[LOSS]}
+        if self.stage.number:
+            row[STAGE] = self.stage.number
         terms = sorted(set(means) - {LOSS, MASKED})
         row |= {f"loss: {term}": means[term] for term in terms}
         validation = self.split.validation
@@ -199,14 +231,21 @@ class Fitting:
 
     @torch.no_grad()
     def logits(self, bags: Sequence[int], cancel: CancellationToken | None = None) -> np.ndarray:
-        """Return the logits of some bags, float64 (B, C), in evaluation mode."""
+        """Return the logits of some bags, float64 (B, C), in evaluation mode.
+
+        Two outputs of two exclusive classes are told as one, (B, 1): their difference, whose
+        sigmoid is the softmax of the second.
+        """
         self.network.eval()
         rows = []
         for b in bags:
             if cancel is not None:
                 cancel.raise_if_cancelled()
             rows.append(self.network(self.bag(b)).logits.float().cpu().numpy())
-        return np.stack(rows).astype(np.float64) if rows else np.empty((0, self.network.n_classes))
+        logits = np.stack(rows) if rows else np.empty((0, self.network.n_classes))
+        if self.network.n_classes == 2 and not self.network.multi_label:
+            logits = logits[:, 1:] - logits[:, :1]
+        return logits.astype(np.float64)
 
     @torch.no_grad()
     def watch(self, values: np.ndarray) -> Watched:
@@ -254,11 +293,11 @@ class Fitting:
         return float(np.mean(areas)) if areas else None
 
     def use_best(self) -> int:
-        """Load the weights of the chosen epoch; return its number."""
+        """Load the weights of the chosen epoch; return its number in the run."""
         if self.best is not None:
             self.network.load_state_dict(self.best.state)
         self.network.eval()
-        return self.best.epoch if self.best is not None else self.epoch
+        return self.epochs_before + (self.best.epoch if self.best is not None else self.epoch)
 
     def state(self) -> dict[str, Any]:
         """Return tensors, numbers and texts from which training goes on."""
@@ -360,7 +399,11 @@ class Fitting:
         bag, instance_target = self._drop_instances(self.bag(b), self._known_instances(b))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
             output: BagOutput = self.network(bag, self._target(b), instance_target)
-            terms = self._terms(output.losses, epoch)
+            terms = dict(self._terms(output.losses, epoch))
+            warm_up = warm_up_weight(self.config, epoch)
+            if warm_up and output.instance_logits is not None:
+                shared = self.network.shared_loss(output.instance_logits, self._target(b))
+                terms[WARM_UP] = warm_up * shared
         loss = torch.stack([term.float() for term in terms.values()]).sum()
         if not torch.isfinite(loss):
             values = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
@@ -436,6 +479,15 @@ class Fitting:
         value = -float(row[VALIDATION_LOSS] or 0.0) if area is None else float(area)
         if self.best is None or value > self.best.value:
             self.best = Best(self.epoch, value, deepcopy(self.network.state_dict()))
+
+
+def warm_up_weight(config: TrainingConfig, epoch: int) -> float:
+    """Return the weight of the warm-up's loss in an epoch, counted from 0.
+
+    It falls from 1 to 0 in equal steps.
+    """
+    epochs = config.warm_up or 0
+    return max(0.0, 1 - epoch / epochs) if epochs else 0.0
 
 
 def _has_both_kinds(target: np.ndarray) -> bool:

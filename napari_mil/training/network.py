@@ -19,6 +19,7 @@ from napari_mil.errors import OptionError
 from napari_mil.events import Fallback, OnEvent
 from napari_mil.inference.classifier import Classifier
 from napari_mil.networks import BACKBONES, create_backbone
+from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.memory import measure_bytes_per_image, memory_budget
 from napari_mil.training.store import BagStore
@@ -33,7 +34,10 @@ class Plan:
     """What is built, decided once per run."""
 
     n_outputs: int
-    """Number of logits: one for two exclusive classes, otherwise one per class."""
+    """Number of logits: one for two exclusive classes, otherwise one per class.
+
+    Two for two where the method has a part for each class.
+    """
     multi_label: bool
     in_dim: int
     """Features of an instance that the aggregator takes."""
@@ -68,7 +72,7 @@ def make_plan(
     cohort = store.cohort
     if start is not None:
         _check_start(config, store, start)
-    n_outputs = 1 if len(cohort.classes) == 2 and not cohort.multi_label else len(cohort.classes)
+    n_outputs = _count_outputs(config, cohort, start)
     options = dict(config.aggregator_options)
     if start is not None:
         options = {**start.card.aggregator.options, **options}
@@ -77,13 +81,23 @@ def make_plan(
     name = store.instances.encoder
     if not store.instances.trained or name is None:
         return Plan(n_outputs, cohort.multi_label, store.dim, False, "features", None, options)
-    maps = BACKBONES[name].has_maps and AGGREGATORS[config.aggregator].works_on_maps
+    maps = config.takes_maps
     backbone = create_backbone(name, store.instances.tile_px, maps)
     embedding, chunk, activation_bytes = _choose_embedding(config, backbone, store, on_event)
     dim = cast("int", backbone.out_dim)
     return Plan(
         n_outputs, cohort.multi_label, dim, maps, embedding, chunk, options, activation_bytes
     )
+
+
+def _count_outputs(config: TrainingConfig, cohort: Cohort, start: Classifier | None) -> int:
+    """Return the number of logits; a start of as many classes has settled it."""
+    n_classes = len(cohort.classes)
+    if n_classes != 2 or cohort.multi_label:
+        return n_classes
+    if start is not None and len(start.card.classes) == 2 and not start.card.multi_label:
+        return start.card.n_outputs
+    return 2 if AGGREGATORS[config.aggregator].branch_of_each_class else 1
 
 
 def _choose_embedding(

@@ -62,10 +62,10 @@ def make_optimiser(
     assert config.learning_rate is not None
     assert config.weight_decay is not None
     rate = config.learning_rate
-    betas = config.recipe.betas
+    betas = config.chosen_recipe.betas
     by_decay: dict[float, list[nn.Parameter]] = defaultdict(list)
     for name, weight in weights:
-        decays = config.recipe.decays_biases or not _is_bias(name, weight)
+        decays = config.chosen_recipe.decays_biases or not _is_bias(name, weight)
         by_decay[config.weight_decay if decays else 0.0].append(weight)
     groups = [{"params": some, "weight_decay": decay} for decay, some in by_decay.items()]
     if config.optimiser == "sgd":
@@ -85,7 +85,7 @@ def clipped_parts(
 
     One part with all weights, unless the recipe clips some modules by themselves.
     """
-    named_parts = config.recipe.clipped_apart
+    named_parts = config.chosen_recipe.clipped_apart
     rest = len(named_parts)
     weights_of_part: dict[int, list[nn.Parameter]] = defaultdict(list)
     for name, weight in weights:
@@ -113,7 +113,7 @@ def rate_at(config: TrainingConfig, epoch: int, steps: int) -> float:
     if config.schedule == "cosine":
         return rate * (1 + math.cos(math.pi * epoch / config.epochs)) / 2
     if config.schedule == "steps":
-        return rate * (config.recipe.step_factor if epoch >= config.epochs / 2 else 1)
+        return rate * (config.chosen_recipe.step_factor if epoch >= config.epochs / 2 else 1)
     if config.schedule == "inverse":
         return rate / (1 + INVERSE_DECAY * epoch * steps)
     return rate

@@ -1,18 +1,26 @@
-"""Published training recipes of every method."""
+"""Training recipes of every method: published, and by default.
+
+`PUBLISHED` holds the values of each method's paper or code. Several of them do not learn on the
+few bags that a first cohort has, as `docs/learning.md` shows; `DEFAULTS` holds what does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 Optimiser = Literal["adam", "adamw", "radam", "lookahead-radam", "sgd"]
 Schedule = Literal["constant", "cosine", "steps", "inverse"]
 Strategy = Literal["plain", "ham", "l-ham", "r-ham", "lr-ham"]
+RecipeKind = Literal["default", "published"]
+STAGES = ("teacher", "mining")
+"""Names of the stages of masked mining that starts with a trained teacher."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One published way to train."""
+    """One way to train."""
 
     source: str
     """Publication and its values, and which values are chosen here."""
@@ -32,6 +40,8 @@ class Recipe:
     """Epochs that are trained in any case."""
     clip: float | None = None
     """Largest norm of the gradient."""
+    warm_up: int = 0
+    """First epochs in which every instance also learns the label of its bag."""
     decays_biases: bool = True
     """Whether biases and other one-dimensional weights decay too."""
     clipped_apart: tuple[tuple[str, ...], ...] = ()
@@ -39,6 +49,12 @@ class Recipe:
 
     Each part is given by the names of its modules.
     """
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the aggregator, for bags of vectors."""
+
+    def options_for(self, *, takes_maps: bool) -> Mapping[str, Any]:
+        """Return the options of an aggregator on maps or vectors; none are settled for maps."""
+        return {} if takes_maps else self.options
 
 
 ATTENTION = Recipe(
@@ -89,7 +105,7 @@ MINING_LARGE = replace(
 Its ratios are published for TCGA, those of the other strategies for CAMELYON16.
 """
 
-RECIPES: dict[str, Recipe] = {
+PUBLISHED: dict[str, Recipe] = {
     **dict.fromkeys(
         (
             "instance-max",
@@ -158,11 +174,55 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def recipe_of(aggregator: str, strategy: str) -> Recipe:
-    """Return the published recipe of a method.
+PROJECTED = {"hidden": 256, "dropout": 0.5}
+"""Options of a projection that few bags do not overfit."""
+FEW_BAGS = Recipe(
+    "chosen here on bags of colon nuclei (docs/learning.md): AdamW 1e-3, decoupled decay .01, "
+    "cosine to 0, 60 epochs, a projection to 256 with dropout .5",
+    "adamw",
+    1e-3,
+    0.01,
+    schedule="cosine",
+    epochs=60,
+    patience=20,
+    earliest_stop=30,
+    options=PROJECTED,
+)
+"""Recipe that learns on a hundred bags.
 
-    Masked mining has its own, whatever aggregator it is used with.
+The large rate leaves the wrong instances that a maximum first settles on, dropout and decoupled
+decay keep few bags from being learnt by heart.
+"""
+INSTANCES = replace(
+    FEW_BAGS,
+    source=f"{FEW_BAGS.source}; in the first 10 epochs every instance learns the label of its bag",
+    warm_up=10,
+)
+"""The same for methods that score instances: without the warm-up, seeds differ in luck."""
+DEFAULTS: dict[str, Recipe] = {
+    **PUBLISHED,
+    **dict.fromkeys(("embedding-max", "embedding-mean", "abmil", "gated-abmil", "mvcnn"), FEW_BAGS),
+    **dict.fromkeys(("instance-max", "deepmiml", "dsmil-released"), INSTANCES),
+    "dsmil": replace(INSTANCES, options={**PROJECTED, "stream_losses": True}),
+}
+"""Recipe of each method unless the published one is asked for.
+
+Those that learn as published keep it.
+"""
+MINING_FEW = replace(
+    FEW_BAGS,
+    source=f"{FEW_BAGS.source}; masks and losses as published, Tang et al. 2023",
+)
+
+
+def recipe_of(aggregator: str, strategy: str, kind: RecipeKind = "default") -> Recipe:
+    """Return the recipe of a method.
+
+    Masked mining has its own, whatever aggregator it is used with; the options are those of the
+    aggregator.
     """
+    recipe = (DEFAULTS if kind == "default" else PUBLISHED)[aggregator]
     if strategy == "plain":
-        return RECIPES[aggregator]
-    return MINING_LARGE if strategy == "lr-ham" else MINING_SMALL
+        return recipe
+    published = MINING_LARGE if strategy == "lr-ham" else MINING_SMALL
+    return replace(MINING_FEW if kind == "default" else published, options=recipe.options)

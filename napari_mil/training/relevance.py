@@ -15,10 +15,13 @@ def relevance(output: BagOutput) -> tuple[np.ndarray, str]:
     values : np.ndarray
         Values in [0, 1], (N,); empty where the method says nothing of instances.
     kind : str
-        ``"score"``: the probability of the positive (or likeliest) class. ``"attention"`` or
+        ``"score"``: the probability of the positive class, of more than two the likeliest.
+        ``"attention"`` or
         ``"similarity"``: the rank of the instance in its bag. Empty where there are no values.
     """
     likeliest = int(output.logits.argmax())
+    if len(output.logits) == 2 and not output.multi_label:
+        likeliest = 1
     if output.instance_logits is not None:
         logits = output.instance_logits.float()
         exclusive = logits.shape[1] > 1 and not output.multi_label

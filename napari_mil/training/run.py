@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from napari_mil.events import (
     Fallback,
     Finished,
     OnEvent,
+    StageStarted,
     Started,
     Watching,
     ignore,
@@ -35,6 +36,7 @@ from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.bundle import make_classifier, notes
 from napari_mil.training.cohorts.cohort import IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.cohorts.patients import own_name
+from napari_mil.training.collapse import find_collapse
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.determinism import deterministic
 from napari_mil.training.evaluation.folds import Split
@@ -42,14 +44,9 @@ from napari_mil.training.evaluation.splits import split_of, why_none
 from napari_mil.training.fitting import Fitting, Row
 from napari_mil.training.instance_labels import taught_words
 from napari_mil.training.layout import COHORT, CONFIG, kept_in
-from napari_mil.training.network import (
-    Plan,
-    build,
-    encode_by_frozen_backbone,
-    make_plan,
-    scaling_of,
-)
+from napari_mil.training.network import Plan, encode_by_frozen_backbone, make_plan
 from napari_mil.training.run_folder import RunFolder
+from napari_mil.training.stages import Course
 from napari_mil.training.store import BagStore
 
 SHARED_FROM = 2_000_000
@@ -211,11 +208,8 @@ class _Run:
         if plan.embedding == "frozen":
             store, backbone = encode_by_frozen_backbone(plan, store, self.start, self.device)
         torch.set_num_threads(threads_for(store, self.config))
-        network = build(self.config, plan, store, self.start, self.on_event)
-        scaling = scaling_of(self.start, plan)
-        fitting = Fitting(network, store, split, self.config, self.device, scaling)
-        self._load_checkpoint(fitting)
-        self._train_epochs(fitting, self._read_watched_bag(store, split))
+        course = Course(store, split, self.config, plan, self.start, self.device, self.on_event)
+        fitting = self._train_stages(course)
         result = self._write_classifier(plan, fitting, backbone, cautions)
         self.on_event(Finished(result))
         return result
@@ -232,11 +226,27 @@ class _Run:
             self.folder.write(CONFIG, self.config.as_json())
         return plan
 
-    def _load_checkpoint(self, fitting: Fitting) -> None:
-        """Go on from the last checkpoint, where there is one."""
+    def _train_stages(self, course: Course) -> Fitting:
+        """Train every stage, from the last checkpoint on; return the last one."""
         state = self.folder.load()
-        if state is None:
-            return
+        number = 0 if state is None else self._stage_of(state, course)
+        fitting = course.fitting(number)
+        if state is not None:
+            self._load_checkpoint(fitting, state)
+        watched = self._read_watched_bag(course.store, course.split)
+        self._train_epochs(course, fitting, number, watched)
+        for following in range(number + 1, len(course.names)):
+            fitting = course.fitting(following, fitting)
+            self._train_epochs(course, fitting, following, watched)
+        return fitting
+
+    def _stage_of(self, state: Mapping[str, Any], course: Course) -> int:
+        """Return the number of the stage that a checkpoint is of, counted from 0."""
+        number = state.get("stage", 0)
+        return number if number in range(len(course.names)) else 0
+
+    def _load_checkpoint(self, fitting: Fitting, state: Mapping[str, Any]) -> None:
+        """Go on from the last checkpoint."""
         try:
             fitting.load(state["fitting"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
@@ -246,17 +256,28 @@ class _Run:
             ) from error
         self.folder.write_history(fitting.history)
 
-    def _train_epochs(self, fitting: Fitting, watched: np.ndarray | None) -> None:
-        """Train until the fitting has finished, with a checkpoint after each epoch."""
-        self.on_event(Started(fitting.epochs, "epochs"))
-        for row in fitting.history:
+    def _train_epochs(
+        self, course: Course, fitting: Fitting, number: int, watched: np.ndarray | None
+    ) -> None:
+        """Train until a stage has finished, with a checkpoint after each epoch."""
+        later = (course.config_of(k).epochs or 0 for k in range(number + 1, len(course.names)))
+        before = fitting.epochs_before
+        self.on_event(Started(before + fitting.epochs + sum(later), "epochs"))
+        if fitting.stage.number:
+            self.on_event(
+                StageStarted(
+                    fitting.stage.name, fitting.stage.number, len(course.names), fitting.epochs
+                )
+            )
+        # Those of a stage before were told as they ended, unless the run is resumed.
+        for row in fitting.history[len(fitting.stage.earlier) :]:
             self.on_event(EpochEnded(int(row["epoch"] or 0), row))
         while not fitting.finished:
             self.cancel.raise_if_cancelled()
             row = fitting.advance(self.cancel)
-            self.folder.save({"fitting": fitting.state()})
+            self.folder.save({"stage": number, "fitting": fitting.state()})
             seen = None if watched is None else fitting.watch(watched)
-            self.on_event(EpochEnded(fitting.epoch, row, seen))
+            self.on_event(EpochEnded(before + fitting.epoch, row, seen))
 
     def _write_classifier(
         self,
@@ -266,6 +287,10 @@ class _Run:
         cautions: Sequence[str],
     ) -> TrainingResult:
         epoch = fitting.use_best()
+        collapse = find_collapse(fitting)
+        if collapse is not None:
+            self.on_event(Fallback(collapse.text))
+            cautions = [*cautions, collapse.text]
         name = self.folder.path.name
         classifier = make_classifier(
             name, self.config, plan, fitting, epoch, self.start, backbone, cautions

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.nn import functional
 
 from napari_mil.aggregators.abmil import ABMIL
 from napari_mil.aggregators.aggregator import PackedAggregator
@@ -32,7 +33,7 @@ from napari_mil.training.config import TrainingConfig
 from napari_mil.training.determinism import epoch_seed
 from napari_mil.training.evaluation.folds import FoldResult, FoldTask
 from napari_mil.training.evaluation.metrics import mean_auc, negative_log_likelihood
-from napari_mil.training.fitting import Fitting
+from napari_mil.training.fitting import Fitting, warm_up_weight
 from napari_mil.training.network import Plan, build, scaling_of
 from napari_mil.training.optimisation import make_optimiser, rate_at
 from napari_mil.training.sampling import epoch_order
@@ -119,16 +120,31 @@ class _Head(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(
-        self, features: Tensor, is_instance: Tensor, target: Tensor
+        self, features: Tensor, is_instance: Tensor, target: Tensor, warm_up: float
     ) -> tuple[Tensor, Tensor]:
         """Return loss () and logits (C,) of one bag.
 
-        Features (N, D), bool (N, 1) that marks instances, and the target.
+        Features (N, D), bool (N, 1) that marks instances, the target, and the weight of the loss
+        by which every instance learns it.
         """
         standardised = (features - self.mean) / self.scale  # type: ignore[operator]
         output: PackedOutput = self.aggregator.answer(standardised, PaddedBag(is_instance))
         losses = self.aggregator.losses(output, target, None)
-        return torch.stack(list(losses.values())).sum(), output.logits[0]
+        loss = torch.stack(list(losses.values())).sum()
+        if warm_up and output.instance_logits is not None:
+            loss = loss + warm_up * self._shared_loss(output.instance_logits, is_instance, target)
+        return loss, output.logits[0]
+
+    def _shared_loss(self, logits: Tensor, is_instance: Tensor, target: Tensor) -> Tensor:
+        """Return the mean loss () of the instances under the target of their bag."""
+        if self.aggregator.sigmoids:
+            shared = target.to(logits.dtype).reshape(1, -1).expand_as(logits)
+            loss = functional.binary_cross_entropy_with_logits(logits, shared, reduction="none")
+        else:
+            shared = target.reshape(()).expand(len(logits)).long()
+            loss = functional.cross_entropy(logits, shared, reduction="none")[:, None]
+        n_values = is_instance.sum() * loss.shape[1]
+        return torch.where(is_instance, loss, 0).sum() / n_values
 
 
 def can_fit_together(
@@ -309,7 +325,9 @@ class _HeadStack:
             )
             features, is_instance = self._pad(bags)
             with torch.enable_grad():
-                losses, _ = self._forward(features, is_instance, self._targets[bags])
+                losses, _ = self._forward(
+                    features, is_instance, self._targets[bags], warm_up_weight(self._config, epoch)
+                )
                 (losses * weights).sum().backward()
             self._optimiser.step(rate, [len(some) > 0 for some in visited])
 
@@ -345,7 +363,7 @@ class _HeadStack:
         return self._padded[bags, :longest], is_instance[..., None]
 
     def _forward(
-        self, features: Tensor, is_instance: Tensor, targets: Tensor
+        self, features: Tensor, is_instance: Tensor, targets: Tensor, warm_up: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """Return losses (F, K) and logits (F, K, C).
 
@@ -355,7 +373,7 @@ class _HeadStack:
         def of_one_bag(
             weights: Any, buffers: Any, x: Tensor, mask: Tensor, target: Tensor
         ) -> tuple[Tensor, Tensor]:
-            return functional_call(self._head, (weights, buffers), (x, mask, target))
+            return functional_call(self._head, (weights, buffers), (x, mask, target, warm_up))
 
         of_one_head = vmap(of_one_bag, in_dims=(None, None, 0, 0, 0), randomness="different")
         of_all_heads = vmap(of_one_head, in_dims=(0, 0, 0, 0, 0), randomness="different")

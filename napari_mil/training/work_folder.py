@@ -20,6 +20,8 @@ from napari_mil.files import PART, whole_or_nothing
 from napari_mil.pickles import load_pickle
 from napari_mil.training.layout import CHECKPOINT, HISTORY, LOCK, kept_in
 
+SECONDS = "seconds"
+"""Figure of the time that an epoch took."""
 Row = Mapping[str, float | None]
 """Figures of an epoch by name."""
 
@@ -104,8 +106,12 @@ class WorkFolder:
         self.replace(name, text.encode())
 
     def write_history(self, rows: Sequence[Row]) -> None:
-        """Write ``history.csv``, one line per epoch; missing figures stay empty."""
+        """Write ``history.csv``, one line per epoch; missing figures stay empty.
+
+        The seconds, which no two runs share, come last.
+        """
         names = list(dict.fromkeys(name for row in rows for name in row))
+        names.sort(key=lambda name: name == SECONDS)
         text = io.StringIO()
         writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
         writer.writeheader()

@@ -27,3 +27,14 @@ def test_mhim_answers_with_the_mean_of_dsmils_streams():
     output = aggregator(torch.randn(9, 12))
     expected = torch.stack([logits.softmax(0) for logits in output.streams.values()]).mean(0)
     assert torch.allclose(output.probabilities(), expected, atol=1e-6)
+
+
+def test_a_projection_is_a_choice_and_none_is_the_printed_form():
+    printed = create_aggregator("dsmil", 8, 1)
+    assert set(printed.state_dict()) == {"W0.weight", "Wq.weight", "Wv.weight", "W1.weight"}
+    projected = create_aggregator("dsmil", 8, 1, hidden=4, dropout=0.5).eval()
+    bag = torch.randn(5, 8)
+    inner = create_aggregator("dsmil", 4, 1).eval()
+    state = {k: v for k, v in projected.state_dict().items() if k.startswith("W")}
+    inner.load_state_dict(state)
+    assert torch.equal(projected(bag).logits, inner(projected.projection(bag)).logits)

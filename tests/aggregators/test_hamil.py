@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from napari_mil.aggregators import create_aggregator
+from napari_mil.errors import OptionError
 from napari_mil.networks import ResNet18
 
 
@@ -114,3 +115,36 @@ def test_a_unit_that_does_not_exist_is_refused():
 def test_one_value_per_channel_has_no_statistics_and_takes_the_running_ones():
     aggregator = create_aggregator("hamil", 6, 2, spatial_dims=2, depthwise=True, kernel=1).train()
     assert torch.isfinite(aggregator(torch.randn(4, 6, 1, 1), torch.tensor(1)).loss)
+
+
+@pytest.mark.parametrize("name", ["hamil", "hamil-mean", "ramil"])
+def test_vectors_can_pass_layers_before_they_are_merged(name):
+    torch.manual_seed(0)
+    aggregator = create_aggregator(name, 12, 1, dims=[8, 4]).eval()
+    bag = torch.randn(6, 12)
+    output = aggregator(bag)
+    assert output.embedding.shape == (4,)
+    assert sum(weight.numel() for weight in aggregator.projection.parameters()) == 140
+    output.logits.sum().backward()
+    assert aggregator.projection[0][0].weight.grad.abs().sum() > 0
+
+
+def test_maps_pass_no_layers_of_vectors():
+    with pytest.raises(OptionError, match="vectors"):
+        create_aggregator("hamil", 6, 2, spatial_dims=2, dims=[4])
+
+
+@pytest.mark.parametrize("spatial_dims", [1, 2])
+def test_a_unit_that_starts_as_a_mean_is_hamil_a_until_it_learns(spatial_dims):
+    options = {"spatial_dims": spatial_dims}
+    mean = create_aggregator("hamil-mean", 6, 1, **options).eval()
+    bag = maps() if spatial_dims == 2 else torch.randn(9, 6)
+    starting = create_aggregator(
+        "hamil", 6, 1, starts_as_mean=True, final_norm=False, **options
+    ).eval()
+    assert torch.allclose(starting(bag).embedding, mean(bag).embedding, atol=1e-6)
+
+
+def test_a_deeper_unit_cannot_start_as_a_mean():
+    with pytest.raises(OptionError, match="one layer"):
+        create_aggregator("hamil", 6, 1, layers=2, starts_as_mean=True)

@@ -97,6 +97,7 @@ def quick():
     def make(**fields):
         return make_config(
             **{
+                "recipe": "published",
                 "epochs": 4,
                 "learning_rate": 5e-3,
                 "aggregator_options": {"hidden": 16},

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from napari_mil.errors import OptionError
@@ -7,8 +9,34 @@ from napari_mil.training.config import TrainingConfig, make_config, read_config
 def test_what_is_given_wins_over_the_recipe():
     assert make_config(aggregator="transmil", epochs=7).with_recipe().epochs == 7
     assert make_config(aggregator="transmil").with_recipe().optimiser == "lookahead-radam"
-    assert make_config(aggregator="abmil", strategy="lr-ham").with_recipe().learning_rate == 2e-4
-    assert make_config(aggregator="dsmil-released").recipe.betas == (0.5, 0.9)
+    mining = make_config(aggregator="abmil", strategy="lr-ham", recipe="published")
+    assert mining.with_recipe().learning_rate == 2e-4
+    released = make_config(aggregator="dsmil-released", recipe="published")
+    assert released.chosen_recipe.betas == (0.5, 0.9)
+
+
+def test_options_of_the_recipe_are_written_down_and_those_given_win():
+    filled = make_config(aggregator="dsmil", aggregator_options={"hidden": 7}).with_recipe()
+    assert filled.aggregator_options == {"hidden": 7, "dropout": 0.5, "stream_losses": True}
+    published = make_config(aggregator="dsmil", recipe="published").with_recipe()
+    assert published.aggregator_options == {}
+    assert published.learning_rate == 1e-4
+
+
+def test_a_start_settles_the_options_of_the_aggregator():
+    config = make_config(aggregator="dsmil", start_from="somewhere")
+    assert config.with_recipe().aggregator_options == {}
+
+
+def test_a_run_of_a_version_without_recipes_goes_on_as_published(tmp_path):
+    fields = json.loads(make_config(aggregator="dsmil", recipe="published").with_recipe().as_json())
+    for name in ("recipe", "teacher", "teacher_epochs", "warm_up"):
+        del fields[name]
+    fields["threshold"] = "half"
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    config = read_config(tmp_path / "config.json")
+    assert (config.recipe, config.teacher, config.threshold) == ("published", "fresh", "half")
+    assert config.with_recipe().warm_up == 0
 
 
 def test_every_field_says_what_it_is():

@@ -7,13 +7,13 @@ from napari_mil.events import CancellationToken
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.evaluation.metrics import negative_log_likelihood
-from napari_mil.training.recipes import RECIPES
+from napari_mil.training.recipes import DEFAULTS
 from tests.training.fittings import run, same, weights
 
 SMALL = {"transmil": {"hidden": 64}}
 
 
-@pytest.mark.parametrize("aggregator", list(RECIPES))
+@pytest.mark.parametrize("aggregator", list(DEFAULTS))
 def test_every_aggregator_learns_the_planted_signal_or_at_least_trains(
     cohort, quick, fit, aggregator
 ):
@@ -35,7 +35,7 @@ def test_every_aggregator_learns_the_planted_signal_or_at_least_trains(
 
 @pytest.mark.parametrize(
     "fields",
-    [{"aggregator": name, "aggregator_options": SMALL.get(name, {})} for name in RECIPES]
+    [{"aggregator": name, "aggregator_options": SMALL.get(name, {})} for name in DEFAULTS]
     + [
         {"aggregator": name, "aggregator_options": SMALL.get(name, {}), "strategy": "lr-ham"}
         for name in ("gated-abmil", "dsmil", "transmil")
@@ -132,7 +132,7 @@ def test_a_step_over_several_bags_is_the_mean_of_their_gradients(cohort, quick, 
         for key, weight in together.network.named_parameters():
             gradients[key] += weight.grad / 4
     run(together)
-    momentum = 1 + config.recipe.betas[0]  # Nesterov's first step
+    momentum = 1 + config.chosen_recipe.betas[0]  # Nesterov's first step
     for key, tensor in weights(together).items():
         assert torch.allclose(tensor, before[key] - 1e-3 * momentum * gradients[key], atol=1e-6)
 
@@ -217,3 +217,18 @@ def test_mining_reports_its_masks_and_moves_its_teacher(cohort, quick, fit):
     assert 0.3 < fitting.history[0]["mask_ratio"] < 1
     assert "loss: consistency" in fitting.history[0]
     assert any(not torch.equal(tensor, weights(fitting)[key]) for key, tensor in teacher.items())
+
+
+def test_in_the_warm_up_every_instance_learns_the_label_of_its_bag_less_and_less(
+    cohort, quick, fit
+):
+    fitting = fit(cohort, quick(aggregator="instance-max", epochs=4, warm_up=2, learning_rate=1e-9))
+    rows = run(fitting).history
+    terms = [row.get("loss: warm-up") for row in rows]
+    assert terms[0] == pytest.approx(2 * terms[1], rel=0.05)
+    assert terms[2:] == [None, None]
+    bag = fitting.bag(0)
+    network = fitting.network.eval()
+    shared = network.shared_loss(network(bag).instance_logits, torch.ones(1))
+    expected = torch.nn.functional.softplus(-network(bag).instance_logits).mean()
+    assert shared.item() == pytest.approx(expected.item(), rel=1e-5)

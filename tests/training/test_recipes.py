@@ -1,11 +1,11 @@
 from napari_mil.aggregators import list_aggregators
 from napari_mil.training.config import make_config
-from napari_mil.training.recipes import RECIPES
+from napari_mil.training.recipes import DEFAULTS
 
 
 def test_every_aggregator_has_a_recipe_with_its_source():
-    assert set(RECIPES) == set(list_aggregators())
-    for name in RECIPES:
+    assert set(DEFAULTS) == set(list_aggregators())
+    for name in DEFAULTS:
         filled = make_config(aggregator=name).with_recipe()
         assert None not in (
             filled.epochs,
@@ -16,4 +16,4 @@ def test_every_aggregator_has_a_recipe_with_its_source():
             filled.bags_per_step,
             filled.patience,
         )
-        assert RECIPES[name].source
+        assert DEFAULTS[name].source

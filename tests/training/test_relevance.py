@@ -1,11 +1,11 @@
 import torch
 
-from napari_mil.training.recipes import RECIPES
+from napari_mil.training.recipes import DEFAULTS
 from napari_mil.training.relevance import relevance
 
 
 def test_relevance_is_a_value_per_instance_between_0_and_1(cohort, quick, fit):
-    for aggregator in RECIPES:
+    for aggregator in DEFAULTS:
         fitting = fit(cohort, quick(aggregator=aggregator, aggregator_options={}))
         bag = fitting.bag(0)
         with torch.no_grad():

@@ -45,6 +45,8 @@ from napari_mil.errors import CheckpointError, OptionError, UnknownNameError, sh
 
 BASES = (ABMIL, DSMIL, DSMILReleased, TransMIL)
 """Aggregators that rank instances and can be mined."""
+PROJECTIONS = ("projection.", "backbone.", "aggregator.projection.")
+"""Beginnings of the names of weights that come before the aggregation."""
 
 
 class Miner(Aggregator):
@@ -273,11 +275,10 @@ class Miner(Aggregator):
         OptionError
             If the base has no projection.
         """
-        projection = ("projection.", "backbone.", "aggregator.projection.")
         student_weights = {
             key: state[key]
             for key in state
-            if student == "all" or (student == "projection" and key.startswith(projection))
+            if student == "all" or (student == "projection" and key.startswith(PROJECTIONS))
         }
         if student == "projection" and not student_weights:
             raise OptionError(
@@ -292,6 +293,15 @@ class Miner(Aggregator):
             raise CheckpointError(
                 f"The trained model does not fit the base of the miner ({reason})."
             ) from error
+
+    def initialise_from(self, base: Aggregator) -> None:
+        """Start from a trained base, as published.
+
+        The teacher takes all of it, the student its projection, and where the base has none,
+        nothing.
+        """
+        has_projection = any(name.startswith(PROJECTIONS) for name in base.state_dict())
+        self.initialise(base.state_dict(), "projection" if has_projection else "nothing")
 
 
 def create_miner(strategy: str, base: Aggregator, **options: Any) -> Miner:

@@ -10,8 +10,8 @@ from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.mining.cards import KINDS, STRATEGIES
 from napari_mil.errors import NapariMilError
 from napari_mil.training.cohorts.region_classes import mapping_text
-from napari_mil.training.config import make_config
-from napari_mil.training.recipes import Recipe, recipe_of
+from napari_mil.training.config import RECIPE_FIELDS, make_config
+from napari_mil.training.recipes import Recipe, RecipeKind, recipe_of
 
 PLAIN = "plain"
 DEFAULT_AGGREGATOR = "gated-abmil"
@@ -117,6 +117,11 @@ ENTRIES = {
     "instance_dropout": Entry(
         "Instance dropout", default=0.0, options={"min": 0.0, "max": 0.95, "step": 0.05}
     ),
+    "recipe": Entry(
+        "Recipe",
+        default="default",
+        options=_choices(("for few bags", "default"), ("as published", "published")),
+    ),
     "weight_decay": Entry("Weight decay", "by the recipe", AT_LEAST_0),
     "bags_per_step": Entry("Bags per step", "by the recipe", COUNT),
     "patience": Entry("Patience, epochs", "by the recipe", COUNT),
@@ -164,8 +169,8 @@ class Form:
 
     @property
     def recipe(self) -> Recipe:
-        """Published way to train the chosen method."""
-        return recipe_of(self.aggregator, self.strategy)
+        """Way to train the chosen method, by default or as published."""
+        return recipe_of(self.aggregator, self.strategy, self.advanced.get("recipe", "default"))
 
     def with_method(self, **fields: Any) -> Form:
         """Return the form with another method, whose recipe decides again."""
@@ -246,11 +251,16 @@ def form_of(config: Mapping[str, Any]) -> Form:
     """Return the form that shows a run's configuration: what differs from its recipe."""
     aggregator = config.get("aggregator") or DEFAULT_AGGREGATOR
     strategy = config.get("strategy") or PLAIN
-    recipe = recipe_of(aggregator, strategy)
+    kind: RecipeKind = config.get("recipe") or "default"
+    recipe = recipe_of(aggregator, strategy, kind)
 
     def own(name: str) -> Any:
         value = config.get(name)
-        return None if hasattr(recipe, name) and getattr(recipe, name) == value else value
+        return (
+            None
+            if name in RECIPE_FIELDS and hasattr(recipe, name) and getattr(recipe, name) == value
+            else value
+        )
 
     options = config.get("strategy_options") or {}
     advanced: dict[str, Any] = {}

@@ -121,6 +121,8 @@ def cross_validate(
         raise OptionError(f"Folds need at least 1 process, not {workers}.")
     if protocol == "published":
         published_rule(config)  # refuses a method without one
+        if "recipe" not in config.model_fields_set:
+            config = config.model_copy(update={"recipe": "published"})
     if keep_models and (out is None or protocol == "published"):
         raise OptionError(
             "Models of folds are kept in the folder of an evaluation by the honest protocol."

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from napari_mil.errors import CancelledError, NapariMilError, OutputError, TrainingError
-from napari_mil.events import CancellationToken, ignore
+from napari_mil.events import CancellationToken
 from napari_mil.files import PART, whole_or_nothing
 from napari_mil.inference.card import CARD_FILE
 from napari_mil.inference.classifier import Classifier
@@ -31,7 +31,8 @@ from napari_mil.training.config import MACHINE_FIELDS, TrainingConfig
 from napari_mil.training.evaluation.folds import FoldResult, FoldTask
 from napari_mil.training.fitting import Fitting
 from napari_mil.training.memory import memory_budget
-from napari_mil.training.network import Plan, build, encode_by_frozen_backbone, scaling_of
+from napari_mil.training.network import Plan, encode_by_frozen_backbone
+from napari_mil.training.stages import Course
 from napari_mil.training.store import BagStore
 from napari_mil.training.vectorised import HEADS_AT_ONCE, can_fit_together, fit_together
 
@@ -312,14 +313,14 @@ def fit_fold(
     backbone = None
     if plan.embedding == "frozen":
         store, backbone = encode_by_frozen_backbone(plan, store, start, device)
-    network = build(fold_config, plan, store, start, ignore)
-    scaling = scaling_of(start, plan)
-    fitting = Fitting(network, store, task.split, fold_config, device, scaling)
-    every_epoch = []
-    while not fitting.finished:
-        fitting.advance(cancel)
+    course = Course(store, task.split, fold_config, plan, start, device)
+    every_epoch: list[np.ndarray] = []
+
+    def classify_test(fitting: Fitting) -> None:
         if task.every_epoch:
             every_epoch.append(fitting.logits(task.split.test))
+
+    fitting = course.fit(cancel, classify_test)
     epoch = fitting.use_best()
     test = np.stack(every_epoch) if task.every_epoch else fitting.logits(task.split.test)[None]
     tile_auc = fitting.overlay_auc(task.split.test)

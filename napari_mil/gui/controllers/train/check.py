@@ -88,7 +88,12 @@ class CheckController:
 
 
 def lines_of(found: Any) -> tuple[str, ...]:
-    """Return the sentences of a dry run: refusals, what regions teach, then the rest."""
+    """Return the sentences of a dry run: refusals, what regions teach, time, then the rest."""
     labels = import_module("napari_mil.training.instance_labels")
     findings = (f"{finding.path.name}: {finding.text}" for finding in found.findings)
-    return (*found.refusals, *labels.taught_words(found.taught), *findings)
+    words = () if found.time is None else (_sentence(found.time.words),)
+    return (*found.refusals, *labels.taught_words(found.taught), *words, *findings)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

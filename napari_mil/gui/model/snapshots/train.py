@@ -26,6 +26,7 @@ from napari_mil.inference.card import FEATURES, FEW_PATIENTS, IMAGES, TILES
 from napari_mil.networks.cards import BACKBONES
 from napari_mil.training.cohorts.cohort import IMAGES as IMAGE_FOLDERS
 from napari_mil.training.cohorts.cohort import SLIDES, Cohort
+from napari_mil.training.recipes import STAGES
 
 EMPTY = (
     "Choose a folder, or drop it here: one folder per class; in each, slides, folders of images, "
@@ -472,6 +473,9 @@ def _progress(training: Training) -> str:
             return f"Epoch 1 of {training.total}…"
         row = training.rows[-1]
         words = [f"Epoch {training.done} of {training.total}"]
+        stage = int(row.get("stage") or 0)
+        if stage:
+            words.append(STAGES[stage - 1])
         loss = loss_of(row)
         if loss is not None:
             words.append(f"loss {loss:.3g}")

@@ -1,0 +1,140 @@
+"""Unit tests of the multiple-instance assumption, after Raff & Holt 2023.
+
+"Reproducibility in multiple instance learning: a case for algorithmic unit tests", NeurIPS. A bag is
+positive when it holds a positive instance, whatever else is in it: nothing else is evidence against
+that. Each test draws training bags in which something else goes along with the label, and held-out
+bags in which it goes against it; a method that respects the assumption has an AUC near 1 there, one
+that learnt the shortcut has one below 1/2. The draws here are our own, in the spirit of the paper.
+
+    python -m benchmarks.mil_assumption docs/mil_assumption.md
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.draws import Draw, fit_draw
+from napari_mil.training.config import make_config
+
+DIM = 16
+SIZE = 20
+BAGS = (60, 60)
+"""Training bags and held-out bags."""
+SEEDS = range(3)
+PASSED = 0.75
+"""Mean AUC from which a test is passed."""
+FAILED = 0.5
+"""Mean AUC below which the shortcut was learnt."""
+
+
+def background(random: np.random.Generator, n: int) -> np.ndarray:
+    """Draw instances that say nothing: (n, DIM)."""
+    return random.normal(size=(n, DIM)).astype(np.float32)
+
+
+def concept(random: np.random.Generator, n: int) -> np.ndarray:
+    """Draw positive instances, shifted along two dimensions: (n, DIM)."""
+    instances = background(random, n)
+    instances[:, :2] += 3.0
+    return instances
+
+
+def kind(random: np.random.Generator, n: int) -> np.ndarray:
+    """Draw instances of a conspicuous kind that is no concept, all nearly alike: (n, DIM).
+
+    They are so alike that the largest of eight says no more than the largest of two.
+    """
+    instances = 0.1 * background(random, n)
+    instances[:, 2:4] += 6.0
+    return instances
+
+
+def anti_correlated(random: np.random.Generator, positive: bool, held_out: bool) -> np.ndarray:
+    """Draw a bag where a conspicuous instance goes along with negative bags.
+
+    In training every negative bag has it and no positive one; held-out bags all have it.
+    """
+    parts = [concept(random, 1)] if positive else []
+    if held_out or not positive:
+        parts.append(kind(random, 1))
+    return _fill(random, parts)
+
+
+def false_frequency(random: np.random.Generator, positive: bool, held_out: bool) -> np.ndarray:
+    """Draw a bag where positive bags hold more of a kind that negative bags hold too.
+
+    In training positive bags have 8 of it and negative ones 2; held-out bags the other way round.
+    """
+    parts = [concept(random, 1)] if positive else []
+    parts.append(kind(random, 8 if positive != held_out else 2))
+    return _fill(random, parts)
+
+
+def more_of_it(random: np.random.Generator, positive: bool, held_out: bool) -> np.ndarray:
+    """Draw a bag where training bags hold many positive instances, held-out bags a single one.
+
+    Held-out bags are three times as large, so that a mean is diluted.
+    """
+    n = 1 if held_out else 6
+    parts = [concept(random, n)] if positive else []
+    return _fill(random, parts, 3 * SIZE if held_out else SIZE)
+
+
+def _fill(random: np.random.Generator, parts: Sequence[np.ndarray], size: int = SIZE) -> np.ndarray:
+    """Fill a bag up with background, in random order."""
+    present = sum(map(len, parts))
+    bag = np.concatenate([*parts, background(random, size - present)])
+    return bag[random.permutation(len(bag))]
+
+
+TESTS: Mapping[str, Callable[[np.random.Generator, bool, bool], np.ndarray]] = {
+    "anti-correlated": anti_correlated,
+    "false frequency": false_frequency,
+    "single witness": more_of_it,
+}
+"""Function that draws one bag of each test."""
+
+
+def draw_test(name: str, seed: int) -> Draw:
+    """Draw the bags of a test."""
+    random = np.random.default_rng(seed)
+    bags, labels, tests = [], [], []
+    for held_out, n in zip((False, True), BAGS, strict=True):
+        for b in range(n):
+            bags.append(TESTS[name](random, b % 2 == 1, held_out))
+            labels.append(b % 2)
+            tests.append(held_out)
+    return Draw(tuple(bags), np.array(labels), np.array(tests))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a method did in a test."""
+
+    areas: tuple[float, ...]
+    """AUC on the held-out bags of each seed."""
+
+    @property
+    def mean(self) -> float:
+        """Mean AUC over seeds."""
+        return float(np.mean(self.areas))
+
+    @property
+    def passed(self) -> bool:
+        """Whether it respects the assumption."""
+        return self.mean >= PASSED
+
+
+def judge(aggregator: str, test: str, seeds: Sequence[int] = tuple(SEEDS)) -> Verdict:
+    """Train a method at its default and judge it on the held-out bags of a test."""
+    areas = []
+    for seed in seeds:
+        config = make_config(aggregator=aggregator, seed=seed, device="cpu", threads=1)
+        with tempfile.TemporaryDirectory() as folder:
+            areas.append(fit_draw(draw_test(test, seed), config, Path(folder) / "bags").auc)
+    return Verdict(tuple(areas))
