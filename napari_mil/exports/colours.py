@@ -20,6 +20,8 @@ MAGMA = bytes.fromhex(
 
 The canvas draws with as many.
 """
+DIVERGING = bytes.fromhex("2166ac4393c3969696d6604db2182b")
+"""Blue, grey at zero, red (Brewer's RdBu with a darker middle), RGB: for values with a sign."""
 STRONGEST_ALPHA = 0.55
 """Cover of the highest value: the tissue under a hot tile stays readable."""
 WEAKEST_ALPHA = 0.06
@@ -53,12 +55,13 @@ def shade(values: np.ndarray, low: float, high: float, table: bytes = VIRIDIS) -
     low, high
         Values of the ends of the colour map.
     table
-        `VIRIDIS` or `MAGMA`.
+        `VIRIDIS`, `MAGMA`, or `DIVERGING` for values with a sign.
 
     Returns
     -------
     np.ndarray
-        float32 (..., 4): RGB of 0 to 255, and a cover of 0 to 1 that rises with the value.
+        float32 (..., 4): RGB of 0 to 255, and a cover of 0 to 1 that rises with the value, or
+        with its distance from the middle where colours diverge.
     """
     anchors = np.frombuffer(table, np.uint8).reshape(-1, 3).astype(np.float32)
     values = np.asarray(values, np.float32)
@@ -68,7 +71,8 @@ def shade(values: np.ndarray, low: float, high: float, table: bytes = VIRIDIS) -
     below = np.minimum(place.astype(np.intp), len(anchors) - 2)
     rest = (place - below)[..., None]
     colours = anchors[below] * (1 - rest) + anchors[below + 1] * rest
-    cover = WEAKEST_ALPHA + (STRONGEST_ALPHA - WEAKEST_ALPHA) * share
+    strength = np.abs(2 * share - 1) if table is DIVERGING else share
+    cover = WEAKEST_ALPHA + (STRONGEST_ALPHA - WEAKEST_ALPHA) * strength
     return np.concatenate([colours, np.where(is_known, cover, 0)[..., None]], -1)
 
 

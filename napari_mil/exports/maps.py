@@ -12,9 +12,15 @@ ATTENTION = "attention"
 SCORE = "score"
 SIMILARITY = "similarity"
 UNLIKE = "unlike"
-MAPPED = (ATTENTION, SCORE, SIMILARITY, UNLIKE)
+ALONE = "alone"
+CONTRIBUTION = "contribution"
+MAPPED = (ATTENTION, SCORE, SIMILARITY, UNLIKE, ALONE, CONTRIBUTION)
 """Kinds of columns that hold a value for each instance."""
-LIMITS = {SCORE: (0.0, 1.0), UNLIKE: (0.0, 2.0)}
+SIGNED = (CONTRIBUTION,)
+"""Kinds whose values speak for or against; their colours diverge from grey at zero."""
+COMPLEMENTARY = (SCORE, ALONE, CONTRIBUTION)
+"""Kinds whose values of the first of two classes follow from those of the second."""
+LIMITS = {SCORE: (0.0, 1.0), ALONE: (0.0, 1.0), UNLIKE: (0.0, 2.0)}
 """Ends of the colour map of kinds whose values mean something by themselves.
 
 A probability, and a multiple of the limit that 5 % of training-like instances exceed.
@@ -46,7 +52,7 @@ def title_of(key: str) -> str:
 def mapped_keys(keys: Sequence[str], classes: Sequence[str]) -> list[str]:
     """Return the columns that can be mapped, in their order.
 
-    Of two classes the score of the first is one minus that of the second, and left out.
+    Of two classes the values of the first follow from those of the second, and are left out.
 
     Parameters
     ----------
@@ -58,7 +64,7 @@ def mapped_keys(keys: Sequence[str], classes: Sequence[str]) -> list[str]:
     mapped = []
     for key in keys:
         kind, name = split_key(key)
-        is_complement = kind == SCORE and len(classes) == 2 and name == classes[0]
+        is_complement = kind in COMPLEMENTARY and len(classes) == 2 and name == classes[0]
         if kind in MAPPED and not is_complement:
             mapped.append(key)
     return mapped
@@ -74,8 +80,8 @@ def default_key(keys: Sequence[str]) -> str | None:
 
 
 def default_scale(kind: str) -> ScaleMode:
-    """Return the scale of a kind: what has limits as it is, everything else by rank."""
-    return ScaleMode.RAW if kind in LIMITS else ScaleMode.RANK
+    """Return the scale of a kind: what has limits or a sign as it is, everything else by rank."""
+    return ScaleMode.RAW if kind in LIMITS or kind in SIGNED else ScaleMode.RANK
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -105,11 +111,18 @@ def scaled(values: np.ndarray, mode: ScaleMode, kind: str) -> tuple[np.ndarray, 
     Returns
     -------
     values, low, high
-        float32 (N,) and the values of the ends of the colour map.
+        float32 (N,) and the values of the ends of the colour map; equal on both sides of zero
+        where values have a sign.
     """
+    known = values[~np.isnan(values)]
+    if kind in SIGNED:
+        largest = float(np.abs(known).max()) if len(known) else 0.0
+        if mode is ScaleMode.RANK:
+            # Ranks of the sizes, with their sign: zero stays in the middle.
+            return np.copysign(ranks(np.abs(values)), values).astype(np.float32), -1.0, 1.0
+        return values.astype(np.float32), -(largest or 1.0), largest or 1.0
     if mode is ScaleMode.RANK:
         return ranks(values), 0.0, 1.0
-    known = values[~np.isnan(values)]
     if mode is ScaleMode.LOG:
         top = float(known.max()) if len(known) else 1.0
         floor = max(top * LOG_FLOOR, float(np.finfo(np.float32).tiny))

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from napari_mil.events import CancellationToken
-from napari_mil.exports.colours import MAGMA, VIRIDIS, shade
+from napari_mil.exports.colours import DIVERGING, MAGMA, VIRIDIS, shade
 from napari_mil.exports.glyphs import draw_groups
+from napari_mil.exports.maps import SIGNED, split_key
 from napari_mil.exports.source import ExportSource
 
 LARGEST_ENLARGEMENT = 2
@@ -109,7 +110,13 @@ def _inks(source: ExportSource) -> np.ndarray | None:
 
 
 def palette(source: ExportSource) -> bytes:
-    """Return the colour map: magma on the dark of fluorescence, otherwise viridis."""
+    """Return the colour map of the shown values.
+
+    Diverging where they have a sign, magma on the dark of fluorescence, otherwise viridis.
+    """
+    shown = source.shown
+    if shown is not None and split_key(shown.key)[0] in SIGNED:
+        return DIVERGING
     return MAGMA if is_dark(source) else VIRIDIS
 
 

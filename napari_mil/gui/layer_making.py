@@ -8,9 +8,15 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
 from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 
-from napari_mil.exports.colours import MARK_COLOUR, STRONGEST_ALPHA, WEAKEST_ALPHA
+from napari_mil.exports.colours import (
+    DIVERGING,
+    MARK_COLOUR,
+    STRONGEST_ALPHA,
+    WEAKEST_ALPHA,
+    shade,
+)
 from napari_mil.gui.model.display import Role
-from napari_mil.gui.model.scene import LayerSpec, LayerType
+from napari_mil.gui.model.scene import DIVERGING_NAME, LayerSpec, LayerType
 from napari_mil.gui.reader import AXES
 
 COLOURS = 32
@@ -23,10 +29,20 @@ OUTLINE_COLOUR = "#ffd400"
 
 def fading_colormap(base: str) -> Colormap:
     """Return a colour map whose alpha rises with the value; NaN is transparent."""
+    if base == DIVERGING_NAME:
+        return _diverging_colormap()
     positions = np.linspace(0, 1, COLOURS)
     colours = np.array(ensure_colormap(base).map(positions))
     colours[:, 3] = WEAKEST_ALPHA + (STRONGEST_ALPHA - WEAKEST_ALPHA) * positions
     return Colormap(colours, name=f"{base}{FADING}", display_name=f"{base}{FADING}")
+
+
+def _diverging_colormap() -> Colormap:
+    """Return the colour map of values with a sign; its alpha rises on both sides of zero."""
+    colours = shade(np.linspace(-1, 1, 2 * COLOURS + 1), -1, 1, DIVERGING)
+    colours[:, :3] /= 255
+    name = f"{DIVERGING_NAME}{FADING}"
+    return Colormap(colours, name=name, display_name=name)
 
 
 def must_be_remade(before: LayerSpec, spec: LayerSpec) -> bool:

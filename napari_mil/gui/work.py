@@ -15,6 +15,7 @@ from napari_mil.events import CancellationToken, OnEvent
 from napari_mil.gui.model.answers import Answer, Linkage
 from napari_mil.inference.card import TILES, ClassifierCard
 from napari_mil.inference.classifier import load_classifier, open_published
+from napari_mil.inference.evidence import Evidence, gather_evidence
 from napari_mil.inference.explanation import with_masks, with_tree, with_ward_tree
 from napari_mil.inference.pipeline import classify
 from napari_mil.inference.planning import Mask, plan_tiles, with_assumed_scale
@@ -113,6 +114,19 @@ def ask_masks(
     masks = with_masks(answer.prediction, load_classifier(answer.card, settings), strategy).masks
     cancel.raise_if_cancelled()
     return masks
+
+
+def gather(answer: Answer, settings: Settings, cancel: CancellationToken) -> Evidence:
+    """Ask what the instances of an answer count for.
+
+    Raises
+    ------
+    NapariMilError
+        If its features are gone, or its classifier has changed.
+    """
+    torch.set_num_threads(settings.encoder_threads)
+    classifier = load_classifier(answer.card, settings)
+    return gather_evidence(answer.prediction, classifier, cancel.raise_if_cancelled)
 
 
 def card_of_checkpoint(path: Path) -> ClassifierCard:

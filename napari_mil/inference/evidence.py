@@ -10,12 +10,8 @@ import numpy as np
 from napari_mil.inference.aggregation import predicted_classes
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.parts import BagParts, Curve, fewest_sufficient
-from napari_mil.inference.prediction import Prediction
+from napari_mil.inference.prediction import ALONE, CONTRIBUTION, Prediction
 
-ALONE = "alone"
-"""Beginning of the names of columns of every instance alone."""
-CONTRIBUTION = "contribution"
-"""Beginning of the names of columns of contributions."""
 RANDOM = "random order"
 """Name of the curve that the others are compared with."""
 

@@ -25,6 +25,12 @@ SCHEMA = "napari-mil/prediction/1"
 PREDICTION_FILE, INSTANCES_FILE, TREE_FILE = "prediction.json", "instances.csv", "tree.csv"
 UNLIKE = "unlike"
 """Entry of ``prediction.json`` and column of ``instances.csv``."""
+ALONE = "alone"
+"""Kind of column: probability of a class by an instance as a bag of its own."""
+CONTRIBUTION = "contribution"
+"""Kind of column: what an instance adds to the log-odds of a class."""
+EVIDENCE = (f"{ALONE}_", f"{CONTRIBUTION}_")
+"""Beginnings of the names of columns of evidence."""
 MASKED = "masked_"
 """Beginning of the names of mask columns."""
 
@@ -68,6 +74,9 @@ class Prediction:
     """
     unlikeness: Unlikeness | None = None
     """How unlike the training data instances and bag are; None where the bundle cannot tell."""
+    evidence: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """float32 (N,) by column: ``alone_<class>``, ``contribution_<class>``, where they were asked
+    for (see `inference.evidence`)."""
     tree: MergeTree | None = None
     """Merges of the bag, or None.
 
@@ -99,7 +108,7 @@ class Prediction:
         )
         if self.unlikeness is not None:
             columns[UNLIKE] = self.unlikeness.instances
-        return columns
+        return {**columns, **self.evidence}
 
     def anonymous(self) -> Prediction:
         """Return the same answer without the slide's name."""
@@ -271,6 +280,11 @@ class Prediction:
             unlikeness=None
             if unlike is None
             else Unlikeness(np.array(columns[UNLIKE], np.float32), float(unlike["bag"])),
+            evidence={
+                name: np.array(values, np.float32)
+                for name, values in columns.items()
+                if name.startswith(EVIDENCE)
+            },
             masks={
                 name.removeprefix(MASKED): np.array(values, np.int64) > 0
                 for name, values in columns.items()

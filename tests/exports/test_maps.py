@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from napari_mil.exports.maps import (
     ATTENTION,
+    CONTRIBUTION,
     SCORE,
     UNLIKE,
     ScaleMode,
@@ -95,3 +96,16 @@ def test_ranks_keep_the_order_and_leave_out_what_is_unknown(values):
 def test_the_highest_value_has_rank_one_and_the_lowest_none():
     assert ranks(np.array([3.0, 1.0, 2.0])).tolist() == [1.0, 0.0, 0.5]
     assert ranks(np.array([7.0])).tolist() == [1.0]
+
+
+def test_values_with_a_sign_keep_zero_in_the_middle():
+    values = np.array([-3.0, 0.0, 1.0, np.nan], np.float32)
+    raw, low, high = scaled(values, ScaleMode.RAW, CONTRIBUTION)
+    assert (low, high) == (-3.0, 3.0)
+    np.testing.assert_array_equal(raw, values)
+    ranked, low, high = scaled(values, ScaleMode.RANK, CONTRIBUTION)
+    assert (low, high) == (-1.0, 1.0)
+    np.testing.assert_array_equal(ranked, [-1.0, 0.0, 0.5, np.nan])
+    assert default_scale(CONTRIBUTION) is ScaleMode.RAW
+    nothing = scaled(np.zeros(3, np.float32), ScaleMode.RAW, CONTRIBUTION)
+    assert nothing[1:] == (-1.0, 1.0)

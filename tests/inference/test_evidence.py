@@ -8,9 +8,10 @@ from napari_mil.aggregators import create_aggregator
 from napari_mil.bags import Bag
 from napari_mil.errors import BagError, ClassifierError
 from napari_mil.inference.classifier import load_classifier
-from napari_mil.inference.evidence import ALONE, CONTRIBUTION, RANDOM, gather_evidence
+from napari_mil.inference.evidence import RANDOM, gather_evidence
 from napari_mil.inference.facts import AggregatorRef
 from napari_mil.inference.pipeline import classify
+from napari_mil.inference.prediction import ALONE, CONTRIBUTION, Prediction
 
 WITNESSES = (3, 40, 77)
 
@@ -81,3 +82,13 @@ def test_answers_that_cannot_be_asked_are_refused(planted):
         gather_evidence(replace(prediction, features=None), classifier)
     with pytest.raises(ClassifierError, match="has changed since"):
         gather_evidence(prediction, replace(classifier, mean=classifier.mean + 1))
+
+
+def test_evidence_is_saved_with_the_answer(planted, tmp_path):
+    classifier, prediction = planted
+    found = gather_evidence(prediction, classifier)
+    replace(prediction, evidence=found.columns).save(tmp_path / "answer")
+    read = Prediction.load(tmp_path / "answer")
+    assert set(read.evidence) == set(found.columns)
+    for name, values in found.columns.items():
+        np.testing.assert_array_equal(read.evidence[name], values)

@@ -13,14 +13,17 @@ from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Answer, Inquiry
-from napari_mil.gui.model.display import Kind, Look, Role
+from napari_mil.gui.model.display import EVIDENCE, Kind, Look, Role
 from napari_mil.gui.model.session import Picture, Session, SessionState
+from napari_mil.gui.model.snapshots.inspect import can_be_asked
 from napari_mil.gui.model.subjects import Subject
+from napari_mil.gui.model.what_if import Removed, WhatIf
 from napari_mil.gui.opening import WORK
 from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.settings import Settings
 
 INSPECT_JOB = "inspect"
+WHAT_IF_JOB = "what if"
 PICTURE_JOB = "picture"
 
 
@@ -53,6 +56,13 @@ class InspectionController:
         view.cancel_requested.connect(self.cancel)
         view.step_requested.connect(self.step)
         view.clear_requested.connect(lambda: apply(actions.clear_selection))
+        view.evidence.ask_requested.connect(self.ask)
+        view.evidence.sufficient_requested.connect(self.select_sufficient)
+        view.evidence.drop_requested.connect(self.drop_selected)
+        view.evidence.keep_requested.connect(self.keep_selected)
+        view.evidence.undo_requested.connect(lambda: self._change(WhatIf.undo))
+        view.evidence.redo_requested.connect(lambda: self._change(WhatIf.redo))
+        self._asked_without: tuple[int, str, Removed] | None = None
         book.clicked.connect(self._on_click)
         session.changed.connect(self._on_changed)
 
@@ -100,6 +110,7 @@ class InspectionController:
 
     def _on_changed(self, before: SessionState, after: SessionState) -> None:
         self._ask_for_what_is_missing(after)
+        self._answer_without(after)
         if before.selection != after.selection and after.selection is not None:
             self._read_picture(after)
 
@@ -124,6 +135,8 @@ class InspectionController:
             heavy = import_module(WORK)
             if inquiry.linkage is not None:
                 return heavy.grow_tree(answer, inquiry.linkage, settings, cancel)
+            if inquiry.strategy is None:
+                return heavy.gather(answer, settings, cancel)
             return heavy.ask_masks(answer, inquiry.strategy, settings, cancel)
 
         job = self._jobs.start(INSPECT_JOB, work)
@@ -137,6 +150,8 @@ class InspectionController:
         where = (inquiry.subject, inquiry.classifier)
         if inquiry.linkage is not None:
             self._session.apply(actions.add_tree, *where, inquiry.linkage, result)
+        elif inquiry.strategy is None:
+            self._session.apply(actions.add_evidence, *where, result)
         else:
             self._session.apply(actions.add_masks, *where, inquiry.strategy or "", result)
         self._end(inquiry, failed=False)
@@ -148,6 +163,67 @@ class InspectionController:
     def _end(self, inquiry: Inquiry, *, failed: bool) -> None:
         if self._session.state.inquiry == inquiry:
             self._session.apply(actions.end_inquiry, failed=failed)
+
+    def _answer_without(self, state: SessionState) -> None:
+        """Answer for the bag without what was taken out: at once where sums tell it."""
+        answer = state.shown_answer
+        if answer is None or answer.evidence is None:
+            return
+        removed = answer.what_if.removed
+        if not removed or answer.what_if.probabilities is not None:
+            return
+        where = (answer.subject, answer.classifier, removed)
+        parts = answer.evidence.parts
+        if parts.is_exact_at_once:
+            answered = parts.probabilities_without(np.array(removed))
+            self._session.apply(actions.set_what_if_answer, *where, answered)
+        elif self._asked_without != where:
+            self._asked_without = where
+            job = self._jobs.start(
+                WHAT_IF_JOB, lambda tell, cancel: parts.probabilities_without(np.array(removed))
+            )
+            job.succeeded.connect(
+                lambda answered: self._session.apply(actions.set_what_if_answer, *where, answered)
+            )
+            job.ended.connect(self._forget_question)
+            job.failed.connect(
+                lambda text, details: self._session.apply(actions.add_notice, text, details)
+            )
+
+    def _forget_question(self) -> None:
+        self._asked_without = None
+
+    def _change(self, change: Callable[[WhatIf], WhatIf]) -> None:
+        self._session.apply(actions.change_what_if, change)
+
+    def drop_selected(self) -> None:
+        """Take the selected instances out."""
+        self._with_selected(WhatIf.drop)
+
+    def keep_selected(self) -> None:
+        """Take everything but the selected instances out."""
+        self._with_selected(WhatIf.keep_only)
+
+    def _with_selected(self, change: Callable[[WhatIf, tuple[int, ...], int], WhatIf]) -> None:
+        state = self._session.state
+        selection = state.selection
+        answer = state.shown_answer
+        if selection is None or answer is None or selection.subject != answer.subject:
+            return
+        n = len(answer.layout)
+        self._change(lambda what_if: change(what_if, selection.instances, n))
+
+    def ask(self) -> None:
+        """Ask what every instance counts for, and show it."""
+        self._session.apply(actions.choose_kind, Kind.CONTRIBUTION)
+
+    def select_sufficient(self) -> None:
+        """Select the fewest instances that give the answer."""
+        answer = self._session.state.shown_answer
+        if answer is not None and answer.evidence is not None:
+            # The first is the one that counts most, and the one that is shown by itself.
+            instances = answer.evidence.sufficient[::-1]
+            self._session.apply(actions.select, tuple(int(i) for i in instances))
 
     def _read_picture(self, state: SessionState) -> None:
         subject = state.current_subject
@@ -175,13 +251,16 @@ class InspectionController:
 def missing_inquiry(state: SessionState) -> Inquiry | None:
     """Return the question that has to be answered before the display can be shown."""
     answer = state.shown_answer
-    if answer is None or state.lacks_groups:
+    if answer is None or (state.lacks_groups and state.display.kind not in EVIDENCE):
         return None
     where = (answer.subject, answer.classifier)
     if state.display.kind is Kind.CLUSTERS and state.linkage not in answer.trees:
         return Inquiry(*where, linkage=state.linkage)
     if state.display.kind is Kind.MASKS and state.display.strategy not in answer.masks:
         return Inquiry(*where, strategy=state.display.strategy)
+    wants_evidence = state.display.kind in EVIDENCE or bool(answer.what_if.removed)
+    if wants_evidence and answer.evidence is None and can_be_asked(answer):
+        return Inquiry(*where)
     return None
 
 

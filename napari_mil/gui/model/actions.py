@@ -21,6 +21,7 @@ from napari_mil.gui.model.subjects import (
     Subject,
     TissueChoice,
 )
+from napari_mil.gui.model.what_if import Removed, WhatIf
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.slides import Slide
 from napari_mil.slides.rendition import Rendition
@@ -364,6 +365,44 @@ def add_tree(
     return _update_answer(
         state, subject, classifier, lambda answer: {"trees": {**answer.trees, linkage: tree}}
     )
+
+
+def add_evidence(state: SessionState, subject: int, classifier: str, evidence: Any) -> SessionState:
+    """Keep what the instances count for in an answer; its columns can be mapped then."""
+    return _update_answer(
+        state,
+        subject,
+        classifier,
+        lambda answer: {
+            "evidence": evidence,
+            "prediction": replace(answer.prediction, evidence=evidence.columns),
+            "columns": {**answer.columns, **evidence.columns},
+        },
+    )
+
+
+def change_what_if(state: SessionState, change: Callable[[WhatIf], WhatIf]) -> SessionState:
+    """Take instances of the shown answer out, or put them back."""
+    answer = state.shown_answer
+    if answer is None:
+        return state
+    what_if = change(answer.what_if)
+    if what_if is answer.what_if:
+        return state
+    return _update_answer(state, answer.subject, answer.classifier, lambda _: {"what_if": what_if})
+
+
+def set_what_if_answer(
+    state: SessionState, subject: int, classifier: str, removed: Removed, answered: np.ndarray
+) -> SessionState:
+    """Keep the probabilities (C,) without what is out, if that is out still."""
+
+    def fields(answer: Answer) -> dict[str, Any]:
+        if answer.what_if.removed != removed:
+            return {}
+        return {"what_if": replace(answer.what_if, probabilities=answered)}
+
+    return _update_answer(state, subject, classifier, fields)
 
 
 def add_masks(

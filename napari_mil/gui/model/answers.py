@@ -12,6 +12,7 @@ import numpy as np
 from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.bags.layout import Layout
 from napari_mil.exports.glyphs import MASK_GLYPHS, Group, cluster_glyph
+from napari_mil.gui.model.what_if import WhatIf
 from napari_mil.inference.card import ClassifierCard
 
 
@@ -55,6 +56,10 @@ class Answer:
     """Trees of the bag that were grown, as `MergeTree`."""
     masks: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     """bool (N,) by kind, by mining strategy."""
+    evidence: Any = None
+    """An `inference.evidence.Evidence`, once it was asked for."""
+    what_if: WhatIf = field(default_factory=WhatIf)
+    """Instances that were taken out to see what becomes of the answer."""
 
     @property
     def card(self) -> ClassifierCard:
@@ -95,8 +100,9 @@ class Inquiry:
     subject: int
     classifier: str
     linkage: Linkage | None = None
-    """Tree that grows; None where masks are asked for."""
+    """Tree that grows; None where something else is asked for."""
     strategy: str | None = None
+    """Mining strategy whose masks are asked for; without tree or strategy, the evidence is."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ class Kind(StrEnum):
     SIMILARITY = "similarity"
     UNLIKE = "unlike"
     """How unlike the training data instances are."""
+    ALONE = "alone"
+    """Answer for every instance as a bag of its own."""
+    CONTRIBUTION = "contribution"
+    """What every instance adds to the answer, by leaving it out."""
     CLUSTERS = "clusters"
     MASKS = "masks"
     CRITICAL = "critical"
@@ -39,8 +43,17 @@ class Kind(StrEnum):
     """Overlay of the slide that is watched while a model learns."""
 
 
-MAPPED = (Kind.ATTENTION, Kind.SCORE, Kind.SIMILARITY, Kind.UNLIKE)
+MAPPED = (
+    Kind.ATTENTION,
+    Kind.SCORE,
+    Kind.SIMILARITY,
+    Kind.UNLIKE,
+    Kind.ALONE,
+    Kind.CONTRIBUTION,
+)
 """Kinds that are a value for each instance."""
+EVIDENCE = (Kind.ALONE, Kind.CONTRIBUTION)
+"""Kinds that are asked for."""
 
 
 class Role(StrEnum):

@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from napari_mil.bags.layout import Layout
 from napari_mil.events import Watched
 from napari_mil.exports.glyphs import Group, cell_of, draw_groups
-from napari_mil.exports.maps import ScaleMode, scaled
+from napari_mil.exports.maps import SIGNED, ScaleMode, scaled
 from napari_mil.gui.model.answers import (
     Answer,
     Run,
@@ -33,6 +33,7 @@ from napari_mil.gui.model.subjects import (
     pixels_place,
 )
 from napari_mil.gui.model.training import Watch
+from napari_mil.gui.model.what_if import Removed
 from napari_mil.gui.model.words import count
 
 MOST_FILLED = 1_000_000
@@ -44,6 +45,8 @@ BORDER = 0.12
 """Width of the outline of a tile, as a share of its side: seen from afar too."""
 THIN_BORDER = 0.03
 """Width of the outline of an image, which is looked at and not covered."""
+DIVERGING_NAME = "diverging"
+"""Colour map of values with a sign."""
 UNDERLAY = "underlay"
 """First part of the keys of layers that are below a subject and in no list."""
 _remember = Memo()
@@ -345,7 +348,9 @@ def _column_overlay(
     state: SessionState, subject: Subject, answer: Answer, column: Column
 ) -> tuple[list[LayerSpec], Legend]:
     mode = scale_of(state.display, column.kind)
-    image, limits = _remember(_map, answer.layout, answer.columns[column.key], mode, column.kind)
+    values = answer.columns[column.key]
+    removed = answer.what_if.removed
+    image, limits = _remember(_map, answer.layout, values, mode, column.kind, removed)
     layer = _values_layer(
         state,
         subject,
@@ -354,6 +359,8 @@ def _column_overlay(
         limits,
         f"{column.title} · {answer.classifier} · {subject.name}",
     )
+    if column.kind in SIGNED:
+        layer = replace(layer, colormap=DIVERGING_NAME)
     text = f"{column.title}{_scale_words(mode)} · {answer.classifier}"
     return [layer], Legend(text, has_bar=True)
 
@@ -527,10 +534,16 @@ def _noun(state: SessionState) -> str:
 
 
 def _map(
-    layout: Layout, values: np.ndarray, mode: ScaleMode, kind: Kind
+    layout: Layout, values: np.ndarray, mode: ScaleMode, kind: Kind, removed: Removed
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Return the cells of a map, and the values of the ends of its colour map."""
+    """Return the cells of a map, and the values of the ends of its colour map.
+
+    Instances that were taken out have no colour; the others keep theirs.
+    """
     shown, low, high = scaled(values, mode, kind)
+    if removed:
+        shown = shown.copy()
+        shown[list(removed)] = np.nan
     return layout.spread(np.arange(len(layout)), shown), (low, high)
 
 

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_mil.gui.model.display import MOST_CLUSTERS
 from napari_mil.gui.model.snapshots.inspect import InspectSnapshot, InstanceSnapshot
+from napari_mil.gui.views.evidence_card import EvidenceCard
 from napari_mil.gui.views.export_line import ExportLine
 from napari_mil.gui.views.widgets import (
     Card,
@@ -93,10 +94,18 @@ class InspectTab(QWidget):
         self._map = Card()
         self._map.setLayout(column(self._form, self._working_line, self.legend, stretch=False))
         self.instance = InstanceCard()
+        self.evidence = EvidenceCard()
         self.export_line = ExportLine()
         content = QWidget()
         content.setLayout(
-            column(self.subject, self.facts, self._map, self.export_line, self.instance)
+            column(
+                self.subject,
+                self.facts,
+                self._map,
+                self.export_line,
+                self.instance,
+                self.evidence,
+            )
         )
         self.setLayout(column(scrolling(content), stretch=False, margin=0))
         self._connect()
@@ -141,6 +150,7 @@ class InspectTab(QWidget):
         set_words(self.working, snapshot.working)
         self._working_line.setVisible(bool(snapshot.working))
         self.instance.render(snapshot.instance)
+        self.evidence.render(snapshot.evidence)
 
     def _show_row(self, widget: QWidget, shown: bool) -> None:
         widget.setVisible(shown)

@@ -20,12 +20,15 @@ from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Role
 from napari_mil.gui.model.session import Session
+from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
+from napari_mil.gui.views.evidence_card import EvidenceCard
 from napari_mil.gui.views.inspect_tab import InspectTab
 from napari_mil.settings import Settings
 from tests.gui.model.builders import (
     answer,
     answered,
     card,
+    evidence,
     features_subject,
     images_subject,
     mined,
@@ -45,6 +48,8 @@ class Heavy:
         self.trees = []
         self.masks = []
         self.error = None
+        self.gathered = 0
+        self.at_once = True
 
     def grow_tree(self, answer, linkage, settings, cancel):
         cancel.raise_if_cancelled()
@@ -57,6 +62,13 @@ class Heavy:
         cancel.raise_if_cancelled()
         self.masks.append(strategy)
         return mined(len(answer.layout))
+
+    def gather(self, answer, settings, cancel):
+        cancel.raise_if_cancelled()
+        self.gathered += 1
+        if self.error is not None:
+            raise self.error
+        return evidence(len(answer.layout), at_once=self.at_once)
 
 
 @pytest.fixture
@@ -71,6 +83,7 @@ def room(monkeypatch):
         heavy=Heavy(),
         subject=subject,
     )
+    made.view.evidence = MagicMock(spec=EvidenceCard)
     monkeypatch.setattr(module, "import_module", lambda name: made.heavy)
     made.controller = InspectionController(
         made.session, made.view, made.book, made.jobs, Settings(), made.show_inspect
@@ -266,3 +279,63 @@ def test_the_class_that_was_chosen_is_coloured(room):
     emit(room.view.kind_chosen, "score")
     emit(room.view.name_chosen, "tumour")
     assert room.session.state.column.key == "score_tumour"
+
+
+def shown(room):
+    return inspect_snapshot(room.session.state).evidence
+
+
+def test_what_counts_is_asked_for_once_and_shown(room):
+    assert shown(room).visible
+    assert not shown(room).is_asked
+    emit(room.view.evidence.ask_requested)
+    room.jobs.run()
+    state = room.session.state
+    assert state.column.key == "contribution_tumour"
+    assert {"alone_tumour", "contribution_tumour"} <= set(state.shown_answer.prediction.columns())
+    assert shown(room).sufficient == "2 instances of 6 suffice for tumour."
+    assert "contribution 0.25 · random order 0.75" in shown(room).faithfulness
+    emit(room.view.kind_chosen, "attention")
+    emit(room.view.kind_chosen, "alone")
+    assert room.jobs.waiting == []
+    assert room.heavy.gathered == 1
+    assert state.shown_answer.card.classes == ("normal", "tumour")
+
+
+def test_what_suffices_is_selected_the_first_of_it_shown_by_itself(room):
+    emit(room.view.evidence.ask_requested)
+    room.jobs.run()
+    emit(room.view.evidence.sufficient_requested)
+    assert room.session.state.selection.instances == (4, 5)
+    assert room.session.state.selection.instance == 5
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_selected_instances_are_dropped_and_put_back(room, at_once):
+    room.heavy.at_once = at_once
+    before = float(room.session.state.shown_answer.prediction.probabilities[1])
+    room.session.apply(actions.select, (0, 1))
+    assert shown(room).can_change
+    emit(room.view.evidence.drop_requested)
+    assert shown(room).what_if.endswith("…")
+    room.jobs.run()
+    assert shown(room).what_if == f"Without 2 of 6 instances: tumour {before:.2f} → 0.67"
+    emit(room.view.evidence.undo_requested)
+    assert shown(room).what_if == ""
+    assert shown(room).can_redo
+    emit(room.view.evidence.redo_requested)
+    room.jobs.run()
+    assert shown(room).what_if.endswith("→ 0.67")
+    emit(room.view.evidence.keep_requested)
+    room.jobs.run()
+    assert "Without 4 of 6 instances" in shown(room).what_if
+    assert shown(room).what_if.endswith("→ 0.33")
+    assert room.heavy.gathered == 1
+
+
+def test_a_question_that_fails_is_said_and_the_first_map_is_shown(room):
+    room.heavy.error = NapariMilError("Its classifier has changed; classify again.")
+    emit(room.view.evidence.ask_requested)
+    room.jobs.run()
+    assert notices(room) == ["Its classifier has changed; classify again."]
+    assert room.session.state.display.kind is None

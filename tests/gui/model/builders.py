@@ -15,6 +15,7 @@ from napari_mil.gui.model.inputs import inputs_now
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.subjects import Pixels, Subject, SubjectKind
 from napari_mil.inference.card import FEATURES, IMAGES, TILES, ClassifierCard
+from napari_mil.inference.evidence import Evidence
 from napari_mil.inference.facts import AggregatorRef, EncoderRef
 from napari_mil.inference.prediction import Prediction
 from napari_mil.slides import Channel
@@ -175,6 +176,8 @@ def answer(subject, classifier, *, layout=None, inputs=None, seed=0, critical=Fa
     if layout is None:
         layout = subject.layout or grid_layout()
     said = prediction(classifier, layout, seed=seed, critical=critical)
+    if subject.bag is not None:
+        said = replace(said, features=subject.bag)
     return Answer(
         subject=subject.key,
         inputs=inputs or inputs_now(subject, classifier),
@@ -195,6 +198,37 @@ def tree(n):
     left = np.concatenate([[0], new[:-1]])[: n - 1]
     triplets = np.stack([left, np.arange(1, n), new], 1).astype(np.int64)
     return MergeTree(triplets, np.arange(1, n, dtype=float))
+
+
+class FakeParts:
+    """Answers for parts of a bag: the probability follows from how much is left."""
+
+    def __init__(self, n, *, at_once=True):
+        self.n = n
+        self.is_exact_at_once = at_once
+        self.asked = 0
+
+    def probabilities_without(self, removed):
+        self.asked += 1
+        left = (self.n - len(removed)) / self.n
+        return np.array([1 - left, left], np.float32)
+
+
+def evidence(n, *, at_once=True):
+    """Return what n instances count for in an answer of two classes."""
+    signed = np.linspace(-1, 1, n, dtype=np.float32)
+    return Evidence(
+        FakeParts(n, at_once=at_once),
+        "tumour",
+        {
+            "alone_normal": 1 - values(n, 3),
+            "alone_tumour": values(n, 3),
+            "contribution_normal": -signed,
+            "contribution_tumour": signed,
+        },
+        np.arange(n)[::-1][:2],
+        {"contribution": 0.25, "random order": 0.75},
+    )
 
 
 def mined(n, kinds=("high", "low", "random")):

@@ -9,11 +9,12 @@ import numpy as np
 from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.exports.glyphs import Glyph
-from napari_mil.exports.maps import ScaleMode
+from napari_mil.exports.maps import SIGNED, ScaleMode
 from napari_mil.gui.model.answers import Answer, Linkage, critical_classes
 from napari_mil.gui.model.display import (
     DEFAULT_CLUSTERS,
     DEFAULT_OPACITY,
+    EVIDENCE,
     MAPPED,
     MOST_CLUSTERS,
     Kind,
@@ -40,6 +41,8 @@ KIND_TEXTS = {
     Kind.SCORE: "score",
     Kind.SIMILARITY: "similarity to the whole",
     Kind.UNLIKE: "unlike the training data",
+    Kind.ALONE: "each tile alone",
+    Kind.CONTRIBUTION: "contribution",
     Kind.CLUSTERS: "clusters",
     Kind.MASKS: "masked by mining",
     Kind.CRITICAL: "critical instance",
@@ -74,6 +77,27 @@ class InstanceSnapshot:
 
 
 @dataclass(frozen=True)
+class EvidenceSnapshot:
+    """What the instances count for, and what becomes of the answer without some."""
+
+    visible: bool = False
+    sufficient: str = ""
+    """How few instances give the answer; empty before that was asked."""
+    faithfulness: str = ""
+    """Areas under the deletion curves of the maps."""
+    ask: str = ""
+    """Why nothing can be asked, or nothing."""
+    is_asked: bool = False
+    """Whether the evidence is there."""
+    what_if: str = ""
+    """Probability before and after what was taken out."""
+    can_change: bool = False
+    """Whether instances are selected that could be dropped, or kept alone."""
+    can_undo: bool = False
+    can_redo: bool = False
+
+
+@dataclass(frozen=True)
 class InspectSnapshot:
     """What the Inspect tab shows."""
 
@@ -99,6 +123,7 @@ class InspectSnapshot:
     working: str = ""
     """What is being worked on; empty for nothing."""
     instance: InstanceSnapshot | None = None
+    evidence: EvidenceSnapshot = field(default_factory=EvidenceSnapshot)
 
 
 def inspect_snapshot(state: SessionState) -> InspectSnapshot:
@@ -142,7 +167,58 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
         groups=groups,
         working=_working(state),
         instance=_instance(state, subject),
+        evidence=_evidence(state, answer, subject),
     )
+
+
+def _evidence(state: SessionState, answer: Answer | None, subject: Subject) -> EvidenceSnapshot:
+    if answer is None or state.shown_watch is not None or state.mapped_run is not None:
+        return EvidenceSnapshot()
+    found = answer.evidence
+    what_if = answer.what_if
+    n = len(answer.layout)
+    selection = state.selection
+    selected = selection is not None and selection.subject == subject.key
+    sufficient = ""
+    faithfulness = ""
+    if found is not None:
+        few = count(len(found.sufficient), subject.noun)
+        sufficient = f"{few} of {n} suffice for {found.explained}."
+        areas = sorted(found.faithfulness.items(), key=lambda pair: pair[1])
+        faithfulness = "Deletion (area, the lower the more faithful): " + " · ".join(
+            f"{name} {area:.2f}" for name, area in areas
+        )
+    return EvidenceSnapshot(
+        visible=n > 1,
+        sufficient=sufficient,
+        faithfulness=faithfulness,
+        ask="" if can_be_asked(answer) else "Classify again: its features are gone.",
+        is_asked=found is not None,
+        what_if=_what_if_words(answer, subject),
+        can_change=selected and can_be_asked(answer),
+        can_undo=what_if.can_undo,
+        can_redo=what_if.can_redo,
+    )
+
+
+def _what_if_words(answer: Answer, subject: Subject) -> str:
+    """Return the probabilities before and after what was taken out."""
+    what_if = answer.what_if
+    if not what_if.removed:
+        return ""
+    n = len(answer.layout)
+    out = f"Without {len(what_if.removed)} of {count(n, subject.noun)}: "
+    if what_if.probabilities is None:
+        return f"{out}…"
+    before = answer.prediction.probabilities
+    pairs = zip(answer.card.classes, before, what_if.probabilities, strict=True)
+    named = list(pairs)[1:] if len(answer.card.classes) == 2 else list(pairs)
+    return out + ", ".join(f"{name} {was:.2f} → {now:.2f}" for name, was, now in named)
+
+
+def can_be_asked(answer: Answer) -> bool:
+    """Say whether the features of an answer are there to answer for parts of it."""
+    return answer.prediction.features is not None
 
 
 def _facts(state: SessionState, answer: Answer | None, subject: Subject) -> str:
@@ -167,6 +243,7 @@ def _kind_choices(
 
     entries = [Choice(other, KIND_TEXTS[other]) for other in MAPPED if other in offered]
     if answer is not None:
+        entries += _evidence_choices(answer, offered)
         alone = NO_OTHERS if len(answer.layout) == 1 else ""
         entries.append(Choice(Kind.CLUSTERS, KIND_TEXTS[Kind.CLUSTERS], alone))
         not_mined = alone or can_be_mined(answer.card, names_that_can_be_mined())
@@ -177,6 +254,23 @@ def _kind_choices(
         entries.append(Choice(Kind.TRAINING, KIND_TEXTS[Kind.TRAINING]))
     offered_kinds = [entry.key for entry in entries]
     return Choices(tuple(entries), kind if kind in offered_kinds else None)
+
+
+def _evidence_choices(answer: Answer, offered: set[Kind]) -> list[Choice]:
+    """Return the kinds that are asked for, with the reason why one cannot be."""
+    choices = []
+    for kind in EVIDENCE:
+        if kind in offered:
+            continue
+        reason = ""
+        if len(answer.layout) < 2:
+            reason = NO_OTHERS
+        elif answer.evidence is not None:
+            reason = "This method would have to answer again for every one of so many instances."
+        elif not can_be_asked(answer):
+            reason = "Classify again: its features are gone."
+        choices.append(Choice(kind, KIND_TEXTS[kind], reason))
+    return choices
 
 
 def _name_choices(state: SessionState, kind: Kind | None) -> Choices:
@@ -198,7 +292,8 @@ def _name_choices(state: SessionState, kind: Kind | None) -> Choices:
 def _scale_choices(state: SessionState, kind: Kind | None) -> Choices:
     if kind not in MAPPED:
         return Choices()
-    entries = tuple(Choice(mode, text) for mode, text in SCALE_TEXTS.items())
+    modes = [mode for mode in SCALE_TEXTS if not (kind in SIGNED and mode is ScaleMode.LOG)]
+    entries = tuple(Choice(mode, SCALE_TEXTS[mode]) for mode in modes)
     return Choices(entries, scale_of(state.display, kind))
 
 
@@ -218,6 +313,8 @@ def _working(state: SessionState) -> str:
         return ""
     if inquiry.linkage is not None:
         return "Growing the tree of the bag…"
+    if inquiry.strategy is None:
+        return "Asking what the instances count for…"
     return "Asking what mining would mask…"
 
 

@@ -64,6 +64,8 @@ class TestKinds:
         assert keys(kinds) == [
             Kind.ATTENTION,
             Kind.SCORE,
+            Kind.ALONE,
+            Kind.CONTRIBUTION,
             Kind.CLUSTERS,
             Kind.MASKS,
             Kind.CRITICAL,
