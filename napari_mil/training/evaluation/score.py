@@ -12,6 +12,7 @@ from napari_mil.findings import Finding
 from napari_mil.inference.likeness import FALSE_ALARMS
 from napari_mil.inference.seen_before import SeenBefore
 from napari_mil.training.evaluation.answers import Answers
+from napari_mil.training.evaluation.intervals import sources
 from napari_mil.training.evaluation.metrics import Estimate
 
 SCHEMA = "napari-mil/score/1"
@@ -84,11 +85,8 @@ class Score:
         area = self.metrics["auc" if "auc" in self.metrics else "auc_macro"]
         if np.isnan(area.mean):
             accuracy = self.metrics.get("accuracy") or self.metrics["accuracy_macro"]
-            return (
-                f"accuracy {accuracy.mean:.2f} ({accuracy.low:.2f}–{accuracy.high:.2f}), "
-                f"{self.label}"
-            )
-        return f"AUC {area.mean:.2f} ({area.low:.2f}–{area.high:.2f}), {self.label}"
+            return f"accuracy {accuracy.words}, {self.label}"
+        return f"AUC {area.words}, {self.label}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of ``score.json``."""
@@ -105,6 +103,7 @@ class Score:
             "unit": self.unit,
             "selection": self.selection,
             "metrics": {name: value.as_dict() for name, value in self.metrics.items()},
+            "interval methods": sources(value.method for value in self.metrics.values()),
             "calibration": {name: round(value, 4) for name, value in self.calibration.items()},
             "unlike the training data": {
                 "bags of which it can be told": self.likeness.n_known,

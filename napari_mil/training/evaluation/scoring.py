@@ -329,7 +329,8 @@ class _Scorer:
             for remark in one.remarks
         ]
         remarks = [remark for remark in (seen.remark, likeness.words) if remark]
-        remarks += [few.text for few in find_few_patients(cohort)]
+        # A class without any bag has a remark of its own.
+        remarks += [few.text for few in find_few_patients(cohort) if few.patients]
         if on_bags:
             n_bags = len({finding.path for finding in on_bags})
             remarks.append(f"{n_bags} of {len(cohort)} bags have remarks; they stand in {SCORE}.")

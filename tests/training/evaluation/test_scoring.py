@@ -59,6 +59,8 @@ def test_a_score_says_what_single_answers_add_up_to(classifier, elsewhere, reque
     written = json.loads((tmp_path / "score" / "score.json").read_text())
     assert written["headline"] == found.headline
     assert "16 bags of elsewhere" in found.headline
+    assert "95 % interval by" in found.headline
+    assert written["metrics"]["auc"]["method"] in written["interval methods"]
     assert written["training data of the classifier"] == 0
     assert written["unlike the training data"]["bags of which it can be told"] == 16
 
@@ -165,6 +167,7 @@ def test_classes_are_those_of_the_classifier_by_name_or_by_a_mapping(
     assert any("cancer is none of the classes of run" in remark for remark in alone.remarks)
     assert np.isnan(alone.metrics["auc"].mean)
     assert alone.headline.startswith("accuracy")
+    assert not any("has only 0" in remark for remark in alone.remarks)
 
 
 def test_patients_are_the_unit_of_the_intervals(classifier, elsewhere, request_here, tmp_path):
