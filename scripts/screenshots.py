@@ -93,6 +93,23 @@ def take_maps(driver: WindowDriver, folder: Path) -> None:
     driver.wait_until_idle()
     driver.screenshot(folder / "13-instance.png")
     take_export(driver, folder)
+    take_evidence(driver, folder)
+
+
+def take_evidence(driver: WindowDriver, folder: Path) -> None:
+    """Ask what counts, select what suffices, drop it."""
+    card = driver.workbench.inspect_tab.evidence
+    card.ask_button.click()
+    driver.wait_until_idle()
+    driver.screenshot(folder / "13c-contribution.png")
+    card.select_button.click()
+    driver.wait_until_idle()
+    card.drop_button.click()
+    driver.wait_until_idle()
+    driver.scroll_to_end()
+    driver.screenshot(folder / "13d-what-if.png")
+    card.undo_button.click()
+    driver.choose_map("attention")
 
 
 def take_export(driver: WindowDriver, folder: Path) -> None:

@@ -80,8 +80,8 @@ def default_key(keys: Sequence[str]) -> str | None:
 
 
 def default_scale(kind: str) -> ScaleMode:
-    """Return the scale of a kind: what has limits or a sign as it is, everything else by rank."""
-    return ScaleMode.RAW if kind in LIMITS or kind in SIGNED else ScaleMode.RANK
+    """Return the scale of a kind: what has limits as it is, everything else by rank."""
+    return ScaleMode.RAW if kind in LIMITS else ScaleMode.RANK
 
 
 def ranks(values: np.ndarray) -> np.ndarray:

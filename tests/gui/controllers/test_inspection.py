@@ -293,7 +293,7 @@ def test_what_counts_is_asked_for_once_and_shown(room):
     state = room.session.state
     assert state.column.key == "contribution_tumour"
     assert {"alone_tumour", "contribution_tumour"} <= set(state.shown_answer.prediction.columns())
-    assert shown(room).sufficient == "2 instances of 6 suffice for tumour."
+    assert shown(room).sufficient == "2 instances of 6 give the same answer: tumour."
     assert "contribution 0.25 · random order 0.75" in shown(room).faithfulness
     emit(room.view.kind_chosen, "attention")
     emit(room.view.kind_chosen, "alone")

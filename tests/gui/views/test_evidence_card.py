@@ -29,7 +29,7 @@ def test_what_was_found_and_what_becomes_of_the_answer_are_shown(view, qtbot):
         EvidenceSnapshot(
             visible=True,
             is_asked=True,
-            sufficient="2 tiles of 6 suffice for tumour.",
+            sufficient="2 tiles of 6 give the same answer: tumour.",
             what_if="Without 1 of 6 tiles: tumour 0.90 → 0.20",
             can_change=True,
             can_undo=True,

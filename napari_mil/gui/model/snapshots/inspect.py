@@ -182,8 +182,10 @@ def _evidence(state: SessionState, answer: Answer | None, subject: Subject) -> E
     sufficient = ""
     faithfulness = ""
     if found is not None:
-        few = count(len(found.sufficient), subject.noun)
-        sufficient = f"{few} of {n} suffice for {found.explained}."
+        n_few = len(found.sufficient)
+        verb = "gives" if n_few == 1 else "give"
+        few = count(n_few, subject.noun)
+        sufficient = f"{few} of {n} {verb} the same answer: {found.explained}."
         areas = sorted(found.faithfulness.items(), key=lambda pair: pair[1])
         faithfulness = "Deletion (area, the lower the more faithful): " + " · ".join(
             f"{name} {area:.2f}" for name, area in areas
