@@ -17,6 +17,7 @@ PARTS = (
     "benchmarks.pipeline",
     "benchmarks.headless",
     "benchmarks.many_tiles",
+    "benchmarks.evidence",
     "benchmarks.viewing",
     "benchmarks.window",
     "benchmarks.training",
