@@ -23,8 +23,8 @@ def main() -> None:
     print("### What counts, beside one answer\n")
     print(
         f"A bag of {N:,} × {WIDTH}, one thread, CPU time, the least of {ROUNDS} rounds. *All*: "
-        "every instance alone, every one left out, deletion and insertion with all steps. *What-if*: one "
-        "instance dropped. *Difference*: largest, in logits, to answering again.\n"
+        "every instance alone, every one left out, deletion and insertion with all steps. "
+        "*What-if*: one instance dropped. *Difference*: largest, in logits, to answering again.\n"
     )
     print("| method | one answer, ms | all, ms | share | what-if, ms | × an answer | difference |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
