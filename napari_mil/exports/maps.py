@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
-from scipy.stats import rankdata
 
 ATTENTION = "attention"
 SCORE = "score"
@@ -92,7 +91,10 @@ def ranks(values: np.ndarray) -> np.ndarray:
     if n == 1:
         shares[known] = 1
     elif n > 1:
-        shares[known] = (rankdata(values[known]) - 1) / (n - 1)
+        _, place, counts = np.unique(values[known], return_inverse=True, return_counts=True)
+        # Equal values share the mean of their ranks, counted from 0.
+        last = counts.cumsum()
+        shares[known] = ((2 * last - counts - 1) / 2 / (n - 1))[place]
     return shares
 
 
