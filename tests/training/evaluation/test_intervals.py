@@ -313,6 +313,6 @@ def test_intervals_of_every_figure_cover_where_bags_and_patients_are_few():
 
 
 def test_a_percentile_bootstrap_is_found_to_cover_too_little():
-    found = cover_by_bootstrap(Population(60, 6, 0.5, 0.95), 60, samples=200)
+    found = cover_by_bootstrap(Population(20, 1, 0.1, 0.95), 60, samples=200)
     assert found["auc"].covered < least(0.93, 60)
     assert found["sensitivity"].covered < least(0.93, 60)

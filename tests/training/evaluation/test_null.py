@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.null import HEADS, evaluate_null, write_null_cohort
+from benchmarks.null import HEADS, UNEVEN, evaluate_null, write_null_cohort
 
 COHORTS = 20
 
@@ -14,6 +14,15 @@ def test_the_honest_protocol_finds_nothing_in_noise(aggregator):
     found = evaluate_null(aggregator, "honest", COHORTS)
     assert np.mean([one.pooled for one in found]) == pytest.approx(0.5, abs=0.03)
     assert sum(one.covered for one in found) >= 16, "20 intervals of 95 % that miss 0.5 five times"
+
+
+@pytest.mark.slow
+def test_folds_that_share_a_class_unevenly_pull_the_pooled_area_below_that_within_folds():
+    """As documented: a fold with more positives is trained on fewer, and answers lower."""
+    found = evaluate_null("mi-net", "honest", COHORTS, positives=UNEVEN)
+    pooled = np.mean([one.pooled for one in found])
+    assert 0.45 < pooled < 0.5
+    assert pooled < np.mean([one.fold_mean for one in found])
 
 
 @pytest.mark.slow
