@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SCREEN := -screen 0 1600x1000x24
 
-.PHONY: setup demo test lint screenshots tissue-sheets benchmark coverage null wheel clean
+.PHONY: setup demo test lint screenshots tissue-sheets benchmark coverage null learning wheel clean
 
 setup: .venv/ready
 
@@ -43,6 +43,10 @@ benchmark: .venv/ready
 # How often intervals hold the truth, and what is found in noise: written to docs/intervals.md.
 coverage: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage
+
+learning: .venv/ready
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.learning docs/learning.md
 
 null: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.null

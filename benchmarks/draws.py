@@ -1,4 +1,7 @@
-"""Bags with known instances, drawn from data beside the repository, and how one draw is trained on."""
+"""Bags whose positive instances are known, drawn from data beside the repository.
+
+And how a method is trained on one draw of them.
+"""
 
 from __future__ import annotations
 
