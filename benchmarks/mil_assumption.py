@@ -168,11 +168,12 @@ def page(rows: Sequence[Row]) -> str:
 
 HEAD = f"""# Which methods respect the multiple-instance assumption?
 
-Made by `python -m benchmarks.mil_assumption docs/mil_assumption.md`. A bag is positive when it holds
-a positive instance, whatever else it holds. Raff & Holt (NeurIPS 2023) showed that many published
-methods do not keep to that, and proposed tests like those of software; these are ours in their
-spirit. Each trains on bags in which something else goes along with the label, and judges on bags in
-which it goes against it (mean AUC over {len(SEEDS)} draws, defaults, 60 bags of 20 instances):
+Made by `python -m benchmarks.mil_assumption docs/mil_assumption.md`. A bag is positive when it
+holds a positive instance, whatever else it holds. Raff & Holt (NeurIPS 2023) showed that many
+published methods do not keep to that, and proposed tests like those of software; these are ours in
+their spirit. Each trains on bags in which something else goes along with the label, and judges on
+bags in which it goes against it (mean AUC over {len(SEEDS)} draws, defaults, 60 bags of 20
+instances):
 
 - **anti-correlated**: in training every negative bag holds one conspicuous instance and no positive
   bag does; held-out bags all hold it.
@@ -184,6 +185,62 @@ which it goes against it (mean AUC over {len(SEEDS)} draws, defaults, 60 bags of
 From {PASSED} on a test is passed, below {FAILED} the shortcut was learnt. A method that fails may
 still be the better one where the assumption does not hold, as when the amount of tumour matters.
 """
+ATTENDS = (
+    "Attention weighs embeddings, and a linear classifier reads their weighted mean. An instance "
+    "can speak against the class, and the weights depend on what else is in the bag, so that "
+    "nothing in the method holds it to the assumption."
+)
+AVERAGES = (
+    "Every instance weighs alike. A single witness is diluted by the size of its bag, and how much "
+    "there is of anything counts."
+)
+TAKES_THE_MAXIMUM = (
+    "The answer is that of the highest instance. Nothing else in the bag can take it back, which "
+    "is the assumption itself."
+)
+TAKES_LARGEST_UNITS = (
+    "Each unit takes its maximum over the bag by itself. A conspicuous instance fills units that "
+    "speak against the class, and no count gets through."
+)
+MERGES = (
+    "Instances are merged pair by pair and the last embedding is classified. What merges late "
+    "keeps its weight, whatever it is, so that nothing in the method holds it to the assumption."
+)
+SENTENCES: Mapping[str, str] = {
+    "instance-max": TAKES_THE_MAXIMUM,
+    "instance-mean": AVERAGES,
+    "embedding-max": TAKES_LARGEST_UNITS,
+    "embedding-mean": AVERAGES,
+    "mi-net-instance": TAKES_THE_MAXIMUM,
+    "mi-net": TAKES_LARGEST_UNITS,
+    "mi-net-ds": TAKES_LARGEST_UNITS,
+    "mi-net-rc": TAKES_LARGEST_UNITS,
+    "abmil": ATTENDS,
+    "gated-abmil": ATTENDS,
+    "sa-abmil": ATTENDS,
+    "dsmil": "One stream takes the highest instance, the other attends to what resembles it. Half "
+    "of the answer keeps to the assumption, the other half does not.",
+    "dsmil-released": "The highest instance chooses what is attended to, and the attended mean "
+    "alone answers. Everything that resembles it speaks, and may speak against the class.",
+    "hamil": MERGES,
+    "hamil-mean": MERGES,
+    "ramil": MERGES,
+    "mvcnn": TAKES_LARGEST_UNITS,
+    "spoc": AVERAGES,
+    "nan": ATTENDS,
+    "deepmiml": TAKES_THE_MAXIMUM,
+    "single-instance": "Every instance learns the label of its bag, and the answers are averaged. "
+    "The share of instances that look positive counts, not whether there is one.",
+    "gnn-mil": "Instances exchange what they say along a graph of their likeness and are pooled to "
+    "clusters. Nothing holds it to the assumption.",
+    "clam-sb": ATTENDS,
+    "clam-mb": ATTENDS,
+    "transmil": "Instances attend to each other and a token of the class reads the result. Order "
+    "and company of an instance count, so that nothing holds it to the assumption.",
+    "dtfd": "Attention answers for parts of the bag, and again for what the parts distil. A "
+    "witness has to win in one part only, but in it the same holds as of attention.",
+}
+"""Two sentences on each method: how it pools, and what that means."""
 
 if __name__ == "__main__":
     main()
