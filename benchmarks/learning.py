@@ -35,17 +35,8 @@ CACHE = Path("build") / "learning"
 SEEDS = range(5)
 PUBLISHED = ("dsmil", "dsmil-released", "instance-max", "hamil")
 """Methods that are shown at their published recipe too."""
-PEERS = (
-    "abmil",
-    "gated-abmil",
-    "clam-sb",
-    "clam-mb",
-    "dsmil",
-    "dsmil-released",
-    "dtfd",
-    "transmil",
-)
-"""Methods that torchmil has."""
+PEERS = ("abmil", "gated-abmil", "clam-sb", "dsmil", "transmil")
+"""Methods that torchmil has and trains on bags without padding."""
 PEER_RATE = 1e-4
 """Learning rate of the peer's models; of 1e-4 and 1e-3 the better one on draws 100 and above."""
 PEER_EPOCHS = 60
@@ -238,9 +229,7 @@ def make_peer(name: str, dim: int) -> Any:
         "abmil": lambda: models.ABMIL((dim,)),
         "gated-abmil": lambda: models.ABMIL((dim,), gated=True),
         "clam-sb": lambda: models.CLAM_SB((dim,)),
-        "clam-mb": lambda: models.CLAM_SB((dim,), gated=True),
         "dsmil": lambda: models.DSMIL((dim,)),
-        "dtfd": lambda: models.DTFDMIL((dim,)),
         "transmil": lambda: models.TransMIL((dim,)),
     }
     return makers[name]()

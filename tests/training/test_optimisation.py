@@ -126,7 +126,7 @@ def test_the_rate_never_rises_and_starts_as_given(epochs, schedule):
 
 
 def test_steps_fall_in_the_middle_as_published():
-    config = make_config(aggregator="dsmil").with_recipe()
+    config = make_config(aggregator="dsmil", recipe="published").with_recipe()
     assert config.epochs == 60
     assert [rate_at(config, epoch, 1) for epoch in (29, 30)] == pytest.approx([1e-4, 1e-5])
     assert rate_at(make_config(aggregator="dtfd").with_recipe(), 100, 1) == pytest.approx(2e-5)

@@ -57,7 +57,7 @@ def test_the_difference_of_two_outputs_is_what_is_chosen_by(cohort, quick, fit):
     assert set(calibrate(fitting.config, fitting)) == {"temperature", "threshold"}
 
 
-def test_it_is_cross_validated_as_two_classes_are(cohort, quick, settings, few_samples):
+def test_it_is_cross_validated_as_two_classes_are(cohort, quick, settings):
     evaluation = cross_validate(
         cohort, quick(aggregator="clam-mb", epochs=4), folds=3, settings=settings, workers=1
     )
