@@ -335,7 +335,8 @@ Made by `make learning`. Every aggregator and mining strategy is trained at its 
 option given but the seed) by the code that `napari-mil train` runs, on bags whose positive
 instances are known, beside logistic regression and beside torchmil 1.0.2 where it has the method.
 
-- Five seeds: each draws its own bags, images and weights; all methods of a seed see the same bags.
+- Five seeds, of which a table says how many were run: each draws its own bags, images and weights;
+  all methods of a seed see the same bags.
 - Recipes were chosen on draws of seeds 100 and above; seeds 0 to 4 had no say in them.
 - *Bag AUC* is on held-out bags, with the standard deviation over seeds; *accuracy* is at the
   threshold that the run chose on its validation bags; *tile AUC* is that of the overlay within
