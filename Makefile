@@ -44,9 +44,11 @@ benchmark: .venv/ready
 coverage: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage
 
+# Finished rows are kept below build/, so that it can be stopped and goes on.
 learning: .venv/ready
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.learning docs/learning.md
+	$(BIN)/python -m benchmarks.mil_assumption docs/mil_assumption.md
 
 null: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.null

@@ -218,6 +218,7 @@ class MergingAggregator(Aggregator):
             embedding=embedding,
             similarity=similarity,
             tree=tree,
+            warm_up_logits=None if target is None else self.classifier(spatial_mean(bag)),
             losses=losses,
         )
 

@@ -43,6 +43,11 @@ class BagOutput:
     """The merges of a hierarchical method."""
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     """Masks of the instances by kind, bool (N,)."""
+    warm_up_logits: Tensor | None = None
+    """Logits (N, C) of each instance by the classifier of the bag, where there was a target.
+
+    Of methods without an instance score, for the first epochs of training alone.
+    """
     losses: Mapping[str, Tensor] = field(default_factory=dict)
     """Weighted loss terms by name, where there was a target.
 

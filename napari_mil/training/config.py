@@ -313,9 +313,7 @@ class TrainingConfig(BaseModel):
     @property
     def takes_maps(self) -> bool:
         """Whether the aggregator takes feature maps instead of vectors."""
-        if self.encoder not in BACKBONES:
-            return False
-        return BACKBONES[self.encoder].has_maps and AGGREGATORS[self.aggregator].works_on_maps
+        return has_maps_for(self.aggregator, self.encoder)
 
     def as_teacher(self) -> TrainingConfig:
         """Return the configuration of the stage that trains the aggregator as a teacher.
@@ -323,7 +321,7 @@ class TrainingConfig(BaseModel):
         The aggregator and its options are those of this one; the way of training is the recipe of
         the plain aggregator.
         """
-        recipe = recipe_of(self.aggregator, "plain", self.recipe)
+        recipe = self.model_copy(update={"strategy": "plain"}).chosen_recipe
         epochs = self.teacher_epochs or min(recipe.epochs, self.epochs or recipe.epochs)
         fields = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
         plain = {"strategy": "plain", "strategy_options": {}, "epochs": epochs}
@@ -339,14 +337,17 @@ class TrainingConfig(BaseModel):
             name: getattr(recipe, name) for name in RECIPE_FIELDS if getattr(self, name) is None
         }
         if self.start_from is None:
-            options = recipe.options_for(takes_maps=self.takes_maps)
-            filled["aggregator_options"] = {**options, **self.aggregator_options}
+            filled["aggregator_options"] = {**recipe.options, **self.aggregator_options}
         return self.model_copy(update=filled)
 
     @property
     def chosen_recipe(self) -> Recipe:
-        """Way to train that fills open fields, with facts beyond the configuration's."""
-        return recipe_of(self.aggregator, self.strategy, self.recipe)
+        """Way to train that fills open fields, with facts beyond the configuration's.
+
+        On feature maps it is the published one: defaults were chosen on bags of vectors.
+        """
+        kind = "published" if self.takes_maps else self.recipe
+        return recipe_of(self.aggregator, self.strategy, kind)
 
     def changed(self, **fields: Any) -> TrainingConfig:
         """Return a checked copy with other values.
@@ -377,6 +378,13 @@ def _check_encoder(name: str) -> None:
         ) from None
     except CheckpointError as error:
         raise ValueError(str(error)) from None
+
+
+def has_maps_for(aggregator: str, encoder: str | None) -> bool:
+    """Say whether an encoder gives an aggregator feature maps instead of vectors."""
+    if encoder not in BACKBONES:
+        return False
+    return BACKBONES[encoder].has_maps and AGGREGATORS[aggregator].works_on_maps
 
 
 def _check_name(role: str, name: str, known: Collection[str]) -> None:

@@ -401,9 +401,10 @@ class Fitting:
             output: BagOutput = self.network(bag, self._target(b), instance_target)
             terms = dict(self._terms(output.losses, epoch))
             warm_up = warm_up_weight(self.config, epoch)
-            if warm_up and output.instance_logits is not None:
-                shared = self.network.shared_loss(output.instance_logits, self._target(b))
-                terms[WARM_UP] = warm_up * shared
+            scored = output.instance_logits
+            scored = output.warm_up_logits if scored is None else scored
+            if warm_up and scored is not None:
+                terms[WARM_UP] = warm_up * self.network.shared_loss(scored, self._target(b))
         loss = torch.stack([term.float() for term in terms.values()]).sum()
         if not torch.isfinite(loss):
             values = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())

@@ -50,11 +50,7 @@ class Recipe:
     Each part is given by the names of its modules.
     """
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the aggregator, for bags of vectors."""
-
-    def options_for(self, *, takes_maps: bool) -> Mapping[str, Any]:
-        """Return the options of an aggregator on maps or vectors; none are settled for maps."""
-        return {} if takes_maps else self.options
+    """Options of the aggregator."""
 
 
 ATTENTION = Recipe(
@@ -199,11 +195,23 @@ INSTANCES = replace(
     warm_up=10,
 )
 """The same for methods that score instances: without the warm-up, seeds differ in luck."""
+MERGED = {"dims": [256, 64], "dropout": 0.5}
+"""Options of layers before merges along the tree of a bag."""
+UNIT = {"starts_as_mean": True, "frozen_norm": True}
+"""Options of a unit that begins as a plain average and normalises by no single pair."""
 DEFAULTS: dict[str, Recipe] = {
     **PUBLISHED,
-    **dict.fromkeys(("embedding-max", "embedding-mean", "abmil", "gated-abmil", "mvcnn"), FEW_BAGS),
+    **dict.fromkeys(
+        ("embedding-max", "embedding-mean", "abmil", "gated-abmil", "mvcnn", "spoc"), FEW_BAGS
+    ),
     **dict.fromkeys(("instance-max", "deepmiml", "dsmil-released"), INSTANCES),
     "dsmil": replace(INSTANCES, options={**PROJECTED, "stream_losses": True}),
+    "mi-net-instance": replace(INSTANCES, options={}),
+    "nan": replace(FEW_BAGS, options={**PROJECTED, "unit_vectors": True}),
+    "hamil": replace(INSTANCES, options={**MERGED, **UNIT}),
+    "ramil": replace(INSTANCES, options={**MERGED, **UNIT}),
+    "hamil-mean": replace(INSTANCES, options=MERGED),
+    "gnn-mil": replace(FEW_BAGS, learning_rate=2e-4, options={"dropout": 0.5}),
 }
 """Recipe of each method unless the published one is asked for.
 

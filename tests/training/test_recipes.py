@@ -17,3 +17,21 @@ def test_every_aggregator_has_a_recipe_with_its_source():
             filled.patience,
         )
         assert DEFAULTS[name].source
+
+
+def test_on_feature_maps_methods_train_as_published():
+    maps = make_config(aggregator="hamil", encoder="resnet18").with_recipe()
+    assert maps.learning_rate == 1e-4
+    assert maps.aggregator_options == {}
+    vectors = make_config(aggregator="hamil").with_recipe()
+    assert vectors.aggregator_options["dims"] == [256, 64]
+
+
+def test_a_teacher_trains_by_the_recipe_of_its_aggregator():
+    config = make_config(aggregator="dsmil", strategy="ham", epochs=12).with_recipe()
+    teacher = config.as_teacher()
+    assert teacher.strategy == "plain"
+    assert teacher.epochs == 12
+    assert teacher.warm_up == 10
+    assert config.warm_up == 0
+    assert teacher.aggregator_options == config.aggregator_options
