@@ -5,8 +5,9 @@ python -m scripts.adapt_encoder DATA CACHE OUT PAGE
 DATA holds breast/, colon/, ebhi/ and pcam/. The network goes on learning from the ImageNet weights,
 by two tasks at once: tumour or not in the lymph node tiles of `train` (PatchCamelyon, CC0), and the
 six classes of the biopsies of half of the cases (EBHI-Seg, CC BY 4.0). OUT gets the encoder, as
-`--encoder` takes it; the section "Adapted to histology" of PAGE, between its marks, is written
-anew. Features are kept in CACHE, which `scripts.encoder_probes` shares.
+`--encoder` takes it; one that is there already is probed and not learned again. The section
+"Adapted to histology" of PAGE, between its marks, is written anew. Features are kept in CACHE,
+which `scripts.encoder_probes` shares.
 
 No probe uses an image that was learned from as a test: lymph node tiles are tested on `test`,
 biopsies on the other half of the cases, and breast images and colon nuclei were never seen.
@@ -18,7 +19,7 @@ import argparse
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,11 +29,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mil.encoders.adapted import AdaptedEncoder, write_encoder
+from napari_mil.encoders.adapted import AdaptedEncoder, read_trunk, write_encoder
 from napari_mil.encoders.adapted_cards import (
     AdaptationFacts,
     AdaptedEncoderCard,
     ProbeFigure,
+    adapted_encoder_at,
+    read_adapted_card,
 )
 from napari_mil.encoders.cards import EFFICIENTNET_LITE0
 from napari_mil.encoders.efficientnet_lite import released_trunk
@@ -71,6 +74,8 @@ SHIPPED_FEATURES = "means and centre means of 4 and 10"
 """The encoder's own vector."""
 REPEATS = {BREAST: 4}
 """Draws of the folds where they are not one."""
+CUTS = {COLON: "96 px at 0.55 µm/px"}
+"""Ways to cut a picture that are not chosen: every fold chose this one for the ImageNet weights."""
 SAMPLES = 1000
 """Samples of the bootstrap."""
 VIEW_PX = 96
@@ -130,14 +135,23 @@ def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     tasks = read_tasks(arguments.data)
-    started = time.process_time()
-    adapted = adapt(tasks, arguments.epochs, arguments.first_block)
-    minutes = (time.process_time() - started) / 60
-    say(f"learned in {minutes:.1f} minutes of one core")
-    cache = arguments.cache / f"{ADAPTED}-{arguments.first_block}-{arguments.epochs}"
+    if adapted_encoder_at(arguments.out) is None:
+        started = time.process_time()
+        adapted = adapt(tasks, arguments.epochs, arguments.first_block)
+        facts = {
+            "first_block": arguments.first_block,
+            "minutes": round((time.process_time() - started) / 60, 1),
+        }
+        say(f"learned in {facts['minutes']} minutes of one core")
+        # First of all: probing takes as long again.
+        described = card_of(arguments.out.name, adapted, tasks, arguments.epochs, facts)
+        write_encoder(described, adapted, arguments.out)
+    card = read_adapted_card(arguments.out)
+    adapted = read_trunk(arguments.out)
+    cache = arguments.cache / f"{ADAPTED}-{card.fingerprint}"
     found = compare(arguments.data, arguments.cache, cache, adapted, tasks.cases)
-    write(arguments.out, adapted, tasks, arguments.epochs, found)
-    report(arguments.page, found, arguments.epochs, minutes)
+    write_encoder(replace(card, probes=figures_of(found)), adapted, arguments.out)
+    report(arguments.page, found, card.training.epochs, float(card.training.settings["minutes"]))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -347,7 +361,10 @@ def compare_on(name: str, data: ProbeSet) -> Comparison:
         logits[encoder] = np.full((len(folds), len(data.labels)), np.nan)
         for repeat, of_repeat in enumerate(folds):
             for fold in of_repeat:
-                result = run_fold(data.labels, data.of(encoder), chosen, fold)
+                cuts = data.of(encoder)
+                if name in CUTS:
+                    cuts = {CUTS[name]: cuts[CUTS[name]]}
+                result = run_fold(data.labels, cuts, chosen, fold)
                 logits[encoder][repeat, fold.test] = result.outer[SHIPPED_FEATURES][1]
     rows = np.flatnonzero(~np.isnan(logits[ENCODER][0]))
     labels = data.labels[rows]
@@ -366,18 +383,41 @@ def helps(found: list[Comparison]) -> bool:
     return is_better and not any(each.gain["high"] < 0 for each in found)
 
 
-def write(
-    out: Path,
+def card_of(
+    name: str,
     adapted: EfficientNetLite0Trunk,
     tasks: Tasks,
     epochs: int,
-    found: list[Comparison],
-) -> None:
-    """Write the encoder as `--encoder` takes it."""
+    settings: Mapping[str, float],
+) -> AdaptedEncoderCard:
+    """Describe the encoder, not probed yet."""
     encoder = AdaptedEncoder(
         EFFICIENTNET_LITE0, adapted, torch.device("cpu"), 1, precision="float32"
     )
-    figures = [
+    facts = AdaptationFacts(
+        method="supervised, lymph node tiles and biopsies",
+        slides=len(tasks.cases),
+        held_out="sets and cases that were not learned from",
+        tiles=len(tasks.lymph_nodes) + len(tasks.biopsies),
+        epochs=epochs,
+        content="PatchCamelyon train (CC0), EBHI-Seg (CC BY 4.0)",
+        settings=settings,
+        torch=torch.__version__,
+    )
+    return AdaptedEncoderCard(
+        name=name,
+        base=ENCODER,
+        fingerprint=encoder.fingerprint,
+        tile_px=EFFICIENTNET_LITE0.tile_px,
+        mpp=EFFICIENTNET_LITE0.mpp,
+        training=facts,
+        licence="Apache-2.0, derived from the weights of EfficientNet-Lite0",
+    )
+
+
+def figures_of(found: list[Comparison]) -> tuple[ProbeFigure, ...]:
+    """Return the comparisons as figures of the encoder."""
+    return tuple(
         ProbeFigure(
             f"area under the curve, {each.name}",
             each.before,
@@ -389,27 +429,7 @@ def write(
             "groups",
         )
         for each in found
-    ]
-    facts = AdaptationFacts(
-        method="supervised, lymph node tiles and biopsies",
-        slides=len(tasks.cases),
-        held_out="sets and cases that were not learned from",
-        tiles=len(tasks.lymph_nodes) + len(tasks.biopsies),
-        epochs=epochs,
-        content="PatchCamelyon train (CC0), EBHI-Seg (CC BY 4.0)",
-        torch=torch.__version__,
     )
-    card = AdaptedEncoderCard(
-        name=out.name,
-        base=ENCODER,
-        fingerprint=encoder.fingerprint,
-        tile_px=EFFICIENTNET_LITE0.tile_px,
-        mpp=EFFICIENTNET_LITE0.mpp,
-        training=facts,
-        probes=tuple(figures),
-        licence="Apache-2.0, derived from the weights of EfficientNet-Lite0",
-    )
-    write_encoder(card, adapted, out)
 
 
 def line_of(found: Comparison) -> str:

@@ -5,9 +5,21 @@ import pytest
 import torch
 
 from napari_mil.encoders import create_encoder
+from napari_mil.encoders.adapted import write_encoder
 from napari_mil.encoders.efficientnet_lite import released_trunk
 from scripts import adapt_encoder
-from scripts.adapt_encoder import BEGIN, END, SAMPLE_CASE, Comparison, Tasks, adapt, helps, report
+from scripts.adapt_encoder import (
+    BEGIN,
+    END,
+    SAMPLE_CASE,
+    Comparison,
+    Tasks,
+    adapt,
+    card_of,
+    figures_of,
+    helps,
+    report,
+)
 from scripts.encoder_features import biopsies, biopsy_rows
 
 
@@ -77,9 +89,11 @@ def test_the_table_takes_the_place_of_the_earlier_one(tmp_path):
 
 def test_the_encoder_is_one_that_the_product_takes(tasks, tmp_path):
     adapted = adapt(tasks, 1, 5)
-    adapt_encoder.write(tmp_path / "mine", adapted, tasks, 1, [FOUND])
+    card = card_of("mine", adapted, tasks, 1, {"minutes": 0.1})
+    write_encoder(replace(card, probes=figures_of([FOUND])), adapted, tmp_path / "mine")
     encoder = create_encoder(str(tmp_path / "mine"), device="cpu")
     assert encoder.card.base == "efficientnet-lite0"
+    assert encoder.card.source.endswith(": better")
 
 
 def test_no_case_is_both_learned_from_and_tested(shared):

@@ -64,11 +64,17 @@ class PretrainingConfig(BaseModel):
     epochs: Positive = Field(10, description="Passes over the tiles.")
     batch: int = Field(64, ge=4, le=4096, description="Tiles that are told apart at a time.")
     learning_rate: float = Field(
-        3e-4, gt=0, description="Step of the optimiser at the start; it falls to 0 as a cosine."
+        1e-4,
+        gt=0,
+        description="Step of the optimiser at the start, small, since the network knows much; "
+        "it falls to 0 as a cosine.",
     )
     weight_decay: float = Field(1e-4, ge=0, description="Pull of weights towards 0.")
     temperature: float = Field(
-        0.2, gt=0, description="Temperature of the contrastive loss: smaller minds near tiles more."
+        0.5,
+        gt=0,
+        description="Temperature of the contrastive loss; a smaller one pushes apart what is alike, "
+        "also neighbours of the same tissue.",
     )
     seed: int = Field(
         0, ge=0, lt=2**31, description="Random seed for tiles, views and the held-out slides."

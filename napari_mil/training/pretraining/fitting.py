@@ -34,17 +34,16 @@ vector, the maps of block 4, stays what it was.
 """
 LARGEST_VIEW = 128
 """Side of a view at most, px: a third of the work of a tile of 224 px."""
-SHARE_OF_TILE = 0.75
-"""Side of a view of small tiles, as a share of theirs."""
+SHARE_OF_TILE = 0.57
+"""Side of a view as a share of its tile's: two views overlap, and are not the same place."""
 STEP_PX = 16
 """Sides of views are multiples of it, the network's stride."""
-TOGETHER = 16
-"""Tiles of a slide that come in one batch.
-
-They are told apart by their tissue; tiles of other slides alone could be by their stain.
-"""
+SMALLEST_VIEW = 32
+"""Side of a view at least, px; the network's last map then has 2 by 2 places."""
 MEASURED = 256
 """Tiles that centre and scale the vectors."""
+MEASURED_AT_ONCE = 16
+"""Tiles that pass through the network together for that."""
 LONGEST_GRADIENT = 1.0
 """Norm to which gradients are clipped."""
 
@@ -101,7 +100,7 @@ class Network(nn.Module):
     @torch.no_grad()
     def measure(self, tiles: Tensor) -> None:
         """Centre and scale vectors by those of some tiles, uint8 (n, H, W, 3)."""
-        vectors = torch.cat([self.vectors(part) for part in tiles.split(TOGETHER)])
+        vectors = torch.cat([self.vectors(part) for part in tiles.split(MEASURED_AT_ONCE)])
         self.mean.copy_(vectors.mean(0))
         self.scale.copy_(vectors.std(0, correction=0).clamp_min(1e-3))
 
@@ -199,13 +198,8 @@ class Adaptation:
         return row
 
     def _batches(self, random: np.random.Generator) -> list[np.ndarray]:
-        """Return the tiles of every step: some slides at a time, several tiles of each."""
-        learned = self._tiles.learned
-        groups = []
-        for bag in np.unique(self._tiles.bag[learned]):
-            of_bag = random.permutation(learned[self._tiles.bag[learned] == bag])
-            groups += [of_bag[k : k + TOGETHER] for k in range(0, len(of_bag), TOGETHER)]
-        order = np.concatenate([groups[k] for k in random.permutation(len(groups))])
+        """Return the tiles of every step, in random order."""
+        order = random.permutation(self._tiles.learned)
         size = min(self._config.batch, len(order))
         # The rest, too small to tell many tiles apart, has its turn in another epoch.
         return [order[k : k + size] for k in range(0, len(order) - size + 1, size)]
@@ -252,4 +246,4 @@ class Adaptation:
 def view_px(tile_px: int) -> int:
     """Return the side of the views of tiles, px."""
     wanted = round(SHARE_OF_TILE * tile_px / STEP_PX) * STEP_PX
-    return min(tile_px, LARGEST_VIEW, max(wanted, 2 * STEP_PX))
+    return min(tile_px, LARGEST_VIEW, max(wanted, SMALLEST_VIEW))
