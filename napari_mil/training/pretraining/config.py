@@ -73,8 +73,8 @@ class PretrainingConfig(BaseModel):
     temperature: float = Field(
         0.5,
         gt=0,
-        description="Temperature of the contrastive loss; a smaller one pushes apart what is alike, "
-        "also neighbours of the same tissue.",
+        description="Temperature of the contrastive loss; a smaller one pushes apart what is "
+        "alike, also neighbours of the same tissue.",
     )
     seed: int = Field(
         0, ge=0, lt=2**31, description="Random seed for tiles, views and the held-out slides."
