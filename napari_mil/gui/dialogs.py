@@ -81,6 +81,18 @@ class Dialogs:
         name, _ = QFileDialog.getSaveFileName(self._parent, "Export", str(path), pattern)
         return Path(name) if name else None
 
+    def ask_for_gallery(self, name: str) -> Path | None:
+        """Ask where the gallery is written as a picture, beginning with a name."""
+        start = Path(self._last_used.folder("gallery")) / name
+        chosen, _ = QFileDialog.getSaveFileName(
+            self._parent, "Save the gallery", str(start), "Picture (*.png)"
+        )
+        if not chosen:
+            return None
+        path = Path(chosen)
+        self._last_used.remember_folder("gallery", path.parent)
+        return path if path.suffix else path.with_suffix(".png")
+
     def _ask_for_folder(self, dialog: str, title: str) -> Path | None:
         name = QFileDialog.getExistingDirectory(self._parent, title, self._last_used.folder(dialog))
         if not name:

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_mil.gui.controllers.classification import ClassificationController
 from napari_mil.gui.controllers.exporting import ExportController
+from napari_mil.gui.controllers.gallery import GalleryController
 from napari_mil.gui.controllers.inspection import InspectionController
 from napari_mil.gui.controllers.navigation import NavigationController
 from napari_mil.gui.controllers.opening import OpeningController
@@ -54,6 +55,7 @@ from napari_mil.gui.model.snapshots.judging import judging_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import train_snapshot
 from napari_mil.gui.model.snapshots.window import window_snapshot
+from napari_mil.gui.panel_docks import PanelDocks
 from napari_mil.gui.read_ahead import ReadAhead
 from napari_mil.gui.samples import CASE, SLIDE, sample_path
 from napari_mil.gui.views.classify_tab import ClassifyTab
@@ -192,6 +194,14 @@ class Workbench(QWidget):
         self.judging = JudgingController(session, self.train_tab.judging, jobs, settings, self.open)
         self.regions = RegionsController(session, self.train_tab.regions, self.book)
         self._make_exporting()
+        self._make_panels(viewer)
+
+    def _make_panels(self, viewer: Any) -> None:
+        self.gallery = GalleryController(
+            self.session, self.jobs, self.inspection.go_to, self._dialogs.ask_for_gallery
+        )
+        self.panels = PanelDocks(viewer, self.session, (self.gallery,))
+        self.inspect_tab.panel_requested.connect(self.panels.show)
 
     def _make_exporting(self) -> None:
         self.exporting = ExportController(
@@ -281,6 +291,7 @@ class Workbench(QWidget):
         self.read_ahead.close()
         self.book.disconnect()
         self.watch.close()
+        self.panels.close()
 
     def event(self, event: QEvent | None) -> bool:
         """End everything when the dock leaves its window, or the window goes."""
@@ -320,6 +331,7 @@ class Workbench(QWidget):
         self.inspect_tab.render(inspect_snapshot(after))
         self.train_tab.render(train_snapshot(after), judging_snapshot(after))
         self.exporting.render()
+        self.panels.render(after)
         self.classification.stop_without_subject()
         self.book.reconcile(scene(after))
 

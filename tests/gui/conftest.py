@@ -76,6 +76,13 @@ class Bench:
                 self.workbench.show_tab(tab)
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
+    def show_panel(self, panel):
+        """Open a panel by its button in Inspect; return its view once everything is there."""
+        self.click(self.inspect_tab.panel_buttons[panel])
+        self.wait_until(lambda: panel in self.state.panels)
+        self.wait()
+        return {each.panel: each for each in self.workbench.panels.controllers}[panel].view
+
     def wait(self):
         """Wait until no job runs and every layer is there."""
         self.qtbot.waitUntil(lambda: not self.workbench.busy, timeout=180_000)
@@ -142,6 +149,7 @@ def bench(_window, qtbot):
     for kind in list(workbench.jobs._running):
         workbench.jobs.cancel(kind)
     made.wait()
+    workbench.panels.close()
     made.session.apply(
         lambda state: SessionState(
             cards=cards,

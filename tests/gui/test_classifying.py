@@ -202,7 +202,7 @@ def test_folders_of_images_are_classified_by_a_classifier_of_images(bench, image
         assert bench.notices == []
     bench.workbench.inspection.step(1)
     bench.wait()
-    assert bench.state.picture.pixels.shape == (80, 80, 3)
+    assert bench.state.closeup.pixels.shape == (80, 80, 3)
     assert bench.inspect_tab.instance.title.text().startswith("Image")
 
 

@@ -225,7 +225,7 @@ def test_a_click_selects_an_instance_and_keys_step_by_rank(bench, slide_path):
     bench.workbench.inspection.step(1)
     bench.wait()
     assert bench.state.selection.instance == order[1]
-    picture = bench.state.picture
+    picture = bench.state.closeup
     assert picture.instance == order[1]
     assert picture.pixels.shape[0] == round(prediction.tile_size0)
     assert f"{attention[order[1]]:.2g}"[:3] in bench.inspect_tab.instance.rows.text()

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from napari_mil.events import CancellationToken
+from napari_mil.gui.closeups import read_closeup
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Answer, Inquiry
 from napari_mil.gui.model.display import EVIDENCE, Kind, Look, Role
-from napari_mil.gui.model.session import Picture, Session, SessionState
+from napari_mil.gui.model.session import Closeup, Session, SessionState
 from napari_mil.gui.model.snapshots.inspect import can_be_asked
-from napari_mil.gui.model.subjects import Subject
 from napari_mil.gui.model.what_if import Removed, WhatIf
 from napari_mil.gui.opening import WORK
 from napari_mil.gui.views.inspect_tab import InspectTab
@@ -24,7 +24,7 @@ from napari_mil.settings import Settings
 
 INSPECT_JOB = "inspect"
 WHAT_IF_JOB = "what if"
-PICTURE_JOB = "picture"
+CLOSEUP_JOB = "closeup"
 
 
 class InspectionController:
@@ -56,6 +56,7 @@ class InspectionController:
         view.cancel_requested.connect(self.cancel)
         view.step_requested.connect(self.step)
         view.clear_requested.connect(lambda: apply(actions.clear_selection))
+        view.instance.instance_chosen.connect(self.go_to)
         view.evidence.ask_requested.connect(self.ask)
         view.evidence.sufficient_requested.connect(self.select_sufficient)
         view.evidence.drop_requested.connect(self.drop_selected)
@@ -73,6 +74,11 @@ class InspectionController:
     def step(self, by: int) -> None:
         """Select the next instance by rank, and bring it into view."""
         self._session.apply(actions.step_selection, by)
+        self.show_selected()
+
+    def go_to(self, instance: int) -> None:
+        """Select an instance, and bring it into view."""
+        self._session.apply(actions.select, (instance,))
         self.show_selected()
 
     def show_selected(self) -> None:
@@ -112,7 +118,7 @@ class InspectionController:
         self._ask_for_what_is_missing(after)
         self._answer_without(after)
         if before.selection != after.selection and after.selection is not None:
-            self._read_picture(after)
+            self._read_closeup(after)
 
     def _ask_for_what_is_missing(self, state: SessionState) -> None:
         """Grow the tree or ask for the masks that the display wants and the answer lacks."""
@@ -225,27 +231,22 @@ class InspectionController:
             instances = answer.evidence.sufficient[::-1]
             self._session.apply(actions.select, tuple(int(i) for i in instances))
 
-    def _read_picture(self, state: SessionState) -> None:
+    def _read_closeup(self, state: SessionState) -> None:
         subject = state.current_subject
         layout = state.layout
         selection = state.selection
         if subject is None or layout is None or selection is None:
             return
-        key = subject.key
         instance = selection.instance
-        corner = layout.coords[instance]
-        size = layout.size0
+        answer = state.shown_answer
+        bag = None if answer is None else answer.prediction.features
+        features = None if bag is None else bag.features
 
-        def work(tell: Tell, cancel: CancellationToken) -> Picture | None:
-            pixels = instance_pixels(subject, instance, corner, size)
-            return None if pixels is None else Picture(key, instance, pixels)
+        def work(tell: Tell, cancel: CancellationToken) -> Closeup:
+            return read_closeup(subject, layout, instance, features)
 
-        job = self._jobs.start(PICTURE_JOB, work)
-        job.succeeded.connect(
-            lambda picture: (
-                self._session.apply(actions.set_picture, picture) if picture is not None else None
-            )
-        )
+        job = self._jobs.start(CLOSEUP_JOB, work)
+        job.succeeded.connect(lambda closeup: self._session.apply(actions.set_closeup, closeup))
 
 
 def missing_inquiry(state: SessionState) -> Inquiry | None:
@@ -262,16 +263,3 @@ def missing_inquiry(state: SessionState) -> Inquiry | None:
     if wants_evidence and answer.evidence is None and can_be_asked(answer):
         return Inquiry(*where)
     return None
-
-
-def instance_pixels(
-    subject: Subject, instance: int, corner: np.ndarray, size0: tuple[float, float]
-) -> np.ndarray | None:
-    """Read an instance at full resolution: uint8 (H, W, 3), or None where there are no pixels."""
-    if subject.images is not None:
-        return subject.images.read(instance)
-    if subject.slide is None:
-        return None
-    width, height = (max(1, round(side)) for side in size0)
-    x, y = (float(value) for value in corner)
-    return subject.slide.read_region((x, y), 0, (width, height))

@@ -12,9 +12,11 @@ from napari_mil.bags import TissueMask
 from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model.answers import Answer, Inquiry, Linkage, Run, order_by
 from napari_mil.gui.model.display import Display, Kind, Look, Role
+from napari_mil.gui.model.gallery import Gallery, Which
 from napari_mil.gui.model.inputs import reason_not_to_fit
+from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.scales import ScaleScope
-from napari_mil.gui.model.session import Picture, Selection, SessionState
+from napari_mil.gui.model.session import Closeup, Selection, SessionState
 from napari_mil.gui.model.subjects import (
     AnnotationLayer,
     Notice,
@@ -104,7 +106,7 @@ def close_subject(state: SessionState, key: int) -> SessionState:
         run=None if concerns_run else state.run,
         inquiry=_inquiry_without(state.inquiry, key),
         selection=None if concerns_selection else state.selection,
-        picture=None if concerns_selection else state.picture,
+        closeup=None if concerns_selection else state.closeup,
         detecting=None if state.detecting == key else state.detecting,
         message="",
     )
@@ -532,7 +534,7 @@ def clear_selection(state: SessionState) -> SessionState:
     """Select nothing."""
     if state.selection is None:
         return state
-    return replace(state, selection=None, picture=None)
+    return replace(state, selection=None, closeup=None)
 
 
 def step_selection(state: SessionState, step: int) -> SessionState:
@@ -551,13 +553,29 @@ def step_selection(state: SessionState, step: int) -> SessionState:
     return select(state, (int(order[np.clip(place + step, 0, len(order) - 1)]),))
 
 
-def set_picture(state: SessionState, picture: Picture) -> SessionState:
-    """Keep the pixels of the selected instance, unless another one is selected by now."""
+def set_closeup(state: SessionState, closeup: Closeup) -> SessionState:
+    """Keep what was read of the selected instance, unless another one is selected by now."""
     selection = state.selection
     wanted = None if selection is None else (selection.subject, selection.instance)
-    if wanted != (picture.subject, picture.instance):
+    if wanted != (closeup.subject, closeup.instance):
         return state
-    return replace(state, picture=picture)
+    return replace(state, closeup=closeup)
+
+
+def choose_gallery(
+    state: SessionState, *, which: Which | None = None, n: int | None = None
+) -> SessionState:
+    """Choose which instances the gallery shows, and how many."""
+    before = state.gallery
+    gallery = Gallery(which or before.which, n or before.n)
+    return state if gallery == before else replace(state, gallery=gallery)
+
+
+def set_panel_shown(state: SessionState, panel: Panel, *, shown: bool) -> SessionState:
+    """Note whether a panel is seen."""
+    if (panel in state.panels) == shown:
+        return state
+    return replace(state, panels=state.panels ^ {panel})
 
 
 # Actions: notices

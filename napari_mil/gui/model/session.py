@@ -23,7 +23,9 @@ from napari_mil.gui.model.display import (
     columns_of,
     default_column,
 )
+from napari_mil.gui.model.gallery import Gallery, Nearest
 from napari_mil.gui.model.judging import Judging
+from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.subjects import (
     Notice,
     Subject,
@@ -49,13 +51,27 @@ class Selection:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """Pixels of the selected instance at full resolution."""
+class Surroundings:
+    """What lies around an instance."""
+
+    pixels: np.ndarray
+    """uint8 (H, W, 3), with the instance in the middle."""
+    factor: float
+    """Side of the part that is seen, in sides of the instance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Closeup:
+    """The selected instance at full resolution, what lies around it, and what is like it."""
 
     subject: int
     instance: int
-    pixels: np.ndarray
-    """uint8 (H, W, 3)."""
+    pixels: np.ndarray | None
+    """uint8 (H, W, 3); None where there are no pixels."""
+    surroundings: tuple[Surroundings, ...] = ()
+    """From near to far; none of images."""
+    nearest: Nearest | None = None
+    """Instances that are alike; None where the features are not at hand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +91,14 @@ class SessionState:
     inquiry: Inquiry | None = None
     display: Display = field(default_factory=Display)
     selection: Selection | None = None
-    picture: Picture | None = None
+    closeup: Closeup | None = None
+    gallery: Gallery = field(default_factory=Gallery)
     opening: tuple[str, ...] = ()
     """Names of what is being opened."""
     detecting: int | None = None
     """Key of the subject whose tissue is being detected."""
+    panels: frozenset[Panel] = frozenset()
+    """Panels below the canvas that are seen."""
     export: ExportRun | None = None
     message: str = ""
     """Why the last run came to nothing."""
@@ -307,4 +326,4 @@ def drop_lost_selection(before: SessionState, after: SessionState) -> SessionSta
     now = replace(after, current=key).layout
     if was is now or (was is not None and now is not None and was.covers_the_same_as(now)):
         return after
-    return replace(after, selection=None, picture=None)
+    return replace(after, selection=None, closeup=None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPalette, QPen, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -17,9 +17,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mil.gui.model.display import MOST_CLUSTERS
+from napari_mil.gui.model.panels import TITLES, TOOLTIPS, Panel
+from napari_mil.gui.model.session import Surroundings
 from napari_mil.gui.model.snapshots.inspect import InspectSnapshot, InstanceSnapshot
 from napari_mil.gui.views.evidence_card import EvidenceCard
 from napari_mil.gui.views.export_line import ExportLine
+from napari_mil.gui.views.pixmaps import pixmap_of
 from napari_mil.gui.views.widgets import (
     Card,
     ChoiceBox,
@@ -35,6 +38,10 @@ from napari_mil.gui.views.widgets import (
 
 OPACITY_STEPS = 100
 PICTURE_PX = 224
+SURROUNDINGS_PX = 144
+
+PANELS = (Panel.GALLERY,)
+"""Panels that a button opens."""
 
 
 class InspectTab(QWidget):
@@ -52,6 +59,8 @@ class InspectTab(QWidget):
     step_requested = Signal(int)
     """Show the next (1) or the previous (-1) instance by rank."""
     clear_requested = Signal()
+    panel_requested = Signal(object)
+    """Show a panel below the canvas."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,12 +105,18 @@ class InspectTab(QWidget):
         self.instance = InstanceCard()
         self.evidence = EvidenceCard()
         self.export_line = ExportLine()
+        self.panel_buttons = {panel: QPushButton(TITLES[panel]) for panel in PANELS}
+        self._panel_row = QWidget()
+        panel_layout = row(*self.panel_buttons.values())
+        panel_layout.setContentsMargins(0, 0, 0, 0)
+        self._panel_row.setLayout(panel_layout)
         content = QWidget()
         content.setLayout(
             column(
                 self.subject,
                 self.facts,
                 self._map,
+                self._panel_row,
                 self.export_line,
                 self.instance,
                 self.evidence,
@@ -122,6 +137,9 @@ class InspectTab(QWidget):
         self.visible_box.toggled.connect(self.visibility_chosen.emit)
         self.cluster_box.valueChanged.connect(self.clusters_chosen.emit)
         self.cancel_button.clicked.connect(lambda: self.cancel_requested.emit())
+        for panel, button in self.panel_buttons.items():
+            button.setToolTip(TOOLTIPS[panel])
+            button.clicked.connect(lambda _=False, panel=panel: self.panel_requested.emit(panel))
         self.instance.step_requested.connect(self.step_requested.emit)
         self.instance.clear_requested.connect(self.clear_requested.emit)
 
@@ -131,6 +149,7 @@ class InspectTab(QWidget):
         self.subject.setToolTip(snapshot.subject)
         set_words(self.facts, snapshot.facts)
         self._map.setVisible(not snapshot.reason)
+        self._panel_row.setVisible(not snapshot.reason)
         self.export_line.setVisible(not snapshot.reason)
         self.kind_box.render(snapshot.kinds)
         self.name_box.render(snapshot.names)
@@ -171,16 +190,24 @@ class InspectTab(QWidget):
 
 
 class InstanceCard(Card):
-    """The selected instance: picture at full resolution, values with ranks, position."""
+    """The selected instance: picture, what lies around it, values with ranks, what is alike."""
 
     step_requested = Signal(int)
     clear_requested = Signal()
+    instance_chosen = Signal(int)
+    """An instance that is alike was clicked."""
 
     def __init__(self) -> None:
         super().__init__()
         self.title = bold()
         self.picture = _Picture()
+        self.surroundings = SurroundingsRow()
         self.rows = secondary()
+        self.nearest = QLabel()
+        self.nearest.setWordWrap(True)
+        self.nearest.setAccessibleName("instances most alike")
+        self.nearest.setToolTip("Cosine of the features, less the mean of the bag")
+        self.nearest.linkActivated.connect(lambda link: self.instance_chosen.emit(int(link)))
         previous_button = QPushButton("◂ Higher")
         next_button = QPushButton("Lower ▸")
         clear_button = QPushButton("Clear")
@@ -194,7 +221,9 @@ class InstanceCard(Card):
             column(
                 self.title,
                 self.picture,
+                self.surroundings,
                 self.rows,
+                self.nearest,
                 row(previous_button, next_button, clear_button),
                 stretch=False,
             )
@@ -212,6 +241,14 @@ class InstanceCard(Card):
         self.rows.setText("\n".join(f"{name}: {value}" for name, value in snapshot.rows))
         self.picture.setVisible(snapshot.has_pixels)
         self.picture.show_pixels(snapshot.pixels)
+        self.surroundings.render(snapshot.surroundings)
+        colour = self.palette().color(QPalette.ColorRole.Text).name()
+        links = [
+            f'<a href="{instance}" style="color: {colour}">{instance}</a> ({likeness:.2f})'
+            for instance, likeness in snapshot.nearest
+        ]
+        self.nearest.setText("Most alike: " + ", ".join(links))
+        self.nearest.setVisible(bool(links))
 
 
 class _Picture(QLabel):
@@ -229,18 +266,43 @@ class _Picture(QLabel):
         if pixels is None:
             self.setText("…")
             return
-        height, width = pixels.shape[:2]
-        data = np.ascontiguousarray(pixels)
-        image = QImage(data.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-        pixmap = QPixmap.fromImage(image)
-        longest = max(width, height)
-        if longest != PICTURE_PX:
-            smooth = longest > PICTURE_PX
-            mode = (
-                Qt.TransformationMode.SmoothTransformation
-                if smooth
-                else Qt.TransformationMode.FastTransformation
-            )
-            side = QSize(PICTURE_PX, PICTURE_PX)
-            pixmap = pixmap.scaled(side, Qt.AspectRatioMode.KeepAspectRatio, mode)
-        self.setPixmap(pixmap)
+        self.setPixmap(pixmap_of(pixels, PICTURE_PX))
+
+
+class SurroundingsRow(QWidget):
+    """What lies around an instance, with its outline in the middle, from near to far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures = tuple(QLabel() for _ in range(2))
+        layout = row(*self.pictures)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.setLayout(layout)
+        for picture in self.pictures:
+            picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+    def render(self, surroundings: tuple[Surroundings, ...]) -> None:
+        """Show what there is; nothing hides the row."""
+        self.setVisible(bool(surroundings))
+        for k, picture in enumerate(self.pictures):
+            picture.setVisible(k < len(surroundings))
+            if k >= len(surroundings):
+                continue
+            around = surroundings[k]
+            pixmap = pixmap_of(around.pixels, SURROUNDINGS_PX)
+            _outline_middle(pixmap, around.factor)
+            picture.setPixmap(pixmap)
+            words = f"{around.factor:g} × {around.factor:g} instances around it"
+            picture.setToolTip(words)
+            picture.setAccessibleName(words)
+
+
+def _outline_middle(pixmap: QPixmap, factor: float) -> None:
+    """Outline the middle of a picture, a part of its sides."""
+    painter = QPainter(pixmap)
+    width, height = pixmap.width() / factor, pixmap.height() / factor
+    left, top = (pixmap.width() - width) / 2, (pixmap.height() - height) / 2
+    for colour, line in (("white", 3), ("black", 1)):
+        painter.setPen(QPen(QColor(colour), line))
+        painter.drawRect(QRectF(left, top, width, height))
+    painter.end()

@@ -11,18 +11,17 @@ from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.controllers import inspection as module
 from napari_mil.gui.controllers.inspection import (
     INSPECT_JOB,
-    PICTURE_JOB,
+    CLOSEUP_JOB,
     InspectionController,
-    instance_pixels,
     missing_inquiry,
 )
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Role
-from napari_mil.gui.model.session import Session
+from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.views.evidence_card import EvidenceCard
-from napari_mil.gui.views.inspect_tab import InspectTab
+from napari_mil.gui.views.inspect_tab import InspectTab, InstanceCard
 from napari_mil.settings import Settings
 from tests.gui.model.builders import (
     answer,
@@ -84,6 +83,7 @@ def room(monkeypatch):
         subject=subject,
     )
     made.view.evidence = MagicMock(spec=EvidenceCard)
+    made.view.instance = MagicMock(spec=InstanceCard)
     monkeypatch.setattr(module, "import_module", lambda name: made.heavy)
     made.controller = InspectionController(
         made.session, made.view, made.book, made.jobs, Settings(), made.show_inspect
@@ -223,45 +223,42 @@ def test_without_a_selection_the_view_stays(room):
     room.book.camera.look_at.assert_not_called()
 
 
-def test_selecting_reads_the_picture_once(room, monkeypatch):
-    pictures = np.zeros((4, 4, 3), np.uint8)
-    monkeypatch.setattr(module, "instance_pixels", lambda *arguments: pictures)
+def test_selecting_reads_the_instance_once(room, monkeypatch):
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    monkeypatch.setattr(
+        module,
+        "read_closeup",
+        lambda subject, layout, instance, features: Closeup(subject.key, instance, pixels),
+    )
     room.session.apply(actions.select, (2,))
     emit(room.view.scale_chosen, ScaleMode.RANK)
     assert len(room.jobs.waiting) == 1
     room.jobs.run()
-    picture = room.session.state.picture
-    assert (picture.subject, picture.instance) == (room.subject.key, 2)
-    assert picture.pixels is pictures
+    closeup = room.session.state.closeup
+    assert (closeup.subject, closeup.instance) == (room.subject.key, 2)
+    assert closeup.pixels is pixels
 
 
-def test_the_picture_of_an_earlier_selection_is_not_shown(room, monkeypatch):
-    monkeypatch.setattr(
-        module, "instance_pixels", lambda subject, instance, *_: np.full((1, 1, 3), instance)
-    )
+def test_what_was_read_of_an_earlier_selection_is_not_shown(room):
     room.session.apply(actions.select, (2,))
-    first = room.jobs.current(PICTURE_JOB)
+    first = room.jobs.current(CLOSEUP_JOB)
     room.session.apply(actions.select, (3,))
     assert first.token.cancelled
     room.jobs.run()
-    assert room.session.state.picture.instance == 3
+    assert room.session.state.closeup.instance == 3
 
 
 def test_features_without_a_slide_have_no_picture(room):
     room.session.apply(actions.select, (2,))
     room.jobs.run()
-    assert room.session.state.picture is None
+    assert room.session.state.closeup.pixels is None
+    assert not inspect_snapshot(room.session.state).instance.has_pixels
 
 
-def test_an_instance_of_a_slide_is_read_at_full_resolution_and_an_image_by_its_number():
-    slide = MagicMock()
-    instance_pixels(slide_subject(slide=slide), 0, np.array([500.5, 20.0]), (255.6, 255.6))
-    slide.read_region.assert_called_once_with((500.5, 20.0), 0, (256, 256))
-    images = MagicMock()
-    subject = SimpleNamespace(images=images, slide=None)
-    assert instance_pixels(subject, 3, np.zeros(2), (1.0, 1.0)) is images.read.return_value
-    images.read.assert_called_once_with(3)
-    assert images_subject().images is not None
+def test_an_instance_that_is_alike_is_selected_and_brought_into_view(room):
+    emit(room.view.instance.instance_chosen, 3)
+    assert room.session.state.selection.instances == (3,)
+    room.book.camera.look_at.assert_called_once_with(tuple(centre_of(room, 3)))
 
 
 def test_opacity_and_visibility_are_kept_as_looks(room):

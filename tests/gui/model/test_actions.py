@@ -11,7 +11,7 @@ from napari_mil.gui.model.answers import Inquiry, Linkage
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.inputs import reason_not_to_fit, stale_reasons
 from napari_mil.gui.model.scene import scene
-from napari_mil.gui.model.session import Picture, Session
+from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.subjects import AnnotationLayer, TissueChoice
 from napari_mil.inference.card import FEATURES, IMAGES
 from tests.gui.model import builders as build
@@ -100,11 +100,11 @@ class TestSubjects:
     def test_closing_takes_everything_along_that_spoke_of_the_subject(self):
         state = answered_slide(MALIGNANCY)
         state = actions.select(state, [1])
-        state = actions.set_picture(state, Picture(1, 1, np.zeros((2, 2, 3), np.uint8)))
+        state = actions.set_closeup(state, Closeup(1, 1, np.zeros((2, 2, 3), np.uint8)))
         state = actions.start_run(state, build.run(state.current_subject, GRADE))
         state = actions.start_inquiry(state, Inquiry(1, "malignancy", Linkage.WARD))
         state = actions.close_subject(actions.start_detecting(state, 1), 1)
-        rest = (state.answers, state.selection, state.picture, state.run, state.inquiry)
+        rest = (state.answers, state.selection, state.closeup, state.run, state.inquiry)
         assert rest == ((), None, None, None, None)
         assert state.detecting is None
 
@@ -406,8 +406,8 @@ class TestSelection:
 
     def test_pixels_of_an_instance_that_is_not_selected_any_more_are_dropped(self):
         state = actions.select(answered_slide(MALIGNANCY), [1])
-        late = Picture(1, 0, np.zeros((2, 2, 3), np.uint8))
-        assert actions.set_picture(state, late) is state
+        late = Closeup(1, 0, np.zeros((2, 2, 3), np.uint8))
+        assert actions.set_closeup(state, late) is state
 
     def test_a_selection_goes_when_its_instances_are_others(self):
         state = answered_slide(GRADE)

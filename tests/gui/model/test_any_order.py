@@ -22,7 +22,7 @@ from napari_mil.gui.model.answers import Inquiry, Linkage
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
 from napari_mil.gui.model.scene import hover_words, scene
-from napari_mil.gui.model.session import Picture, Session
+from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
@@ -384,8 +384,8 @@ class Window(RuleBasedStateMachine):
     def pixels_come(self):
         selection = self.state.selection
         pixels = np.zeros((2, 2, 3), np.uint8)
-        self.apply(actions.set_picture, Picture(selection.subject, selection.instance, pixels))
-        assert self.state.picture.pixels is pixels
+        self.apply(actions.set_closeup, Closeup(selection.subject, selection.instance, pixels))
+        assert self.state.closeup.pixels is pixels
 
     @rule(text=st.sampled_from(("a.svs is no slide.", "b.svs is no slide.")))
     def notice(self, text):

@@ -23,7 +23,7 @@ from napari_mil.gui.model.display import (
     scale_of,
 )
 from napari_mil.gui.model.scene import linkage_words, shown_groups
-from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.session import SessionState, Surroundings
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.subjects import Subject
 from napari_mil.gui.model.words import count
@@ -31,6 +31,8 @@ from napari_mil.gui.model.words import count
 NOTHING_YET = "Classify something first: its answer is looked into here."
 NO_ANSWER_YET = "Classify to see what it counts for."
 NO_OTHERS = "One instance has no others to be compared with."
+NEAREST_LISTED = 6
+"""Instances most alike that are listed."""
 SCALE_TEXTS = {
     ScaleMode.RAW: "values",
     ScaleMode.RANK: "ranks",
@@ -62,16 +64,24 @@ class InstanceSnapshot:
     """uint8 (H, W, 3) at full resolution; None while they are read."""
     has_pixels: bool = True
     """Whether there is a picture at all: features without their slide have none."""
+    surroundings: tuple[Surroundings, ...] = ()
+    """What lies around it, from near to far."""
+    nearest: tuple[tuple[int, float], ...] = ()
+    """(instance, likeness) of the instances that are most alike."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, InstanceSnapshot):
             return NotImplemented
-        same_words = (self.title, self.rows, self.has_pixels) == (
+        same_words = (self.title, self.rows, self.has_pixels, self.nearest) == (
             other.title,
             other.rows,
             other.has_pixels,
+            other.nearest,
         )
-        return same_words and self.pixels is other.pixels
+        same_pixels = self.pixels is other.pixels and len(self.surroundings) == len(
+            other.surroundings
+        )
+        return same_words and same_pixels
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -336,12 +346,20 @@ def _instance(state: SessionState, subject: Subject) -> InstanceSnapshot | None:
     title = f"{subject.noun.capitalize()} {instance}"
     if more:
         title += f" and {more} more"
-    picture = state.picture
-    pixels = None
-    if picture is not None and (picture.subject, picture.instance) == (subject.key, instance):
-        pixels = picture.pixels
     has_pixels = subject.images is not None or subject.slide is not None
-    return InstanceSnapshot(title, tuple(rows), pixels, has_pixels)
+    closeup = state.closeup
+    if closeup is None or (closeup.subject, closeup.instance) != (subject.key, instance):
+        return InstanceSnapshot(title, tuple(rows), None, has_pixels)
+    found = closeup.nearest
+    nearest = () if found is None else tuple(zip(found.instances, found.similarities, strict=True))
+    return InstanceSnapshot(
+        title,
+        tuple(rows),
+        closeup.pixels,
+        has_pixels,
+        closeup.surroundings,
+        nearest[:NEAREST_LISTED],
+    )
 
 
 def _value_rows(state: SessionState, instance: int) -> list[tuple[str, str]]:

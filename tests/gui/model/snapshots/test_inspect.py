@@ -10,7 +10,7 @@ from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
 from napari_mil.gui.model.display import Kind, Look, Role
-from napari_mil.gui.model.session import Picture, SessionState
+from napari_mil.gui.model.session import Closeup, SessionState
 from napari_mil.gui.model.snapshots.inspect import (
     KIND_TEXTS,
     NO_OTHERS,
@@ -184,7 +184,7 @@ class TestInstance:
     def test_pixels_are_those_of_the_selected_tile(self, state):
         state = actions.select(state, [1])
         pixels = np.zeros((2, 2, 3), np.uint8)
-        state = actions.set_picture(state, Picture(1, 1, pixels))
+        state = actions.set_closeup(state, Closeup(1, 1, pixels))
         assert inspect_snapshot(state).instance.pixels is pixels
         assert inspect_snapshot(actions.select(state, [2])).instance.pixels is None
 
