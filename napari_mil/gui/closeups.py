@@ -90,6 +90,6 @@ def _read(
     region = slide.read_region(
         (float(corner[0]), float(corner[1])), level, (int(pixels[0]), int(pixels[1]))
     )
-    step = max(1, int(pixels.max() // (4 * least_px)))
+    step = max(1, int(pixels.max() // (2 * least_px)))
     # A slide of one level is read as it is, and shown with every so manieth pixel.
     return np.ascontiguousarray(region[::step, ::step])

@@ -10,8 +10,8 @@ from napari_mil.errors import NapariMilError
 from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.controllers import inspection as module
 from napari_mil.gui.controllers.inspection import (
-    INSPECT_JOB,
     CLOSEUP_JOB,
+    INSPECT_JOB,
     InspectionController,
     missing_inquiry,
 )
@@ -29,9 +29,7 @@ from tests.gui.model.builders import (
     card,
     evidence,
     features_subject,
-    images_subject,
     mined,
-    slide_subject,
     state_of,
     tree,
 )
