@@ -85,6 +85,39 @@ class Layout:
         image[cells[:, 0], cells[:, 1]] = values
         return image
 
+    def spread_mean(self, values: np.ndarray, parts: int) -> np.ndarray:
+        """Return float32 (rows * parts, columns * parts) with the means of overlapping instances.
+
+        Parameters
+        ----------
+        values
+            float32 (N,), NaN where there is none.
+        parts
+            Elements along the side of a cell; the edge of an instance is rounded to one.
+        """
+        beyond = round((self.tile_size0 / self.stride0 - 1) * parts / 2)
+        side = parts + 2 * beyond
+        known = ~np.isnan(values)
+        shape = (self.shape[0] * parts + 2 * beyond + 1, self.shape[1] * parts + 2 * beyond + 1)
+        corners = self.cells[known] * parts
+        sums = _boxes(shape, corners, side, values[known])
+        counts = np.rint(_boxes(shape, corners, side, np.ones(len(corners))))
+        means = np.full(counts.shape, np.nan, np.float32)
+        np.divide(sums, counts, out=means, where=counts > 0, casting="unsafe")
+        inner = slice(beyond, -beyond or None)
+        return np.ascontiguousarray(means[inner, inner])
+
+
+def _boxes(
+    shape: tuple[int, int], corners: np.ndarray, side: int, values: np.ndarray
+) -> np.ndarray:
+    """Add values over squares by their corners: differences along both axes, summed once."""
+    steps = np.zeros(shape)
+    rows, columns = corners.T
+    for down, right, sign in ((0, 0, 1), (side, 0, -1), (0, side, -1), (side, side, 1)):
+        np.add.at(steps, (rows + down, columns + right), sign * values)
+    return steps.cumsum(0).cumsum(1)[:-1, :-1]
+
 
 def layout_of_grid(grid: TileGrid) -> Layout:
     """Return the layout of the tiles of a slide."""

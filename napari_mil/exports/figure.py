@@ -177,6 +177,7 @@ def _scale_words(shown: ValueMap) -> str:
         ScaleMode.RAW: "",
         ScaleMode.RANK: " (rank, and the value that has it)",
         ScaleMode.LOG: " (logarithmic)",
+        ScaleMode.PERCENTILE: " (1st to 99th percentile)",
     }
     return words[shown.scale]
 

@@ -24,6 +24,8 @@ LIMITS = {SCORE: (0.0, 1.0), ALONE: (0.0, 1.0), UNLIKE: (0.0, 2.0)}
 
 A probability, and a multiple of the limit that 5 % of training-like instances exceed.
 """
+CLIPPED = (1.0, 99.0)
+"""Percentiles at the ends of the colours of `ScaleMode.PERCENTILE`."""
 LOG_FLOOR = 1e-6
 """Smallest share of the largest value that a logarithmic scale tells apart from none."""
 
@@ -34,6 +36,8 @@ class ScaleMode(StrEnum):
     RAW = "raw"
     RANK = "rank"
     LOG = "log"
+    PERCENTILE = "percentile"
+    """As they are, with the colours between the 1st and the 99th percentile."""
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -118,7 +122,10 @@ def scaled(values: np.ndarray, mode: ScaleMode, kind: str) -> tuple[np.ndarray, 
     """
     known = values[~np.isnan(values)]
     if kind in SIGNED:
-        largest = float(np.abs(known).max()) if len(known) else 0.0
+        sizes = np.abs(known)
+        is_clipped = mode is ScaleMode.PERCENTILE and len(sizes)
+        largest = np.percentile(sizes, CLIPPED[1]) if is_clipped else sizes.max(initial=0.0)
+        largest = float(largest)
         if mode is ScaleMode.RANK:
             # Ranks of the sizes, with their sign: zero stays in the middle.
             return np.copysign(ranks(np.abs(values)), values).astype(np.float32), -1.0, 1.0
@@ -132,10 +139,10 @@ def scaled(values: np.ndarray, mode: ScaleMode, kind: str) -> tuple[np.ndarray, 
         known = logs[~np.isnan(logs)]
     else:
         logs = values.astype(np.float32)
-        if kind in LIMITS:
+        if kind in LIMITS and mode is ScaleMode.RAW:
             return logs, *LIMITS[kind]
     if not len(known):
         return logs, 0.0, 1.0
-    low = float(known.min())
-    high = float(known.max())
+    ends = CLIPPED if mode is ScaleMode.PERCENTILE else (0.0, 100.0)
+    low, high = (float(value) for value in np.percentile(known, ends))
     return logs, low, high if high > low else low + 1.0

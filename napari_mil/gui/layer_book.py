@@ -65,6 +65,10 @@ class LayerBook:
     """Pixels of a subject changed in their array."""
     clicked = Signal(tuple)
     """A person clicked at a position (…, y, x) of the canvas."""
+    added = Signal(tuple)
+    """A person clicked at a position with Shift held: what is there joins the selection."""
+    boxed = Signal(tuple, tuple)
+    """A person drags a box with Shift held: from a position to the one where the mouse is."""
 
     def __init__(
         self, viewer: Any, hover: Callable[[tuple[float, ...]], str], parent: QObject
@@ -527,17 +531,21 @@ class LayerBook:
                 self.layer_removed.emit(spec)
 
     def _on_press(self, viewer: Any, event: Any) -> Generator[None, None, None]:
-        """Tell a click, which is no drag and no stroke of a tool."""
+        """Tell a click, or a box dragged with Shift, but no drag or stroke of another tool."""
         active = viewer.layers.selection.active
         if event.button != 1 or (active is not None and str(active.mode) != "pan_zoom"):
             return
         pressed = np.asarray(event.pos)
         position = tuple(event.position)
+        # napari moves the view with the plain mouse alone.
+        joins = "Shift" in event.modifiers
         yield
         while event.type == "mouse_move":
+            if joins:
+                self.boxed.emit(position, tuple(event.position))
             yield
         if np.abs(np.asarray(event.pos) - pressed).max() <= MOUSE_SLOP_PX:
-            self.clicked.emit(position)
+            (self.added if joins else self.clicked).emit(position)
 
 
 def _single_shot(parent: QObject, after_ms: int, call: Callable[[], None]) -> QTimer:

@@ -16,7 +16,7 @@ from napari_mil.exports.colours import (
     shade,
 )
 from napari_mil.gui.model.display import Role
-from napari_mil.gui.model.scene import DIVERGING_NAME, LayerSpec, LayerType
+from napari_mil.gui.model.scene import DARKENING_NAME, DIVERGING_NAME, LayerSpec, LayerType
 from napari_mil.gui.reader import AXES
 
 COLOURS = 32
@@ -31,6 +31,8 @@ def fading_colormap(base: str) -> Colormap:
     """Return a colour map whose alpha rises with the value; NaN is transparent."""
     if base == DIVERGING_NAME:
         return _diverging_colormap()
+    if base == DARKENING_NAME:
+        return _darkening_colormap()
     positions = np.linspace(0, 1, COLOURS)
     colours = np.array(ensure_colormap(base).map(positions))
     colours[:, 3] = WEAKEST_ALPHA + (STRONGEST_ALPHA - WEAKEST_ALPHA) * positions
@@ -42,6 +44,14 @@ def _diverging_colormap() -> Colormap:
     colours = shade(np.linspace(-1, 1, 2 * COLOURS + 1), -1, 1, DIVERGING)
     colours[:, :3] /= 255
     name = f"{DIVERGING_NAME}{FADING}"
+    return Colormap(colours, name=name, display_name=name)
+
+
+def _darkening_colormap() -> Colormap:
+    """Return the colour map that multiplies what is below by the value: black, less and less."""
+    colours = np.zeros((2, 4))
+    colours[0, 3] = 1
+    name = f"{DARKENING_NAME}{FADING}"
     return Colormap(colours, name=name, display_name=name)
 
 

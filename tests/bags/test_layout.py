@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_mil.bags import Bag, TileGrid
-from napari_mil.bags.layout import layout_of_bag, layout_of_grid, layout_of_images
+from napari_mil.bags.layout import Layout, layout_of_bag, layout_of_grid, layout_of_images
 from tests.gui.model import builders as build
 
 
@@ -93,3 +93,36 @@ def test_layouts_are_the_same_where_every_instance_lies_in_the_same_place():
     assert layout.covers_the_same_as(build.grid_layout())
     assert not layout.covers_the_same_as(replace(layout, tile_size0=100.0))
     assert not layout.covers_the_same_as(build.grid_layout(3, 2))
+
+
+@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.25, 1 / 3, 0.5]))
+def test_overlapping_tiles_share_their_mean_where_they_overlap(seed, overlap):
+    """Every element has the mean of the tiles that cover its centre."""
+    random = np.random.default_rng(seed)
+    cells = np.argwhere(random.random((4, 5)) < 0.7)
+    if not len(cells):
+        return
+    stride, parts = 60.0, 12
+    tile = stride / (1 - overlap)
+    layout = Layout(cells[:, ::-1] * stride, cells, (4, 5), tile, stride)
+    values = random.normal(size=len(cells)).astype(np.float32)
+    values[0] = np.nan
+    means = layout.spread_mean(values, parts)
+    assert means.shape == (4 * parts, 5 * parts)
+    inset = (tile - stride) / 2
+    for row, column in random.integers(0, (4 * parts, 5 * parts), (40, 2)):
+        x = inset + (column + 0.5) * stride / parts
+        y = inset + (row + 0.5) * stride / parts
+        covered = (layout.coords <= (x, y)).all(1) & ((x, y) < layout.coords + tile).all(1)
+        known = values[covered & ~np.isnan(values)]
+        if len(known):
+            assert means[row, column] == pytest.approx(known.mean(), abs=1e-5)
+        else:
+            assert np.isnan(means[row, column])
+
+
+def test_tiles_side_by_side_keep_their_own_values():
+    layout = Layout(np.array([[0.0, 0.0], [10.0, 10.0]]), np.eye(2, dtype=int), (2, 2), 10, 10)
+    values = np.array([1.0, 2.0], np.float32)
+    means = layout.spread_mean(values, 1)
+    np.testing.assert_array_equal(means, layout.spread(np.arange(2), values))

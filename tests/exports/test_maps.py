@@ -1,6 +1,7 @@
 """Which values can be mapped, and how they become colours."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -74,7 +75,10 @@ def test_a_logarithm_tells_no_value_apart_from_the_smallest_share():
     assert np.allclose((low, high), (-6, 0))
 
 
-@given(some_values, st.sampled_from(ScaleMode), st.sampled_from([SCORE, ATTENTION]))
+WHOLE = [mode for mode in ScaleMode if mode is not ScaleMode.PERCENTILE]
+
+
+@given(some_values, st.sampled_from(WHOLE), st.sampled_from([SCORE, ATTENTION]))
 def test_every_scaled_value_lies_between_the_ends_of_the_colour_bar(values, mode, kind):
     shown, low, high = scaled(values, mode, kind)
     known = shown[~np.isnan(shown)]
@@ -109,3 +113,13 @@ def test_values_with_a_sign_keep_zero_in_the_middle():
     assert default_scale(CONTRIBUTION) is ScaleMode.RANK, "one tile often outweighs all others"
     nothing = scaled(np.zeros(3, np.float32), ScaleMode.RAW, CONTRIBUTION)
     assert nothing[1:] == (-1.0, 1.0)
+
+
+def test_percentiles_leave_single_extremes_out_of_the_colours():
+    values = np.arange(1001, dtype=np.float32)
+    values[-1] = 1e6
+    shown, low, high = scaled(values, ScaleMode.PERCENTILE, "attention")
+    assert (low, high) == pytest.approx((10, 990))
+    np.testing.assert_array_equal(shown, values)
+    _, low, high = scaled(values - 500, ScaleMode.PERCENTILE, "contribution")
+    assert -low == high < 1000

@@ -53,6 +53,10 @@ class InspectionController:
         view.strategy_chosen.connect(lambda name: apply(actions.choose_strategy, name))
         view.opacity_chosen.connect(self._on_opacity)
         view.visibility_chosen.connect(self._on_visibility)
+        view.window_chosen.connect(lambda low, high: apply(actions.set_window, low, high))
+        view.window_reset.connect(lambda: apply(actions.reset_window))
+        view.papers_chosen.connect(lambda shown: apply(actions.show_as_in_papers, shown))
+        view.group_switched.connect(lambda name: apply(actions.switch_group, name))
         view.cancel_requested.connect(self.cancel)
         view.step_requested.connect(self.step)
         view.clear_requested.connect(lambda: apply(actions.clear_selection))
@@ -65,6 +69,8 @@ class InspectionController:
         view.evidence.redo_requested.connect(lambda: self._change(WhatIf.redo))
         self._asked_without: tuple[int, str, Removed] | None = None
         book.clicked.connect(self._on_click)
+        book.added.connect(self._on_added)
+        book.boxed.connect(self._on_boxed)
         session.changed.connect(self._on_changed)
 
     def cancel(self) -> None:
@@ -113,6 +119,30 @@ class InspectionController:
             return
         self._session.apply(actions.select, (instance,))
         self._show_inspect()
+
+    def _on_added(self, world: tuple[float, ...]) -> None:
+        """Let the instance under a click join the selection, or leave it."""
+        state = self._session.state
+        subject = state.current_subject
+        layout = state.layout
+        if subject is None or layout is None:
+            return
+        instance = subject.placement.instance_under(layout, world)
+        if instance is not None:
+            self._session.apply(actions.toggle_selected, instance)
+            self._show_inspect()
+
+    def _on_boxed(self, start: tuple[float, ...], end: tuple[float, ...]) -> None:
+        """Select the instances whose centres lie in a box."""
+        state = self._session.state
+        subject = state.current_subject
+        layout = state.layout
+        if subject is None or layout is None:
+            return
+        centres = subject.placement.centres(layout, np.arange(len(layout)))
+        corners = np.array([start[-2:], end[-2:]])
+        within = ((centres >= corners.min(0)) & (centres <= corners.max(0))).all(1)
+        self._session.apply(actions.select, np.flatnonzero(within).tolist())
 
     def _on_changed(self, before: SessionState, after: SessionState) -> None:
         self._ask_for_what_is_missing(after)

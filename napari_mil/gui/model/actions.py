@@ -11,7 +11,7 @@ import numpy as np
 from napari_mil.bags import TissueMask
 from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model.answers import Answer, Inquiry, Linkage, Run, order_by
-from napari_mil.gui.model.display import Display, Kind, Look, Role
+from napari_mil.gui.model.display import Display, Kind, Look, Role, Window, scale_of
 from napari_mil.gui.model.gallery import Gallery, Which
 from napari_mil.gui.model.inputs import reason_not_to_fit
 from napari_mil.gui.model.panels import Panel
@@ -477,6 +477,31 @@ def choose_scale(state: SessionState, scale: ScaleMode) -> SessionState:
     return replace(state, display=replace(state.display, scale=scale))
 
 
+def set_window(state: SessionState, low: float, high: float) -> SessionState:
+    """Let the colours of the shown map run from one value to another, on its scale."""
+    column = state.column
+    if column is None or not low < high:
+        return state
+    window = Window(column.key, scale_of(state.display, column.kind), low, high)
+    return replace(state, display=replace(state.display, window=window))
+
+
+def reset_window(state: SessionState) -> SessionState:
+    """Let the colours run over the whole scale."""
+    return replace(state, display=replace(state.display, window=None))
+
+
+def show_as_in_papers(state: SessionState, shown: bool) -> SessionState:
+    """Draw maps as the figures of the papers, or in colours."""
+    return replace(state, display=replace(state.display, as_in_papers=shown))
+
+
+def switch_group(state: SessionState, name: str) -> SessionState:
+    """Hide a cluster or the masks of a kind, or show them again."""
+    hidden = state.display.hidden_groups ^ {name}
+    return replace(state, display=replace(state.display, hidden_groups=hidden))
+
+
 def choose_clusters(
     state: SessionState, n_clusters: int | None = None, linkage: Linkage | None = None
 ) -> SessionState:
@@ -528,6 +553,16 @@ def select(state: SessionState, instances: Sequence[int]) -> SessionState:
     if selection == state.selection:
         return state
     return replace(state, selection=selection)
+
+
+def toggle_selected(state: SessionState, instance: int) -> SessionState:
+    """Let an instance of the shown subject join the selection, or leave it."""
+    selection = state.selection
+    if selection is None or selection.subject != state.current:
+        return select(state, (instance,))
+    if instance in selection.instances:
+        return select(state, [other for other in selection.instances if other != instance])
+    return select(state, (*selection.instances, instance))
 
 
 def clear_selection(state: SessionState) -> SessionState:

@@ -88,6 +88,18 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Part of a scale that the colours run over, set by hand."""
+
+    key: str
+    """Column it was set for."""
+    mode: ScaleMode
+    """Scale it was set on."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Display:
     """Choices of what is shown; the same for every subject."""
 
@@ -97,6 +109,12 @@ class Display:
     """Class or head of the kind; empty for the first."""
     scale: ScaleMode | None = None
     """None takes the kind's own."""
+    window: Window | None = None
+    """Heeded while its column is shown on its scale."""
+    as_in_papers: bool = False
+    """Pixels times rescaled attention, and means of overlapping tiles, as figures have them."""
+    hidden_groups: frozenset[str] = frozenset()
+    """Names of clusters or masks that were switched off."""
     n_clusters: int = DEFAULT_CLUSTERS
     linkage: Linkage | None = None
     """None takes Ward's."""
@@ -166,6 +184,14 @@ def chosen_column(display: Display, columns: Sequence[Column]) -> Column | None:
 def scale_of(display: Display, kind: Kind) -> ScaleMode:
     """Return the scale of a map: what has limits as it is, everything else by rank."""
     return default_scale(kind) if display.scale is None else display.scale
+
+
+def window_of(display: Display, column: Column) -> Window | None:
+    """Return the part of the scale of a map that was set by hand, if one was."""
+    window = display.window
+    if window is None or (window.key, window.mode) != (column.key, scale_of(display, column.kind)):
+        return None
+    return window
 
 
 def can_be_mined(card: ClassifierCard, names: Sequence[str]) -> str:

@@ -22,7 +22,15 @@ from napari_mil.gui.model.answers import (
     mask_groups,
     strategy_words,
 )
-from napari_mil.gui.model.display import DEFAULT_OPACITY, Column, Kind, Look, Role, scale_of
+from napari_mil.gui.model.display import (
+    DEFAULT_OPACITY,
+    Column,
+    Kind,
+    Look,
+    Role,
+    scale_of,
+    window_of,
+)
 from napari_mil.gui.model.memo import Memo
 from napari_mil.gui.model.placement import Affine, Placement
 from napari_mil.gui.model.session import SessionState
@@ -47,6 +55,12 @@ THIN_BORDER = 0.03
 """Width of the outline of an image, which is looked at and not covered."""
 DIVERGING_NAME = "diverging"
 """Colour map of values with a sign."""
+DARKENING_NAME = "darkening"
+"""Colour map of values that pixels are multiplied by."""
+AS_IN_PAPERS = (Kind.ATTENTION, Kind.SCORE)
+"""Kinds of maps that the figures of the papers draw in their own way."""
+OVERLAP_PARTS = 4
+"""Elements along the side of a cell of overlapping tiles: quarters, thirds are rounded."""
 UNDERLAY = "underlay"
 """First part of the keys of layers that are below a subject and in no list."""
 _remember = Memo()
@@ -309,7 +323,8 @@ def _overlay(state: SessionState, subject: Subject) -> tuple[list[LayerSpec], Le
     if not groups:
         return [], None
     name = f"{state.display.kind} · {answer.classifier} · {subject.name}"
-    layers = [_groups_layer(state, subject, answer.layout, groups, name)]
+    seen = _remember(_groups_seen, groups, state.display.hidden_groups)
+    layers = [_groups_layer(state, subject, answer.layout, seen, name)]
     return layers, Legend(f"{title} · {answer.classifier}", has_bar=False)
 
 
@@ -350,19 +365,62 @@ def _column_overlay(
     mode = scale_of(state.display, column.kind)
     values = answer.columns[column.key]
     removed = answer.what_if.removed
+    if state.display.as_in_papers and column.kind in AS_IN_PAPERS:
+        return _paper_overlay(state, subject, answer, column)
     image, limits = _remember(_map, answer.layout, values, mode, column.kind, removed)
+    window = window_of(state.display, column)
     layer = _values_layer(
         state,
         subject,
         answer.layout,
         image,
-        limits,
+        limits if window is None else (window.low, window.high),
         f"{column.title} · {answer.classifier} · {subject.name}",
     )
     if column.kind in SIGNED:
         layer = replace(layer, colormap=DIVERGING_NAME)
     text = f"{column.title}{_scale_words(mode)} · {answer.classifier}"
     return [layer], Legend(text, has_bar=True)
+
+
+def _paper_overlay(
+    state: SessionState, subject: Subject, answer: Answer, column: Column
+) -> tuple[list[LayerSpec], Legend]:
+    """Draw a map as the figures of the papers do.
+
+    Attention darkens pixels: they are multiplied by a' = (a - min) / (max - min), as in the figures
+    of attention MIL (Ilse et al. 2018). Scores of overlapping tiles are averaged where they
+    overlap, as in those of DSMIL (Li et al. 2021).
+    """
+    layout = answer.layout
+    is_overlapping = layout.tile_size0 > layout.stride0
+    parts = OVERLAP_PARTS if is_overlapping else 1
+    image = _remember(layout.spread_mean, answer.columns[column.key], parts)
+    is_attention = column.kind is Kind.ATTENTION
+    limits = _remember(_ends, image) if is_attention else (0.0, 1.0)
+    layer = _values_layer(
+        state,
+        subject,
+        layout,
+        image,
+        limits,
+        f"{column.title} · {answer.classifier} · {subject.name}",
+    )
+    layer = replace(layer, affine=subject.placement.lattice(layout, parts))
+    words = column.title
+    if is_attention:
+        layer = replace(layer, colormap=DARKENING_NAME)
+        words += " × pixels, lowest to highest"
+    if is_overlapping:
+        words += ", mean of overlapping tiles"
+    return [layer], Legend(f"{words} · {answer.classifier}", has_bar=True)
+
+
+def _ends(image: np.ndarray) -> tuple[float, float]:
+    """Return the lowest and the highest value of a map, which differ."""
+    low = float(np.nanmin(image))
+    high = float(np.nanmax(image))
+    return low, high if high > low else low + 1.0
 
 
 def _run_overlay(
@@ -559,6 +617,10 @@ def _coarse_map(
         return image, (low, high)
     nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
     return layout.spread(instances, image[tuple(nearest)][tuple(layout.cells.T)]), (low, high)
+
+
+def _groups_seen(groups: tuple[Group, ...], hidden: frozenset[str]) -> tuple[Group, ...]:
+    return tuple(group for group in groups if group.name not in hidden)
 
 
 def _clusters(tree: Any, n_clusters: int, n_instances: int) -> tuple[Group, ...]:

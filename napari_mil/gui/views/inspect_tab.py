@@ -22,6 +22,7 @@ from napari_mil.gui.model.session import Surroundings
 from napari_mil.gui.model.snapshots.inspect import InspectSnapshot, InstanceSnapshot
 from napari_mil.gui.views.evidence_card import EvidenceCard
 from napari_mil.gui.views.export_line import ExportLine
+from napari_mil.gui.views.histogram_view import HistogramView
 from napari_mil.gui.views.pixmaps import pixmap_of
 from napari_mil.gui.views.widgets import (
     Card,
@@ -52,6 +53,11 @@ class InspectTab(QWidget):
     scale_chosen = Signal(object)
     opacity_chosen = Signal(float)
     visibility_chosen = Signal(bool)
+    window_chosen = Signal(float, float)
+    """Let the colours run from a value to another, on the scale of the map."""
+    window_reset = Signal()
+    papers_chosen = Signal(bool)
+    group_switched = Signal(str)
     clusters_chosen = Signal(int)
     linkage_chosen = Signal(object)
     strategy_chosen = Signal(str)
@@ -82,7 +88,12 @@ class InspectTab(QWidget):
         self.cluster_box.setAccessibleName("number of clusters")
         self.linkage_box = ChoiceBox("tree that is cut")
         self.strategy_box = ChoiceBox("mining strategy")
-        self.legend = GroupLegend()
+        self.histogram = HistogramView()
+        self.papers_box = QCheckBox("As in the papers")
+        self.papers_box.setToolTip(
+            "Attention: pixels times (a − min) / (max − min); scores: mean of overlapping tiles"
+        )
+        self.legend = GroupLegend(switches=True)
         self.working = secondary()
         self.cancel_button = QPushButton("Cancel")
         self._form = QFormLayout()
@@ -97,6 +108,8 @@ class InspectTab(QWidget):
         opacity_layout = row(self.opacity_slider, self.opacity_number, stretched=0)
         opacity_layout.setContentsMargins(0, 0, 0, 0)
         self._opacity_row.setLayout(opacity_layout)
+        self._form.addRow(self.histogram)
+        self._form.addRow("", self.papers_box)
         self._form.addRow("Opacity", self._opacity_row)
         self._working_line = QWidget()
         self._working_line.setLayout(row(self.working, self.cancel_button, stretched=0))
@@ -135,6 +148,10 @@ class InspectTab(QWidget):
             lambda value: self.opacity_chosen.emit(value / OPACITY_STEPS)
         )
         self.visible_box.toggled.connect(self.visibility_chosen.emit)
+        self.histogram.window_chosen.connect(self.window_chosen.emit)
+        self.histogram.reset_requested.connect(self.window_reset.emit)
+        self.papers_box.clicked.connect(self.papers_chosen.emit)
+        self.legend.switched.connect(self.group_switched.emit)
         self.cluster_box.valueChanged.connect(self.clusters_chosen.emit)
         self.cancel_button.clicked.connect(lambda: self.cancel_requested.emit())
         for panel, button in self.panel_buttons.items():
@@ -165,7 +182,10 @@ class InspectTab(QWidget):
         ):
             self._show_row(widget, shown)
         self._render_numbers(snapshot)
-        self.legend.render(snapshot.groups)
+        self.histogram.render(snapshot.histogram)
+        self.papers_box.setVisible(snapshot.as_in_papers is not None)
+        self.papers_box.setChecked(bool(snapshot.as_in_papers))
+        self.legend.render(snapshot.groups, snapshot.hidden_groups)
         set_words(self.working, snapshot.working)
         self._working_line.setVisible(bool(snapshot.working))
         self.instance.render(snapshot.instance)

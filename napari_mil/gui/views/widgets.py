@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPalette, QPixmap
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
+    QCheckBox,
     QComboBox,
     QFrame,
     QGridLayout,
@@ -258,21 +259,38 @@ class Swatch(QWidget):
 
 
 class GroupLegend(QWidget):
-    """Groups with their glyphs and how many instances each has."""
+    """Groups with their glyphs and how many instances each has; a click switches one.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    switches
+        Whether groups can be switched off and on by a click.
+    """
+
+    switched = Signal(str)
+
+    def __init__(self, *, switches: bool = False) -> None:
         super().__init__()
+        self._switches = switches
+        self._buttons: dict[str, QCheckBox] = {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(4)
         self._shown: tuple[tuple[str, Glyph, int], ...] = ()
         self.hide()
 
-    def render(self, groups: Sequence[tuple[str, Glyph, int]]) -> None:
+    def render(
+        self, groups: Sequence[tuple[str, Glyph, int]], hidden: Collection[str] = ()
+    ) -> None:
         """Show (name, glyph, instances), as many beside each other as fit; none hides it."""
-        if tuple(groups) == self._shown:
-            return
+        if tuple(groups) != self._shown:
+            self._fill(groups)
+        for name, button in self._buttons.items():
+            button.setChecked(name not in hidden)
+
+    def _fill(self, groups: Sequence[tuple[str, Glyph, int]]) -> None:
         self._shown = tuple(groups)
+        self._buttons = {}
         while self._grid.count():
             widget = self._grid.takeAt(0).widget()
             widget.hide()
@@ -282,10 +300,22 @@ class GroupLegend(QWidget):
         for k, (text, (_, glyph, _)) in enumerate(zip(texts, groups, strict=True)):
             row, place = divmod(k, columns)
             self._grid.addWidget(Swatch(glyph), row, 2 * place)
-            self._grid.addWidget(QLabel(text), row, 2 * place + 1)
+            self._grid.addWidget(self._label(groups[k][0], text), row, 2 * place + 1)
         for place in range(4):
             self._grid.setColumnStretch(2 * place + 1, 1 if place < columns else 0)
         self.setVisible(bool(groups))
+
+    def _label(self, name: str, text: str) -> QWidget:
+        """Return the words of a group, on a switch where it can be switched."""
+        if not self._switches:
+            return QLabel(text)
+        button = QCheckBox(text)
+        button.setChecked(True)
+        button.setToolTip(f"Hide or show {name} on the slide")
+        button.setAccessibleName(f"show {name}")
+        button.clicked.connect(lambda: self.switched.emit(name))
+        self._buttons[name] = button
+        return button
 
 
 def _columns_for(longest: int) -> int:

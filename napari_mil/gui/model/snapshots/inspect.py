@@ -9,7 +9,7 @@ import numpy as np
 from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.exports.glyphs import Glyph
-from napari_mil.exports.maps import SIGNED, ScaleMode
+from napari_mil.exports.maps import SIGNED, ScaleMode, scaled
 from napari_mil.gui.model.answers import Answer, Linkage, critical_classes
 from napari_mil.gui.model.display import (
     DEFAULT_CLUSTERS,
@@ -21,8 +21,10 @@ from napari_mil.gui.model.display import (
     Role,
     can_be_mined,
     scale_of,
+    window_of,
 )
-from napari_mil.gui.model.scene import linkage_words, shown_groups
+from napari_mil.gui.model.memo import Memo
+from napari_mil.gui.model.scene import AS_IN_PAPERS, linkage_words, shown_groups
 from napari_mil.gui.model.session import SessionState, Surroundings
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.subjects import Subject
@@ -31,12 +33,15 @@ from napari_mil.gui.model.words import count
 NOTHING_YET = "Classify something first: its answer is looked into here."
 NO_ANSWER_YET = "Classify to see what it counts for."
 NO_OTHERS = "One instance has no others to be compared with."
+BINS = 64
+"""Bins of the histogram."""
 NEAREST_LISTED = 6
 """Instances most alike that are listed."""
 SCALE_TEXTS = {
     ScaleMode.RAW: "values",
     ScaleMode.RANK: "ranks",
     ScaleMode.LOG: "logarithm",
+    ScaleMode.PERCENTILE: "1st to 99th percentile",
 }
 KIND_TEXTS = {
     Kind.ATTENTION: "attention",
@@ -50,6 +55,9 @@ KIND_TEXTS = {
     Kind.CRITICAL: "critical instance",
     Kind.TRAINING: "in training",
 }
+
+
+_remember = Memo(4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +95,22 @@ class InstanceSnapshot:
 
 
 @dataclass(frozen=True)
+class HistogramSnapshot:
+    """How often values are, and the part of them that the colours run over."""
+
+    counts: tuple[int, ...]
+    """Instances in bins of equal width."""
+    low: float
+    """Left end of the first bin, on the scale of the map."""
+    high: float
+    """Right end of the last bin."""
+    window: tuple[float, float]
+    """Values of the ends of the colours."""
+    is_set: bool
+    """Whether they were set by hand."""
+
+
+@dataclass(frozen=True)
 class EvidenceSnapshot:
     """What the instances count for, and what becomes of the answer without some."""
 
@@ -120,6 +144,11 @@ class InspectSnapshot:
     names: Choices = field(default_factory=Choices)
     """Classes or heads of the kind; empty where there is one only."""
     scales: Choices = field(default_factory=Choices)
+    histogram: HistogramSnapshot | None = None
+    """None where no values are mapped, or no window can be set on them."""
+    as_in_papers: bool | None = None
+    """Whether a map is drawn as the papers do; None where they have no way of their own."""
+    hidden_groups: frozenset[str] = frozenset()
     opacity: float = DEFAULT_OPACITY
     visible: bool = True
     n_clusters: int = DEFAULT_CLUSTERS
@@ -163,6 +192,9 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
         kinds=_kind_choices(state, answer, kind, watches=watches),
         names=_name_choices(state, kind),
         scales=_scale_choices(state, kind),
+        histogram=_histogram(state, answer),
+        as_in_papers=_as_in_papers(state, answer),
+        hidden_groups=state.display.hidden_groups,
         opacity=DEFAULT_OPACITY if overlay.opacity is None else overlay.opacity,
         visible=overlay.visible is not False,
         n_clusters=min(state.display.n_clusters, max(2, n)),
@@ -179,6 +211,37 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
         instance=_instance(state, subject),
         evidence=_evidence(state, answer, subject),
     )
+
+
+def _as_in_papers(state: SessionState, answer: Answer | None) -> bool | None:
+    column = state.column
+    is_answered = answer is not None and state.mapped_run is None and state.shown_watch is None
+    if not is_answered or column is None or column.kind not in AS_IN_PAPERS:
+        return None
+    return state.display.as_in_papers
+
+
+def _histogram(state: SessionState, answer: Answer | None) -> HistogramSnapshot | None:
+    column = state.column
+    if answer is None or column is None or state.mapped_run is not None:
+        return None
+    if state.shown_watch is not None or len(answer.layout) < 2:
+        return None
+    if state.display.as_in_papers and column.kind in AS_IN_PAPERS:
+        return None
+    mode = scale_of(state.display, column.kind)
+    counts, low, high = _remember(_count, answer.columns[column.key], mode, column.kind)
+    window = window_of(state.display, column)
+    ends = (low, high) if window is None else (window.low, window.high)
+    return HistogramSnapshot(counts, low, high, ends, window is not None)
+
+
+def _count(values: np.ndarray, mode: ScaleMode, kind: Kind) -> tuple[tuple[int, ...], float, float]:
+    """Return instances in bins over the ends of a scale; those beyond are in the outer bins."""
+    shown, low, high = scaled(values, mode, kind)
+    known = np.clip(shown[~np.isnan(shown)], low, high)
+    counts, _ = np.histogram(known, BINS, (low, high))
+    return tuple(counts.tolist()), low, high
 
 
 def _evidence(state: SessionState, answer: Answer | None, subject: Subject) -> EvidenceSnapshot:
