@@ -1,5 +1,7 @@
 """Layers of a real viewer follow the scene."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from napari_mil.bags import tile_grid
@@ -109,3 +111,38 @@ def test_the_coarse_layer_below_a_slide_is_in_no_list_and_comes_back(bench, slid
     bench.viewer.layers.remove(bench.layer("CMU-1-Small-Region"))
     bench.wait()
     assert bench.visible_layers == []
+
+
+def press(book, viewer, modifiers, places):
+    """Press, move and release the mouse at places (y, x) of the canvas, one after the other."""
+    event = SimpleNamespace(
+        type="mouse_press", button=1, modifiers=modifiers, pos=places[0], position=places[0]
+    )
+    stroke = book._on_press(viewer, event)
+    next(stroke, None)
+    event.type = "mouse_move"
+    for place in places[1:]:
+        event.pos = event.position = place
+        next(stroke, None)
+    event.type = "mouse_release"
+    next(stroke, None)
+
+
+def test_a_click_a_drag_and_a_box_are_told_apart(bench, slide_path):
+    bench.open(slide_path)
+    book = bench.workbench.book
+    told = []
+    listeners = {
+        name: lambda *places, name=name: told.append((name, *places))
+        for name in ("clicked", "added", "boxed")
+    }
+    for name, listener in listeners.items():
+        getattr(book, name).connect(listener)
+    press(book, bench.viewer, (), [(5, 5)])
+    press(book, bench.viewer, (), [(5, 5), (90, 90)])
+    assert told == [("clicked", (5, 5))]
+    press(book, bench.viewer, ("Shift",), [(5, 5)])
+    press(book, bench.viewer, ("Shift",), [(5, 5), (90, 90)])
+    assert told[1:] == [("added", (5, 5)), ("boxed", (5, 5), (90, 90))]
+    for name, listener in listeners.items():
+        getattr(book, name).disconnect(listener)

@@ -410,9 +410,9 @@ def _paper_overlay(
     words = column.title
     if is_attention:
         layer = replace(layer, colormap=DARKENING_NAME)
-        words += " × pixels, lowest to highest"
+        words += " × pixels"
     if is_overlapping:
-        words += ", mean of overlapping tiles"
+        words += ", mean where tiles overlap"
     return [layer], Legend(f"{words} · {answer.classifier}", has_bar=True)
 
 

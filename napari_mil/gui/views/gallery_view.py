@@ -21,7 +21,8 @@ from napari_mil.gui.model.snapshots.gallery import GallerySnapshot, GalleryTile
 from napari_mil.gui.views.pixmaps import pixmap_of
 from napari_mil.gui.views.widgets import ChoiceBox, elided, row, secondary, set_words
 
-TILE_PX = 96
+TILE_PX = 72
+"""A row of pictures with their words fits into the dock of a small screen."""
 INSTANCE = Qt.ItemDataRole.UserRole
 
 
@@ -52,7 +53,7 @@ class GalleryView(QWidget):
         self.list.setMovement(QListView.Movement.Static)
         self.list.setUniformItemSizes(True)
         self.list.setIconSize(QSize(TILE_PX, TILE_PX))
-        self.list.setGridSize(QSize(TILE_PX + 16, TILE_PX + 26))
+        self.list.setGridSize(QSize(TILE_PX + 24, TILE_PX + 26))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setAccessibleName("gallery")
         self.list.setToolTip(

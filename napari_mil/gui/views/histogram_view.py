@@ -129,8 +129,8 @@ class HistogramView(QWidget):
         if shown is None:
             return
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._draw_bars(painter, shown)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._draw_handles(painter, shown)
         painter.end()
 

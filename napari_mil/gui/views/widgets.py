@@ -30,6 +30,8 @@ from napari_mil.gui.views.colours import BUTTON, BUTTON_PRESSED, colours_of
 
 DISABLED = "#80838a"
 """Text of what cannot be pressed: 3.8 : 1 on both of napari's themes."""
+SWITCH_CHARACTERS = 4
+"""Characters that a switch before a text is wide."""
 LONGEST_TEXT = 28
 """Characters that fit a box at the dock's narrowest."""
 THEME_EVENTS = (QEvent.Type.PaletteChange, QEvent.Type.StyleChange)
@@ -296,7 +298,8 @@ class GroupLegend(QWidget):
             widget.hide()
             widget.deleteLater()
         texts = [f"{name}: {count}" for name, _, count in groups]
-        columns = _columns_for(max(map(len, texts), default=0))
+        switch = SWITCH_CHARACTERS if self._switches else 0
+        columns = _columns_for(switch + max(map(len, texts), default=0))
         for k, (text, (_, glyph, _)) in enumerate(zip(texts, groups, strict=True)):
             row, place = divmod(k, columns)
             self._grid.addWidget(Swatch(glyph), row, 2 * place)

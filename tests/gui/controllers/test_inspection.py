@@ -199,6 +199,27 @@ def test_a_click_selects_what_lies_under_it_and_beside_it_nothing(room):
     room.show_inspect.assert_called_once_with()
 
 
+def test_with_shift_a_click_adds_what_lies_under_it_and_takes_it_out_again(room):
+    emit(room.book.clicked, tuple(centre_of(room, 1)))
+    emit(room.book.added, tuple(centre_of(room, 3)))
+    assert room.session.state.selection.instances == (1, 3)
+    emit(room.book.added, tuple(centre_of(room, 1)))
+    assert room.session.state.selection.instances == (3,)
+    emit(room.book.added, (-1e6, -1e6))
+    assert room.session.state.selection.instances == (3,)
+
+
+def test_a_box_selects_the_instances_whose_centres_it_holds(room):
+    n = len(room.subject.layout)
+    centres = np.array([centre_of(room, instance) for instance in range(n)])
+    start, end = centres[0] - 0.1, (centres[0] + centres[-1]) / 2
+    within = ((centres >= start) & (centres <= end)).all(1)
+    emit(room.book.boxed, tuple(end), tuple(start))
+    assert room.session.state.selection.instances == tuple(np.flatnonzero(within))
+    emit(room.book.boxed, (-2e6, -2e6), (-1e6, -1e6))
+    assert room.session.state.selection is None
+
+
 def test_a_click_with_nothing_open_is_nothing(room):
     room.session.apply(actions.close_subject, room.subject.key)
     before = room.session.state

@@ -381,7 +381,7 @@ def test_as_in_the_papers_scores_of_overlapping_tiles_are_averaged_in_their_plac
     # A quarter of a stride beyond the cell belongs to the neighbour too.
     assert layer.data[0, 3] == pytest.approx(values[:2].mean())
     assert layer.data[0, 1] == pytest.approx(values[0])
-    assert "mean of overlapping tiles" in words
+    assert "mean where tiles overlap" in words
     # Both cover the same part of the slide.
     for axis in (0, 1):
         start = plain.affine.translate[axis] - plain.affine.scale[axis] / 2

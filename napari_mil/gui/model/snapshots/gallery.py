@@ -20,7 +20,7 @@ NO_PIXELS = "There are no pictures: open the slide of these features."
 WHICH_TEXTS = {
     Which.HIGHEST: "highest",
     Which.LOWEST: "lowest",
-    Which.NEAREST: "nearest to the selected one",
+    Which.NEAREST: "most alike",
     Which.SELECTED: "selected",
 }
 _remember = Memo(8)

@@ -365,7 +365,7 @@ def _name_choices(state: SessionState, kind: Kind | None) -> Choices:
 
 
 def _scale_choices(state: SessionState, kind: Kind | None) -> Choices:
-    if kind not in MAPPED:
+    if kind not in MAPPED or (state.display.as_in_papers and kind in AS_IN_PAPERS):
         return Choices()
     modes = [mode for mode in SCALE_TEXTS if not (kind in SIGNED and mode is ScaleMode.LOG)]
     entries = tuple(Choice(mode, SCALE_TEXTS[mode]) for mode in modes)
