@@ -18,6 +18,7 @@ PARTS = (
     "benchmarks.headless",
     "benchmarks.many_tiles",
     "benchmarks.evidence",
+    "benchmarks.inspecting",
     "benchmarks.viewing",
     "benchmarks.window",
     "benchmarks.training",
