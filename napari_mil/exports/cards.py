@@ -111,6 +111,14 @@ FORMATS: dict[str, FormatCard] = {
             pixels=Pixels.SHOWN,
             implementation="napari_mil.exports.report:write_report",
         ),
+        FormatCard(
+            name="pdf",
+            title="Report, PDF",
+            suffixes=(".pdf",),
+            holds="the same on one page of A4",
+            pixels=Pixels.SHOWN,
+            implementation="napari_mil.exports.report_pdf:write_report_pdf",
+        ),
     )
 }
 """Formats by name."""

@@ -19,7 +19,7 @@ from napari_mil.exports.source import ExportChoices, Grouping, GroupKind
 from tests.exports.answers import answer, answer_on, images_answer
 
 ALONE = [name for name, card in FORMATS.items() if not name.startswith("png")]
-TABLES = ["csv", "hdf5", "h5ad", "html"]
+TABLES = ["csv", "hdf5", "h5ad", "html", "pdf"]
 
 
 def path_of(folder, name):

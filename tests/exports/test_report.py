@@ -11,7 +11,7 @@ from PIL import Image
 
 from napari_mil.bags import open_image_bag
 from napari_mil.exports.exporting import export_prediction
-from napari_mil.exports.report import NO_SLIDE, TOP
+from napari_mil.exports.report_content import NO_SLIDE, TOP
 from napari_mil.exports.source import ExportChoices
 from tests.exports.answers import answer, answer_on, images_answer
 

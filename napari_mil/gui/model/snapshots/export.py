@@ -17,7 +17,7 @@ NO_ANSWER = "Classify something first."
 UNDER_WAY = "An export is under way."
 REPLACES = "A file of this name is there and will be replaced."
 ONLY_REPORTS = "Only a report of a slide shows it."
-REPORT = "html"
+REPORTS = ("html", "pdf")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def export_form_snapshot(
     )
     path = target_of(form, source)
     holds = form.card.holds
-    shows_label = form.format == REPORT and source.slide is not None
+    shows_label = form.format in REPORTS and source.slide is not None
     return ExportFormSnapshot(
         title=f"Export the answer about {source.title}",
         formats=Choices(entries, form.format),

@@ -80,10 +80,11 @@ def test_images_go_into_tables_and_reports():
         "hdf5",
         "h5ad",
         "html",
+        "pdf",
     }
 
 
-@pytest.mark.parametrize(("name", "reason"), [("csv", ONLY_REPORTS), ("html", "")])
+@pytest.mark.parametrize(("name", "reason"), [("csv", ONLY_REPORTS), ("html", ""), ("pdf", "")])
 def test_only_a_report_can_show_the_label(name, reason):
     snapshot = form_of(build.slide_subject(), format=name, with_label=True)
     assert snapshot.label_reason == reason
