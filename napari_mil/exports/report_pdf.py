@@ -139,7 +139,7 @@ def _draw_probabilities(figure: Figure, report: Report, y: float, width: float) 
     for row in report.probabilities:
         weight = "bold" if row.wins else "normal"
         name = textwrap.shorten(row.name, 32, placeholder="…")
-        look = {"fontsize": SMALL, "color": INK, "weight": weight, "va": "top"}
+        look: dict[str, Any] = {"fontsize": SMALL, "color": INK, "weight": weight, "va": "top"}
         figure.text(MARGIN, y, name, **look)
         figure.text(MARGIN + width, y, f"{row.value:.2f}", ha="right", **look)
         y -= 1.5 * LINE
@@ -170,6 +170,7 @@ def _write(
 
 def _show(figure: Figure, box: tuple[float, float, float, float], picture: Shown) -> None:
     """Show a picture in a box (left, bottom, width, height), as large as it fits."""
+    assert picture.pixels is not None
     axes = figure.add_axes(box)
     axes.imshow(picture.pixels, interpolation="antialiased")
     axes.set_anchor("NW")

@@ -33,6 +33,8 @@ class Evidence:
     """Area under the deletion curve of each map; the lower the more faithful."""
     deletion: Mapping[str, Curve] = field(default_factory=dict)
     """Curves by the map whose order they follow, the highest first, and in random order."""
+    reference: str = RANDOM
+    """Name of the curve that the others are compared with."""
 
 
 def gather_evidence(

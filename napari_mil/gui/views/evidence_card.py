@@ -6,7 +6,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton
 
 from napari_mil.gui.model.snapshots.inspect import EvidenceSnapshot
-from napari_mil.gui.views.widgets import Card, bold, column, row, secondary, set_words
+from napari_mil.gui.views.deletion_plot import DeletionPlot
+from napari_mil.gui.views.widgets import Card, bold, column, row, set_words
 
 
 class EvidenceCard(Card):
@@ -27,7 +28,7 @@ class EvidenceCard(Card):
         )
         self.sufficient = bold()
         self.select_button = QPushButton("Select them")
-        self.faithfulness = secondary()
+        self.plot = DeletionPlot()
         self.what_if = bold()
         self.drop_button = QPushButton("Drop selected")
         self.keep_button = QPushButton("Keep only these")
@@ -40,7 +41,7 @@ class EvidenceCard(Card):
                 self.ask_button,
                 self.sufficient,
                 self.select_button,
-                self.faithfulness,
+                self.plot,
                 row(self.drop_button, self.keep_button),
                 row(self.undo_button, self.redo_button),
                 self.what_if,
@@ -66,7 +67,7 @@ class EvidenceCard(Card):
             self.ask_button.setToolTip(snapshot.ask)
         set_words(self.sufficient, snapshot.sufficient)
         self.select_button.setVisible(snapshot.is_asked)
-        set_words(self.faithfulness, snapshot.faithfulness)
+        self.plot.render(snapshot.curves)
         set_words(self.what_if, snapshot.what_if)
         for button in (self.drop_button, self.keep_button):
             button.setEnabled(snapshot.can_change)

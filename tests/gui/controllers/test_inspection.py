@@ -310,7 +310,16 @@ def test_what_counts_is_asked_for_once_and_shown(room):
     assert state.column.key == "contribution_tumour"
     assert {"alone_tumour", "contribution_tumour"} <= set(state.shown_answer.prediction.columns())
     assert shown(room).sufficient == "2 instances of 6 give the same answer: tumour."
-    assert "contribution 0.25 · random order 0.75" in shown(room).faithfulness
+    contribution, reference = shown(room).curves
+    assert (contribution.name, contribution.area, contribution.is_reference) == (
+        "contribution",
+        0.25,
+        False,
+    )
+    assert (reference.name, reference.area, reference.is_reference) == ("random order", 0.75, True)
+    assert contribution.shares[0] == 0
+    assert contribution.probabilities[0] == 1
+    assert shown(room).curves is shown(room).curves
     emit(room.view.kind_chosen, "attention")
     emit(room.view.kind_chosen, "alone")
     assert room.jobs.waiting == []

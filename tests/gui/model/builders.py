@@ -17,6 +17,7 @@ from napari_mil.gui.model.subjects import Pixels, Subject, SubjectKind
 from napari_mil.inference.card import FEATURES, IMAGES, TILES, ClassifierCard
 from napari_mil.inference.evidence import Evidence
 from napari_mil.inference.facts import AggregatorRef, EncoderRef
+from napari_mil.inference.parts import Curve
 from napari_mil.inference.prediction import Prediction
 from napari_mil.slides import Channel
 from napari_mil.slides.resolution import Scale, ScaleSource
@@ -228,7 +229,14 @@ def evidence(n, *, at_once=True):
         },
         np.arange(n)[::-1][:2],
         {"contribution": 0.25, "random order": 0.75},
+        {"contribution": falling_curve(n, 4), "random order": falling_curve(n, 1)},
     )
+
+
+def falling_curve(n, speed):
+    """Return probabilities of two classes while n instances are taken away."""
+    left = (1 - np.arange(n) / n) ** speed
+    return Curve(np.arange(n), np.stack([1 - left, left], 1).astype(np.float32), n)
 
 
 def mined(n, kinds=("high", "low", "random")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,9 +31,15 @@ from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.subjects import Subject
 from napari_mil.gui.model.words import count
 
+if TYPE_CHECKING:
+    from napari_mil.inference.evidence import Evidence
+    from napari_mil.inference.parts import Curve
+
 NOTHING_YET = "Classify something first: its answer is looked into here."
 NO_ANSWER_YET = "Classify to see what it counts for."
 NO_OTHERS = "One instance has no others to be compared with."
+MOST_POINTS = 128
+"""Points of a curve that are drawn."""
 BINS = 64
 """Bins of the histogram."""
 NEAREST_LISTED = 6
@@ -111,14 +118,29 @@ class HistogramSnapshot:
 
 
 @dataclass(frozen=True)
+class DeletionCurve:
+    """Probability of the predicted class while instances are taken away."""
+
+    name: str
+    """Map whose order it follows, the highest first."""
+    area: float
+    """Mean probability; the lower the more faithful the map."""
+    shares: tuple[float, ...]
+    """Shares of the instances that are gone."""
+    probabilities: tuple[float, ...]
+    is_reference: bool = False
+    """Whether the order is random."""
+
+
+@dataclass(frozen=True)
 class EvidenceSnapshot:
     """What the instances count for, and what becomes of the answer without some."""
 
     visible: bool = False
     sufficient: str = ""
     """How few instances give the answer; empty before that was asked."""
-    faithfulness: str = ""
-    """Areas under the deletion curves of the maps."""
+    curves: tuple[DeletionCurve, ...] = ()
+    """Deletion curves of the maps, the most faithful first, a random order last."""
     ask: str = ""
     """Why nothing can be asked, or nothing."""
     is_asked: bool = False
@@ -253,26 +275,38 @@ def _evidence(state: SessionState, answer: Answer | None, subject: Subject) -> E
     selection = state.selection
     selected = selection is not None and selection.subject == subject.key
     sufficient = ""
-    faithfulness = ""
     if found is not None:
         n_few = len(found.sufficient)
         verb = "gives" if n_few == 1 else "give"
         few = count(n_few, subject.noun)
         sufficient = f"{few} of {n} {verb} the same answer: {found.explained}."
-        areas = sorted(found.faithfulness.items(), key=lambda pair: pair[1])
-        faithfulness = "Deletion (area, the lower the more faithful): " + " · ".join(
-            f"{name} {area:.2f}" for name, area in areas
-        )
     return EvidenceSnapshot(
         visible=n > 1,
         sufficient=sufficient,
-        faithfulness=faithfulness,
+        curves=() if found is None else _remember(_deletion_curves, found, answer.card.classes),
         ask="" if can_be_asked(answer) else "Classify again: its features are gone.",
         is_asked=found is not None,
         what_if=_what_if_words(answer, subject),
         can_change=selected and can_be_asked(answer),
         can_undo=what_if.can_undo,
         can_redo=what_if.can_redo,
+    )
+
+
+def _deletion_curves(found: Evidence, classes: tuple[str, ...]) -> tuple[DeletionCurve, ...]:
+    k = classes.index(found.explained)
+    curves = [_deletion_curve(name, curve, found, k) for name, curve in found.deletion.items()]
+    return tuple(sorted(curves, key=lambda curve: (curve.is_reference, curve.area)))
+
+
+def _deletion_curve(name: str, curve: Curve, found: Evidence, k: int) -> DeletionCurve:
+    steps = np.unique(np.linspace(0, len(curve.counts) - 1, MOST_POINTS).round().astype(int))
+    return DeletionCurve(
+        name,
+        found.faithfulness[name],
+        tuple((curve.counts[steps] / curve.n).tolist()),
+        tuple(curve.probabilities[steps, k].tolist()),
+        is_reference=name == found.reference,
     )
 
 
