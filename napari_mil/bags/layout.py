@@ -68,15 +68,35 @@ class Layout:
         down = (y - self.origin[1]) * self.aspect - inset
         return np.floor(down * (parts / self.stride0)).astype(np.int64)
 
+    def instances_at(self, points: np.ndarray) -> np.ndarray:
+        """Return the instances whose cells hold points.
+
+        Parameters
+        ----------
+        points
+            (..., 2): (x, y) in level-0 pixels.
+
+        Returns
+        -------
+        np.ndarray
+            int64 (...), -1 where there is none.
+        """
+        columns = self.columns_at(points[..., 0])
+        rows = self.rows_at(points[..., 1])
+        n_rows, n_columns = self.shape
+        inside = (columns >= 0) & (columns < n_columns) & (rows >= 0) & (rows < n_rows)
+        found = np.full(inside.shape, -1, np.int64)
+        found[inside] = self.index[rows[inside], columns[inside]]
+        return found
+
     def instance_at(self, x: float, y: float) -> int | None:
         """Return the instance whose cell holds a point in level-0 pixels, or None."""
-        column = int(self.columns_at(np.array(x)))
-        row = int(self.rows_at(np.array(y)))
-        rows, columns = self.shape
-        if not (0 <= row < rows and 0 <= column < columns):
-            return None
-        instance = int(self.index[row, column])
+        instance = int(self.instances_at(np.array([x, y])))
         return None if instance < 0 else instance
+
+    def centres(self) -> np.ndarray:
+        """Return float64 (N, 2): (x, y) of the centres in level-0 pixels."""
+        return self.coords + np.array(self.size0) / 2
 
     def spread(self, instances: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return float32 (rows, columns) with values in the cells of instances, NaN elsewhere."""

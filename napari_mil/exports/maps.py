@@ -146,3 +146,31 @@ def scaled(values: np.ndarray, mode: ScaleMode, kind: str) -> tuple[np.ndarray, 
     ends = CLIPPED if mode is ScaleMode.PERCENTILE else (0.0, 100.0)
     low, high = (float(value) for value in np.percentile(known, ends))
     return logs, low, high if high > low else low + 1.0
+
+
+def difference(first: np.ndarray, second: np.ndarray, mode: ScaleMode) -> tuple[np.ndarray, float]:
+    """Return the difference of two maps of the same places, and the end of its colour map.
+
+    Parameters
+    ----------
+    first, second
+        float32 (N,), NaN where there is none; only places that have both are compared.
+    mode
+        `RANK` takes the difference of the ranks among these places, in [-1, 1]; otherwise that of
+        the values.
+
+    Returns
+    -------
+    values, limit
+        float32 (N,), first less second, and the largest size of any, 1 where all are 0: colours
+        reach as far on either side of zero.
+    """
+    known = ~(np.isnan(first) | np.isnan(second))
+    one = np.where(known, first, np.nan)
+    other = np.where(known, second, np.nan)
+    if mode is ScaleMode.RANK:
+        one = ranks(one)
+        other = ranks(other)
+    values = (one - other).astype(np.float32)
+    largest = float(np.abs(values[known]).max()) if known.any() else 0.0
+    return values, largest or 1.0

@@ -33,10 +33,10 @@ CHARACTER_PX = 11.5
 MOUSE_SLOP_PX = 4
 """Movement between press and release that is still a click."""
 
-COME_BACK = ("tissue", "annotations", "overlay", "groups", "marks", "selection")
+COME_BACK = ("tissue", "annotations", "overlay", "curtain", "groups", "marks", "selection")
 """Keys of layers that are hidden, not removed, while the scene has none of them."""
 
-NEVER_ACTIVE = (Role.SELECTION, Role.MARKS, Role.ANNOTATIONS, Role.UNDERLAY)
+NEVER_ACTIVE = (Role.SELECTION, Role.MARKS, Role.ANNOTATIONS, Role.CURTAIN, Role.UNDERLAY)
 """Roles of layers that do not become active when they are added."""
 
 Key = tuple[str, ...]
@@ -319,6 +319,8 @@ class LayerBook:
                 layer.colormap = fading_colormap(spec.colormap)
         if spec.type is LayerType.SQUARES and (before is None or before.size != spec.size):
             layer.size = spec.size
+        if spec.role is Role.CURTAIN and (before is None or before.size != spec.size):
+            layer.edge_width = spec.size
 
     def _update_data(self, layer: Layer, before: LayerSpec | None, spec: LayerSpec) -> None:
         if spec.type is LayerType.IMAGE:

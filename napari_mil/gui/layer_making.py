@@ -25,6 +25,8 @@ FADING = ", fading"
 TISSUE_COLOUR = "#00695c"
 SELECTION_COLOUR = "#00e5ff"
 OUTLINE_COLOUR = "#ffd400"
+OUTLINE_WIDTH = 2
+"""Width of outlines in world units."""
 
 
 def fading_colormap(base: str) -> Colormap:
@@ -139,8 +141,8 @@ def _make_mask(spec: LayerSpec, common: dict[str, Any]) -> Layer:
 def _make_outlines(spec: LayerSpec, common: dict[str, Any]) -> Layer:
     return Vectors(
         spec.data,
-        edge_color=OUTLINE_COLOUR,
-        edge_width=2,
+        edge_color=MARK_COLOUR if spec.role is Role.CURTAIN else OUTLINE_COLOUR,
+        edge_width=spec.size or OUTLINE_WIDTH,
         vector_style="line",
         **common,
     )

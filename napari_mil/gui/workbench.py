@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mil.gui.controllers.classification import ClassificationController
+from napari_mil.gui.controllers.compare import CompareController
 from napari_mil.gui.controllers.exporting import ExportController
 from napari_mil.gui.controllers.gallery import GalleryController
 from napari_mil.gui.controllers.inspection import InspectionController
@@ -200,7 +201,8 @@ class Workbench(QWidget):
         self.gallery = GalleryController(
             self.session, self.jobs, self.inspection.go_to, self._dialogs.ask_for_gallery
         )
-        self.panels = PanelDocks(viewer, self.session, (self.gallery,))
+        self.compare = CompareController(self.session, self.jobs, self.book, parent=self)
+        self.panels = PanelDocks(viewer, self.session, (self.gallery, self.compare))
         self.inspect_tab.panel_requested.connect(self.panels.show)
 
     def _make_exporting(self) -> None:

@@ -10,7 +10,8 @@ from napari_mil.bags import TissueMask, tissue_mask
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.layer_book import LayerBook
-from napari_mil.gui.model import actions
+from napari_mil.gui.model import actions, comparing
+from napari_mil.gui.model.comparing import CompareView
 from napari_mil.gui.model.display import Role
 from napari_mil.gui.model.placement import Placement
 from napari_mil.gui.model.scene import LayerSpec
@@ -107,6 +108,8 @@ class SubjectsController:
             self._session.apply(actions.remove_annotations, key, spec.key[1])
         elif spec.role is Role.SELECTION:
             self._session.apply(actions.clear_selection)
+        elif spec.role is Role.CURTAIN:
+            self._session.compare(comparing.choose_view, CompareView.SHOWN)
         else:
             self._session.apply(actions.hide_overlay)
 

@@ -11,6 +11,7 @@ import numpy as np
 from napari_mil.bags import TissueMask
 from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model.answers import Answer, Inquiry, Linkage, Run, order_by
+from napari_mil.gui.model.comparing import forget_subject
 from napari_mil.gui.model.display import Display, Kind, Look, Role, Window, scale_of
 from napari_mil.gui.model.gallery import Gallery, Which
 from napari_mil.gui.model.inputs import reason_not_to_fit
@@ -108,6 +109,7 @@ def close_subject(state: SessionState, key: int) -> SessionState:
         selection=None if concerns_selection else state.selection,
         closeup=None if concerns_selection else state.closeup,
         detecting=None if state.detecting == key else state.detecting,
+        comparing=forget_subject(state.comparing, key),
         message="",
     )
     return _choose_fitting_classifier(state)

@@ -68,6 +68,8 @@ class Role(StrEnum):
     SELECTION = "selection"
     TISSUE = "tissue"
     ANNOTATIONS = "annotations"
+    CURTAIN = "curtain"
+    """Line between the maps of two answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from napari_mil.gui.model.answers import (
     mask_groups,
     strategy_words,
 )
+from napari_mil.gui.model.compared import PlacedMap, compared_map, compared_words
 from napari_mil.gui.model.display import (
     DEFAULT_OPACITY,
     Column,
@@ -49,6 +50,8 @@ MOST_FILLED = 1_000_000
 MOST_OUTLINED = 2000
 """Selected instances that are outlined."""
 TISSUE_OPACITY = 0.8
+CURTAIN_WIDTH = 0.08
+"""Width of the line of a curtain, as a share of the side of a cell."""
 BORDER = 0.12
 """Width of the outline of a tile, as a share of its side: seen from afar too."""
 THIN_BORDER = 0.03
@@ -103,7 +106,7 @@ class LayerSpec:
     limits: tuple[float, float] = (0.0, 1.0)
     """Values of the ends of the colour map."""
     size: float = 0.0
-    """Side of squares in world units."""
+    """Side of squares or width of a curtain's line, in world units."""
     border: float = 0.0
     """Width of the lines of squares, as a share of their side."""
     rgb: bool = True
@@ -312,6 +315,9 @@ def _overlay(state: SessionState, subject: Subject) -> tuple[list[LayerSpec], Le
     run = state.mapped_run
     if run is not None and run.layout is not None:
         return _run_overlay(state, subject, run, run.layout)
+    placed = compared_map(state)
+    if placed is not None:
+        return _compared_overlay(state, subject, placed)
     answer = state.shown_answer
     if answer is None:
         return [], None
@@ -421,6 +427,45 @@ def _ends(image: np.ndarray) -> tuple[float, float]:
     low = float(np.nanmin(image))
     high = float(np.nanmax(image))
     return low, high if high > low else low + 1.0
+
+
+def _compared_overlay(
+    state: SessionState, subject: Subject, placed: PlacedMap
+) -> tuple[list[LayerSpec], Legend]:
+    layer = _values_layer(
+        state,
+        subject,
+        placed.layout,
+        placed.image,
+        placed.limits,
+        f"{state.comparing.view} · {subject.name}",
+    )
+    if placed.is_diverging:
+        layer = replace(layer, colormap=DIVERGING_NAME)
+    layers = [layer]
+    if placed.line is not None:
+        layers.append(_curtain_line(state, subject, placed, placed.line))
+    return layers, Legend(placed.legend, has_bar=True)
+
+
+def _curtain_line(
+    state: SessionState, subject: Subject, placed: PlacedMap, line: np.ndarray
+) -> LayerSpec:
+    look = state.display.look(Role.CURTAIN)
+    placement = subject.placement
+    return LayerSpec(
+        key=("curtain",),
+        role=Role.CURTAIN,
+        type=LayerType.OUTLINES,
+        name=f"curtain line · {subject.name}",
+        data=_remember(_world_segments, line, placement),
+        affine=Affine((1.0, 1.0), (0.0, 0.0)),
+        units=placement.units,
+        visible=look.visible is not False
+        and state.display.look(Role.OVERLAY).visible is not False,
+        opacity=1.0 if look.opacity is None else look.opacity,
+        size=placed.layout.stride0 * placement.unit * CURTAIN_WIDTH,
+    )
 
 
 def _run_overlay(
@@ -550,6 +595,9 @@ def hover_words(state: SessionState, world: tuple[float, ...]) -> str:
     layout = state.layout
     if subject is None or layout is None:
         return ""
+    if compared_map(state) is not None:
+        x, y = subject.placement.level0(np.asarray(world[-2:]))
+        return compared_words(state, float(x), float(y))
     instance = subject.placement.instance_under(layout, world)
     if instance is None:
         return ""

@@ -14,6 +14,7 @@ from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.bags.layout import Layout
 from napari_mil.gui.model.adapting import Adapting
 from napari_mil.gui.model.answers import Answer, ExportRun, Inquiry, Linkage, Run
+from napari_mil.gui.model.comparing import Comparing
 from napari_mil.gui.model.display import (
     Column,
     Display,
@@ -93,6 +94,7 @@ class SessionState:
     selection: Selection | None = None
     closeup: Closeup | None = None
     gallery: Gallery = field(default_factory=Gallery)
+    comparing: Comparing = field(default_factory=Comparing)
     opening: tuple[str, ...] = ()
     """Names of what is being opened."""
     detecting: int | None = None
@@ -288,6 +290,18 @@ class Session:
         adapting = action(self._state.adapting, *arguments, **options)
         if adapting != self._state.adapting:
             self._state = replace(self._state, adapting=adapting)
+            self._tell()
+
+    def compare(
+        self,
+        action: Callable[Concatenate[Comparing, P], Comparing],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Apply an action on the comparison of two answers."""
+        comparing = action(self._state.comparing, *arguments, **options)
+        if comparing is not self._state.comparing:
+            self._state = replace(self._state, comparing=comparing)
             self._tell()
 
     @contextmanager

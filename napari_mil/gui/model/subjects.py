@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from napari_mil.annotations import Annotations
+from napari_mil.annotations import Annotations, Region
 from napari_mil.bags import Bag, ImageBag, TissueMask
 from napari_mil.bags.layout import Layout
 from napari_mil.gui.model.placement import Placement, placement_of
@@ -58,6 +58,8 @@ class AnnotationLayer:
     classes: tuple[str, ...]
     """Class of each region, for the status bar."""
     n_regions: int
+    regions: tuple[Region, ...] = ()
+    """The regions, in level-0 pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +189,8 @@ def outline_annotations(name: str, annotations: Annotations) -> AnnotationLayer:
             segments.append(np.stack([points[:-1], np.diff(points, axis=0)], 1))
     outlines = np.concatenate(segments) if segments else np.empty((0, 2, 2))
     classes = tuple(region.name or "" for region in annotations.regions)
-    return AnnotationLayer(name, outlines, classes, len(annotations.regions))
+    regions = annotations.regions
+    return AnnotationLayer(name, outlines, classes, len(regions), regions)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ OPACITY_STEPS = 100
 PICTURE_PX = 224
 SURROUNDINGS_PX = 144
 
-PANELS = (Panel.GALLERY,)
+PANELS = (Panel.GALLERY, Panel.COMPARE)
 """Panels that a button opens."""
 
 

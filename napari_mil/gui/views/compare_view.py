@@ -1,0 +1,219 @@
+"""The Compare panel: two answers in figures, and the other one beside the canvas."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFormLayout,
+    QHeaderView,
+    QPushButton,
+    QSlider,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mil.gui.model.snapshots.compare import CompareSnapshot, FigureRow
+from napari_mil.gui.views.linked_picture import LinkedPicture
+from napari_mil.gui.views.widgets import ChoiceBox, elided, row, scrolling, secondary, set_words
+
+CURTAIN_STEPS = 1000
+CHOICES_WIDTH = 280
+COLUMNS = 4
+ROW_PX = 22
+
+
+class CompareView(QWidget):
+    """Tells what a person chose of two answers, shows a snapshot."""
+
+    other_chosen = Signal(str)
+    first_column_chosen = Signal(str)
+    second_column_chosen = Signal(str)
+    view_chosen = Signal(object)
+    scale_chosen = Signal(object)
+    curtain_moved = Signal(float)
+    curtain_fetched = Signal()
+    """Bring the line into the middle of the view."""
+    reference_chosen = Signal(str)
+    shapes_requested = Signal()
+    swap_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = secondary()
+        self.choices = CompareChoices()
+        self.table = FigureTable()
+        self.sentences = secondary()
+        self.picture_title = elided("")
+        self.picture = LinkedPicture()
+        figures = QWidget()
+        figures_layout = QVBoxLayout(figures)
+        figures_layout.setContentsMargins(0, 0, 4, 0)
+        figures_layout.addWidget(self.table)
+        figures_layout.addWidget(self.sentences)
+        figures_layout.addStretch(1)
+        beside = QWidget()
+        beside_layout = QVBoxLayout(beside)
+        beside_layout.setContentsMargins(0, 0, 0, 0)
+        beside_layout.addWidget(self.picture_title)
+        beside_layout.addWidget(self.picture, 1)
+        choices = scrolling(self.choices)
+        choices.setFixedWidth(CHOICES_WIDTH)
+        self._body = QWidget()
+        body_layout = row(choices, scrolling(figures), beside)
+        body_layout.setContentsMargins(0, 0, 0, 0)
+        for place, stretch in enumerate((0, 5, 4)):
+            body_layout.setStretch(place, stretch)
+        self._body.setLayout(body_layout)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 2, 6, 2)
+        layout.addWidget(self.reason)
+        layout.addWidget(self._body, 1)
+        self._connect()
+
+    def _connect(self) -> None:
+        choices = self.choices
+        choices.other_box.chosen.connect(self.other_chosen.emit)
+        choices.first_box.chosen.connect(self.first_column_chosen.emit)
+        choices.second_box.chosen.connect(self.second_column_chosen.emit)
+        choices.view_box.chosen.connect(self.view_chosen.emit)
+        choices.scale_box.chosen.connect(self.scale_chosen.emit)
+        choices.reference_box.chosen.connect(self.reference_chosen.emit)
+        choices.curtain_slider.valueChanged.connect(
+            lambda value: self.curtain_moved.emit(value / CURTAIN_STEPS)
+        )
+        choices.fetch_button.clicked.connect(lambda: self.curtain_fetched.emit())
+        choices.shapes_button.clicked.connect(lambda: self.shapes_requested.emit())
+        choices.swap_button.clicked.connect(lambda: self.swap_requested.emit())
+
+    def render(self, snapshot: CompareSnapshot) -> None:
+        """Show a snapshot; the picture comes by itself."""
+        set_words(self.reason, snapshot.reason)
+        self._body.setVisible(not snapshot.reason)
+        if snapshot.reason:
+            return
+        self.choices.render(snapshot)
+        self.table.render(snapshot.rows, (snapshot.first, snapshot.second))
+        words = ("Comparing the maps…",) if snapshot.is_measuring else snapshot.sentences
+        set_words(self.sentences, "\n".join(words))
+        set_words(self.picture_title, snapshot.picture_title)
+        self.picture_title.setToolTip(snapshot.picture_title)
+
+
+class CompareChoices(QWidget):
+    """Boxes of the panel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_name = elided("")
+        self.other_box = ChoiceBox("other answer")
+        self.swap_button = QPushButton("Swap")
+        self.swap_button.setToolTip("Show the other answer, and compare it with this one")
+        self.first_box = ChoiceBox("map of the shown answer")
+        self.second_box = ChoiceBox("map of the other answer")
+        self.view_box = ChoiceBox("what the canvas shows")
+        self.scale_box = ChoiceBox("scale of the difference")
+        self.curtain_slider = QSlider(Qt.Orientation.Horizontal)
+        self.curtain_slider.setRange(0, CURTAIN_STEPS)
+        self.curtain_slider.setAccessibleName("place of the curtain")
+        self.fetch_button = QPushButton("Here")
+        self.fetch_button.setToolTip("Bring the line into the middle of the view")
+        self.reference_box = ChoiceBox("class of the annotated regions")
+        self.shapes_button = QPushButton("Read shapes")
+        self.shapes_button.setToolTip(
+            "Take what is drawn on the chosen shapes layer as annotated regions; "
+            "press again after drawing on"
+        )
+        self._form = QFormLayout(self)
+        self._form.setContentsMargins(0, 0, 4, 0)
+        self._form.setVerticalSpacing(4)
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._form.addRow("Shown", self.first_name)
+        self._form.addRow("Its map", self.first_box)
+        self._form.addRow("With", _line(self.other_box, self.swap_button))
+        self._form.addRow("Its map", self.second_box)
+        self._form.addRow("Canvas", self.view_box)
+        self._form.addRow("Of", self.scale_box)
+        self._curtain_line = _line(self.curtain_slider, self.fetch_button)
+        self._form.addRow("Line", self._curtain_line)
+        self._form.addRow("Regions", _line(self.reference_box, self.shapes_button))
+
+    def render(self, snapshot: CompareSnapshot) -> None:
+        """Show the choices of a snapshot."""
+        set_words(self.first_name, snapshot.first)
+        self.first_name.setToolTip(snapshot.first)
+        self.other_box.render(snapshot.others)
+        self.first_box.render(snapshot.first_columns)
+        self.second_box.render(snapshot.second_columns)
+        self.view_box.render(snapshot.views)
+        self.scale_box.render(snapshot.scales)
+        self.reference_box.render(snapshot.references)
+        self.reference_box.setVisible(bool(snapshot.references.entries))
+        self._show_row(self.scale_box, snapshot.shows_scale)
+        self._show_row(self._curtain_line, snapshot.shows_curtain)
+        self.curtain_slider.blockSignals(True)
+        self.curtain_slider.setValue(round(snapshot.curtain * CURTAIN_STEPS))
+        self.curtain_slider.blockSignals(False)
+
+    def _show_row(self, widget: QWidget, shown: bool) -> None:
+        widget.setVisible(shown)
+        label = self._form.labelForField(widget)
+        if label is not None:
+            label.setVisible(shown)
+
+
+class FigureTable(QTableWidget):
+    """Figures of both answers and their difference, one row each."""
+
+    def __init__(self) -> None:
+        super().__init__(0, COLUMNS)
+        self.setAccessibleName("figures of both answers")
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        heads = self.verticalHeader()
+        heads.hide()
+        heads.setDefaultSectionSize(ROW_PX)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        self._shown: tuple[tuple[FigureRow, ...], tuple[str, str]] | None = None
+
+    def render(self, rows: tuple[FigureRow, ...], names: tuple[str, str]) -> None:
+        """Show rows below the names of both classifiers."""
+        if self._shown == (rows, names):
+            return
+        self._shown = (rows, names)
+        self.setRowCount(len(rows))
+        for place, title in enumerate(("", *names, "difference")):
+            head = QTableWidgetItem(title)
+            head.setToolTip(title)
+            self.setHorizontalHeaderItem(place, head)
+        for k, each in enumerate(rows):
+            for place, text in enumerate((each.name, each.first, each.second, each.difference)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(each.explained or text)
+                self.setItem(k, place, item)
+        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + len(rows) * ROW_PX + 4)
+
+    def texts(self) -> list[list[str]]:
+        """Return what the cells say, by row."""
+        rows = range(self.rowCount())
+        return [[self.item(k, place).text() for place in range(COLUMNS)] for k in rows]
+
+
+def _line(*widgets: QWidget) -> QWidget:
+    """Return widgets beside each other, the first taking what room there is."""
+    line = QWidget()
+    layout = row(*widgets, stretched=0)
+    layout.setContentsMargins(0, 0, 0, 0)
+    line.setLayout(layout)
+    return line
