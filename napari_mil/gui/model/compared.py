@@ -218,9 +218,13 @@ def difference_map(both: Compared, mode: ScaleMode) -> PlacedMap:
     pairs = both.pairs
     layout = second.layout if pairs.are_of_second else first.layout
     image, limit = _remember(_difference, pairs, layout, first.values, second.values, mode)
-    words = " (ranks)" if mode is ScaleMode.RANK else ""
+    words = "ranks" if mode is ScaleMode.RANK else "values"
     return PlacedMap(
-        image, layout, (-limit, limit), True, f"{_titles(both, '−')} · difference{words}"
+        image,
+        layout,
+        (-limit, limit),
+        is_diverging=True,
+        legend=f"{_titles(both, '−', ('', ''))} ({words})",
     )
 
 
@@ -253,7 +257,7 @@ def curtain_map(state: SessionState, both: Compared) -> PlacedMap:
         frame,
         limits,
         both.is_of_one_kind and kind in SIGNED,
-        f"left {_titles(both, '| right', _mode_words(state, both))}",
+        _titles(both, "|", _mode_words(state, both)),
         _line(frame, column),
     )
 
@@ -449,16 +453,15 @@ def _left_of(frame: Layout) -> float:
     return frame.origin[0] + (frame.tile_size0 - frame.stride0) / 2
 
 
-def _titles(both: Compared, between: str, words: tuple[str, str] = ("", "")) -> str:
-    """Name both maps; what is coloured stands once where it is the same."""
+def _titles(both: Compared, between: str, words: tuple[str, str]) -> str:
+    """Name both answers, and what is coloured of them where it is the same."""
     first, second = both.first, both.second
     assert first.column is not None
     assert second.column is not None
     one = first.column.title + words[0]
     other = second.column.title + words[1]
-    if one == other:
-        return f"{first.name} {between} {second.name} · {one}"
-    return f"{one} · {first.name} {between} {other} · {second.name}"
+    names = f"{first.name} {between} {second.name}"
+    return f"{names} · {one}" if one == other else names
 
 
 def _mode_words(state: SessionState, both: Compared) -> tuple[str, str]:

@@ -461,8 +461,7 @@ def _curtain_line(
         data=_remember(_world_segments, line, placement),
         affine=Affine((1.0, 1.0), (0.0, 0.0)),
         units=placement.units,
-        visible=look.visible is not False
-        and state.display.look(Role.OVERLAY).visible is not False,
+        visible=look.visible is not False and state.display.look(Role.OVERLAY).visible is not False,
         opacity=1.0 if look.opacity is None else look.opacity,
         size=placed.layout.stride0 * placement.unit * CURTAIN_WIDTH,
     )

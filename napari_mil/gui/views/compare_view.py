@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFormLayout,
+    QHBoxLayout,
     QHeaderView,
     QPushButton,
     QSlider,
@@ -20,7 +21,9 @@ from napari_mil.gui.views.linked_picture import LinkedPicture
 from napari_mil.gui.views.widgets import ChoiceBox, elided, row, scrolling, secondary, set_words
 
 CURTAIN_STEPS = 1000
-CHOICES_WIDTH = 280
+CHOICES_WIDTH = 500
+HEIGHT = 250
+LEAST_PX = 40
 COLUMNS = 4
 ROW_PX = 22
 
@@ -46,25 +49,19 @@ class CompareView(QWidget):
         self.choices = CompareChoices()
         self.table = FigureTable()
         self.sentences = secondary()
+        self.sentences.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.picture_title = elided("")
         self.picture = LinkedPicture()
-        figures = QWidget()
-        figures_layout = QVBoxLayout(figures)
-        figures_layout.setContentsMargins(0, 0, 4, 0)
-        figures_layout.addWidget(self.table)
-        figures_layout.addWidget(self.sentences)
-        figures_layout.addStretch(1)
-        beside = QWidget()
-        beside_layout = QVBoxLayout(beside)
-        beside_layout.setContentsMargins(0, 0, 0, 0)
-        beside_layout.addWidget(self.picture_title)
-        beside_layout.addWidget(self.picture, 1)
-        choices = scrolling(self.choices)
-        choices.setFixedWidth(CHOICES_WIDTH)
+        words = scrolling(_below(self.sentences))
+        for widget in (words, self.table):
+            # They scroll: a small window keeps its canvas.
+            widget.setMinimumHeight(LEAST_PX)
+        left = _below(self.choices, words)
+        left.setFixedWidth(CHOICES_WIDTH)
         self._body = QWidget()
-        body_layout = row(choices, scrolling(figures), beside)
+        body_layout = row(left, self.table, _below(self.picture_title, self.picture))
         body_layout.setContentsMargins(0, 0, 0, 0)
-        for place, stretch in enumerate((0, 5, 4)):
+        for place, stretch in enumerate((0, 6, 5)):
             body_layout.setStretch(place, stretch)
         self._body.setLayout(body_layout)
         layout = QVBoxLayout(self)
@@ -88,6 +85,10 @@ class CompareView(QWidget):
         choices.shapes_button.clicked.connect(lambda: self.shapes_requested.emit())
         choices.swap_button.clicked.connect(lambda: self.swap_requested.emit())
 
+    def sizeHint(self) -> QSize:
+        """Return a height at which choices and table need no scrolling."""
+        return QSize(super().sizeHint().width(), HEIGHT)
+
     def render(self, snapshot: CompareSnapshot) -> None:
         """Show a snapshot; the picture comes by itself."""
         set_words(self.reason, snapshot.reason)
@@ -107,7 +108,6 @@ class CompareChoices(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first_name = elided("")
         self.other_box = ChoiceBox("other answer")
         self.swap_button = QPushButton("Swap")
         self.swap_button.setToolTip("Show the other answer, and compare it with this one")
@@ -121,29 +121,31 @@ class CompareChoices(QWidget):
         self.fetch_button = QPushButton("Here")
         self.fetch_button.setToolTip("Bring the line into the middle of the view")
         self.reference_box = ChoiceBox("class of the annotated regions")
-        self.shapes_button = QPushButton("Read shapes")
+        for box in (self.other_box, self.reference_box):
+            # A button stands beside it.
+            box.setMinimumContentsLength(6)
+        self.shapes_button = QPushButton("Shapes")
         self.shapes_button.setToolTip(
             "Take what is drawn on the chosen shapes layer as annotated regions; "
             "press again after drawing on"
         )
-        self._form = QFormLayout(self)
-        self._form.setContentsMargins(0, 0, 4, 0)
-        self._form.setVerticalSpacing(4)
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.addRow("Shown", self.first_name)
-        self._form.addRow("Its map", self.first_box)
-        self._form.addRow("With", _line(self.other_box, self.swap_button))
-        self._form.addRow("Its map", self.second_box)
-        self._form.addRow("Canvas", self.view_box)
-        self._form.addRow("Of", self.scale_box)
         self._curtain_line = _line(self.curtain_slider, self.fetch_button)
-        self._form.addRow("Line", self._curtain_line)
-        self._form.addRow("Regions", _line(self.reference_box, self.shapes_button))
+        self._maps = _form()
+        self._maps.addRow("Map", self.first_box)
+        self._maps.addRow("With", _line(self.other_box, self.swap_button))
+        self._maps.addRow("Its map", self.second_box)
+        self._canvas = _form()
+        self._canvas.addRow("Canvas", self.view_box)
+        self._canvas.addRow("Of", self.scale_box)
+        self._canvas.addRow("Line", self._curtain_line)
+        self._canvas.addRow("Regions", _line(self.reference_box, self.shapes_button))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._maps, 1)
+        layout.addLayout(self._canvas, 1)
 
     def render(self, snapshot: CompareSnapshot) -> None:
         """Show the choices of a snapshot."""
-        set_words(self.first_name, snapshot.first)
-        self.first_name.setToolTip(snapshot.first)
         self.other_box.render(snapshot.others)
         self.first_box.render(snapshot.first_columns)
         self.second_box.render(snapshot.second_columns)
@@ -159,7 +161,7 @@ class CompareChoices(QWidget):
 
     def _show_row(self, widget: QWidget, shown: bool) -> None:
         widget.setVisible(shown)
-        label = self._form.labelForField(widget)
+        label = self._canvas.labelForField(widget)
         if label is not None:
             label.setVisible(shown)
 
@@ -173,7 +175,6 @@ class FigureTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -183,6 +184,7 @@ class FigureTable(QTableWidget):
         heads.setDefaultSectionSize(ROW_PX)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self._shown: tuple[tuple[FigureRow, ...], tuple[str, str]] | None = None
@@ -202,7 +204,6 @@ class FigureTable(QTableWidget):
                 item = QTableWidgetItem(text)
                 item.setToolTip(each.explained or text)
                 self.setItem(k, place, item)
-        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + len(rows) * ROW_PX + 4)
 
     def texts(self) -> list[list[str]]:
         """Return what the cells say, by row."""
@@ -217,3 +218,23 @@ def _line(*widgets: QWidget) -> QWidget:
     layout.setContentsMargins(0, 0, 0, 0)
     line.setLayout(layout)
     return line
+
+
+def _form() -> QFormLayout:
+    """Return a form of as little height as it needs."""
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setVerticalSpacing(3)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return form
+
+
+def _below(*widgets: QWidget) -> QWidget:
+    """Return widgets below each other, the last taking what room there is."""
+    whole = QWidget()
+    layout = QVBoxLayout(whole)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for place, widget in enumerate(widgets):
+        layout.addWidget(widget, int(place == len(widgets) - 1))
+    return whole

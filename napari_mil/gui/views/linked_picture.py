@@ -47,7 +47,7 @@ class LinkedPicture(QWidget):
         self.setAccessibleName("picture of the other answer")
         self.setToolTip("Follows the canvas; drag to move both, wheel to zoom, click to select")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(160, 120)
+        self.setMinimumSize(160, 90)
         self._pixmap: QPixmap | None = None
         self._mark: Place | None = None
         self._pressed: QPointF | None = None

@@ -35,7 +35,7 @@ ONE_ONLY = (
 NO_MAP = "It has no value for single instances: there is no map to compare."
 NO_REGIONS = (
     "Drop annotations of this slide (GeoJSON, ImageScope, HALO, ASAP), or draw shapes and press "
-    "Read shapes, to see how each map overlaps with them."
+    "Shapes, to see how each map overlaps with them."
 )
 VIEW_TEXTS = {
     CompareView.SHOWN: "shown answer",
@@ -209,7 +209,7 @@ def _number(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return "" if np.isnan(value) else f"{value + 0.0:+.2f}"
+    return "" if np.isnan(value) else f"{value + 0.0:+.2f}".replace("-", "−")
 
 
 def _sentences(state: SessionState, both: Compared, figures: Figures | None) -> tuple[str, ...]:
