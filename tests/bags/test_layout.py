@@ -126,3 +126,19 @@ def test_tiles_side_by_side_keep_their_own_values():
     values = np.array([1.0, 2.0], np.float32)
     means = layout.spread_mean(values, 1)
     np.testing.assert_array_equal(means, layout.spread(np.arange(2), values))
+
+
+def test_instances_under_many_points_are_those_whose_cells_hold_them():
+    layout = build.grid_layout(3, 4)
+    points = np.random.default_rng(0).uniform(-300, 2500, (5, 400, 2))
+    found = layout.instances_at(points)
+    inside = points[..., None, :] - layout.coords
+    expected = ((inside >= 0) & (inside < 500)).all(-1)
+    assert np.array_equal(found >= 0, expected.any(-1))
+    assert np.array_equal(found[found >= 0], expected.argmax(-1)[found >= 0])
+    assert len(np.unique(found)) == 13
+
+
+def test_centres_lie_in_the_cells_of_their_instances():
+    layout = build.grid_layout(3, 4)
+    assert np.array_equal(layout.instances_at(layout.centres()), np.arange(12))

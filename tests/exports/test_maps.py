@@ -14,6 +14,7 @@ from napari_mil.exports.maps import (
     ScaleMode,
     default_key,
     default_scale,
+    difference,
     mapped_keys,
     ranks,
     scaled,
@@ -123,3 +124,29 @@ def test_percentiles_leave_single_extremes_out_of_the_colours():
     np.testing.assert_array_equal(shown, values)
     _, low, high = scaled(values - 500, ScaleMode.PERCENTILE, "contribution")
     assert -low == high < 1000
+
+
+def test_a_difference_is_taken_where_both_have_a_value():
+    first = np.array([0.9, 0.5, np.nan, 0.2], np.float32)
+    second = np.array([0.4, 0.6, 0.1, np.nan], np.float32)
+    values, limit = difference(first, second, ScaleMode.RAW)
+    np.testing.assert_allclose(values, [0.5, -0.1, np.nan, np.nan], rtol=1e-6)
+    assert limit == np.float32(0.9) - np.float32(0.4)
+
+
+@given(some_values)
+def test_a_difference_of_ranks_depends_on_order_alone(values):
+    other = values[::-1].copy()
+    found, limit = difference(values, other, ScaleMode.RANK)
+    again, same = difference(values * 8, other, ScaleMode.RANK)
+    np.testing.assert_array_equal(found, again)
+    assert limit == same
+    known = found[~np.isnan(found)]
+    assert (np.abs(known) <= limit).all()
+    assert 0 < limit <= 1
+
+
+def test_maps_that_are_equal_differ_by_nothing():
+    values, limit = difference(np.ones(3, np.float32), np.ones(3, np.float32), ScaleMode.RAW)
+    assert values.tolist() == [0, 0, 0]
+    assert limit == 1

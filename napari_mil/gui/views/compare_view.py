@@ -23,7 +23,7 @@ from napari_mil.gui.views.widgets import ChoiceBox, elided, row, scrolling, seco
 CURTAIN_STEPS = 1000
 CHOICES_WIDTH = 500
 HEIGHT = 250
-LEAST_PX = 40
+LEAST_PX = 24
 COLUMNS = 4
 ROW_PX = 22
 
@@ -64,6 +64,8 @@ class CompareView(QWidget):
         for place, stretch in enumerate((0, 6, 5)):
             body_layout.setStretch(place, stretch)
         self._body.setLayout(body_layout)
+        # Its dock would take room for it for good.
+        self._body.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 2)
         layout.addWidget(self.reason)
