@@ -22,7 +22,7 @@ from napari_mil.gui.model.compared import (
     question_of,
     reference_names,
 )
-from napari_mil.gui.model.comparing import Comparing, CompareView, DrawnRegions
+from napari_mil.gui.model.comparing import CompareView, Comparing, DrawnRegions
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.placement import Placement
@@ -136,9 +136,7 @@ def test_values_of_two_kinds_are_compared_by_rank():
         view=CompareView.DIFFERENCE,
         scale=ScaleMode.RAW,
     )
-    np.testing.assert_allclose(
-        overlay(state).data, [[-1, -0.6, -0.2], [0.2, 0.6, 1]], atol=1e-6
-    )
+    np.testing.assert_allclose(overlay(state).data, [[-1, -0.6, -0.2], [0.2, 0.6, 1]], atol=1e-6)
     assert scene(state).legend.text == "malignancy − grade (ranks)"
 
 
