@@ -438,7 +438,7 @@ def _compared_overlay(
         placed.layout,
         placed.image,
         placed.limits,
-        f"{state.comparing.view} · {subject.name}",
+        f"{placed.name} · {subject.name}",
     )
     if placed.is_diverging:
         layer = replace(layer, colormap=DIVERGING_NAME)

@@ -100,11 +100,20 @@ def overlap(
 
 def _inside(layout: Layout, regions: Sequence[Region]) -> tuple[np.ndarray, np.ndarray]:
     """Return (instance, region) pairs, two of int64 (P,), of centres that lie in regions."""
-    if not regions or not len(layout):
+    x, y = layout.centres().T
+    order = np.argsort(x, kind="stable")
+    found = []
+    for region in regions:
+        left, top, right, bottom = region.area.bounds
+        first, last = np.searchsorted(x, (left, right), sorter=order)
+        near = order[first:last]
+        near = near[(y[near] >= top) & (y[near] <= bottom)]
+        shapely.prepare(region.area)
+        found.append(near[shapely.contains_xy(region.area, x[near], y[near])])
+    if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    tree = shapely.STRtree([region.area for region in regions])
-    instance, region = tree.query(shapely.points(layout.centres()), predicate="within")
-    return instance, region
+    numbers = np.repeat(np.arange(len(found)), [len(inside) for inside in found])
+    return np.concatenate(found), numbers
 
 
 def _dice(truth: np.ndarray, values: np.ndarray, threshold: float | None) -> float:

@@ -16,14 +16,23 @@ from hypothesis.stateful import (
 
 from napari_mil.events import EpochEnded, Watched
 from napari_mil.exports.maps import ScaleMode
-from napari_mil.gui.model import actions
+from napari_mil.gui.model import actions, comparing
 from napari_mil.gui.model import training as training_actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
+from napari_mil.gui.model.compared import (
+    answer_question,
+    canvas_view,
+    compared_map,
+    question_of,
+)
+from napari_mil.gui.model.comparing import CompareView
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
+from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.scene import hover_words, scene
 from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
+from napari_mil.gui.model.snapshots.compare import compare_snapshot
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import history_snapshot, train_snapshot
@@ -366,6 +375,18 @@ class Window(RuleBasedStateMachine):
         self.apply(actions.toggle_overlay)
         assert not (before and after)
 
+    @rule(view=st.sampled_from(CompareView), seen=st.booleans(), place=st.sampled_from((0.0, 0.4)))
+    def compare(self, view, seen, place):
+        self.session.compare(comparing.choose_view, view)
+        self.session.compare(comparing.move_curtain, place)
+        self.apply(actions.set_panel_shown, Panel.COMPARE, shown=seen)
+        if canvas_view(self.state) is not CompareView.SHOWN:
+            assert len(compared_map(self.state).image) > 0
+        question = question_of(self.state)
+        if question is not None:
+            self.session.compare(comparing.set_figures, answer_question(question))
+            assert not compare_snapshot(self.state).is_measuring
+
     @rule(role=st.sampled_from(Role), visible=st.booleans())
     def click_an_eye(self, role, visible):
         self.apply(actions.set_look, role, Look(visible=visible))
@@ -480,7 +501,11 @@ class Window(RuleBasedStateMachine):
             who = state.shown_answer.classifier
         for layer in shown:
             assert f" · {who} · {title}" in layer.name
-            assert who in drawn.legend.text.split(" · ")
+            said = drawn.legend.text.split(" · ")
+            if compared_map(state) is None:
+                assert who in said
+            else:
+                assert said[0].startswith(f"{who} ")
         if card is not None:
             assert card.about == f"{title} · {state.shown_answer.classifier}"
             assert state.shown_answer.subject == state.current
