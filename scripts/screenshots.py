@@ -89,11 +89,29 @@ def take_maps(driver: WindowDriver, folder: Path) -> None:
         driver.choose_map(kind)
         driver.screenshot(folder / f"{number}-{kind}.png")
     driver.choose_map("attention")
+    take_comparison(driver, folder)
     driver.workbench.inspection.step(1)
     driver.wait_until_idle()
     driver.screenshot(folder / "13-instance.png")
     take_export(driver, folder)
     take_evidence(driver, folder)
+
+
+def take_comparison(driver: WindowDriver, folder: Path) -> None:
+    """Compare both answers: their difference, then a curtain; close the panel."""
+    from napari_mil.gui.model.comparing import CompareView
+    from napari_mil.gui.model.panels import Panel
+
+    workbench = driver.workbench
+    workbench.inspect_tab.panel_buttons[Panel.COMPARE].click()
+    driver.wait_until_idle()
+    view = workbench.compare.view
+    for letter, shown in zip("ab", (CompareView.DIFFERENCE, CompareView.CURTAIN), strict=True):
+        view.choices.view_box.choose(shown)
+        driver.wait_until_idle()
+        driver.screenshot(folder / f"12{letter}-{shown}.png")
+    view.parent().close()
+    driver.wait_until_idle()
 
 
 def take_evidence(driver: WindowDriver, folder: Path) -> None:

@@ -237,13 +237,12 @@ def _agreement_sentence(state: SessionState, figures: Figures) -> str:
     found = figures.agreement
     where = {
         Matching.SAME: "",
-        Matching.SHARED: ", those that both have",
-        Matching.CENTRES: "; the grids differ: compared at the centres of the finer one's",
+        Matching.SHARED: " that both have",
+        Matching.CENTRES: "; grids differ: at the centres of the finer one's",
     }[figures.matching]
     return (
-        f"Rank correlation of the maps {_number(found.spearman)}, "
-        f"in common among the top {TOP_SHARE:.0%}: {_number(found.jaccard)} "
-        f"({count(found.n, _noun(state))}{where})."
+        f"Rank correlation {_number(found.spearman)}, top {TOP_SHARE:.0%} in common "
+        f"{_number(found.jaccard)} ({count(found.n, _noun(state))}{where})."
     )
 
 

@@ -76,14 +76,14 @@ def test_figures_are_awaited_and_then_said():
     assert compare_snapshot(state).is_measuring
     snapshot = compare_snapshot(measured(state))
     assert not snapshot.is_measuring
-    assert snapshot.sentences[0].startswith("Rank correlation of the maps ")
+    assert snapshot.sentences[0].startswith("Rank correlation ")
     assert snapshot.sentences[0].endswith("(6 tiles).")
     assert snapshot.sentences[1] == NO_REGIONS
 
 
 def test_other_grids_are_said_to_be():
     state = measured(two(layouts=(COARSE, FINE)))
-    words = "24 tiles; the grids differ: compared at the centres of the finer one's"
+    words = "24 tiles; grids differ: at the centres of the finer one's"
     assert words in compare_snapshot(state).sentences[0]
 
 
