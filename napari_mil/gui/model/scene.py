@@ -50,8 +50,8 @@ MOST_FILLED = 1_000_000
 MOST_OUTLINED = 2000
 """Selected instances that are outlined."""
 TISSUE_OPACITY = 0.8
-CURTAIN_WIDTH = 0.08
-"""Width of the line of a curtain, as a share of the side of a cell."""
+CURTAIN_WIDTH = 0.003
+"""Width of the line of a curtain, as a share of the longer side of the map: seen from afar."""
 BORDER = 0.12
 """Width of the outline of a tile, as a share of its side: seen from afar too."""
 THIN_BORDER = 0.03
@@ -463,7 +463,7 @@ def _curtain_line(
         units=placement.units,
         visible=look.visible is not False and state.display.look(Role.OVERLAY).visible is not False,
         opacity=1.0 if look.opacity is None else look.opacity,
-        size=placed.layout.stride0 * placement.unit * CURTAIN_WIDTH,
+        size=max(placed.layout.shape) * placed.layout.stride0 * placement.unit * CURTAIN_WIDTH,
     )
 
 

@@ -26,6 +26,8 @@ HEIGHT = 250
 LEAST_PX = 24
 COLUMNS = 4
 ROW_PX = 22
+WIDEST_PX = 180
+"""Width of a column of the table at most: names of classes leave room for figures."""
 
 
 class CompareView(QWidget):
@@ -140,7 +142,8 @@ class CompareChoices(QWidget):
         self._canvas.addRow("Canvas", self.view_box)
         self._canvas.addRow("Of", self.scale_box)
         self._canvas.addRow("Line", self._curtain_line)
-        self._canvas.addRow("Regions", _line(self.reference_box, self.shapes_button))
+        self._regions_line = _line(self.reference_box, self.shapes_button)
+        self._canvas.addRow("Regions", self._regions_line)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._maps, 1)
@@ -155,6 +158,7 @@ class CompareChoices(QWidget):
         self.scale_box.render(snapshot.scales)
         self.reference_box.render(snapshot.references)
         self.reference_box.setVisible(bool(snapshot.references.entries))
+        self._show_row(self._regions_line, snapshot.takes_regions)
         self._show_row(self.scale_box, snapshot.shows_scale)
         self._show_row(self._curtain_line, snapshot.shows_curtain)
         self.curtain_slider.blockSignals(True)
@@ -187,6 +191,7 @@ class FigureTable(QTableWidget):
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        header.setMaximumSectionSize(WIDEST_PX)
         header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self._shown: tuple[tuple[FigureRow, ...], tuple[str, str]] | None = None

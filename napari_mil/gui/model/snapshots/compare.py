@@ -76,6 +76,8 @@ class CompareSnapshot:
     shows_scale: bool = False
     shows_curtain: bool = False
     curtain: float = 0.5
+    takes_regions: bool = False
+    """Whether regions can lie over what is compared: over slides."""
     references: Choices = field(default_factory=Choices)
     """Classes of annotated regions; empty without any."""
     rows: tuple[FigureRow, ...] = ()
@@ -107,6 +109,7 @@ def compare_snapshot(state: SessionState) -> CompareSnapshot:
         shows_scale=view is CompareView.DIFFERENCE,
         shows_curtain=view is CompareView.CURTAIN,
         curtain=state.comparing.curtain,
+        takes_regions=_takes_regions(state),
         references=_reference_choices(state),
         rows=(*_probability_rows(both), *_overlap_rows(figures)),
         sentences=_sentences(state, both, figures),
@@ -146,6 +149,11 @@ def _scale_choices(state: SessionState, both: Compared) -> Choices:
         for mode, text in SCALE_TEXTS.items()
     )
     return Choices(entries, difference_scale(state, both))
+
+
+def _takes_regions(state: SessionState) -> bool:
+    subject = state.current_subject
+    return subject is not None and subject.slide is not None
 
 
 def _reference_choices(state: SessionState) -> Choices:
@@ -205,7 +213,7 @@ def _row(name: str, first: float, second: float, explained: str = "") -> FigureR
 
 
 def _number(value: float) -> str:
-    return UNKNOWN if np.isnan(value) else f"{value:.2f}"
+    return UNKNOWN if np.isnan(value) else f"{value + 0.0:.2f}".replace("-", "−")
 
 
 def _signed(value: float) -> str:
@@ -219,10 +227,11 @@ def _sentences(state: SessionState, both: Compared, figures: Figures | None) -> 
     if figures is None:
         return ()
     sentences = [_agreement_sentence(state, figures)]
+    names = [side.column.name for side in (both.first, both.second) if side.column is not None]
+    if both.is_of_one_kind and all(names) and names[0] != names[1]:
+        sentences.append(f"The maps are of two classes or heads: {names[0]} | {names[1]}.")
     if figures.overlaps is None:
-        subject = state.current_subject
-        has_slide = subject is not None and subject.slide is not None
-        return (*sentences, NO_REGIONS) if has_slide else tuple(sentences)
+        return (*sentences, NO_REGIONS) if _takes_regions(state) else tuple(sentences)
     one, other = figures.overlaps
     regions = count(one.n_regions, "region")
     inside = f"{one.n_positive} of {one.n}"

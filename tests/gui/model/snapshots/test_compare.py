@@ -124,6 +124,30 @@ def test_an_answer_without_a_map_has_a_table_alone():
     assert snapshot.sentences[0].startswith("grade: no map.")
 
 
+def test_maps_of_two_classes_are_said_to_be():
+    state = two({"score_tumour": [1, 2, 3, 4, 5, 6]}, {"score_normal": [6, 5, 4, 3, 2, 1]})
+    several = build.card("grade", classes=("a", "b", "normal"))
+    answers = tuple(
+        replace(said, inputs=replace(said.inputs, classifier=several))
+        if said.classifier == "grade"
+        else said
+        for said in state.answers
+    )
+    sentences = compare_snapshot(measured(replace(state, answers=answers))).sentences
+    assert sentences[0].startswith("Rank correlation −1.00")
+    assert sentences[1] == "The maps are of two classes or heads: tumour | normal."
+
+
+def test_images_take_no_regions():
+    assert compare_snapshot(two()).takes_regions
+    subject = build.images_subject()
+    answers = [build.answer(subject, build.card(name)) for name in ("a", "b")]
+    state = measured(build.answered(build.state_of(subject), *answers))
+    snapshot = compare_snapshot(state)
+    assert not snapshot.takes_regions
+    assert len(snapshot.sentences) == 1
+
+
 def test_choices_that_mean_nothing_are_away():
     snapshot = compare_snapshot(two())
     assert (snapshot.shows_scale, snapshot.shows_curtain) == (False, False)
