@@ -31,6 +31,7 @@ from napari_mil.gui.model.subjects import (
     Subject,
 )
 from napari_mil.gui.model.training import Training, Watch
+from napari_mil.gui.model.worklist import Listing
 from napari_mil.inference.card import ClassifierCard
 
 P = ParamSpec("P")
@@ -107,6 +108,8 @@ class SessionState:
     judging: Judging = field(default_factory=Judging)
     """Figures that are shown, and a score that is under way."""
     adapting: Adapting = field(default_factory=Adapting)
+    listing: Listing = field(default_factory=Listing)
+    """The worklist that is shown, and its run."""
     next_key: int = 1
     """Number for the next subject, run or notice."""
 
@@ -288,6 +291,18 @@ class Session:
         adapting = action(self._state.adapting, *arguments, **options)
         if adapting != self._state.adapting:
             self._state = replace(self._state, adapting=adapting)
+            self._tell()
+
+    def change_listing(
+        self,
+        action: Callable[Concatenate[Listing, P], Listing],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Apply an action on the worklist."""
+        listing = action(self._state.listing, *arguments, **options)
+        if listing is not self._state.listing:
+            self._state = replace(self._state, listing=listing)
             self._tell()
 
     @contextmanager
