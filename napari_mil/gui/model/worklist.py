@@ -111,7 +111,7 @@ class Listing:
 
 def want(listing: Listing) -> Listing:
     """Show the tab, also with nothing open."""
-    return replace(listing, wanted=True)
+    return listing if listing.wanted else replace(listing, wanted=True)
 
 
 def start_reading(listing: Listing, name: str) -> Listing:
@@ -147,6 +147,15 @@ def relocate(listing: Listing, worklist: Worklist) -> Listing:
         for row, item in zip(listing.rows, worklist.items, strict=True)
     )
     return replace(listing, worklist=worklist, rows=rows)
+
+
+def move(listing: Listing, worklist: Worklist) -> Listing:
+    """Take another folder of results; notes that stand there replace those of before."""
+    rows = tuple(
+        Row(row.item, record.note or row.note, record.failure)
+        for row, record in zip(listing.rows, worklist.records, strict=True)
+    )
+    return replace(listing, worklist=worklist, rows=rows, message="", saved=None)
 
 
 def choose_classifier(listing: Listing, name: str) -> Listing:

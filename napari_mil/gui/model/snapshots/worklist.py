@@ -78,6 +78,8 @@ class WorklistSnapshot:
     """Folder of results."""
     classifiers: Choices = Choices()
     rows: tuple[Row, ...] = ()
+    columns: tuple[str, ...] = ()
+    """Other columns of the table that is listed."""
     summary: str = ""
     phase: Phase = Phase.IDLE
     reason: str = ""
@@ -104,6 +106,7 @@ def worklist_snapshot(state: SessionState) -> WorklistSnapshot:
         out=str(worklist.out),
         classifiers=_classifiers(state),
         rows=listing.rows,
+        columns=worklist.columns,
         summary=_summary(listing),
         phase=listing.phase,
         reason=_reason(state),
