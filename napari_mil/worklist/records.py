@@ -15,8 +15,8 @@ from napari_mil.training.cohorts.tables import read_rows
 
 WORKLIST_FILE = "worklist.csv"
 PATH, STATE, CLASS, PROBABILITY, UNLIKE = "path", "state", "class", "probability", "unlike"
-NOTE, REASON, FOLDER = "note", "reason", "folder"
-OWN_COLUMNS = (PATH, STATE, CLASS, PROBABILITY, UNLIKE, NOTE, REASON, FOLDER)
+NOTE, REASON, CLASSIFIER, FOLDER = "note", "reason", "classifier", "folder"
+OWN_COLUMNS = (PATH, STATE, CLASS, PROBABILITY, UNLIKE, NOTE, REASON, CLASSIFIER, FOLDER)
 """Columns of the table that every worklist has."""
 CLASS_PREFIX = "probability of "
 """Beginning of the columns that hold the probability of a class."""
@@ -33,6 +33,8 @@ class Record:
     note: str = ""
     failure: str = ""
     """Why its last run failed, in one sentence."""
+    classifier: str = ""
+    """Name of the classifier that answered or failed."""
     folder: str = ""
     """Name of its folder of results."""
     cells: tuple[str, ...] = ()
@@ -122,6 +124,7 @@ def _record(row: dict[str, str], others: Sequence[str]) -> Record:
         path=path if is_known else None,
         note=row[NOTE],
         failure=row.get(REASON, "") if row.get(STATE) == FAILED else "",
+        classifier=row.get(CLASSIFIER, ""),
         folder=row.get(FOLDER, ""),
         cells=tuple(row[name] for name in others),
     )
@@ -151,7 +154,7 @@ def write_table(out: Path, rows: Sequence[TableRow], columns: Sequence[str] = ()
     """
     classes = list(dict.fromkeys(name for row in rows for name in row.classes))
     header = [*OWN_COLUMNS[:6], *(f"{CLASS_PREFIX}{name}" for name in classes), *columns]
-    header += [REASON, FOLDER]
+    header += [REASON, CLASSIFIER, FOLDER]
     table = out / WORKLIST_FILE
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -181,6 +184,7 @@ def _cells(row: TableRow, columns: Sequence[str]) -> dict[str, str]:
         **{f"{CLASS_PREFIX}{name}": repr(value) for name, value in probabilities},
         **dict(zip(columns, record.cells, strict=False)),
         REASON: record.failure,
+        CLASSIFIER: record.classifier,
         FOLDER: record.folder,
     }
 

@@ -74,12 +74,15 @@ class WorklistController:
         self._stored = StoredAnswersController(session, jobs, settings, open_paths)
         self._is_dirty = False
         """Whether notes or states are not on disk yet."""
+        self._says_where = False
+        """Whether a person asked for the table."""
         view.path_dropped.connect(lambda path: self.open(Path(path)))
         view.classifier_chosen.connect(self.choose_classifier)
         view.run_requested.connect(self.run)
         view.pause_requested.connect(self.pause)
         view.go_on_requested.connect(self.go_on)
         view.stop_requested.connect(self.stop)
+        view.save_requested.connect(self.save)
         view.table.row_opened.connect(self.open_row)
         view.table.note_written.connect(self.write_note)
         view.table.thumbnails_wanted.connect(self.make_thumbnails)
@@ -103,10 +106,12 @@ class WorklistController:
 
     def _on_read(self, worklist: Worklist) -> None:
         state = self._session.state
+        noted = [record.classifier for record in worklist.records]
         answered = [item.result.classifier for item in worklist.items if item.result is not None]
         offered = [card.name for card in state.cards]
-        # A folder of results is shown by the classifier that made them.
-        wanted = next((name for name in answered if name in offered), state.classifier)
+        # Results are shown by the classifier that made them.
+        known = (name for name in (*noted, *answered) if name in offered)
+        wanted = next(known, state.classifier)
         self.save_now()
         self._session.change_listing(actions.show, worklist, wanted)
         self.look()
@@ -230,6 +235,7 @@ class WorklistController:
             lambda: self._session.change_listing(actions.end_run, STOPPED, cautions=False)
         )
         job.failed.connect(self._on_run_failed)
+        job.ended.connect(self.look)
 
     def pause(self) -> None:
         """Let the run wait after the batch at hand."""
@@ -310,6 +316,11 @@ class WorklistController:
 
     # Notes and states on disk
 
+    def save(self) -> None:
+        """Write the table, and say where it is."""
+        self._says_where = True
+        self._save()
+
     def _save(self) -> None:
         """Write the table in a thread; while one is written, what changes is written after it."""
         self._is_dirty = True
@@ -322,11 +333,14 @@ class WorklistController:
         if write is None:
             return
         job = self._jobs.start(SAVE_JOB, lambda tell, cancel: write())
-        job.succeeded.connect(
-            lambda table: self._session.change_listing(actions.keep_saved, table)
-        )
+        job.succeeded.connect(self._on_saved)
         job.failed.connect(lambda text, details: self._session.change_listing(actions.say, text))
         job.ended.connect(lambda: self._start_saving() if self._is_dirty else None)
+
+    def _on_saved(self, table: Path) -> None:
+        if self._says_where:
+            self._says_where = False
+            self._session.change_listing(actions.say, f"Written to {table}.", cautions=False)
 
     def _writing(self) -> Callable[[], Path] | None:
         """Return what writes the table as it is now."""
@@ -334,7 +348,7 @@ class WorklistController:
         worklist = listing.worklist
         if worklist is None:
             return None
-        rows = [row.table_row for row in listing.rows]
+        rows = [row.table_row(listing.classifier) for row in listing.rows]
         return lambda: write_table(worklist.out, rows, worklist.columns)
 
     def save_now(self) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
-
 from napari_mil.worklist.items import WorkItem, Worklist
 from napari_mil.worklist.records import Record, TableRow
 from napari_mil.worklist.states import Found, ResultState
@@ -44,7 +42,7 @@ class Row:
         """State on disk; None while nobody looked."""
         if self.found is None:
             return None
-        if self.failure and self.found.state is ResultState.NOTHING:
+        if self.failure and self.found.state in (ResultState.NOTHING, ResultState.STALE):
             return ResultState.FAILED
         return self.found.state
 
@@ -55,15 +53,15 @@ class Row:
             return self.found.problem
         return self.failure if self.state is ResultState.FAILED else ""
 
-    @property
-    def table_row(self) -> TableRow:
-        """Row of ``worklist.csv``."""
+    def table_row(self, classifier: str) -> TableRow:
+        """Return its row of ``worklist.csv``, under the name of the chosen classifier."""
         result = None if self.found is None else self.found.result
         record = Record(
             self.item.name,
             self.item.path,
             self.note,
             self.problem,
+            classifier if result is None else result.classifier,
             "" if result is None else result.folder.name,
             self.item.cells,
         )
@@ -95,8 +93,6 @@ class Listing:
     message: str = ""
     cautions: bool = True
     """Whether the message says that something is wrong."""
-    saved: Path | None = None
-    """Table that holds notes and states, once it was written."""
 
     @property
     def running(self) -> int | None:
@@ -126,8 +122,9 @@ def end_reading(listing: Listing, message: str) -> Listing:
 
 def show(listing: Listing, worklist: Worklist, classifier: str = "") -> Listing:
     """Show a list; nothing is known of its results yet."""
+    classifier = classifier or listing.classifier
     rows = tuple(
-        Row(item, record.note, record.failure)
+        _new_row(item, record, classifier)
         for item, record in zip(worklist.items, worklist.records, strict=True)
     )
     message = "; ".join(finding.text for finding in worklist.warnings)
@@ -135,9 +132,14 @@ def show(listing: Listing, worklist: Worklist, classifier: str = "") -> Listing:
         wanted=True,
         worklist=worklist,
         rows=rows,
-        classifier=classifier or listing.classifier,
+        classifier=classifier,
         message=message,
     )
+
+
+def _new_row(item: WorkItem, record: Record, classifier: str) -> Row:
+    # Another classifier need not fail where one did.
+    return Row(item, record.note, record.failure if record.classifier == classifier else "")
 
 
 def relocate(listing: Listing, worklist: Worklist) -> Listing:
@@ -152,17 +154,19 @@ def relocate(listing: Listing, worklist: Worklist) -> Listing:
 def move(listing: Listing, worklist: Worklist) -> Listing:
     """Take another folder of results; notes that stand there replace those of before."""
     rows = tuple(
-        Row(row.item, record.note or row.note, record.failure)
+        replace(
+            _new_row(row.item, record, listing.classifier), note=record.note or row.note
+        )
         for row, record in zip(listing.rows, worklist.records, strict=True)
     )
-    return replace(listing, worklist=worklist, rows=rows, message="", saved=None)
+    return replace(listing, worklist=worklist, rows=rows, message="")
 
 
 def choose_classifier(listing: Listing, name: str) -> Listing:
     """Choose the classifier of the next run; what is on disk is to be looked at again."""
     if name == listing.classifier or listing.phase is not Phase.IDLE:
         return listing
-    rows = tuple(replace(row, found=None) for row in listing.rows)
+    rows = tuple(replace(row, found=None, failure="") for row in listing.rows)
     return replace(listing, classifier=name, rows=rows, message="")
 
 
@@ -248,14 +252,9 @@ def end_run(listing: Listing, message: str = "", *, cautions: bool = True) -> Li
     )
 
 
-def say(listing: Listing, message: str) -> Listing:
-    """Say what went wrong."""
-    return replace(listing, message=message, cautions=True)
-
-
-def keep_saved(listing: Listing, table: Path) -> Listing:
-    """Say where notes and states were written."""
-    return listing if listing.saved == table else replace(listing, saved=table)
+def say(listing: Listing, message: str, *, cautions: bool = True) -> Listing:
+    """Say what went wrong, or what was done."""
+    return replace(listing, message=message, cautions=cautions)
 
 
 def _change(listing: Listing, number: int, change: Callable[[Row], Row]) -> Listing:

@@ -14,6 +14,7 @@ from napari_mil.gui.model.snapshots.worklist import (
     EMPTY,
     EVERY_STATE,
     StateWord,
+    row_remark,
     WorklistSnapshot,
 )
 from napari_mil.gui.model.worklist import Phase
@@ -52,6 +53,8 @@ class WorklistTab(QWidget):
     pause_requested = Signal()
     go_on_requested = Signal()
     stop_requested = Signal()
+    save_requested = Signal()
+    """The table is to be written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +70,8 @@ class WorklistTab(QWidget):
         self.setLayout(column(self._pages, stretch=False, margin=0))
         self.setAcceptDrops(True)
         self._phase = Phase.IDLE
-        self._columns: tuple[str, ...] = ()
+        self._noted: int | None = None
+        """Number of the row whose note is edited."""
         self._connect()
 
     def _make_empty_page(self) -> QWidget:
@@ -100,6 +104,13 @@ class WorklistTab(QWidget):
         form.addRow("Classifier", self.classifier_box)
         self.button = PrimaryButton(RUN_TEXT)
         self.pause_button = QPushButton(PAUSE_TEXT)
+        self.pause_button.setMinimumHeight(32)
+        self.save_button = QPushButton("Save CSV")
+        self.save_button.setToolTip("Write worklist.csv into the folder of results")
+        self.remark = caution()
+        self.note_edit = QLineEdit()
+        self.note_edit.setPlaceholderText("Note on the chosen row")
+        self.note_edit.setAccessibleName("note on the chosen row")
         self.locate_button = QPushButton("Find the slides…")
         self.locate_button.setToolTip("Choose the folder in which the slides of these results lie")
         self.progress_text = secondary()
@@ -120,7 +131,9 @@ class WorklistTab(QWidget):
                 self.message,
                 row(self.filter_text, self.state_box, stretched=0),
                 self.table,
-                row(self.summary, self.locate_button, stretched=0),
+                self.remark,
+                self.note_edit,
+                row(self.summary, self.locate_button, self.save_button, stretched=0),
                 stretch=False,
             )
         )
@@ -138,6 +151,9 @@ class WorklistTab(QWidget):
         self.classifier_box.chosen.connect(self.classifier_chosen.emit)
         self.button.clicked.connect(self._on_button)
         self.pause_button.clicked.connect(self._on_pause)
+        self.save_button.clicked.connect(lambda: self.save_requested.emit())
+        self.table.selectionModel().currentRowChanged.connect(lambda *_: self._render_row())
+        self.note_edit.editingFinished.connect(self._on_note)
         self.filter_text.textChanged.connect(lambda: self._filter())
         self.state_box.currentIndexChanged.connect(lambda: self._filter())
 
@@ -156,6 +172,7 @@ class WorklistTab(QWidget):
                 line.setToolTip(text)
         self.classifier_box.render(snapshot.classifiers)
         self.table.render(snapshot.rows, snapshot.columns)
+        self._render_row()
         self._render_buttons(snapshot)
         set_words(self.progress_text, reading or snapshot.progress)
         self.message.set_tone("caution" if snapshot.cautions else "secondary")
@@ -180,6 +197,25 @@ class WorklistTab(QWidget):
             self.locate_button,
         ):
             button.setEnabled(is_idle)
+
+    def _render_row(self) -> None:
+        """Show the note of the current row, and what is wrong with it."""
+        number = self.table.current_number
+        row = self.table.current_row
+        set_words(self.remark, "" if row is None else row_remark(row))
+        self.note_edit.setEnabled(row is not None)
+        is_other = number != self._noted
+        if row is not None and (is_other or not self.note_edit.hasFocus()):
+            self.note_edit.setText(row.note)
+        elif row is None:
+            self.note_edit.clear()
+        self._noted = number
+
+    def _on_note(self) -> None:
+        row = self.table.current_row
+        note = self.note_edit.text().strip()
+        if self._noted is not None and row is not None and note != row.note:
+            self.table.note_written.emit(self._noted, note)
 
     def _filter(self) -> None:
         self.table.filter_by(self.filter_text.text().strip(), str(self._state_chosen()))

@@ -17,7 +17,7 @@ from qtpy.QtCore import (
     QTimer,
     Signal,
 )
-from qtpy.QtGui import QBrush, QColor, QImage, QKeyEvent, QPainter, QPalette, QPixmap
+from qtpy.QtGui import QBrush, QColor, QIcon, QImage, QKeyEvent, QPainter, QPalette, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -41,19 +41,23 @@ from napari_mil.gui.model.snapshots.worklist import (
 from napari_mil.gui.model.worklist import Row
 from napari_mil.gui.views.colours import colours_of
 
-THUMBNAIL = (48, 36)
+THUMBNAIL = (40, 38)
 """(width, height) of a thumbnail in pixels."""
 KEPT_THUMBNAILS = 400
 """Thumbnails in memory: 2.7 MB."""
 ROW_HEIGHT = 42
 WIDTHS = {
-    Column.SLIDE: 134,
-    Column.STATE: 58,
-    Column.CLASS: 70,
-    Column.PROBABILITY: 38,
-    Column.UNLIKE: 48,
-    Column.NOTE: 60,
+    Column.SLIDE: 126,
+    Column.STATE: 50,
+    Column.CLASS: 56,
+    Column.PROBABILITY: 34,
+    Column.UNLIKE: 44,
+    Column.NOTE: 34,
 }
+BESIDE_NAMES = 14
+"""Pixels around thumbnail and name."""
+ANYWHERE = "\u200b"
+"""Character without a width, at which a line may break."""
 SETTLED_AFTER_MS = 120
 """Scrolling asks for thumbnails once it rests so long."""
 SORT_ROLE = Qt.ItemDataRole.UserRole
@@ -71,7 +75,8 @@ class WorklistModel(QAbstractTableModel):
         self._view = parent
         self._rows: tuple[Row, ...] = ()
         self._columns: tuple[str, ...] = ()
-        self._thumbnails: OrderedDict[int, QPixmap] = OrderedDict()
+        self._thumbnails: OrderedDict[int, QIcon] = OrderedDict()
+        self._no_thumbnail = framed(None)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -153,7 +158,7 @@ class WorklistModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return row_tip(row, self._columns)
         if role == Qt.ItemDataRole.DecorationRole and column is Column.SLIDE:
-            return self._thumbnails.get(index.row()) or framed(None)
+            return self._thumbnails.get(index.row(), self._no_thumbnail)
         if role == Qt.ItemDataRole.ForegroundRole:
             return self._colour(row, column)
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (
@@ -204,6 +209,19 @@ class WorklistProxy(QSortFilterProxyModel):
         )
 
 
+class NameDelegate(QStyledItemDelegate):
+    """Draws a thumbnail and a name on two lines, both ends kept: names of slides differ there."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Shorten the name to two lines that may break anywhere."""
+        super().initStyleOption(option, index)
+        width = option.rect.width() - THUMBNAIL[0] - BESIDE_NAMES
+        # The first line ends up to a letter early.
+        room = max(20, 2 * width - option.fontMetrics.averageCharWidth())
+        name = option.fontMetrics.elidedText(option.text, Qt.TextElideMode.ElideMiddle, room)
+        option.text = ANYWHERE.join(name)
+
+
 class StateDelegate(QStyledItemDelegate):
     """Draws how far a row is below its state."""
 
@@ -240,6 +258,7 @@ class WorklistTable(QTableView):
         self.proxy = WorklistProxy(self)
         self.proxy.setSourceModel(self.source)
         self.setModel(self.proxy)
+        self.setItemDelegateForColumn(Column.SLIDE, NameDelegate(self))
         self.setItemDelegateForColumn(Column.STATE, StateDelegate(self))
         self.setIconSize(QSize(*THUMBNAIL))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -251,7 +270,7 @@ class WorklistTable(QTableView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setShowGrid(False)
-        self.setWordWrap(False)
+        self.setWordWrap(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setTabKeyNavigation(False)
         self._lay_out()
@@ -292,6 +311,18 @@ class WorklistTable(QTableView):
             self.proxy.mapToSource(self.proxy.index(place, 0)).row()
             for place in range(self.proxy.rowCount())
         ]
+
+    @property
+    def current_number(self) -> int | None:
+        """Number of the row that the keyboard is on, or None."""
+        index = self.currentIndex()
+        return self.proxy.mapToSource(index).row() if index.isValid() else None
+
+    @property
+    def current_row(self) -> Row | None:
+        """Row that the keyboard is on."""
+        number = self.current_number
+        return None if number is None else self.source.rows[number]
 
     def render(self, rows: tuple[Row, ...], columns: tuple[str, ...]) -> None:
         """Show rows."""
@@ -366,12 +397,19 @@ class WorklistTable(QTableView):
             self.edit(index)
 
 
-def framed(pixels: np.ndarray | None) -> QPixmap:
+def framed(pixels: np.ndarray | None) -> QIcon:
     """Return a thumbnail in the middle of a frame that is as large for all."""
     pixmap = QPixmap(*THUMBNAIL)
     pixmap.fill(Qt.GlobalColor.transparent)
-    if pixels is None:
-        return pixmap
+    if pixels is not None:
+        _draw_in_middle(pixmap, pixels)
+    icon = QIcon(pixmap)
+    # Qt would tint it in a selected row.
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
+
+
+def _draw_in_middle(pixmap: QPixmap, pixels: np.ndarray) -> None:
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
@@ -385,4 +423,3 @@ def framed(pixels: np.ndarray | None) -> QPixmap:
         (THUMBNAIL[0] - fitted.width()) // 2, (THUMBNAIL[1] - fitted.height()) // 2, fitted
     )
     painter.end()
-    return pixmap

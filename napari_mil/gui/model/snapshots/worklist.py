@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
-from napari_mil.gui.model.words import time_left
+from napari_mil.gui.model.words import count, time_left
 from napari_mil.gui.model.worklist import Listing, Phase, Row
 from napari_mil.inference.stored_results import StoredResult
 from napari_mil.worklist.records import probability_of
@@ -147,16 +147,15 @@ def _progress(listing: Listing) -> str:
         return ""
     waiting = sum(row.is_waiting for row in listing.rows)
     number = listing.running
-    name = "" if number is None else listing.rows[number].item.name
     words = {Phase.PAUSED: "Paused", Phase.STOPPING: "Stopping"}.get(listing.phase, "")
-    parts = [part for part in (words, name) if part]
+    parts = [words] if words else []
     if number is not None and listing.rows[number].total:
         row = listing.rows[number]
-        parts.append(f"{row.done} of {row.total}")
-    line = " · ".join(parts) or "Starting…"
+        parts.append(f"{row.done} of {count(row.total, 'instance')}")
+    line = " · ".join(parts) or "Reading…"
     if listing.phase is Phase.RUNNING:
         line += time_left(listing.eta)
-    return f"{line} · {waiting} more" if waiting else line
+    return f"{line} · {count(waiting, 'row')} to come" if waiting else line
 
 
 def state_word(row: Row) -> StateWord:
@@ -215,7 +214,8 @@ def sort_value(row: Row, column: Column) -> float | str:
 def is_cautioned(row: Row, column: Column) -> bool:
     """Say whether a cell shows something that is wrong or uncertain."""
     if column is Column.STATE:
-        return not row.is_running and row.state in (ResultState.FAILED, ResultState.STALE)
+        is_queued = row.is_running or row.is_waiting
+        return not is_queued and row.state in (ResultState.FAILED, ResultState.STALE)
     result = _result(row)
     if column is Column.UNLIKE:
         return result is not None and result.unlike is not None and result.unlike > 1
@@ -231,10 +231,8 @@ def is_faint(row: Row, column: Column) -> bool:
 def row_tip(row: Row, columns: tuple[str, ...] = ()) -> str:
     """Return what a row says besides its cells, in lines."""
     lines = [str(row.item.path or row.item.name)]
-    if row.problem:
-        lines.append(row.problem)
-    if row.found is not None and row.found.reasons:
-        lines.append(f"Out of date: {', '.join(row.found.reasons)}.")
+    if remark := row_remark(row):
+        lines.append(remark)
     result = _result(row)
     if result is not None:
         pairs = zip(result.classes, result.probabilities, strict=False)
@@ -244,6 +242,16 @@ def row_tip(row: Row, columns: tuple[str, ...] = ()) -> str:
         f"{name}: {cell}" for name, cell in zip(columns, row.item.cells, strict=False) if cell
     ]
     return "\n".join(lines)
+
+
+def row_remark(row: Row) -> str:
+    """Return what is wrong with a row, in one sentence; nothing where all is well."""
+    if row.is_running or row.is_waiting:
+        return ""
+    if row.problem:
+        return row.problem
+    reasons = () if row.found is None else row.found.reasons
+    return f"Out of date: {', '.join(reasons)}." if reasons else ""
 
 
 def matches(row: Row, text: str, state: str) -> bool:
