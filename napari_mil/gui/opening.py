@@ -99,12 +99,7 @@ class Refused:
 
 
 Opened = (
-    OpenedSubject
-    | OpenedAnnotations
-    | OpenedClassifier
-    | OpenedTraining
-    | OpenedWorklist
-    | Refused
+    OpenedSubject | OpenedAnnotations | OpenedClassifier | OpenedTraining | OpenedWorklist | Refused
 )
 
 

@@ -165,9 +165,7 @@ def _located(item: WorkItem, files: BagFiles) -> WorkItem:
 
 def _list(source: Path) -> Worklist:
     if not source.exists():
-        raise NapariMilError(
-            f"{source.name} does not exist (in {source.parent}); check the path."
-        )
+        raise NapariMilError(f"{source.name} does not exist (in {source.parent}); check the path.")
     if source.is_file():
         return _list_table(source)
     if is_results_folder(source):
@@ -301,6 +299,6 @@ def _is_surely_slide(path: Path) -> bool:
         return False
     try:
         with TiffFile(path) as file:
-            return bool(file.pages[0].is_tiled)
+            return file.pages.first.is_tiled
     except (TiffFileError, OSError, ValueError, IndexError):
         return False

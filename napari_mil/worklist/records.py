@@ -1,4 +1,4 @@
-"""The table of a worklist, ``worklist.csv``: what was noted of each slide, for people and programs."""
+"""Table of a worklist, ``worklist.csv``: states, answers and notes of its slides."""
 
 from __future__ import annotations
 

@@ -207,7 +207,5 @@ def _why_broken(folder: Path) -> str:
     return ""
 
 
-def _any_result(
-    item: WorkItem, question: Question, others: frozenset[str]
-) -> StoredResult | None:
+def _any_result(item: WorkItem, question: Question, others: frozenset[str]) -> StoredResult | None:
     return _result_of(item.name, "", item, question, others)[0]

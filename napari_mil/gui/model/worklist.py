@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
 from napari_mil.worklist.items import WorkItem, Worklist
 from napari_mil.worklist.records import Record, TableRow
 from napari_mil.worklist.states import Found, ResultState
@@ -154,9 +155,7 @@ def relocate(listing: Listing, worklist: Worklist) -> Listing:
 def move(listing: Listing, worklist: Worklist) -> Listing:
     """Take another folder of results; notes that stand there replace those of before."""
     rows = tuple(
-        replace(
-            _new_row(row.item, record, listing.classifier), note=record.note or row.note
-        )
+        replace(_new_row(row.item, record, listing.classifier), note=record.note or row.note)
         for row, record in zip(listing.rows, worklist.records, strict=True)
     )
     return replace(listing, worklist=worklist, rows=rows, message="")

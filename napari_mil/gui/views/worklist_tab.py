@@ -14,8 +14,8 @@ from napari_mil.gui.model.snapshots.worklist import (
     EMPTY,
     EVERY_STATE,
     StateWord,
-    row_remark,
     WorklistSnapshot,
+    row_remark,
 )
 from napari_mil.gui.model.worklist import Phase
 from napari_mil.gui.views.widgets import (

@@ -174,9 +174,7 @@ class WorklistModel(QAbstractTableModel):
             return QBrush(QColor(colours.caution))
         return QBrush(QColor(colours.secondary)) if is_faint(row, column) else None
 
-    def setData(
-        self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole
-    ) -> bool:
+    def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         """Tell the note that a person wrote; the session gives it back."""
         if role != Qt.ItemDataRole.EditRole or index.column() != Column.NOTE:
             return False

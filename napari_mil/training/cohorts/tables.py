@@ -225,17 +225,12 @@ def read_cells(
     header, rows = read_rows(table, warnings)
     columns = _columns(table, header, names, needed)
     return [
-        {
-            column: row[name] if name is not None else ""
-            for column, name in columns.items()
-        }
+        {column: row[name] if name is not None else "" for column, name in columns.items()}
         for row in rows
     ]
 
 
-def read_rows(
-    table: Path, warnings: list[Finding]
-) -> tuple[list[str], list[dict[str, str]]]:
+def read_rows(table: Path, warnings: list[Finding]) -> tuple[list[str], list[dict[str, str]]]:
     """Return the names of all columns and the rows, cells without blanks around them.
 
     Parameters

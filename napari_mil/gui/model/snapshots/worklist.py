@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from napari_mil.gui.model.session import SessionState
@@ -76,7 +76,7 @@ class WorklistSnapshot:
     """Folder or table that is listed."""
     out: str = ""
     """Folder of results."""
-    classifiers: Choices = Choices()
+    classifiers: Choices = field(default_factory=Choices)
     rows: tuple[Row, ...] = ()
     columns: tuple[str, ...] = ()
     """Other columns of the table that is listed."""
