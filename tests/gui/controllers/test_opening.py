@@ -17,6 +17,7 @@ from napari_mil.gui.opening import (
     OpenedClassifier,
     OpenedSubject,
     OpenedTraining,
+    OpenedWorklist,
     Refused,
 )
 from napari_mil.gui.views.notice_board import NoticeBoard
