@@ -166,19 +166,26 @@ def why_outdated(
     reasons = []
     if result.fingerprint != target.identity.fingerprint:
         reasons.append("the content is another")
+    is_namesake = result.classifier == card.name
     if result.classifier_fingerprint != classifier_fingerprint:
-        is_namesake = result.classifier == card.name
-        other = f"{result.classifier} answered"
-        reasons.append("the classifier was replaced" if is_namesake else other)
+        reasons.append(why_other_classifier(result, card))
     content = target.content
     if isinstance(content, Bag) and result.tile_size0 != content.tile_size0:
         reasons.append("the size of the tiles is another")
     if isinstance(content, Slide) and card.instances == TILES:
-        if result.tiles != _tiles_now(content, card, tiles or card.tiling):
+        # Another classifier has other tiles; that need not be said.
+        if is_namesake and result.tiles != _tiles_now(content, card, tiles or card.tiling):
             reasons.append("the tiles are others")
         if _is_detected(result.tissue) != (mask == "auto"):
             reasons.append("the tissue is another")
     return tuple(reasons)
+
+
+def why_other_classifier(result: StoredResult, card: ClassifierCard) -> str:
+    """Say which classifier is chosen now, or that the one of this name is another one."""
+    if result.classifier == card.name:
+        return "the classifier was replaced"
+    return f"{card.name} is chosen now"
 
 
 def _is_detected(tissue: str | None) -> bool:

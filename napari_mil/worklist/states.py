@@ -13,7 +13,12 @@ from napari_mil.events import CancellationToken
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.planning import check_content
 from napari_mil.inference.results import ClassifyRequest, ResultStore
-from napari_mil.inference.stored_results import StoredResult, read_result, why_outdated
+from napari_mil.inference.stored_results import (
+    StoredResult,
+    read_result,
+    why_other_classifier,
+    why_outdated,
+)
 from napari_mil.inference.targets import Target, open_target
 from napari_mil.worklist.items import WorkItem
 from napari_mil.worklist.records import FAILED as FAILED_WORD
@@ -143,7 +148,7 @@ def _look_without_target(item: WorkItem, question: Question) -> Found:
         return Found(ResultState.FAILED, problem=str(error))
     reasons = []
     if result.classifier_fingerprint != question.classifier_fingerprint:
-        reasons.append(f"{result.classifier} answered")
+        reasons.append(why_other_classifier(result, question.card))
     state = ResultState.STALE if reasons else ResultState.DONE
     return Found(state, result, tuple(reasons), fingerprint=result.fingerprint)
 

@@ -115,7 +115,7 @@ def test_namesakes_do_not_share_a_note(tmp_path):
 def test_the_table_that_was_written_lists_the_same_again(tmp_path):
     path = made(tmp_path / "a.svs")
     records = [
-        TableRow(Record("a", path, "a, b; \"c\"", cells=("left",)), "done"),
+        TableRow(Record("a", path, 'a, b; "c"', cells=("left",)), "done"),
         TableRow(Record("gone", None, "x"), "failed"),
     ]
     table = write_table(tmp_path / "out", records, ["site"])

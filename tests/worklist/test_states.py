@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from PIL import Image
 
 from napari_mil.errors import Remedy
@@ -48,7 +47,7 @@ def test_an_answer_of_another_classifier_is_stale_and_says_so(bag, ask):
     run(worklist, ask("first"))
     (found,) = look(worklist, ask("second")).values()
     assert found.state is ResultState.STALE
-    assert found.reasons == ("first answered",)
+    assert found.reasons == ("second is chosen now",)
 
 
 def test_an_answer_of_a_classifier_that_was_replaced_is_stale(bag, ask):
@@ -148,9 +147,7 @@ def test_remedies_are_in_the_words_of_the_face(paint, noise, tmp_path):
     words = {Remedy.GIVE_SCALE: "say how large a pixel is"}
     question = Question(tmp_path / "out", card, "0", ClassifyRequest(), words)
     told = []
-    classify_all(
-        [WorkItem("painted", path)], [0], question, told.append, CancellationToken()
-    )
+    classify_all([WorkItem("painted", path)], [0], question, told.append, CancellationToken())
     assert "say how large a pixel is" in told[-1].found.problem
 
 

@@ -201,7 +201,7 @@ def cell_text(row: Row, column: Column) -> str:
 
 
 def sort_value(row: Row, column: Column) -> float | str:
-    """Return the value by which a cell is sorted; numbers that are missing come last."""
+    """Return the value by which a cell is sorted; missing numbers count as the lowest."""
     if column is Column.STATE:
         return float(ORDER[state_word(row)])
     if column in (Column.PROBABILITY, Column.UNLIKE):
