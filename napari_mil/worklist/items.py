@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +14,10 @@ from napari_mil.bags.images import IMAGE_ENDINGS, image_files
 from napari_mil.bags.names import TABLE_ENDINGS, bag_name
 from napari_mil.bags.readers import FEATURE_ENDINGS, is_features, is_side_file
 from napari_mil.errors import NapariMilError
-from napari_mil.findings import Finding
+from napari_mil.findings import Finding, FindingKind
 from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.inference.stored_results import StoredResult, read_results
+from napari_mil.inference.targets import open_target
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohorts.bag_files import BagFiles
@@ -29,6 +32,8 @@ from napari_mil.worklist.records import (
 
 FOLDERS_BELOW = 3
 """How deep below a folder slides and bags are looked for."""
+FOLDERS_NEAR = 2
+"""How deep below a folder the slides of results are looked for."""
 RESULTS_ENDING = "-results"
 """Ending of the folder of results beside what was listed."""
 
@@ -140,27 +145,66 @@ def is_worklist_table(path: Path) -> bool:
 def locate(worklist: Worklist, folder: Path) -> Worklist:
     """Look in a folder for the slides and bags whose path is not known, by their names.
 
+    Of several with one name, the one that a result is about is taken.
+
     Raises
     ------
     NapariMilError
         If the folder cannot be read.
     """
+    lost = [item for item in worklist.items if item.path is None or not item.path.exists()]
     try:
-        files = BagFiles(folder)
+        named = _bags_named({item.name for item in lost}, [folder])
     except OSError as error:
         raise NapariMilError(
             f"{folder.name} cannot be listed ({error.strerror or error}); choose another folder."
         ) from error
-    return replace(worklist, items=tuple(_located(item, files) for item in worklist.items))
+    items = (_located(item, named) if item in lost else item for item in worklist.items)
+    return replace(worklist, items=tuple(items))
 
 
-def _located(item: WorkItem, files: BagFiles) -> WorkItem:
-    if item.path is not None and item.path.exists():
-        return item
-    found = files.find(item.path.name if item.path is not None else item.name)
-    if isinstance(found, Finding):
-        return item
-    return replace(item, path=found, problem="")
+def _located(item: WorkItem, named: Mapping[str, Sequence[Path]]) -> WorkItem:
+    paths = named.get(item.name, ())
+    if len(paths) > 1 and item.result is not None:
+        paths = [path for path in paths if _content_of(path) == item.result.fingerprint]
+    return replace(item, path=paths[0], problem="") if len(paths) == 1 else item
+
+
+def _content_of(path: Path) -> str:
+    try:
+        with open_target(path) as target:
+            return target.identity.fingerprint
+    except NapariMilError:
+        return ""
+
+
+def _bags_named(names: Collection[str], folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """Return the slides and bags of some names in folders and two levels below."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for folder in folders if names else ():
+        for path in _entries_below(folder, FOLDERS_NEAR):
+            name = bag_name(path)
+            if name in names and path not in found[name] and _is_bag(path):
+                found[name].append(path)
+    return found
+
+
+def _entries_below(folder: Path, depth: int) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        is_result = entry.is_dir() and (entry / PREDICTION_FILE).is_file()
+        if is_result:
+            continue
+        yield entry
+        if depth > 0 and entry.is_dir() and os.access(entry, os.R_OK | os.X_OK):
+            yield from _entries_below(entry, depth - 1)
+
+
+def _is_bag(path: Path) -> bool:
+    if path.is_dir():
+        return is_slide_folder(path) or is_features(path) or _is_image_bag(path)
+    return _is_bag_file(path)
 
 
 def _list(source: Path) -> Worklist:
@@ -193,9 +237,14 @@ def _list_table(table: Path) -> Worklist:
             item = _item_of_cell(row[slide], files)
             cells = tuple(row[name] for name in others)
             items.append(replace(item, cells=cells, note=row.get(NOTE, "")))
+    once = _once(items)
+    if len(once) < len(items):
+        doubled = len(items) - len(once)
+        text = f"Rows that name a slide once more are left out: {doubled}."
+        warnings.append(Finding(FindingKind.LISTED_TWICE, table, text))
     out = table.with_name(f"{table.stem}{RESULTS_ENDING}")
     columns = tuple(free_column(name) for name in others)
-    return Worklist(table, out, tuple(_once(items)), (), columns, tuple(warnings))
+    return Worklist(table, out, tuple(once), (), columns, tuple(warnings))
 
 
 def _item_of_cell(cell: str, files: BagFiles) -> WorkItem:
@@ -207,21 +256,22 @@ def _item_of_cell(cell: str, files: BagFiles) -> WorkItem:
 
 
 def _list_results(out: Path) -> Worklist:
-    """List what was noted in a folder of results, and the results that were not."""
+    """List what was noted in a folder of results, the results that were not, and its slides."""
     earlier = read_records(out)
     items = [
         WorkItem(record.name, record.path, _unknown_place(record), record.cells)
         for record in earlier.records
     ]
     noted = {record.folder for record in earlier.records if record.folder}
-    unlisted = [result for result in read_results(out) if result.folder.name not in noted]
-    near = BagFiles(out.parent) if unlisted else None
-    for result in unlisted:
-        name = result.name or result.folder.name
-        found = None if near is None else near.find(name)
-        path = found if isinstance(found, Path) and found.parent != out else None
-        record = Record(name, path)
-        items.append(WorkItem(name, path, _unknown_place(record), result=result))
+    results = [result for result in read_results(out) if result.folder.name not in noted]
+    unlisted = [
+        WorkItem(name, None, _unknown_place(Record(name, None)), result=result)
+        for result in results
+        for name in [result.name or result.folder.name]
+    ]
+    named = _bags_named({item.name for item in unlisted}, [out, out.parent])
+    items += [_located(item, named) for item in unlisted]
+    items += [WorkItem(bag_name(path), path) for path in bags_below(out)]
     return Worklist(out, out, tuple(_once(items)), (), earlier.columns)
 
 

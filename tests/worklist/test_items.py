@@ -59,6 +59,14 @@ def test_a_table_lists_its_rows_in_order_and_keeps_other_columns(tmp_path):
     assert worklist.out == tmp_path / "list-results"
 
 
+def test_a_slide_that_is_listed_twice_is_one_row_and_that_is_said(tmp_path):
+    made(tmp_path / "a.svs")
+    worklist = read_worklist(made(tmp_path / "list.csv", b"slide\na.svs\na\n"))
+    assert names(worklist) == ["a"]
+    (warning,) = worklist.warnings
+    assert warning.text == "Rows that name a slide once more are left out: 1."
+
+
 def test_a_row_without_its_slide_stays_and_says_why(tmp_path):
     made(tmp_path / "a.svs")
     table = made(tmp_path / "list.csv", b"slide\na.svs\ngone.svs\n")

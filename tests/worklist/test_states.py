@@ -161,6 +161,25 @@ def test_results_without_their_slides_are_done_or_stale_by_the_classifier(bag, a
     assert states(results, ask("second")) == [ResultState.STALE]
 
 
+def test_results_of_twins_find_their_slides_by_content(bag, ask, tmp_path):
+    paths = [bag("x/a.npy", seed=1), bag("y/a.npy", seed=2)]
+    run(read_worklist(tmp_path / "bags"), ask())
+    results = read_worklist(ask().out)
+    assert [item.path for item in results.items] == paths
+    assert states(results, ask()) == [ResultState.DONE, ResultState.DONE]
+
+
+def test_slides_and_their_results_in_one_folder_are_one_list(bag, ask, tmp_path):
+    paths = [bag("a.npy"), bag("b.npy", seed=1)]
+    root = tmp_path / "bags"
+    worklist = read_worklist(root)
+    question = ask(out=root)
+    classify_all(worklist.items, [0], question, ignore, CancellationToken())
+    both = read_worklist(root)
+    assert [item.path for item in both.items] == paths
+    assert states(both, question) == [ResultState.DONE, ResultState.NOTHING]
+
+
 def test_other_tiles_or_another_tissue_make_the_answer_about_a_slide_stale(slide_path, tmp_path):
     from napari_mil.bags import TileSpec
     from napari_mil.inference.classifier import load_classifier

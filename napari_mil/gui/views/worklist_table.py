@@ -46,14 +46,17 @@ THUMBNAIL = (40, 38)
 KEPT_THUMBNAILS = 400
 """Thumbnails in memory: 2.7 MB."""
 ROW_HEIGHT = 42
+NARROWEST = 34
+"""Width of the narrowest column in pixels."""
 WIDTHS = {
-    Column.SLIDE: 126,
-    Column.STATE: 50,
+    Column.SLIDE: 112,
+    Column.STATE: 54,
     Column.CLASS: 56,
-    Column.PROBABILITY: 34,
+    Column.PROBABILITY: 38,
     Column.UNLIKE: 44,
-    Column.NOTE: 34,
+    Column.NOTE: NARROWEST,
 }
+"""Widths in pixels: all columns fit the dock at its narrowest."""
 BESIDE_NAMES = 14
 """Pixels around thumbnail and name."""
 ANYWHERE = "\u200b"
@@ -293,7 +296,7 @@ class WorklistTable(QTableView):
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.hide()
         header = self.horizontalHeader()
-        header.setMinimumSectionSize(32)
+        header.setMinimumSectionSize(NARROWEST)
         header.setHighlightSections(False)
         header.setStretchLastSection(True)
         for column, width in WIDTHS.items():
