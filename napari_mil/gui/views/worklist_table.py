@@ -41,7 +41,7 @@ from napari_mil.gui.model.snapshots.worklist import (
 from napari_mil.gui.model.worklist import Row
 from napari_mil.gui.views.colours import colours_of
 
-THUMBNAIL = (40, 38)
+THUMBNAIL = (32, 38)
 """(width, height) of a thumbnail in pixels."""
 KEPT_THUMBNAILS = 400
 """Thumbnails in memory: 2.7 MB."""
@@ -57,7 +57,7 @@ WIDTHS = {
     Column.NOTE: NARROWEST,
 }
 """Widths in pixels: all columns fit the dock at its narrowest."""
-BESIDE_NAMES = 14
+BESIDE_NAMES = 13
 """Pixels around thumbnail and name."""
 ANYWHERE = "\u200b"
 """Character without a width, at which a line may break."""
@@ -217,8 +217,8 @@ class NameDelegate(QStyledItemDelegate):
         """Shorten the name to two lines that may break anywhere."""
         super().initStyleOption(option, index)
         width = option.rect.width() - THUMBNAIL[0] - BESIDE_NAMES
-        # The first line ends up to a letter early.
-        room = max(20, 2 * width - option.fontMetrics.averageCharWidth())
+        # The first line ends up to a wide letter early.
+        room = max(20, 2 * width - option.fontMetrics.maxWidth() // 2)
         name = option.fontMetrics.elidedText(option.text, Qt.TextElideMode.ElideMiddle, room)
         option.text = ANYWHERE.join(name)
 
