@@ -57,8 +57,8 @@ from napari_mil.gui.model.snapshots.judging import judging_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import train_snapshot
 from napari_mil.gui.model.snapshots.window import window_snapshot
-from napari_mil.gui.panel_docks import PanelDocks
 from napari_mil.gui.model.snapshots.worklist import worklist_snapshot
+from napari_mil.gui.panel_docks import PanelDocks
 from napari_mil.gui.read_ahead import ReadAhead
 from napari_mil.gui.samples import CASE, SLIDE, sample_path
 from napari_mil.gui.views.classify_tab import ClassifyTab
@@ -200,9 +200,7 @@ class Workbench(QWidget):
         )
         self.judging = JudgingController(session, self.train_tab.judging, jobs, settings, self.open)
         self.regions = RegionsController(session, self.train_tab.regions, self.book)
-        self.worklist = WorklistController(
-            session, self.worklist_tab, jobs, settings, self.open, self.show_worklist
-        )
+        self._make_worklist(settings)
         self._make_exporting()
         self._make_panels(viewer)
 
@@ -212,6 +210,11 @@ class Workbench(QWidget):
         )
         self.panels = PanelDocks(viewer, self.session, (self.gallery,))
         self.inspect_tab.panel_requested.connect(self.panels.show)
+
+    def _make_worklist(self, settings: Settings) -> None:
+        self.worklist = WorklistController(
+            self.session, self.worklist_tab, self.jobs, settings, self.open, self.show_worklist
+        )
 
     def _make_exporting(self) -> None:
         self.exporting = ExportController(
