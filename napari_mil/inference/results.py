@@ -25,7 +25,7 @@ from napari_mil.inference.planning import (
 )
 from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, Prediction
 from napari_mil.inference.stored_results import StoredResult, read_result
-from napari_mil.inference.targets import Identity, Target, open_target
+from napari_mil.inference.targets import FindScale, Identity, Target, open_target
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
@@ -193,6 +193,8 @@ class ResultMaker:
     """Micrometres per level-0 pixel of slides that say none or a wrong one."""
     tile_size0: float | None = None
     """Side of a tile in level-0 pixels, where a feature file does not say it."""
+    find_mpp: FindScale | None = None
+    """Asked for the scale of slides where none is given."""
     _classifier: Classifier | None = None
 
     def make(self, path: Path, on_event: OnEvent, cancel: CancellationToken) -> Outcome:
@@ -203,7 +205,9 @@ class ResultMaker:
         NapariMilError
             If the path, the classifier or the output folder is at fault.
         """
-        with open_target(path, self.slide_mpp, tile_size0=self.tile_size0) as target:
+        with open_target(
+            path, self.slide_mpp, tile_size0=self.tile_size0, find_mpp=self.find_mpp
+        ) as target:
             plan = plan_target(target, self.card, self.request, cancel)
             if self._classifier is None:
                 # Once there is something to classify: torch takes two seconds to load.

@@ -11,7 +11,7 @@ from pathlib import Path
 from tifffile import TiffFile, TiffFileError
 
 from napari_mil.bags.images import IMAGE_ENDINGS, image_files
-from napari_mil.bags.names import TABLE_ENDINGS, bag_name
+from napari_mil.bags.names import TABLE_ENDINGS
 from napari_mil.bags.readers import FEATURE_ENDINGS, is_features, is_side_file
 from napari_mil.errors import NapariMilError
 from napari_mil.findings import Finding, FindingKind
@@ -27,6 +27,7 @@ from napari_mil.worklist.records import (
     WORKLIST_FILE,
     Record,
     free_column,
+    item_name,
     read_records,
 )
 
@@ -183,7 +184,7 @@ def _bags_named(names: Collection[str], folders: Sequence[Path]) -> dict[str, li
     found: dict[str, list[Path]] = defaultdict(list)
     for folder in folders if names else ():
         for path in _entries_below(folder, FOLDERS_NEAR):
-            name = bag_name(path)
+            name = item_name(path)
             if name in names and path not in found[name] and _is_bag(path):
                 found[name].append(path)
     return found
@@ -214,7 +215,7 @@ def _list(source: Path) -> Worklist:
         return _list_table(source)
     if is_results_folder(source):
         return _list_results(source)
-    items = [WorkItem(bag_name(path), path) for path in bags_below(source)]
+    items = [WorkItem(item_name(path), path) for path in bags_below(source)]
     return Worklist(source, source.with_name(f"{source.name}{RESULTS_ENDING}"), tuple(items), ())
 
 
@@ -250,9 +251,9 @@ def _list_table(table: Path) -> Worklist:
 def _item_of_cell(cell: str, files: BagFiles) -> WorkItem:
     found = files.find(cell)
     if isinstance(found, Finding):
-        name = bag_name(Path(cell.replace("\\", "/")), is_folder=False)
+        name = item_name(Path(cell.replace("\\", "/")), is_folder=False)
         return WorkItem(name, None, f"{cell}: {found.text}")
-    return WorkItem(bag_name(found), found)
+    return WorkItem(item_name(found), found)
 
 
 def _list_results(out: Path) -> Worklist:
@@ -271,7 +272,7 @@ def _list_results(out: Path) -> Worklist:
     ]
     named = _bags_named({item.name for item in unlisted}, [out, out.parent])
     items += [_located(item, named) for item in unlisted]
-    items += [WorkItem(bag_name(path), path) for path in bags_below(out)]
+    items += [WorkItem(item_name(path), path) for path in bags_below(out)]
     return Worklist(out, out, tuple(_once(items)), (), earlier.columns)
 
 

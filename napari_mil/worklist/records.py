@@ -16,6 +16,8 @@ from napari_mil.training.cohorts.tables import read_rows
 WORKLIST_FILE = "worklist.csv"
 PATH, STATE, CLASS, PROBABILITY, UNLIKE = "path", "state", "class", "probability", "unlike"
 NOTE, REASON, CLASSIFIER, FOLDER = "note", "reason", "classifier", "folder"
+ZARR_SLIDE = ".ome.zarr"
+"""Ending of a slide that is a folder, which its results do not have."""
 OWN_COLUMNS = (PATH, STATE, CLASS, PROBABILITY, UNLIKE, NOTE, REASON, CLASSIFIER, FOLDER)
 """Columns of the table that every worklist has."""
 CLASS_PREFIX = "probability of "
@@ -120,7 +122,7 @@ def _record(row: dict[str, str], others: Sequence[str]) -> Record:
     path = Path(row[PATH])
     is_known = path.is_absolute()
     return Record(
-        name=bag_name(path) if is_known else row[PATH],
+        name=item_name(path) if is_known else row[PATH],
         path=path if is_known else None,
         note=row[NOTE],
         failure=row.get(REASON, "") if row.get(STATE) == FAILED else "",
@@ -193,6 +195,11 @@ def free_column(name: str) -> str:
     """Return the name of another table's column, told apart from the worklist's own."""
     is_taken = name in OWN_COLUMNS or name.startswith(CLASS_PREFIX)
     return f"{name} (table)" if is_taken else name
+
+
+def item_name(path: Path, is_folder: bool | None = None) -> str:
+    """Return the name that a slide or bag has in its results; see `bag_name`."""
+    return bag_name(path, is_folder).removesuffix(ZARR_SLIDE)
 
 
 def _is_there(path: Path | None) -> bool:

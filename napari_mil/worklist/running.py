@@ -63,7 +63,7 @@ def classify_all(
     """
     store = ResultStore(question.out)
     store.prepare()
-    maker = ResultMaker(question.card, question.request, store)
+    maker = ResultMaker(question.card, question.request, store, find_mpp=question.find_mpp)
     for number in wanted:
         cancel.raise_if_cancelled()
         on_event(RowStarted(number))

@@ -19,7 +19,7 @@ from napari_mil.inference.stored_results import (
     why_other_classifier,
     why_outdated,
 )
-from napari_mil.inference.targets import Target, open_target
+from napari_mil.inference.targets import FindScale, Target, open_target
 from napari_mil.worklist.items import WorkItem
 from napari_mil.worklist.records import FAILED as FAILED_WORD
 
@@ -60,6 +60,8 @@ class Question:
     request: ClassifyRequest
     remedies: Mapping[Remedy, str]
     """Words of the face that shows what failed."""
+    find_mpp: FindScale | None = None
+    """Asked for the scale of a slide; None takes what its file says."""
 
 
 def look_at_all(
@@ -130,7 +132,7 @@ def look_at(item: WorkItem, question: Question, others: frozenset[str] = frozens
     if item.path is None:
         return _look_without_target(item, question)
     try:
-        with open_target(item.path) as target:
+        with open_target(item.path, find_mpp=question.find_mpp) as target:
             return _look_at_target(target, item, question, others)
     except NapariMilError as error:
         earlier = _any_result(item, question, others)

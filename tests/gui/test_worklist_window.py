@@ -1,6 +1,7 @@
 """A worklist in the real window: run, close, open again, double click, ask why."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from napari_mil.gui.model import actions
 from napari_mil.gui.model.inputs import stale_reasons
 from napari_mil.gui.model.snapshots.worklist import Column
 from napari_mil.gui.model.worklist import Listing, Phase
+from napari_mil.gui.samples import CASE, sample_path
 from napari_mil.inference import pipeline
 from napari_mil.worklist.states import ResultState
+from tests.cli.command import run as run_command
 from tests.conftest import write_pyramid
 
 
@@ -151,3 +154,38 @@ def test_the_start_page_leads_to_an_empty_worklist(bench):
     assert bench.worklist_tab.folder_button.isVisible()
     assert bench.workbench.tabs.currentWidget() is bench.worklist_tab
     assert np.all(bench.worklist_tab.size().width() >= 370)
+
+
+def test_a_folder_of_images_opens_with_its_answer_and_its_features(
+    bench, tmp_path, forbid_classifying
+):
+    shutil.copytree(sample_path(CASE), tmp_path / "cases" / "case-1")
+    bench.workbench.worklist.open(tmp_path / "cases")
+    bench.wait()
+    assert "not folders of images" in bench.state.listing.rows[0].problem
+    bench.workbench.worklist.choose_classifier("colorectal-biopsy")
+    bench.wait()
+    run_all(bench)
+    assert states(bench) == [ResultState.DONE]
+    forbid_classifying()
+    double_click(bench, 0)
+    answer = bench.state.shown_answer
+    assert answer.prediction.names == bench.state.current_subject.images.names
+    assert answer.prediction.features is not None
+    assert stale_reasons(bench.state, answer) == ()
+    assert len(bench.overlays) == 1
+
+
+def test_what_the_command_line_wrote_opens_from_its_folder(bench, slides, tmp_path):
+    out = tmp_path / "by command"
+    done = run_command(
+        *("classify", *sorted(slides.iterdir()), "--classifier", "breast-malignancy"),
+        *("--device", "cpu", "--out", out),
+    )
+    assert done.returncode == 0, done.stderr
+    bench.open(out)
+    assert states(bench) == [ResultState.DONE, ResultState.DONE]
+    double_click(bench, 0)
+    assert bench.state.current_subject.path == slides / "region0.tiff"
+    assert stale_reasons(bench.state, bench.state.shown_answer) == ()
+    assert not (out / "worklist.csv").exists(), "reading writes nothing"

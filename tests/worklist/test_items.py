@@ -46,6 +46,11 @@ def test_the_folder_of_a_mirax_slide_is_no_row_of_its_own(tmp_path):
     assert names(read_worklist(tmp_path)) == ["a"]
 
 
+def test_a_slide_in_ome_zarr_has_the_name_of_its_results(tmp_path):
+    made(tmp_path / "a.ome.zarr" / "zarr.json")
+    assert names(read_worklist(tmp_path)) == ["a"]
+
+
 def test_a_table_lists_its_rows_in_order_and_keeps_other_columns(tmp_path):
     made(tmp_path / "a.svs")
     made(tmp_path / "b.svs")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_mil.bags import TileSpec
 from napari_mil.errors import Remedy
 from napari_mil.events import CancellationToken, ignore
+from napari_mil.inference.classifier import load_classifier
 from napari_mil.inference.library import find_card
 from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.inference.results import ClassifyRequest
@@ -151,6 +153,23 @@ def test_remedies_are_in_the_words_of_the_face(paint, noise, tmp_path):
     assert "say how large a pixel is" in told[-1].found.problem
 
 
+def test_a_scale_that_was_entered_counts_and_another_makes_the_answer_stale(paint, noise, tmp_path):
+    path = paint(noise, mpp=None).path
+    classifier = load_classifier("breast-malignancy")
+    request = ClassifyRequest(mask=None, device="cpu")
+    question = Question(
+        *(tmp_path / "out", classifier.card, classifier.fingerprint, request, {}),
+        find_mpp=lambda slide: 0.5,
+    )
+    item = WorkItem("painted", path)
+    classify_all([item], [0], question, ignore, CancellationToken())
+    found = look_at(item, question)
+    assert found.state is ResultState.DONE
+    assert json.loads((found.result.folder / PREDICTION_FILE).read_text())["slide"]["mpp"] == 0.5
+    other = replace(question, find_mpp=lambda slide: 0.4)
+    assert look_at(item, other).reasons == ("the tiles are others",)
+
+
 def test_results_without_their_slides_are_done_or_stale_by_the_classifier(bag, ask, tmp_path):
     worklist = read_worklist(bag("a.npy").parent)
     run(worklist, ask())
@@ -181,9 +200,6 @@ def test_slides_and_their_results_in_one_folder_are_one_list(bag, ask, tmp_path)
 
 
 def test_other_tiles_or_another_tissue_make_the_answer_about_a_slide_stale(slide_path, tmp_path):
-    from napari_mil.bags import TileSpec
-    from napari_mil.inference.classifier import load_classifier
-
     classifier = load_classifier("breast-malignancy")
     card = classifier.card
     coarse = ClassifyRequest(TileSpec(128, 1.2), device="cpu")

@@ -15,15 +15,17 @@ from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import worklist as actions
 from napari_mil.gui.model.session import Session, SessionState
-from napari_mil.gui.model.words import REMEDIES
+from napari_mil.gui.model.words import HAND_REMEDIES, REMEDIES
 from napari_mil.gui.model.worklist import Phase
 from napari_mil.gui.opening import WORK
+from napari_mil.gui.remembered_scales import RememberedScales
 from napari_mil.gui.thumbnails import thumbnail_of
 from napari_mil.gui.views.worklist_tab import WorklistTab
 from napari_mil.gui.views.worklist_table import THUMBNAIL
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.results import ClassifyRequest
 from napari_mil.settings import Settings
+from napari_mil.slides import Slide
 from napari_mil.worklist.items import Worklist, locate, read_worklist, with_records
 from napari_mil.worklist.records import write_table
 from napari_mil.worklist.running import RowEnded, RowStarted
@@ -367,4 +369,12 @@ def _question(
 ) -> Question:
     """Return what would classify; the weights are read, so this is for threads."""
     fingerprint = import_module(WORK).fingerprint_of(card, settings)
-    return Question(worklist.out, card, fingerprint, request, REMEDIES)
+    scales = RememberedScales(settings)
+
+    def find_mpp(slide: Slide) -> float | None:
+        entered = scales.find(slide)
+        return None if entered is None else entered.mpp
+
+    return Question(
+        worklist.out, card, fingerprint, request, {**REMEDIES, **HAND_REMEDIES}, find_mpp
+    )
