@@ -264,7 +264,13 @@ def _list_results(out: Path) -> Worklist:
         for record in earlier.records
     ]
     noted = {record.folder for record in earlier.records if record.folder}
-    results = [result for result in read_results(out) if result.folder.name not in noted]
+    # A row that had no result when it was noted finds one by its name.
+    unanswered = {record.name for record in earlier.records if not record.folder}
+    results = [
+        result
+        for result in read_results(out)
+        if result.folder.name not in noted and result.name not in unanswered
+    ]
     unlisted = [
         WorkItem(name, None, _unknown_place(Record(name, None)), result=result)
         for result in results

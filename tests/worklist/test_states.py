@@ -14,6 +14,7 @@ from napari_mil.inference.library import find_card
 from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.inference.results import ClassifyRequest
 from napari_mil.worklist.items import WorkItem, read_worklist
+from napari_mil.worklist.records import Record, TableRow, write_table
 from napari_mil.worklist.running import classify_all
 from napari_mil.worklist.states import Question, ResultState, look_at, look_at_all
 
@@ -186,6 +187,18 @@ def test_results_of_twins_find_their_slides_by_content(bag, ask, tmp_path):
     results = read_worklist(ask().out)
     assert [item.path for item in results.items] == paths
     assert states(results, ask()) == [ResultState.DONE, ResultState.DONE]
+
+
+def test_a_row_that_was_noted_before_it_had_a_result_is_one_row(bag, ask, tmp_path):
+    path = bag("a.npy")
+    worklist = read_worklist(path.parent)
+    write_table(worklist.out, [TableRow(Record("a", path, "look"), "to do")])
+    run(worklist, ask())
+    (tmp_path / "elsewhere").mkdir()
+    moved = worklist.out.rename(tmp_path / "elsewhere" / "results")
+    results = read_worklist(moved)
+    assert [item.path for item in results.items] == [path]
+    assert states(results, ask(out=moved)) == [ResultState.DONE]
 
 
 def test_slides_and_their_results_in_one_folder_are_one_list(bag, ask, tmp_path):
