@@ -57,8 +57,8 @@ WIDTHS = {
     Column.NOTE: NARROWEST,
 }
 """Widths in pixels: all columns fit the dock at its narrowest."""
-BESIDE_NAMES = 13
-"""Pixels around thumbnail and name."""
+BESIDE_THUMBNAIL, BESIDE_TEXT = 6, 7
+"""Pixels around a thumbnail, and around a text."""
 ANYWHERE = "\u200b"
 """Character without a width, at which a line may break."""
 SETTLED_AFTER_MS = 120
@@ -210,15 +210,16 @@ class WorklistProxy(QSortFilterProxyModel):
         )
 
 
-class NameDelegate(QStyledItemDelegate):
-    """Draws a thumbnail and a name on two lines, both ends kept: names of slides differ there."""
+class TwoLineDelegate(QStyledItemDelegate):
+    """Draws a text on two lines, both ends kept: names of slides differ there."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        """Shorten the name to two lines that may break anywhere."""
+        """Shorten the text to two lines that may break anywhere."""
         super().initStyleOption(option, index)
-        width = option.rect.width() - THUMBNAIL[0] - BESIDE_NAMES
+        beside = 0 if option.icon.isNull() else THUMBNAIL[0] + BESIDE_THUMBNAIL
+        width = option.rect.width() - beside - BESIDE_TEXT
         # The first line ends up to a wide letter early.
-        room = max(20, 2 * width - option.fontMetrics.maxWidth() // 2)
+        room = max(24, 2 * width - option.fontMetrics.maxWidth() // 2)
         name = option.fontMetrics.elidedText(option.text, Qt.TextElideMode.ElideMiddle, room)
         option.text = ANYWHERE.join(name)
 
@@ -259,7 +260,8 @@ class WorklistTable(QTableView):
         self.proxy = WorklistProxy(self)
         self.proxy.setSourceModel(self.source)
         self.setModel(self.proxy)
-        self.setItemDelegateForColumn(Column.SLIDE, NameDelegate(self))
+        for column in (Column.SLIDE, Column.CLASS, Column.NOTE):
+            self.setItemDelegateForColumn(column, TwoLineDelegate(self))
         self.setItemDelegateForColumn(Column.STATE, StateDelegate(self))
         self.setIconSize(QSize(*THUMBNAIL))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
