@@ -53,6 +53,7 @@ def take(folder: Path, size: tuple[int, int], theme: str) -> None:
         driver.screenshot(folder / "19-all-closed.png")
         driver.close_notices()
         train(driver, folder, Path(temporary))
+        take_worklist(driver, folder, Path(temporary))
         driver.close()
 
 
@@ -228,6 +229,39 @@ def take_run(driver: WindowDriver, folder: Path) -> None:
     driver.wait_until_idle()
     driver.classify()
     driver.screenshot(folder / "train-k-used.png")
+
+
+def take_worklist(driver: WindowDriver, folder: Path, temporary: Path) -> None:
+    """List slides, run them, open an answer, choose another classifier."""
+    from napari_mil.gui.samples import CASE, SLIDE, sample_path
+    from scripts.cohorts import sample_regions
+
+    workbench = driver.workbench
+    tab = workbench.worklist_tab
+    workbench.show_worklist()
+    driver.screenshot(folder / "worklist-a-empty.png")
+    slides = sample_regions(temporary / "slides")
+    for name in (SLIDE, CASE):
+        (slides / name).symlink_to(sample_path(name).absolute())
+    (slides / "broken-at-transfer.svs").write_bytes(b"this is no slide")
+    workbench.worklist.open(slides)
+    driver.wait_until_idle()
+    workbench.worklist.choose_classifier("breast-malignancy")
+    driver.wait_until_idle()
+    driver.screenshot(folder / "worklist-b-listed.png")
+    tab.button.click()
+    driver.wait_until(lambda: any(row.done for row in driver.state.listing.rows), "a row")
+    driver.screenshot(folder / "worklist-c-running.png", after=0.05)
+    driver.wait_until_idle()
+    workbench.worklist.write_note(0, "skin, not breast")
+    tab.table.choose(0)
+    tab.table.row_opened.emit(0)
+    driver.wait_until_idle()
+    driver.screenshot(folder / "worklist-d-opened.png")
+    workbench.worklist.choose_classifier("colon-epithelium")
+    driver.wait_until_idle()
+    tab.table.choose(2)
+    driver.screenshot(folder / "worklist-e-stale.png")
 
 
 def cut_picture_without_scale(folder: Path) -> Path:

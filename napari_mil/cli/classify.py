@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from napari_mil.bags.grid import TileSpec
 from napari_mil.cli.exit_codes import SOME_FAILED
@@ -20,14 +20,9 @@ from napari_mil.errors import CancelledError, NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.inference.card import TILES, ClassifierCard
 from napari_mil.inference.library import find_card
-from napari_mil.inference.planning import Plan
-from napari_mil.inference.results import ClassifyRequest, Outcome, ResultStore, plan_target
-from napari_mil.inference.targets import Target, open_target
+from napari_mil.inference.results import ClassifyRequest, Outcome, ResultMaker, ResultStore
 from napari_mil.settings import Settings
 from napari_mil.slides.folders import one_of_each_series
-
-if TYPE_CHECKING:
-    from napari_mil.inference.classifier import Classifier
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -127,17 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
     paths = list(one_of_each_series(Path(path) for path in arguments.slides))
     failures = Failures(len(paths))
     cancel = cancel_on_interrupt()
-    classifier: Classifier | None = None
+    maker = ResultMaker(card, request, store, arguments.slide_mpp, arguments.tile_size0)
     for path in paths:
-        planned = failures.attempt(_plan, path, card, request, arguments, cancel)
-        if planned is None:
-            continue
-        target, plan = planned
-        with target:
-            # Once there is something to classify: torch takes two seconds to load.
-            classifier = classifier or _load(card)
-            job = (target, plan, classifier, request, arguments, store, cancel)
-            failures.attempt(_classify_one, *job)
+        failures.attempt(_classify_one, path, maker, cancel, as_json=arguments.json)
     if failures.count:
         sys.stderr.write(f"napari-mil: {failures.count} of {len(paths)} slides failed.\n")
     return SOME_FAILED if failures.count else 0
@@ -178,28 +165,6 @@ class Failures:
         return None
 
 
-def _plan(
-    path: Path,
-    card: ClassifierCard,
-    request: ClassifyRequest,
-    arguments: argparse.Namespace,
-    cancel: CancellationToken,
-) -> tuple[Target, Plan | None]:
-    """Open a target and lay its tiles, without torch."""
-    target = open_target(path, arguments.slide_mpp, tile_size0=arguments.tile_size0)
-    try:
-        return target, plan_target(target, card, request, cancel)
-    except NapariMilError:
-        target.close()
-        raise
-
-
-def _load(card: ClassifierCard) -> Classifier:
-    from napari_mil.inference.classifier import load_classifier
-
-    return load_classifier(card)
-
-
 def request_of(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyRequest:
     """Turn the options into a request.
 
@@ -228,21 +193,15 @@ def request_of(arguments: argparse.Namespace, card: ClassifierCard) -> ClassifyR
 
 
 def _classify_one(
-    target: Target,
-    plan: Plan | None,
-    classifier: Classifier,
-    request: ClassifyRequest,
-    arguments: argparse.Namespace,
-    store: ResultStore,
-    cancel: CancellationToken,
+    path: Path, maker: ResultMaker, cancel: CancellationToken, *, as_json: bool
 ) -> None:
-    name = "slide" if request.anonymous else target.path.name
-    progress = ProgressPrinter(name, quiet=arguments.json)
+    name = "slide" if maker.request.anonymous else path.name
+    progress = ProgressPrinter(name, quiet=as_json)
     try:
-        outcome = store.classify(target, plan, classifier, request, progress, cancel)
+        outcome = maker.make(path, progress, cancel)
     finally:
         progress.close()
-    _report(outcome, as_json=arguments.json)
+    _report(outcome, as_json=as_json)
 
 
 def cancel_on_interrupt() -> CancellationToken:

@@ -75,6 +75,31 @@ class Dialogs:
         """Ask for the folder of a run."""
         return self._ask_for_folder("run", "Folder for the run")
 
+    def ask_for_worklist_folder(self) -> Path | None:
+        """Ask for slides and bags to list, or for their results."""
+        return self._ask_for_folder("worklist", "Folder of slides, bags or results")
+
+    def ask_for_slide_table(self) -> Path | None:
+        """Ask for a table that lists slides and bags."""
+        name, _ = QFileDialog.getOpenFileName(
+            self._parent,
+            "Table with the column slide",
+            self._last_used.folder("worklist"),
+            "Tables (*.csv *.tsv)",
+        )
+        if not name:
+            return None
+        self._last_used.remember_folder("worklist", Path(name).parent)
+        return Path(name)
+
+    def ask_for_results(self) -> Path | None:
+        """Ask for the folder of a worklist's results."""
+        return self._ask_for_folder("results", "Folder for results")
+
+    def ask_for_slides_folder(self) -> Path | None:
+        """Ask for the folder in which slides of results lie."""
+        return self._ask_for_folder("slides", "Folder in which the slides lie")
+
     def ask_for_export(self, path: Path, card: FormatCard) -> Path | None:
         """Ask for the file of an export, beginning with a path."""
         pattern = f"{card.title} ({_patterns(card.suffixes)})"

@@ -33,6 +33,7 @@ KEYS = (
     Key("Alt+2", "Classify tab", "classify_tab"),
     Key("Alt+3", "Inspect tab", "inspect_tab"),
     Key("Alt+4", "Train tab", "train_tab"),
+    Key("Alt+5", "Worklist tab", "worklist_tab"),
 )
 """Keys that work anywhere in the window."""
 

@@ -85,13 +85,22 @@ class OpenedTraining:
 
 
 @dataclass(frozen=True)
+class OpenedWorklist:
+    """Slides and bags, or their results, that become a worklist."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
 class Refused:
     """A path that could not be opened, with the reason in one sentence."""
 
     text: str
 
 
-Opened = OpenedSubject | OpenedAnnotations | OpenedClassifier | OpenedTraining | Refused
+Opened = (
+    OpenedSubject | OpenedAnnotations | OpenedClassifier | OpenedTraining | OpenedWorklist | Refused
+)
 
 
 @dataclass(frozen=True)
@@ -152,6 +161,8 @@ class Opener:
             return OpenedClassifier(read_card(path.resolve()))
         if kind is PathKind.ANNOTATIONS:
             return self._open_annotations(path)
+        if kind is PathKind.WORKLIST:
+            return OpenedWorklist(path)
         return OpenedTraining(path, is_run=kind is PathKind.RUN)
 
     def _open_slide(self, path: Path) -> OpenedSubject:

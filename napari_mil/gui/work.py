@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from napari_mil.inference.targets import Target
 from napari_mil.inference.visiting import Focus
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
+from napari_mil.worklist.items import WorkItem
+from napari_mil.worklist.running import classify_all
+from napari_mil.worklist.states import Question
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +131,35 @@ def gather(answer: Answer, settings: Settings, cancel: CancellationToken) -> Evi
     torch.set_num_threads(settings.encoder_threads)
     classifier = load_classifier(answer.card, settings)
     return gather_evidence(answer.prediction, classifier, cancel.raise_if_cancelled)
+
+
+def fingerprint_of(card: ClassifierCard, settings: Settings) -> str:
+    """Return the fingerprint of a classifier, by which answers know it.
+
+    Raises
+    ------
+    NapariMilError
+        If its weights cannot be read.
+    """
+    return load_classifier(card, settings).fingerprint
+
+
+def classify_worklist(
+    items: Sequence[WorkItem],
+    wanted: Sequence[int],
+    question: Question,
+    on_event: Callable[[Any], None],
+    cancel: CancellationToken,
+) -> None:
+    """Classify slides and bags of a worklist, with the threads that the window leaves.
+
+    Raises
+    ------
+    NapariMilError
+        If the folder of results cannot be written.
+    """
+    torch.set_num_threads(question.request.settings.encoder_threads)
+    classify_all(items, wanted, question, on_event, cancel)
 
 
 def card_of_checkpoint(path: Path) -> ClassifierCard:

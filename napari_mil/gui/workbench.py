@@ -40,6 +40,7 @@ from napari_mil.gui.controllers.train.result import ResultController
 from napari_mil.gui.controllers.train.run import RunController
 from napari_mil.gui.controllers.train.setup import SetupController, free_folder
 from napari_mil.gui.controllers.train.watch import WatchController
+from napari_mil.gui.controllers.worklist import WorklistController
 from napari_mil.gui.dialogs import Dialogs
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.keys import bind_keys
@@ -48,6 +49,7 @@ from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.layer_list import LayerList
 from napari_mil.gui.model import actions
 from napari_mil.gui.model import training as training_actions
+from napari_mil.gui.model import worklist as worklist_actions
 from napari_mil.gui.model.scene import hover_words, scene
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
@@ -56,6 +58,7 @@ from napari_mil.gui.model.snapshots.judging import judging_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import train_snapshot
 from napari_mil.gui.model.snapshots.window import window_snapshot
+from napari_mil.gui.model.snapshots.worklist import worklist_snapshot
 from napari_mil.gui.panel_docks import PanelDocks
 from napari_mil.gui.read_ahead import ReadAhead
 from napari_mil.gui.samples import CASE, SLIDE, sample_path
@@ -66,6 +69,7 @@ from napari_mil.gui.views.slide.properties_dialog import PropertiesDialog
 from napari_mil.gui.views.slide.slide_tab import SlideTab
 from napari_mil.gui.views.start_page import StartPage
 from napari_mil.gui.views.train.train_tab import TrainTab
+from napari_mil.gui.views.worklist_tab import WorklistTab
 from napari_mil.gui.warm_up import FIRST_CLASSIFICATION, import_beside
 from napari_mil.settings import Settings
 
@@ -118,12 +122,14 @@ class Workbench(QWidget):
         self.classify_tab = ClassifyTab()
         self.inspect_tab = InspectTab()
         self.train_tab = TrainTab()
+        self.worklist_tab = WorklistTab()
         self.tabs = QTabWidget()
         for tab, name in (
             (self.slide_tab, "Slide"),
             (self.classify_tab, "Classify"),
             (self.inspect_tab, "Inspect"),
             (self.train_tab, "Train"),
+            (self.worklist_tab, "Worklist"),
         ):
             self.tabs.addTab(tab, name)
         # napari's own style cuts the text.
@@ -151,6 +157,7 @@ class Workbench(QWidget):
             jobs,
             settings,
             take_training=self._take_training,
+            take_worklist=lambda path: self.worklist.open(path),
             show_classify=lambda: self.tabs.setCurrentWidget(self.classify_tab),
         )
         self.rendition = RenditionController(session, self.slide_tab, jobs, self.opening.report)
@@ -194,6 +201,7 @@ class Workbench(QWidget):
         )
         self.judging = JudgingController(session, self.train_tab.judging, jobs, settings, self.open)
         self.regions = RegionsController(session, self.train_tab.regions, self.book)
+        self._make_worklist(settings)
         self._make_exporting()
         self._make_panels(viewer)
 
@@ -204,6 +212,11 @@ class Workbench(QWidget):
         self.compare = CompareController(self.session, self.jobs, self.book, parent=self)
         self.panels = PanelDocks(viewer, self.session, (self.gallery, self.compare))
         self.inspect_tab.panel_requested.connect(self.panels.show)
+
+    def _make_worklist(self, settings: Settings) -> None:
+        self.worklist = WorklistController(
+            self.session, self.worklist_tab, self.jobs, settings, self.open, self.show_worklist
+        )
 
     def _make_exporting(self) -> None:
         self.exporting = ExportController(
@@ -222,6 +235,7 @@ class Workbench(QWidget):
         start.sample_slide_requested.connect(lambda: self.open([sample_path(SLIDE)]))
         start.sample_case_requested.connect(lambda: self.open([sample_path(CASE)]))
         start.train_requested.connect(self.show_training)
+        start.worklist_requested.connect(self.show_worklist)
         self.slide_tab.open_requested.connect(lambda: self.open(dialogs.ask_for_files()))
         self.slide_tab.folder_requested.connect(lambda: self.open(dialogs.ask_for_images()))
         self.slide_tab.properties_requested.connect(self._show_properties)
@@ -239,6 +253,19 @@ class Workbench(QWidget):
         )
         self.train_tab.setup.out_requested.connect(
             lambda: _with_path(dialogs.ask_for_out(), self.setup.choose_out)
+        )
+        listing = self.worklist_tab
+        listing.folder_requested.connect(
+            lambda: _with_path(dialogs.ask_for_worklist_folder(), self.worklist.open)
+        )
+        listing.table_requested.connect(
+            lambda: _with_path(dialogs.ask_for_slide_table(), self.worklist.open)
+        )
+        listing.out_requested.connect(
+            lambda: _with_path(dialogs.ask_for_results(), self.worklist.choose_out)
+        )
+        listing.slides_folder_requested.connect(
+            lambda: _with_path(dialogs.ask_for_slides_folder(), self.worklist.locate)
         )
 
     def _acts(self) -> dict[str, Any]:
@@ -258,6 +285,7 @@ class Workbench(QWidget):
             "classify_tab": lambda: self.show_tab(self.classify_tab),
             "inspect_tab": lambda: self.show_tab(self.inspect_tab),
             "train_tab": lambda: self.show_tab(self.train_tab),
+            "worklist_tab": lambda: self.show_tab(self.worklist_tab),
         }
         self.book.set_acts(acts)
         return acts
@@ -281,6 +309,11 @@ class Workbench(QWidget):
         self.session.train(training_actions.want)
         self.tabs.setCurrentWidget(self.train_tab)
 
+    def show_worklist(self) -> None:
+        """Show the Worklist tab, which needs nothing open."""
+        self.session.change_listing(worklist_actions.want)
+        self.tabs.setCurrentWidget(self.worklist_tab)
+
     def shut_down(self) -> None:
         """Cancel what runs, wait for a moment, and let go of the viewer."""
         if self._closed:
@@ -289,6 +322,7 @@ class Workbench(QWidget):
         self.run.let_go()
         self.adapt.let_go()
         self.jobs.close()
+        self.worklist.save_now()
         self.session.changed.disconnect(self._render)
         self.read_ahead.close()
         self.book.disconnect()
@@ -332,6 +366,7 @@ class Workbench(QWidget):
         self.classify_tab.render(classify_snapshot(after))
         self.inspect_tab.render(inspect_snapshot(after))
         self.train_tab.render(train_snapshot(after), judging_snapshot(after))
+        self.worklist_tab.render(worklist_snapshot(after))
         self.exporting.render()
         self.panels.render(after)
         self.classification.stop_without_subject()

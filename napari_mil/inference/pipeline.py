@@ -222,7 +222,7 @@ class _Run:
             "tissue": None if tissue is None else round(tissue.fraction, 4),
             "tissue_method": None if tissue is None else str(tissue.method),
             "device": embedded.device,
-            "from_cache": embedded.is_cached,
+            **_facts_of_features(embedded),
         }
         return self._predict(self.classifier.to(chosen), bag, identity, provenance)
 
@@ -240,7 +240,7 @@ class _Run:
             provenance={"bag": images.fingerprint, "encoder": encoder.fingerprint},
             warnings=images.findings,
         )
-        return self._classify_bag(bag, identity, {"from_cache": embedded.is_cached})
+        return self._classify_bag(bag, identity, _facts_of_features(embedded))
 
     def _classify_bag(
         self, bag: Bag, identity: Identity, provenance: Mapping[str, Any] | None = None
@@ -358,6 +358,12 @@ def _classifier_facts(classifier: Classifier) -> dict[str, Any]:
         "temperature": card.temperature,
         "threshold": card.threshold,
     }
+
+
+def _facts_of_features(embedded: Embedded) -> dict[str, Any]:
+    """Return whether features were made before, and their name in the cache."""
+    key = embedded.key if embedded.is_whole else None
+    return {"from_cache": embedded.is_cached, "features": key}
 
 
 def _versions() -> dict[str, str]:

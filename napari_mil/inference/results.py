@@ -24,6 +24,8 @@ from napari_mil.inference.planning import (
     with_assumed_scale,
 )
 from napari_mil.inference.prediction import INSTANCES_FILE, PREDICTION_FILE, Prediction
+from napari_mil.inference.stored_results import StoredResult, read_result
+from napari_mil.inference.targets import FindScale, Identity, Target, open_target
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from napari_mil.bags import TileSpec
     from napari_mil.inference.card import ClassifierCard
     from napari_mil.inference.classifier import Classifier
-    from napari_mil.inference.targets import Identity, Target
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,21 @@ class ResultStore:
                 return folder, earlier
         raise AssertionError("unreachable: there is always a next name")
 
+    def results_named(self, name: str) -> Iterator[StoredResult | Path]:
+        """Yield the answers in the folders that `place` tries for a name, up to a free one.
+
+        Where there is no complete answer, the folder is yielded.
+        """
+        for folder in _candidates(self.out, name):
+            if not os.path.lexists(folder):
+                return
+            try:
+                yield read_result(folder)
+            except OutputError:
+                if _is_free(folder):
+                    return
+                yield folder
+
     def classify(
         self,
         target: Target,
@@ -164,6 +180,43 @@ class ResultStore:
             prediction = prediction.anonymous()
         prediction.save(folder)
         return Outcome(prediction, folder, kept=False)
+
+
+@dataclass
+class ResultMaker:
+    """Classifies one path after the other into a folder of results."""
+
+    card: ClassifierCard
+    request: ClassifyRequest
+    store: ResultStore
+    slide_mpp: float | None = None
+    """Micrometres per level-0 pixel of slides that say none or a wrong one."""
+    tile_size0: float | None = None
+    """Side of a tile in level-0 pixels, where a feature file does not say it."""
+    find_mpp: FindScale | None = None
+    """Asked for the scale of slides where none is given."""
+    _classifier: Classifier | None = None
+
+    def make(self, path: Path, on_event: OnEvent, cancel: CancellationToken) -> Outcome:
+        """Classify a slide or bag, or keep its result.
+
+        Raises
+        ------
+        NapariMilError
+            If the path, the classifier or the output folder is at fault.
+        """
+        with open_target(
+            path, self.slide_mpp, tile_size0=self.tile_size0, find_mpp=self.find_mpp
+        ) as target:
+            plan = plan_target(target, self.card, self.request, cancel)
+            if self._classifier is None:
+                # Once there is something to classify: torch takes two seconds to load.
+                from napari_mil.inference.classifier import load_classifier
+
+                self._classifier = load_classifier(self.card)
+            return self.store.classify(
+                target, plan, self._classifier, self.request, on_event, cancel
+            )
 
 
 def plan_target(

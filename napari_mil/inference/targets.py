@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +14,9 @@ from napari_mil.bags.names import bag_name
 from napari_mil.bags.readers import fingerprint_features, is_bag, is_features
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
+
+FindScale = Callable[[Slide], float | None]
+"""Finds micrometres per level-0 pixel of a slide; None takes what its file says."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ def open_target(
     settings: Settings | None = None,
     *,
     tile_size0: float | None = None,
+    find_mpp: FindScale | None = None,
 ) -> Target:
     """Open a slide, a folder of images or a feature file.
 
@@ -102,6 +108,8 @@ def open_target(
         Cache sizes and thread counts.
     tile_size0
         Side of a tile in level-0 pixels, where a feature file does not say it or is wrong.
+    find_mpp
+        Asked for the scale of a slide where none is given.
 
     Raises
     ------
@@ -109,7 +117,21 @@ def open_target(
         If the path is none of them.
     """
     if not is_bag(path):
-        return Target(path, open_slide(path, slide_mpp, settings=settings))
+        slide = open_slide(path, slide_mpp, settings=settings)
+        if slide_mpp is None and find_mpp is not None:
+            slide = _at_found_scale(slide, find_mpp)
+        return Target(path, slide)
     if is_features(path):
         return Target(path, read_bag(path, tile_size0=tile_size0))
     return Target(path, open_image_bag(path))
+
+
+def _at_found_scale(slide: Slide, find_mpp: FindScale) -> Slide:
+    """Return a slide at the scale that is found for it; itself where there is none."""
+    with ExitStack() as stack:
+        stack.callback(slide.close)
+        found = find_mpp(slide)
+        if found is not None:
+            return slide.with_mpp(found)
+        stack.pop_all()
+    return slide

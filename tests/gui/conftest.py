@@ -46,6 +46,7 @@ class Bench:
         self.classify_tab = workbench.classify_tab
         self.inspect_tab = workbench.inspect_tab
         self.train_tab = workbench.train_tab
+        self.worklist_tab = workbench.worklist_tab
 
     @property
     def state(self):
@@ -70,7 +71,10 @@ class Bench:
         """Bring the tab of a button to the front and click it with the mouse."""
         from qtpy.QtCore import Qt
 
-        tabs = (self.slide_tab, self.classify_tab, self.inspect_tab, self.train_tab)
+        tabs = (
+            *(self.slide_tab, self.classify_tab, self.inspect_tab),
+            *(self.train_tab, self.worklist_tab),
+        )
         for tab in tabs:
             if tab.isAncestorOf(button):
                 self.workbench.show_tab(tab)

@@ -25,6 +25,7 @@ def test_with_nothing_open_there_is_one_sentence_and_what_can_be_done(bench):
         "Open the sample slide",
         "Open the sample case",
         "Train…",
+        "Worklist…",
     ]
 
 

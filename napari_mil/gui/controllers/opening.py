@@ -18,6 +18,7 @@ from napari_mil.gui.opening import (
     OpenedClassifier,
     OpenedSubject,
     OpenedTraining,
+    OpenedWorklist,
     Opener,
     Refused,
 )
@@ -44,6 +45,8 @@ class OpeningController:
         Cache sizes and thread counts.
     take_training
         Told (path, whether it is a run) of what belongs to the Train tab.
+    take_worklist
+        Told the path of what belongs to the Worklist tab.
     show_classify
         Called when a classifier became a choice.
     """
@@ -55,6 +58,7 @@ class OpeningController:
         jobs: JobRunner,
         settings: Settings,
         take_training: Callable[[Path, bool], None],
+        take_worklist: Callable[[Path], None],
         show_classify: Callable[[], None],
     ) -> None:
         self._session = session
@@ -62,6 +66,7 @@ class OpeningController:
         self._settings = settings
         self._scales = RememberedScales(settings)
         self._take_training = take_training
+        self._take_worklist = take_worklist
         self._show_classify = show_classify
         self._waiting: list[tuple[list[Path], float | None]] = []
         self._unfinished: dict[int, Mosaic] = {}
@@ -148,6 +153,8 @@ class OpeningController:
             self._show_classify()
         elif isinstance(event, OpenedTraining):
             self._take_training(event.path, event.is_run)
+        elif isinstance(event, OpenedWorklist):
+            self._take_worklist(event.path)
         elif isinstance(event, Refused):
             self._session.apply(actions.add_notice, event.text)
         elif isinstance(event, Path):

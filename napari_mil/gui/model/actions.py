@@ -328,8 +328,13 @@ def finish_run(state: SessionState, number: int, answer: Answer) -> SessionState
     """Put the answer of the run in the place of an earlier one, and show it."""
     if state.run is None or state.run.number != number:
         return state
+    return add_answer(replace(state, run=None), answer)
+
+
+def add_answer(state: SessionState, answer: Answer) -> SessionState:
+    """Put an answer in the place of an earlier one about its subject, and show it."""
     if state.subject(answer.subject) is None:
-        return replace(state, run=None)
+        return state
     others = tuple(
         other
         for other in state.answers
@@ -337,7 +342,6 @@ def finish_run(state: SessionState, number: int, answer: Answer) -> SessionState
     )
     state = replace(
         state,
-        run=None,
         answers=(*others, answer),
         inquiry=_inquiry_without(state.inquiry, answer.subject),
     )

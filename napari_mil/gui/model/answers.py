@@ -60,6 +60,8 @@ class Answer:
     """An `inference.evidence.Evidence`, once it was asked for."""
     what_if: WhatIf = field(default_factory=WhatIf)
     """Instances that were taken out to see what becomes of the answer."""
+    outdated: tuple[str, ...] = ()
+    """What was other on disk than when it was made, as clauses."""
 
     @property
     def card(self) -> ClassifierCard:

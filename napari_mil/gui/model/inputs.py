@@ -72,4 +72,4 @@ def stale_reasons(state: SessionState, answer: Answer) -> tuple[str, ...]:
         reasons.append("the tissue is another")
     if now.level != before.level:
         reasons.append("the tiles are others")
-    return tuple(reasons)
+    return tuple(dict.fromkeys((*reasons, *answer.outdated)))

@@ -11,15 +11,18 @@ from napari_mil.bags.images import image_files
 from napari_mil.bags.readers import FEATURE_ENDINGS, is_features, is_side_file
 from napari_mil.errors import NapariMilError, UnreadableSlideError
 from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
+from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohorts.cohort import TABLE
 from napari_mil.training.layout import CONFIG
+from napari_mil.worklist.items import is_results_folder, is_worklist_table
+from napari_mil.worklist.records import WORKLIST_FILE
 
 CHECKPOINT_ENDINGS = (".ckpt",)
 TABLE_ENDINGS = (".csv", ".tsv")
 MOST_OPENED = 20
-"""Slides of a folder that are opened at once."""
+"""Slides of a folder that are opened at once; more of them are a worklist."""
 
 
 class PathKind(StrEnum):
@@ -35,6 +38,8 @@ class PathKind(StrEnum):
     RUN = "run"
     COHORT = "cohort"
     """Folders of classes, or a table of labelled bags."""
+    WORKLIST = "worklist"
+    """Results of slides, or slides too many to be opened at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,7 @@ def _recognise_file(path: Path) -> Recognised:
         return Recognised(PathKind.RUN, path.parent)
     if name.endswith(TABLE_ENDINGS):
         # One row a tile, or one a bag: the columns tell.
-        kind = PathKind.FEATURES if is_features(path) else PathKind.COHORT
-        return Recognised(kind, path)
+        return Recognised(_kind_of_table(path), path)
     if name.endswith(ANNOTATION_ENDINGS):
         return Recognised(PathKind.ANNOTATIONS, path)
     if name.endswith(CHECKPOINT_ENDINGS):
@@ -84,6 +88,12 @@ def _recognise_file(path: Path) -> Recognised:
     if name.endswith(FEATURE_ENDINGS):
         return Recognised(PathKind.FEATURES, path)
     return Recognised(PathKind.SLIDE, path)
+
+
+def _kind_of_table(path: Path) -> PathKind:
+    if path.name != WORKLIST_FILE and is_features(path):
+        return PathKind.FEATURES
+    return PathKind.WORKLIST if is_worklist_table(path) else PathKind.COHORT
 
 
 def _is_bundle(path: Path) -> bool:
@@ -95,6 +105,10 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
         return [Recognised(PathKind.CLASSIFIER, folder)]
     if (folder / CONFIG).is_file():
         return [Recognised(PathKind.RUN, folder)]
+    if is_results_folder(folder):
+        return [Recognised(PathKind.WORKLIST, folder)]
+    if (folder / PREDICTION_FILE).is_file():
+        return [Recognised(PathKind.WORKLIST, folder.parent)]
     if is_features(folder):
         return [Recognised(PathKind.FEATURES, folder)]
     slide = slide_in_folder(folder)
@@ -107,10 +121,7 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
         return [Recognised(PathKind.IMAGES, folder)]
     bags = [entry for entry in one_of_each_series(entries) if _is_slide_or_features(entry)]
     if len(bags) > MOST_OPENED:
-        raise NapariMilError(
-            f"{folder.name} holds {len(bags)} slides or bags, more than the {MOST_OPENED} that "
-            "are opened at once; choose some of them."
-        )
+        return [Recognised(PathKind.WORKLIST, folder)]
     if bags:
         return [_recognise_file(bag) for bag in bags]
     if any(entry.is_dir() for entry in entries):

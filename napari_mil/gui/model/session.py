@@ -32,6 +32,7 @@ from napari_mil.gui.model.subjects import (
     Subject,
 )
 from napari_mil.gui.model.training import Training, Watch
+from napari_mil.gui.model.worklist import Listing
 from napari_mil.inference.card import ClassifierCard
 
 P = ParamSpec("P")
@@ -109,6 +110,8 @@ class SessionState:
     judging: Judging = field(default_factory=Judging)
     """Figures that are shown, and a score that is under way."""
     adapting: Adapting = field(default_factory=Adapting)
+    listing: Listing = field(default_factory=Listing)
+    """The worklist that is shown, and its run."""
     next_key: int = 1
     """Number for the next subject, run or notice."""
 
@@ -275,10 +278,7 @@ class Session:
         **options: P.kwargs,
     ) -> None:
         """Apply an action on the figures of the state."""
-        judging = action(self._state.judging, *arguments, **options)
-        if judging is not self._state.judging:
-            self._state = replace(self._state, judging=judging)
-            self._tell()
+        self._put(judging=action(self._state.judging, *arguments, **options))
 
     def adapt(
         self,
@@ -287,10 +287,7 @@ class Session:
         **options: P.kwargs,
     ) -> None:
         """Apply an action on the adapting of the encoder."""
-        adapting = action(self._state.adapting, *arguments, **options)
-        if adapting != self._state.adapting:
-            self._state = replace(self._state, adapting=adapting)
-            self._tell()
+        self._put(adapting=action(self._state.adapting, *arguments, **options))
 
     def compare(
         self,
@@ -299,9 +296,21 @@ class Session:
         **options: P.kwargs,
     ) -> None:
         """Apply an action on the comparison of two answers."""
-        comparing = action(self._state.comparing, *arguments, **options)
-        if comparing is not self._state.comparing:
-            self._state = replace(self._state, comparing=comparing)
+        self._put(comparing=action(self._state.comparing, *arguments, **options))
+
+    def change_listing(
+        self,
+        action: Callable[Concatenate[Listing, P], Listing],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Apply an action on the worklist."""
+        self._put(listing=action(self._state.listing, *arguments, **options))
+
+    def _put(self, **parts: object) -> None:
+        """Put parts into the state, and tell it unless they were there."""
+        if any(getattr(self._state, name) is not part for name, part in parts.items()):
+            self._state = replace(self._state, **parts)  # type: ignore[arg-type]
             self._tell()
 
     @contextmanager

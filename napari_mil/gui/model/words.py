@@ -13,6 +13,12 @@ REMEDIES = {
     Remedy.DRAW_TISSUE: "detect tissue in the Slide tab and paint it",
 }
 
+HAND_REMEDIES = {
+    remedy: f"open it and {REMEDIES[remedy]}"
+    for remedy in (Remedy.GIVE_SCALE, Remedy.TAKE_LEVEL, Remedy.WHOLE_IMAGE, Remedy.DRAW_TISSUE)
+}
+"""What can be done for a slide that is not open."""
+
 
 def count(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 tile``, ``3 tiles``."""

@@ -16,6 +16,7 @@ class StartPage(QWidget):
     sample_slide_requested = Signal()
     sample_case_requested = Signal()
     train_requested = Signal()
+    worklist_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,6 +30,7 @@ class StartPage(QWidget):
             (QPushButton("Open the sample slide"), self.sample_slide_requested),
             (QPushButton("Open the sample case"), self.sample_case_requested),
             (QPushButton("Train…"), self.train_requested),
+            (QPushButton("Worklist…"), self.worklist_requested),
         )
         for button, signal in buttons:
             button.clicked.connect(lambda _=False, signal=signal: signal.emit())

@@ -222,21 +222,42 @@ def read_cells(
     TrainingError
         If it cannot be read, or a column is missing or stands there twice.
     """
+    header, rows = read_rows(table, warnings)
+    columns = _columns(table, header, names, needed)
+    return [
+        {column: row[name] if name is not None else "" for column, name in columns.items()}
+        for row in rows
+    ]
+
+
+def read_rows(table: Path, warnings: list[Finding]) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the names of all columns and the rows, cells without blanks around them.
+
+    Parameters
+    ----------
+    table
+        Text in columns; its first line names them.
+    warnings
+        Gets what is odd about the file.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read.
+    """
     text = _text_of(table, warnings).lstrip()
     try:
         delimiter = _delimiter(text.split("\n", 1)[0])
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
         header = [name for name in reader.fieldnames or () if name]
-        columns = _columns(table, header, names, needed)
-        return [
-            {
-                column: (row.get(name) or "").strip() if name is not None else ""
-                for column, name in columns.items()
-            }
-            for row in reader
-        ]
+        return header, [{name: (row.get(name) or "").strip() for name in header} for row in reader]
     except csv.Error as error:
         raise _unreadable(table, error) from error
+
+
+def plain_name(column: str) -> str:
+    """Return the name of a column as it is compared: small letters without marks."""
+    return re.sub(r"[\W_]", "", column).lower()
 
 
 def _delimiter(header: str) -> str:
@@ -252,7 +273,7 @@ def _columns(
     needed: Sequence[str],
 ) -> dict[str, str | None]:
     """Return the header's name of each column, or None."""
-    plain = [re.sub(r"[\W_]", "", name).lower() for name in header]
+    plain = [plain_name(name) for name in header]
     doubled = sorted(name for name, times in Counter(plain).items() if times > 1)
     if doubled:
         raise TrainingError(

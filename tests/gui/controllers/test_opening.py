@@ -17,6 +17,7 @@ from napari_mil.gui.opening import (
     OpenedClassifier,
     OpenedSubject,
     OpenedTraining,
+    OpenedWorklist,
     Refused,
 )
 from napari_mil.gui.views.notice_board import NoticeBoard
@@ -54,6 +55,7 @@ def room(monkeypatch):
         view=MagicMock(spec=NoticeBoard),
         jobs=FakeJobs(),
         take_training=MagicMock(),
+        take_worklist=MagicMock(),
         show_classify=MagicMock(),
         said={},
         asked=[],
@@ -67,6 +69,7 @@ def room(monkeypatch):
         made.jobs,
         Settings(),
         made.take_training,
+        made.take_worklist,
         made.show_classify,
     )
     return made
@@ -188,6 +191,12 @@ def test_runs_and_annotated_folders_go_to_the_train_tab(room):
     room.said["run"] = [OpenedTraining(Path("run"), is_run=True)]
     open_now(room, "run")
     room.take_training.assert_called_once_with(Path("run"), True)
+
+
+def test_results_and_lists_of_slides_go_to_the_worklist(room):
+    room.said["results"] = [OpenedWorklist(Path("results"))]
+    open_now(room, "results")
+    room.take_worklist.assert_called_once_with(Path("results"))
 
 
 def test_annotations_lie_over_the_slide_that_is_shown(room):

@@ -8,8 +8,10 @@ from napari_mil.errors import NapariMilError
 from napari_mil.gui.model import recognition
 from napari_mil.gui.model.recognition import PathKind, recognise
 from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
+from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.training.cohorts.cohort import TABLE
 from napari_mil.training.layout import CONFIG
+from napari_mil.worklist.records import WORKLIST_FILE
 
 
 def kinds(path):
@@ -67,12 +69,21 @@ def test_a_folder_of_slides_is_each_of_them(tmp_path):
     assert kinds(tmp_path) == [(PathKind.SLIDE, slide) for slide in slides]
 
 
-def test_more_slides_than_can_be_opened_at_once_are_refused(tmp_path, monkeypatch):
+def test_more_slides_than_can_be_opened_at_once_are_a_worklist(tmp_path, monkeypatch):
     monkeypatch.setattr(recognition, "MOST_OPENED", 1)
     for name in ("a.svs", "b.svs"):
         made(tmp_path / name)
-    with pytest.raises(NapariMilError, match="holds 2 slides or bags, more than the 1"):
-        recognise(tmp_path)
+    assert kinds(tmp_path) == [(PathKind.WORKLIST, tmp_path)]
+
+
+def test_results_and_tables_of_slides_without_labels_are_a_worklist(tmp_path):
+    answer = made(tmp_path / "results" / "a" / PREDICTION_FILE, b"{}")
+    results = answer.parent.parent
+    assert kinds(results) == kinds(answer.parent) == [(PathKind.WORKLIST, results)]
+    table = made(tmp_path / "slides.csv", b"slide,site\na.svs,left\n")
+    assert kinds(table) == [(PathKind.WORKLIST, table)]
+    own = made(tmp_path / "empty" / WORKLIST_FILE)
+    assert kinds(own) == [(PathKind.WORKLIST, own)]
 
 
 def test_folders_of_classes_are_a_cohort(tmp_path):

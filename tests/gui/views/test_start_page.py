@@ -11,6 +11,7 @@ SIGNALS = (
     "sample_slide_requested",
     "sample_case_requested",
     "train_requested",
+    "worklist_requested",
 )
 
 
@@ -22,6 +23,7 @@ SIGNALS = (
         ("Open the sample slide", "sample_slide_requested"),
         ("Open the sample case", "sample_case_requested"),
         ("Train…", "train_requested"),
+        ("Worklist…", "worklist_requested"),
     ],
 )
 def test_each_button_asks_for_one_thing(qtbot, text, signal):

@@ -30,7 +30,7 @@ def window_snapshot(state: SessionState) -> WindowSnapshot:
         if len(state.opening) > 1:
             busy = f"Opening {state.opening[0]} and {len(state.opening) - 1} more…"
     return WindowSnapshot(
-        shows_tabs=bool(state.subjects) or state.training.wanted,
+        shows_tabs=bool(state.subjects) or state.training.wanted or state.listing.wanted,
         title="" if subject is None else subject.name,
         busy=busy,
         notices=state.notices,

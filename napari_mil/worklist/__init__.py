@@ -1,0 +1,1 @@
+"""Lists of slides and bags to classify, with what is on disk about each (no Qt, no torch)."""
