@@ -289,7 +289,9 @@ def missing_inquiry(state: SessionState) -> Inquiry | None:
         return Inquiry(*where, linkage=state.linkage)
     if state.display.kind is Kind.MASKS and state.display.strategy not in answer.masks:
         return Inquiry(*where, strategy=state.display.strategy)
-    wants_evidence = state.display.kind in EVIDENCE or bool(answer.what_if.removed)
+    what_if = answer.what_if
+    is_open = bool(what_if.removed) and what_if.probabilities is None
+    wants_evidence = state.display.kind in EVIDENCE or is_open
     if wants_evidence and answer.evidence is None and can_be_asked(answer):
         return Inquiry(*where)
     return None

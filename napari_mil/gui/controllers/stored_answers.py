@@ -9,17 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_mil.errors import NapariMilError
+from napari_mil.errors import NapariMilError, OutputError
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.stored import StoredAnswer, answer_of, card_of
 from napari_mil.gui.model.subjects import Subject
+from napari_mil.gui.model.what_if import WhatIf
 from napari_mil.gui.opening import WORK
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.inference.prediction import Prediction
 from napari_mil.inference.stored_results import with_kept_features
+from napari_mil.inference.what_if_file import read_what_if, write_what_if
 from napari_mil.settings import Settings
 
 READ_JOB = "stored answer"
@@ -74,7 +76,8 @@ class StoredAnswersController:
         def work(tell: Tell, cancel: CancellationToken) -> StoredAnswer:
             prediction = with_kept_features(Prediction.load(place.folder), settings)
             card = _card_behind(prediction, cards, settings) or card_of(prediction)
-            return StoredAnswer(prediction, card, place.outdated)
+            removed = read_what_if(place.folder, prediction)
+            return StoredAnswer(prediction, card, place.folder, removed, place.outdated)
 
         job = self._jobs.start(READ_JOB, work)
         job.succeeded.connect(lambda stored: self._on_read(place, stored))
@@ -93,6 +96,33 @@ class StoredAnswersController:
     def _on_changed(self, before: SessionState, after: SessionState) -> None:
         if self._waiting and before.subjects is not after.subjects:
             self._join(after)
+
+        self._keep_what_ifs(before, after)
+
+    def _keep_what_ifs(self, before: SessionState, after: SessionState) -> None:
+        """Write what is taken out of answers on disk beside them, once it is answered for."""
+        if before.answers is after.answers:
+            return
+        earlier = {
+            (answer.subject, answer.classifier, answer.folder): answer.what_if
+            for answer in before.answers
+        }
+        for answer in after.answers:
+            what_if = answer.what_if
+            was = earlier.get((answer.subject, answer.classifier, answer.folder))
+            if answer.folder is None or was is None or what_if is was:
+                continue
+            if not what_if.removed or what_if.probabilities is not None:
+                self._keep(answer.folder, answer.prediction, what_if)
+
+    def _keep(self, folder: Path, prediction: Prediction, what_if: WhatIf) -> None:
+        probabilities = what_if.probabilities
+        if probabilities is None:
+            probabilities = prediction.probabilities
+        try:
+            write_what_if(folder, prediction, what_if.removed, probabilities)
+        except OutputError as error:
+            self._session.apply(actions.add_notice, str(error))
 
     def _join(self, state: SessionState) -> None:
         for subject in state.subjects:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ class Answer:
     """An `inference.evidence.Evidence`, once it was asked for."""
     what_if: WhatIf = field(default_factory=WhatIf)
     """Instances that were taken out to see what becomes of the answer."""
+    folder: Path | None = None
+    """Folder that it was read from; what is taken out is kept there."""
     outdated: tuple[str, ...] = ()
     """What was other on disk than when it was made, as clauses."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_mil.bags import TissueMethod
 from napari_mil.bags.layout import Layout
@@ -13,9 +14,13 @@ from napari_mil.exports.source import ExportSource
 from napari_mil.gui.model.answers import Answer, Inputs
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now
 from napari_mil.gui.model.subjects import Subject, SubjectKind
+from napari_mil.gui.model.what_if import WhatIf
 from napari_mil.inference.card import FEATURES, IMAGES, TILES, ClassifierCard
 from napari_mil.inference.facts import AggregatorRef, EncoderRef
 from napari_mil.inference.prediction import Prediction
+
+if TYPE_CHECKING:
+    from napari_mil.inference.what_if_file import SavedWhatIf
 
 OTHER_TISSUE = -2
 """Version of a tissue that a person drew at another time."""
@@ -27,6 +32,10 @@ class StoredAnswer:
 
     prediction: Prediction
     card: ClassifierCard
+    folder: Path
+    """Where it was read."""
+    removed: SavedWhatIf | None = None
+    """What was taken out of it."""
     outdated: tuple[str, ...] = ()
     """What is other than when it was made, as clauses."""
 
@@ -50,8 +59,15 @@ def answer_of(subject: Subject, stored: StoredAnswer) -> Answer:
         prediction=prediction,
         columns=prediction.columns(),
         remarks=tuple(prediction.provenance.get("fallbacks", ())),
+        what_if=WhatIf() if stored.removed is None else restored(stored.removed),
+        folder=stored.folder,
         outdated=stored.outdated,
     )
+
+
+def restored(saved: SavedWhatIf) -> WhatIf:
+    """Return what was taken out as one step, which can be undone."""
+    return WhatIf(((), saved.removed), 1, saved.probabilities)
 
 
 def _layout_of(subject: Subject, prediction: Prediction) -> Layout:

@@ -4,15 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from napari_mil.errors import ClassifierError
 from napari_mil.gui.controllers import stored_answers as module
+from napari_mil.gui.controllers.inspection import missing_inquiry
 from napari_mil.gui.controllers.stored_answers import StoredAnswersController, StoredPlace
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.inputs import stale_reasons
 from napari_mil.gui.model.session import Session
+from napari_mil.gui.model.what_if import WhatIf
 from napari_mil.inference.card import FEATURES
+from napari_mil.inference.what_if_file import WHAT_IF_FILE, write_what_if
 from napari_mil.settings import Settings
 from tests.gui.model import builders as build
 from tests.gui.training import FakeJobs
@@ -114,3 +118,35 @@ def test_an_answer_about_other_instances_is_said(room):
     assert open_now(room) is None
     (notice,) = room.session.state.notices
     assert "has other instances now" in notice.text
+
+
+def test_what_is_taken_out_is_kept_beside_the_answer_and_comes_back(room):
+    answer = open_now(room)
+    apply = room.session.apply
+    apply(actions.change_what_if, lambda what_if: what_if.drop((1, 2), len(answer.layout)))
+    path = room.folder / WHAT_IF_FILE
+    assert not path.exists(), "not answered for yet"
+    answered = np.array([0.25, 0.75], np.float32)
+    apply(actions.set_what_if_answer, answer.subject, answer.classifier, (1, 2), answered)
+    assert path.is_file()
+    again = open_again(room)
+    assert again.what_if.removed == (1, 2)
+    assert again.what_if.probabilities.tolist() == [0.25, 0.75]
+    assert missing_inquiry(room.session.state) is None, "nothing is computed"
+    apply(actions.change_what_if, WhatIf.undo)
+    assert not path.exists()
+
+
+def test_what_was_taken_out_of_an_earlier_answer_is_not_that_of_a_new_one(room):
+    answer = open_now(room)
+    n = len(answer.layout)
+    write_what_if(room.folder, answer.prediction, (0,), np.array([0.5, 0.5]))
+    save(room, logits=np.ones(1, np.float32))
+    assert open_again(room).what_if.removed == ()
+    assert n == len(room.session.state.shown_answer.layout)
+
+
+def open_again(room):
+    """Close what is open, and open the stored answer anew."""
+    room.session.apply(actions.close_subject, room.subject.key)
+    return open_now(room)

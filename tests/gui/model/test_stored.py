@@ -1,6 +1,7 @@
 """Answers from disk become answers of the window, stale where something changed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from napari_mil.gui.model.stored import StoredAnswer, answer_of, card_of
 from napari_mil.inference.card import FEATURES, IMAGES, TILES
 from tests.gui.model import builders as build
 
+FOLDER = Path("results/a")
 GRID = {"stride0": 100.0, "mpp": 0.5, "tile_px": 256, "level": 0}
 
 
@@ -21,7 +23,7 @@ def stored_slide(tissue="glass", mpp=0.5, outdated=()):
     provenance = {**prediction.provenance, "grid": GRID, "tissue_method": tissue}
     slide = {"dimensions": [4000, 3000], "mpp": mpp}
     prediction = replace(prediction, provenance=provenance, slide=slide)
-    return StoredAnswer(prediction, card, tuple(outdated))
+    return StoredAnswer(prediction, card, FOLDER, None, tuple(outdated))
 
 
 def shown(subject, stored):
@@ -62,7 +64,7 @@ def test_tissue_that_was_detected_meanwhile_does_not_make_it_stale():
 def test_a_stored_answer_about_features_has_the_features_of_the_open_file():
     subject = build.features_subject()
     card = build.card(instances=FEATURES)
-    stored = StoredAnswer(build.prediction(card, subject.layout), card)
+    stored = StoredAnswer(build.prediction(card, subject.layout), card, FOLDER)
     answer = answer_of(subject, stored)
     assert answer.prediction.features is subject.bag
     assert answer.layout is subject.layout
@@ -73,11 +75,11 @@ def test_an_answer_about_other_instances_is_refused_in_a_sentence():
     card = build.card(instances=FEATURES)
     other = build.prediction(card, build.features_subject(n=5).layout)
     with pytest.raises(OutputError, match="has other instances now"):
-        answer_of(subject, StoredAnswer(other, card))
+        answer_of(subject, StoredAnswer(other, card, FOLDER))
     images = build.images_subject(n=3)
     named = replace(build.prediction(card, images.layout), coords=None, names=("x", "y", "z"))
     with pytest.raises(OutputError, match="has other instances now"):
-        answer_of(images, StoredAnswer(named, card))
+        answer_of(images, StoredAnswer(named, card, FOLDER))
 
 
 def test_a_classifier_that_is_not_at_hand_is_described_by_its_answer():
@@ -96,5 +98,5 @@ def test_an_answer_of_a_classifier_that_is_not_at_hand_says_that_another_is_chos
     stored = stored_slide()
     facts = {"name": "gone", "encoder": {"name": "e", "fingerprint": "f", "later": 1}}
     prediction = replace(stored.prediction, classifier=facts)
-    reasons = shown(build.slide_subject(), StoredAnswer(prediction, card_of(prediction)))[1]
+    reasons = shown(build.slide_subject(), StoredAnswer(prediction, card_of(prediction), FOLDER))[1]
     assert reasons == ("malignancy is chosen now",)
