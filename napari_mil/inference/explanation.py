@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from napari_mil.aggregators import MergeTree, create_miner, single_linkage
-from napari_mil.aggregators.ward import ward_tree
+from napari_mil.aggregators.agglomeration import average_tree, ward_tree
 from napari_mil.errors import BagError, ClassifierError
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.prediction import Prediction
@@ -67,10 +68,23 @@ def with_ward_tree(
     ClassifierError
         If the classifier is not the one that gave the answer any more.
     """
-    features = standardised_features(prediction, classifier).cpu().numpy()
-    if features.ndim == 4:
-        features = features.mean((2, 3))
-    return ward_tree(features, on_block)
+    return ward_tree(_mean_features(prediction, classifier), on_block)
+
+
+def with_average_tree(
+    prediction: Prediction, classifier: Classifier, on_block: Callable[[], None] = lambda: None
+) -> MergeTree:
+    """Return the tree of average linkage, of the features that `with_ward_tree` takes.
+
+    Parameters and errors as there.
+    """
+    return average_tree(_mean_features(prediction, classifier), on_block)
+
+
+def _mean_features(prediction: Prediction, classifier: Classifier) -> np.ndarray:
+    """Return features (N, D) as the classifier sees them, maps as their means over space."""
+    features: np.ndarray = standardised_features(prediction, classifier).cpu().numpy()
+    return features.mean((2, 3)) if features.ndim == 4 else features
 
 
 @torch.inference_mode()

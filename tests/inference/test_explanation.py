@@ -5,11 +5,17 @@ import pytest
 import torch
 
 from napari_mil.aggregators import create_aggregator, single_linkage
+from napari_mil.aggregators.agglomeration import average_tree, ward_tree
 from napari_mil.bags import Bag
 from napari_mil.errors import BagError, CancelledError, ClassifierError, UnknownNameError
 from napari_mil.events import CancellationToken
 from napari_mil.inference.classifier import load_classifier
-from napari_mil.inference.explanation import with_masks, with_tree
+from napari_mil.inference.explanation import (
+    with_average_tree,
+    with_masks,
+    with_tree,
+    with_ward_tree,
+)
 from napari_mil.inference.facts import AggregatorRef
 from napari_mil.inference.pipeline import classify
 
@@ -30,6 +36,14 @@ def test_the_tree_is_that_of_the_features_as_the_classifier_sees_them(prediction
     seen = classifier.standardise(prediction.features.features).numpy()
     assert np.array_equal(tree.triplets, single_linkage(seen).triplets)
     assert prediction.tree is None
+
+
+@pytest.mark.parametrize(
+    ("explain", "grow"), [(with_ward_tree, ward_tree), (with_average_tree, average_tree)]
+)
+def test_trees_of_whole_clusters_are_of_the_same_features(prediction, classifier, explain, grow):
+    seen = classifier.standardise(prediction.features.features).numpy()
+    assert np.array_equal(explain(prediction, classifier).triplets, grow(seen).triplets)
 
 
 def test_a_tree_that_is_there_is_not_grown_again(prediction, classifier):

@@ -1,13 +1,15 @@
-"""Ward's tree of a bag, by least growth of variance within clusters.
+"""Trees of a bag by the distance of whole clusters: Ward's and average linkage.
 
-Ward 1963, "Hierarchical grouping to optimize an objective function", JASA 58:236. Of a bag with
-more than `LARGEST_BAG` instances, that many are drawn and make the tree; every other instance joins
-the nearest drawn one first.
+Ward 1963, "Hierarchical grouping to optimize an objective function", JASA 58:236; Sokal and
+Michener 1958, "A statistical method for evaluating systematic relationships", Univ. Kansas Sci.
+Bull. 38:1409. Of a bag with more than `LARGEST_BAG` instances, that many are drawn and make the
+tree; every other instance joins the nearest drawn one first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from scipy.cluster.hierarchy import linkage
@@ -39,16 +41,41 @@ def ward_tree(points: np.ndarray, on_block: Callable[[], None] = lambda: None) -
     MergeTree
         Tree of N leaves; heights are Ward's distances, 0 where instances join drawn ones.
     """
+    return _agglomerate(points, "ward", on_block)
+
+
+def average_tree(points: np.ndarray, on_block: Callable[[], None] = lambda: None) -> MergeTree:
+    """Compute the tree of average linkage of the instances of a bag.
+
+    Parameters
+    ----------
+    points
+        Features, float (N, D), N >= 1.
+    on_block
+        Called between steps; an exception that it raises ends the work.
+
+    Returns
+    -------
+    MergeTree
+        Tree of N leaves; heights are mean distances of the instances of two clusters, 0 where
+        instances join drawn ones.
+    """
+    return _agglomerate(points, "average", on_block)
+
+
+def _agglomerate(
+    points: np.ndarray, method: Literal["ward", "average"], on_block: Callable[[], None]
+) -> MergeTree:
     n = len(points)
     if n == 1:
         return MergeTree(np.empty((0, 3), np.int64), np.empty(0))
     if n <= LARGEST_BAG:
         on_block()
-        return _as_merge_tree(linkage(points, "ward"), n)
+        return _as_merge_tree(linkage(points, method), n)
     drawn = np.sort(np.random.default_rng(0).choice(n, LARGEST_BAG, replace=False))
     nearest = _find_nearest_drawn(points, drawn, on_block)
     on_block()
-    return _join_undrawn(linkage(points[drawn], "ward"), drawn, nearest)
+    return _join_undrawn(linkage(points[drawn], method), drawn, nearest)
 
 
 def _as_merge_tree(merges: np.ndarray, n: int) -> MergeTree:
@@ -79,7 +106,7 @@ def _find_nearest_drawn(
 def _join_undrawn(merges: np.ndarray, drawn: np.ndarray, nearest: np.ndarray) -> MergeTree:
     """Extend scipy's linkage of the drawn instances to all.
 
-    The others join their nearest drawn ones at height 0, before the merges of Ward.
+    The others join their nearest drawn ones at height 0, before the merges of those.
     """
     n = len(nearest)
     m = len(drawn)
@@ -94,6 +121,6 @@ def _join_undrawn(merges: np.ndarray, drawn: np.ndarray, nearest: np.ndarray) ->
     new_clusters = n + len(triplets) + np.arange(m - 1)
     cluster_of_number = np.concatenate([cluster, new_clusters])
     left, right = cluster_of_number[merges[:, :2].astype(np.int64)].T
-    ward_triplets = np.column_stack([left, right, new_clusters])
+    drawn_triplets = np.column_stack([left, right, new_clusters])
     heights = np.concatenate([np.zeros(len(triplets)), merges[:, 2]])
-    return MergeTree(np.concatenate([np.array(triplets, np.int64), ward_triplets]), heights)
+    return MergeTree(np.concatenate([np.array(triplets, np.int64), drawn_triplets]), heights)
