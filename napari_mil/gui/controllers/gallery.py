@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,25 +19,11 @@ from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.gallery import GallerySnapshot, gallery_snapshot
 from napari_mil.gui.model.subjects import Subject
+from napari_mil.gui.instance_pictures import Thumbnails
 from napari_mil.gui.views.gallery_view import GalleryView
 
 READ_JOB = "gallery"
 SAVE_JOB = "save gallery"
-MOST_KEPT = 600
-"""Pictures that are kept, those of several galleries."""
-
-Key = tuple[int, float, float, int]
-"""Subject, corner and side of the instance: a picture is of one place."""
-
-
-@dataclass(frozen=True, eq=False)
-class Thumbnail:
-    """Picture of an instance that was read."""
-
-    key: Key
-    instance: int
-    pixels: np.ndarray
-    """uint8 (H, W, 3)."""
 
 
 class GalleryController:
@@ -60,7 +44,12 @@ class GalleryController:
         self._ask_for_picture = ask_for_picture
         self.view: GalleryView | None = None
         self._shown: GallerySnapshot | None = None
-        self._thumbnails: OrderedDict[Key, np.ndarray] = OrderedDict()
+        self._thumbnails = Thumbnails(
+            jobs,
+            READ_JOB,
+            self._on_read,
+            lambda text, details: session.apply(actions.add_notice, text, details),
+        )
 
     def make_view(self) -> GalleryView:
         """Make the view, connected."""
@@ -78,7 +67,7 @@ class GalleryController:
     def forget_view(self) -> None:
         """Let go of the view, which is gone."""
         self.view = None
-        self._jobs.cancel(READ_JOB)
+        self._thumbnails.cancel()
 
     def render(self, state: SessionState) -> None:
         """Show a state, and read what it lacks."""
@@ -90,7 +79,7 @@ class GalleryController:
         self.view.render(snapshot)
         pictures = (snapshot.subject, snapshot.tiles)
         if earlier is None or (earlier.subject, earlier.tiles) != pictures:
-            self._read_missing(state, snapshot)
+            self._request_pictures(state, snapshot)
 
     def save(self) -> None:
         """Write what the gallery shows as one picture."""
@@ -120,49 +109,15 @@ class GalleryController:
         )
         job.failed.connect(lambda text, details: apply(actions.add_notice, text, details))
 
-    def _read_missing(self, state: SessionState, snapshot: GallerySnapshot) -> None:
-        """Show the pictures that were read before, and read the others in a thread."""
+    def _request_pictures(self, state: SessionState, snapshot: GallerySnapshot) -> None:
         subject = state.current_subject
-        layout = state.layout
-        if subject is None or layout is None or self.view is None:
-            return
-        missing: list[tuple[Key, int]] = []
-        for tile in snapshot.tiles:
-            key = _key(subject, layout, tile.instance)
-            pixels = self._thumbnails.get(key)
-            if pixels is None:
-                missing.append((key, tile.instance))
-            else:
-                self._thumbnails.move_to_end(key)
-                self.view.show_pixels(tile.instance, pixels)
-        if not missing:
-            self._jobs.cancel(READ_JOB)
-            return
+        if subject is not None and state.layout is not None:
+            instances = [tile.instance for tile in snapshot.tiles]
+            self._thumbnails.request(subject, state.layout, instances)
 
-        def work(tell: Tell, cancel: CancellationToken) -> None:
-            for key, instance in missing:
-                cancel.raise_if_cancelled()
-                pixels = instance_thumbnail(subject, layout, instance)
-                if pixels is not None:
-                    tell(Thumbnail(key, instance, pixels))
-
-        job = self._jobs.start(READ_JOB, work)
-        job.event_happened.connect(self._on_read)
-        job.failed.connect(
-            lambda text, details: self._session.apply(actions.add_notice, text, details)
-        )
-
-    def _on_read(self, thumbnail: Thumbnail) -> None:
-        self._thumbnails[thumbnail.key] = thumbnail.pixels
-        while len(self._thumbnails) > MOST_KEPT:
-            self._thumbnails.popitem(last=False)
+    def _on_read(self, instance: int, pixels: np.ndarray) -> None:
         if self.view is not None:
-            self.view.show_pixels(thumbnail.instance, thumbnail.pixels)
-
-
-def _key(subject: Subject, layout: Layout, instance: int) -> Key:
-    x, y = layout.coords[instance]
-    return subject.key, float(x), float(y), round(layout.tile_size0)
+            self.view.show_pixels(instance, pixels)
 
 
 def _sheet_tiles(
