@@ -13,16 +13,23 @@ SIMILARITY = "similarity"
 UNLIKE = "unlike"
 ALONE = "alone"
 CONTRIBUTION = "contribution"
-MAPPED = (ATTENTION, SCORE, SIMILARITY, UNLIKE, ALONE, CONTRIBUTION)
+LIKENESS = "likeness"
+"""Cosine of the features to those of one instance, from the mean of the bag."""
+MAPPED = (ATTENTION, SCORE, SIMILARITY, UNLIKE, ALONE, CONTRIBUTION, LIKENESS)
 """Kinds of columns that hold a value for each instance."""
-SIGNED = (CONTRIBUTION,)
+SIGNED = (CONTRIBUTION, LIKENESS)
 """Kinds whose values speak for or against; their colours diverge from grey at zero."""
 COMPLEMENTARY = (SCORE, ALONE, CONTRIBUTION)
 """Kinds whose values of the first of two classes follow from those of the second."""
-LIMITS = {SCORE: (0.0, 1.0), ALONE: (0.0, 1.0), UNLIKE: (0.0, 2.0)}
+LIMITS = {
+    SCORE: (0.0, 1.0),
+    ALONE: (0.0, 1.0),
+    UNLIKE: (0.0, 2.0),
+    LIKENESS: (-1.0, 1.0),
+}
 """Ends of the colour map of kinds whose values mean something by themselves.
 
-A probability, and a multiple of the limit that 5 % of training-like instances exceed.
+A probability, a multiple of the limit that 5 % of training-like instances exceed, a cosine.
 """
 CLIPPED = (1.0, 99.0)
 """Percentiles at the ends of the colours of `ScaleMode.PERCENTILE`."""
@@ -47,8 +54,10 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def title_of(key: str) -> str:
-    """Return the name of a column for people: ``score: tumour``."""
+    """Return the name of a column for people: ``score: tumour``, ``likeness to 3``."""
     kind, name = split_key(key)
+    if kind == LIKENESS:
+        return f"likeness to {name}"
     return f"{kind}: {name}" if name else kind
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_mil.bags.layout import Layout
-from napari_mil.gui.model.gallery import nearest_instances
+from napari_mil.gui.model.gallery import likeness_to, nearest_by
 from napari_mil.gui.model.session import Closeup, Surroundings
 from napari_mil.gui.model.subjects import Subject
 from napari_mil.slides import Slide
@@ -40,12 +40,14 @@ def read_closeup(
         If pixels cannot be read.
     """
     slide = subject.slide
+    likeness = None if features is None else likeness_to(features, instance)
     return Closeup(
         subject.key,
         instance,
         instance_pixels(subject, layout, instance),
         () if slide is None else read_surroundings(slide, layout, instance),
-        None if features is None else nearest_instances(features, instance),
+        None if likeness is None else nearest_by(likeness, instance),
+        likeness,
     )
 
 

@@ -17,7 +17,12 @@ from napari_mil.gui.model.answers import Answer, Linkage
 from napari_mil.inference.card import TILES, ClassifierCard
 from napari_mil.inference.classifier import load_classifier, open_published
 from napari_mil.inference.evidence import Evidence, gather_evidence
-from napari_mil.inference.explanation import with_masks, with_tree, with_ward_tree
+from napari_mil.inference.explanation import (
+    with_average_tree,
+    with_masks,
+    with_tree,
+    with_ward_tree,
+)
 from napari_mil.inference.pipeline import classify
 from napari_mil.inference.planning import Mask, plan_tiles, with_assumed_scale
 from napari_mil.inference.prediction import Prediction
@@ -92,6 +97,15 @@ def grow_tree(
     NapariMilError
         If its features are gone, or its classifier has changed.
     """
+    tree = _tree_of(answer, linkage, settings, cancel)
+    # They are kept with the tree: computed here, drawings do not hold up the window.
+    _ = tree.sizes, tree.leaf_order
+    return tree
+
+
+def _tree_of(
+    answer: Answer, linkage: Linkage, settings: Settings, cancel: CancellationToken
+) -> MergeTree:
     prediction: Prediction = answer.prediction
     if linkage is Linkage.OWN and prediction.tree is not None:
         return prediction.tree
@@ -99,6 +113,8 @@ def grow_tree(
     classifier = load_classifier(answer.card, settings)
     if linkage is Linkage.WARD:
         return with_ward_tree(prediction, classifier, cancel.raise_if_cancelled)
+    if linkage is Linkage.AVERAGE:
+        return with_average_tree(prediction, classifier, cancel.raise_if_cancelled)
     tree = with_tree(prediction, classifier, cancel.raise_if_cancelled).tree
     assert tree is not None
     return tree

@@ -40,6 +40,7 @@ from napari_mil.gui.controllers.train.result import ResultController
 from napari_mil.gui.controllers.train.run import RunController
 from napari_mil.gui.controllers.train.setup import SetupController, free_folder
 from napari_mil.gui.controllers.train.watch import WatchController
+from napari_mil.gui.controllers.tree import TreeController
 from napari_mil.gui.controllers.worklist import WorklistController
 from napari_mil.gui.dialogs import Dialogs
 from napari_mil.gui.jobs import JobRunner
@@ -209,8 +210,11 @@ class Workbench(QWidget):
         self.gallery = GalleryController(
             self.session, self.jobs, self.inspection.go_to, self._dialogs.ask_for_gallery
         )
+        self.tree = TreeController(
+            self.session, self.jobs, self.inspection.show_selected, parent=self
+        )
         self.compare = CompareController(self.session, self.jobs, self.book, parent=self)
-        self.panels = PanelDocks(viewer, self.session, (self.gallery, self.compare))
+        self.panels = PanelDocks(viewer, self.session, (self.gallery, self.tree, self.compare))
         self.inspect_tab.panel_requested.connect(self.panels.show)
 
     def _make_worklist(self, settings: Settings) -> None:

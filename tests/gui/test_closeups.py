@@ -67,4 +67,6 @@ def test_likeness_is_found_where_the_features_are_at_hand(marked_slide):
     subject = slide_subject(slide=marked_slide)
     features = np.array([[1.0, 0.0], [-1.0, 0.2], [0.9, 0.1]], np.float32)
     assert read_closeup(subject, layout, 0, features).nearest.instances == (2, 1)
+    assert read_closeup(subject, layout, 0, features).likeness[0] == 1
     assert read_closeup(subject, layout, 0, None).nearest is None
+    assert read_closeup(subject, layout, 0, None).likeness is None

@@ -2,7 +2,7 @@
 
 import numpy as np
 from PIL import Image
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPointF, Qt
 
 from napari_mil.gui.model.panels import Panel
 
@@ -71,3 +71,30 @@ def test_a_panel_that_was_closed_opens_again(bench, slide_path):
     bench.wait_until(lambda: Panel.GALLERY not in bench.state.panels)
     again = bench.show_panel(Panel.GALLERY)
     assert again.list.count() > 0
+
+
+def test_a_branch_of_the_tree_selects_the_same_tiles_on_the_slide(bench, slide_path):
+    bench.open(slide_path)
+    prediction = bench.classify("breast-malignancy")
+    view = bench.show_panel(Panel.TREE)
+    assert view.plot.isVisible()
+    bench.qtbot.mouseClick(view.colour_box, Qt.MouseButton.LeftButton)
+    view.cluster_slider.setValue(5)
+    bench.wait()
+    (overlay,) = bench.overlays
+    assert overlay.name.startswith("clusters")
+    cluster = view.plot._drawing.clusters[2]
+    box = view.plot.getPlotItem().vb
+    point = box.mapViewToScene(QPointF(cluster.middle, cluster.height / 2)).toPoint()
+    bench.qtbot.mouseClick(view.plot.viewport(), Qt.MouseButton.LeftButton, pos=point)
+    selected = bench.state.selection.instances
+    assert len(selected) == cluster.size
+    bench.wait()
+    assert f"Tree: cluster {cluster.name} of 5 (Ward)" in bench.inspect_tab.instance.rows.text()
+    tree = bench.state.shown_answer.trees["ward"]
+    assert len(set(tree.cut(5)[list(selected)])) == 1
+    view.merge_slider.setValue(prediction.n_instances // 2)
+    bench.wait()
+    assert bench.state.merged == prediction.n_instances // 2
+    (overlay,) = bench.overlays
+    assert overlay.name.startswith("clusters")

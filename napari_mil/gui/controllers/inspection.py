@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -15,8 +16,10 @@ from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Answer, Inquiry
 from napari_mil.gui.model.display import EVIDENCE, Kind, Look, Role
+from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.session import Closeup, Session, SessionState
 from napari_mil.gui.model.snapshots.inspect import can_be_asked
+from napari_mil.gui.model.snapshots.tree import reason_against_tree
 from napari_mil.gui.model.what_if import Removed, WhatIf
 from napari_mil.gui.opening import WORK
 from napari_mil.gui.views.inspect_tab import InspectTab
@@ -273,7 +276,8 @@ class InspectionController:
         features = None if bag is None else bag.features
 
         def work(tell: Tell, cancel: CancellationToken) -> Closeup:
-            return read_closeup(subject, layout, instance, features)
+            closeup = read_closeup(subject, layout, instance, features)
+            return replace(closeup, classifier="" if answer is None else answer.classifier)
 
         job = self._jobs.start(CLOSEUP_JOB, work)
         job.succeeded.connect(lambda closeup: self._session.apply(actions.set_closeup, closeup))
@@ -281,6 +285,20 @@ class InspectionController:
 
 def missing_inquiry(state: SessionState) -> Inquiry | None:
     """Return the question that has to be answered before the display can be shown."""
+    return _missing_for_display(state) or _missing_for_panel(state)
+
+
+def _missing_for_panel(state: SessionState) -> Inquiry | None:
+    """Return the tree that its panel waits for; one that came to nothing is not asked for again."""
+    answer = state.shown_answer
+    if Panel.TREE not in state.panels or answer is None or reason_against_tree(state):
+        return None
+    if state.linkage in answer.trees or state.linkage in answer.ungrown:
+        return None
+    return Inquiry(answer.subject, answer.classifier, linkage=state.linkage)
+
+
+def _missing_for_display(state: SessionState) -> Inquiry | None:
     answer = state.shown_answer
     if answer is None or (state.lacks_groups and state.display.kind not in EVIDENCE):
         return None

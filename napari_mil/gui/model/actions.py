@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_mil.bags import TissueMask
-from napari_mil.exports.maps import ScaleMode
+from napari_mil.exports.maps import LIKENESS, ScaleMode, split_key
 from napari_mil.gui.model.answers import Answer, Inquiry, Linkage, Run, order_by
 from napari_mil.gui.model.comparing import forget_subject
 from napari_mil.gui.model.display import Display, Kind, Look, Role, Window, scale_of
@@ -24,6 +24,7 @@ from napari_mil.gui.model.subjects import (
     Subject,
     TissueChoice,
 )
+from napari_mil.gui.model.tree import TreePanel
 from napari_mil.gui.model.what_if import Removed, WhatIf
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.slides import Slide
@@ -361,9 +362,38 @@ def start_inquiry(state: SessionState, inquiry: Inquiry) -> SessionState:
 
 
 def end_inquiry(state: SessionState, *, failed: bool = False) -> SessionState:
-    """Say that no question is being worked on; after a failure the first map is shown."""
-    display = replace(state.display, kind=None) if failed else state.display
+    """Say that no question is being worked on.
+
+    After a failure the first map is shown if the display waited for it, and the tree panel does
+    not ask for the same tree again by itself.
+    """
+    inquiry = state.inquiry
+    display = state.display
+    if failed and inquiry is not None and inquiry.linkage is not None:
+        state = _update_answer(
+            state,
+            inquiry.subject,
+            inquiry.classifier,
+            lambda answer: {"ungrown": answer.ungrown | {inquiry.linkage}},
+        )
+        failed = display.kind is Kind.CLUSTERS
+    if failed:
+        display = replace(display, kind=None)
     return replace(state, inquiry=None, display=display)
+
+
+def ask_for_tree(state: SessionState) -> SessionState:
+    """Let the tree that is shown be grown, though that came to nothing before."""
+    answer = state.shown_answer
+    if answer is None:
+        return state
+    linkage = state.linkage
+    return _update_answer(
+        state,
+        answer.subject,
+        answer.classifier,
+        lambda answer: {"ungrown": answer.ungrown - {linkage}},
+    )
 
 
 def add_tree(
@@ -449,6 +479,11 @@ def choose_kind(state: SessionState, kind: Kind) -> SessionState:
     return replace(state, display=_seen(replace(state.display, kind=kind, name="")))
 
 
+def show_first_map(state: SessionState) -> SessionState:
+    """Colour what an answer has to show first."""
+    return replace(state, display=replace(state.display, kind=None, name=""))
+
+
 def _seen(display: Display, *, visible: bool = True) -> Display:
     """Show or hide whatever is coloured."""
     for role in OVERLAYS:
@@ -518,6 +553,12 @@ def choose_clusters(
     if linkage is not None:
         display = replace(display, linkage=linkage)
     return replace(state, display=display)
+
+
+def change_tree(state: SessionState, change: Callable[[TreePanel], TreePanel]) -> SessionState:
+    """Change a choice of the tree panel."""
+    panel = change(state.tree)
+    return state if panel == state.tree else replace(state, tree=panel)
 
 
 def choose_strategy(state: SessionState, strategy: str) -> SessionState:
@@ -595,12 +636,28 @@ def step_selection(state: SessionState, step: int) -> SessionState:
 
 
 def set_closeup(state: SessionState, closeup: Closeup) -> SessionState:
-    """Keep what was read of the selected instance, unless another one is selected by now."""
+    """Keep what was read of the selected instance, unless another one is selected by now.
+
+    How alike the others are to it can be mapped then.
+    """
     selection = state.selection
     wanted = None if selection is None else (selection.subject, selection.instance)
     if wanted != (closeup.subject, closeup.instance):
         return state
-    return replace(state, closeup=closeup)
+    state = replace(state, closeup=closeup)
+    likeness = closeup.likeness
+    if likeness is None:
+        return state
+
+    def fields(answer: Answer) -> dict[str, Any]:
+        if len(likeness) != len(answer.layout):
+            return {}
+        others = {
+            key: values for key, values in answer.columns.items() if split_key(key)[0] != LIKENESS
+        }
+        return {"columns": {**others, f"{LIKENESS}_{closeup.instance}": likeness}}
+
+    return _update_answer(state, closeup.subject, closeup.classifier, fields)
 
 
 def choose_gallery(

@@ -34,6 +34,7 @@ class Linkage(StrEnum):
     """How the distance of two clusters is measured while a tree grows."""
 
     WARD = "ward"
+    AVERAGE = "average"
     OWN = "own"
     """The merges of the classifier itself (HAMIL)."""
     SINGLE = "single"
@@ -55,6 +56,8 @@ class Answer:
     """What is less certain than it looks, one sentence each."""
     trees: Mapping[Linkage, Any] = field(default_factory=dict)
     """Trees of the bag that were grown, as `MergeTree`."""
+    ungrown: frozenset[Linkage] = frozenset()
+    """Trees that were asked for in vain, or cancelled."""
     masks: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     """bool (N,) by kind, by mining strategy."""
     evidence: Any = None
@@ -133,12 +136,44 @@ def order_by(values: np.ndarray) -> np.ndarray:
 
 def cluster_groups(tree: Any, n_clusters: int) -> list[Group]:
     """Cut a `MergeTree` and return its clusters, the largest first."""
-    labels = tree.cut(n_clusters)
-    counts = np.bincount(labels)
-    order = np.argsort(-counts, kind="stable")
+    ranks = cluster_ranks(tree, n_clusters)
     return [
-        Group(str(k + 1), cluster_glyph(k), np.flatnonzero(labels == cluster))
-        for k, cluster in enumerate(order)
+        Group(str(k + 1), cluster_glyph(k), np.flatnonzero(ranks == k))
+        for k in range(int(ranks.max()) + 1)
+    ]
+
+
+def cluster_ranks(tree: Any, n_clusters: int) -> np.ndarray:
+    """Cut a `MergeTree`: the cluster of each instance, int64 (N,), 0 for the largest one."""
+    labels = tree.cut(n_clusters)
+    order = np.argsort(-np.bincount(labels), kind="stable")
+    return np.argsort(order)[labels]
+
+
+def merged_groups(tree: Any, n_clusters: int, merged: int) -> list[Group]:
+    """Return the instances that are merged after some merges, in the clusters of a later cut.
+
+    Clusters keep their glyphs from the first merge on; where merges go beyond the cut, the glyph of
+    the largest cluster is the one of all.
+
+    Parameters
+    ----------
+    tree
+        A `MergeTree` of N leaves.
+    n_clusters
+        Clusters of the cut.
+    merged
+        Merges that are done, from 0 to N - 1.
+    """
+    ranks = cluster_ranks(tree, n_clusters)
+    labels = tree.cut(tree.n_leaves - merged)
+    largest = np.full(int(labels.max()) + 1, n_clusters)
+    np.minimum.at(largest, labels, ranks)
+    ranks = largest[labels]
+    is_merged = np.bincount(labels)[labels] > 1
+    return [
+        Group(str(k + 1), cluster_glyph(k), np.flatnonzero(is_merged & (ranks == k)))
+        for k in np.unique(ranks[is_merged]).tolist()
     ]
 
 

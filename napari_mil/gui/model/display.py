@@ -36,6 +36,8 @@ class Kind(StrEnum):
     """Answer for every instance as a bag of its own."""
     CONTRIBUTION = "contribution"
     """What every instance adds to the answer, by leaving it out."""
+    LIKENESS = "likeness"
+    """How alike instances are to the selected one."""
     CLUSTERS = "clusters"
     MASKS = "masks"
     CRITICAL = "critical"
@@ -50,6 +52,7 @@ MAPPED = (
     Kind.UNLIKE,
     Kind.ALONE,
     Kind.CONTRIBUTION,
+    Kind.LIKENESS,
 )
 """Kinds that are a value for each instance."""
 EVIDENCE = (Kind.ALONE, Kind.CONTRIBUTION)

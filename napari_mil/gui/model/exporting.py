@@ -60,6 +60,10 @@ def export_source(state: SessionState, form: ExportForm | None = None) -> Export
     )
     masks = answer.masks.get(state.display.strategy, answer.prediction.masks)
     prediction = replace(answer.prediction, masks=masks)
+    if column is not None and column.kind is Kind.LIKENESS:
+        # It is no column of the prediction, and is written because it is shown.
+        shown = {column.key: answer.columns[column.key]}
+        prediction = replace(prediction, evidence={**prediction.evidence, **shown})
     return ExportSource(
         prediction, subject.slide, subject.images, choices, _grouping(state, answer)
     )

@@ -46,9 +46,6 @@ class Nearest:
 def nearest_instances(features: np.ndarray, instance: int, n: int = MOST_SHOWN) -> Nearest:
     """Find the instances whose features are nearest to those of one.
 
-    Features are taken relative to the mean of the bag: what all instances have in common says
-    nothing of likeness.
-
     Parameters
     ----------
     features
@@ -58,16 +55,38 @@ def nearest_instances(features: np.ndarray, instance: int, n: int = MOST_SHOWN) 
     n
         Instances to find at most.
     """
-    n = min(n, len(features) - 1)
+    return nearest_by(likeness_to(features, instance), instance, n)
+
+
+def likeness_to(features: np.ndarray, instance: int) -> np.ndarray:
+    """Return how alike all instances are to one: float32 (N,), 1 for itself.
+
+    It is the cosine of the features relative to the mean of the bag: what all instances have in
+    common says nothing of likeness.
+
+    Parameters
+    ----------
+    features
+        float32 (N, D) vectors, or maps (N, C, H, W), whose mean over space counts.
+    instance
+        Index of the instance.
+    """
+    vectors, lengths = _remember(_directions, features)
+    cosine: np.ndarray = vectors @ vectors[instance]
+    cosine /= np.maximum(lengths * lengths[instance], 1e-12)
+    cosine[instance] = 1
+    return np.clip(cosine, -1, 1, out=cosine)
+
+
+def nearest_by(likeness: np.ndarray, instance: int, n: int = MOST_SHOWN) -> Nearest:
+    """Return the instances that are most alike to one, by the likeness (N,) to it."""
+    n = min(n, len(likeness) - 1)
     if n < 1:
         return Nearest((), ())
-    vectors, lengths = _remember(_directions, features)
-    similarity = vectors @ vectors[instance]
-    similarity /= np.maximum(lengths * lengths[instance], 1e-12)
-    similarity[instance] = -np.inf
-    found = np.argpartition(-similarity, n - 1)[:n]
-    found = found[np.argsort(-similarity[found], kind="stable")]
-    return Nearest(tuple(found.tolist()), tuple(similarity[found].tolist()))
+    others = np.delete(np.arange(len(likeness)), instance)
+    found = others[np.argpartition(-likeness[others], n - 1)[:n]]
+    found = found[np.argsort(-likeness[found], kind="stable")]
+    return Nearest(tuple(found.tolist()), tuple(likeness[found].tolist()))
 
 
 def _directions(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ from napari_mil.gui.model.answers import (
     cluster_groups,
     critical_classes,
     mask_groups,
+    merged_groups,
     strategy_words,
 )
 from napari_mil.gui.model.compared import PlacedMap, compared_map, compared_words
@@ -68,6 +69,8 @@ UNDERLAY = "underlay"
 """First part of the keys of layers that are below a subject and in no list."""
 _remember = Memo()
 """Drawings of the newest scenes."""
+_replayed = Memo(2)
+"""Groups of the newest steps of a replay."""
 
 
 class LayerType(StrEnum):
@@ -339,12 +342,12 @@ def shown_groups(state: SessionState, answer: Answer) -> tuple[tuple[Group, ...]
     if state.display.kind is Kind.CLUSTERS:
         if state.linkage not in answer.trees:
             return (), ""
-        groups = _remember(
-            _clusters,
-            answer.trees[state.linkage],
-            state.display.n_clusters,
-            len(answer.layout),
-        )
+        tree, n = answer.trees[state.linkage], len(answer.layout)
+        if state.merged is not None:
+            of_tree = linkage_words(state.linkage, answer)
+            merged = _replayed(_merged, tree, min(state.display.n_clusters, n), state.merged)
+            return merged, f"{state.merged} of {count(n - 1, 'merge')} ({of_tree})"
+        groups = _remember(_clusters, tree, state.display.n_clusters, n)
         title = "1 cluster" if len(groups) == 1 else f"{len(groups)} clusters"
         return groups, f"{title} ({linkage_words(state.linkage, answer)})"
     if state.display.kind is Kind.MASKS:
@@ -359,6 +362,7 @@ def linkage_words(linkage: str, answer: Answer) -> str:
     """Return the name of a tree: its linkage, or the method whose merges it holds."""
     words = {
         "ward": "Ward",
+        "average": "average linkage",
         "single": "single linkage",
         "own": f"merges of {answer.card.aggregator.name}",
     }
@@ -629,6 +633,8 @@ def _instance_words(state: SessionState, instance: int) -> str:
         return ""
     if state.display.kind is Kind.CLUSTERS:
         size = next(len(group.instances) for group in groups if group.name == names[0])
+        if state.merged is not None:
+            return f"cluster {names[0]}: {size} {_noun(state)}s merged"
         return f"cluster {names[0]} of {len(groups)}: {size} {_noun(state)}s"
     return f"masked: {', '.join(names)}"
 
@@ -672,6 +678,10 @@ def _groups_seen(groups: tuple[Group, ...], hidden: frozenset[str]) -> tuple[Gro
 
 def _clusters(tree: Any, n_clusters: int, n_instances: int) -> tuple[Group, ...]:
     return tuple(cluster_groups(tree, min(n_clusters, n_instances)))
+
+
+def _merged(tree: Any, n_clusters: int, merged: int) -> tuple[Group, ...]:
+    return tuple(merged_groups(tree, n_clusters, merged))
 
 
 def _masks(masks: Mapping[str, np.ndarray]) -> tuple[Group, ...]:

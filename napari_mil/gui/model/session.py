@@ -32,6 +32,7 @@ from napari_mil.gui.model.subjects import (
     Subject,
 )
 from napari_mil.gui.model.training import Training, Watch
+from napari_mil.gui.model.tree import TreePanel
 from napari_mil.gui.model.worklist import Listing
 from napari_mil.inference.card import ClassifierCard
 
@@ -74,6 +75,10 @@ class Closeup:
     """From near to far; none of images."""
     nearest: Nearest | None = None
     """Instances that are alike; None where the features are not at hand."""
+    likeness: np.ndarray | None = None
+    """float32 (N,): how alike all instances are; None where the features are not at hand."""
+    classifier: str = ""
+    """Whose answer the features belong to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,8 @@ class SessionState:
     """Key of the subject whose tissue is being detected."""
     panels: frozenset[Panel] = frozenset()
     """Panels below the canvas that are seen."""
+    tree: TreePanel = field(default_factory=TreePanel)
+    """Choices of the tree panel."""
     export: ExportRun | None = None
     message: str = ""
     """Why the last run came to nothing."""
@@ -227,8 +234,28 @@ class SessionState:
 
     @property
     def linkage(self) -> Linkage:
-        """Linkage of the clusters that are shown: Ward's unless another one is chosen."""
-        return self.display.linkage or Linkage.WARD
+        """Linkage of the clusters that are shown: Ward's unless another one is chosen.
+
+        A method that merges does so by single linkage: its own merges are the tree of that.
+        """
+        chosen = self.display.linkage or Linkage.WARD
+        if chosen not in (Linkage.SINGLE, Linkage.OWN):
+            return chosen
+        answer = self.shown_answer
+        merges = answer is not None and answer.prediction.tree is not None
+        return Linkage.OWN if merges else Linkage.SINGLE
+
+    @property
+    def merged(self) -> int | None:
+        """Merges of the shown tree that the replay has come to; None where the cut is shown."""
+        replay = self.tree.replay
+        answer = self.shown_answer
+        if replay is None or answer is None or Panel.TREE not in self.panels:
+            return None
+        of_shown = (answer.subject, answer.classifier, self.linkage)
+        if (replay.subject, replay.classifier, replay.linkage) != of_shown:
+            return None
+        return min(replay.merged, len(answer.layout) - 1)
 
 
 class Session:

@@ -115,7 +115,11 @@ class TestOneTruth:
         assert scene(state).legend is None
 
     def test_clusters_name_the_method_whose_merges_they_are(self, full):
-        state = actions.add_tree(full, 1, "malignancy", Linkage.OWN, build.tree(6))
+        said = full.shown_answer
+        own = replace(said, prediction=replace(said.prediction, tree=build.tree(6)))
+        state = actions.add_tree(
+            replace(full, answers=(own,)), 1, "malignancy", Linkage.OWN, build.tree(6)
+        )
         state = actions.choose_kind(state, Kind.CLUSTERS)
         state = actions.choose_clusters(state, 2, Linkage.OWN)
         words = "2 clusters (merges of gated-abmil) · malignancy"

@@ -11,7 +11,7 @@ from napari_mil.aggregators.cards import names_that_can_be_mined
 from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.exports.glyphs import Glyph
 from napari_mil.exports.maps import SIGNED, ScaleMode, scaled
-from napari_mil.gui.model.answers import Answer, Linkage, critical_classes
+from napari_mil.gui.model.answers import Answer, Linkage, cluster_ranks, critical_classes
 from napari_mil.gui.model.display import (
     DEFAULT_CLUSTERS,
     DEFAULT_OPACITY,
@@ -57,6 +57,7 @@ KIND_TEXTS = {
     Kind.UNLIKE: "unlike the training data",
     Kind.ALONE: "each tile alone",
     Kind.CONTRIBUTION: "contribution",
+    Kind.LIKENESS: "like the selected one",
     Kind.CLUSTERS: "clusters",
     Kind.MASKS: "masked by mining",
     Kind.CRITICAL: "critical instance",
@@ -64,7 +65,7 @@ KIND_TEXTS = {
 }
 
 
-_remember = Memo(4)
+_remember = Memo(6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +222,7 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
         visible=overlay.visible is not False,
         n_clusters=min(state.display.n_clusters, max(2, n)),
         most_clusters=max(2, min(MOST_CLUSTERS, n)),
-        linkages=_linkage_choices(state, answer),
+        linkages=linkage_choices(state, answer),
         strategies=Choices(
             tuple(Choice(card.name, card.title) for card in STRATEGIES.values()),
             state.display.strategy,
@@ -353,6 +354,9 @@ def _kind_choices(
     entries = [Choice(other, KIND_TEXTS[other]) for other in MAPPED if other in offered]
     if answer is not None:
         entries += _evidence_choices(answer, offered)
+        if Kind.LIKENESS not in offered and can_be_asked(answer) and len(answer.layout) > 1:
+            text = KIND_TEXTS[Kind.LIKENESS]
+            entries.append(Choice(Kind.LIKENESS, text, "Select an instance first."))
         alone = NO_OTHERS if len(answer.layout) == 1 else ""
         entries.append(Choice(Kind.CLUSTERS, KIND_TEXTS[Kind.CLUSTERS], alone))
         not_mined = alone or can_be_mined(answer.card, names_that_can_be_mined())
@@ -406,12 +410,13 @@ def _scale_choices(state: SessionState, kind: Kind | None) -> Choices:
     return Choices(entries, scale_of(state.display, kind))
 
 
-def _linkage_choices(state: SessionState, answer: Answer | None) -> Choices:
+def linkage_choices(state: SessionState, answer: Answer | None) -> Choices:
+    """Return the trees that an answer can be asked for, named in words."""
     if answer is None:
         return Choices()
-    linkages = [Linkage.WARD, Linkage.SINGLE]
-    if answer.prediction.tree is not None:
-        linkages[1] = Linkage.OWN
+    # The tree of a method that merges is the one of single linkage.
+    other = Linkage.SINGLE if answer.prediction.tree is None else Linkage.OWN
+    linkages = (Linkage.WARD, Linkage.AVERAGE, other)
     entries = tuple(Choice(linkage, linkage_words(linkage, answer)) for linkage in linkages)
     return Choices(entries, state.linkage)
 
@@ -433,7 +438,7 @@ def _instance(state: SessionState, subject: Subject) -> InstanceSnapshot | None:
     if selection is None or selection.subject != subject.key or layout is None:
         return None
     instance = selection.instance
-    rows = list(_value_rows(state, instance))
+    rows = [*_value_rows(state, instance), *_tree_row(state, instance)]
     x, y = layout.coords[instance]
     if subject.images is not None:
         rows.append(("Image", subject.images.names[instance]))
@@ -459,6 +464,28 @@ def _instance(state: SessionState, subject: Subject) -> InstanceSnapshot | None:
     )
 
 
+def _tree_row(state: SessionState, instance: int) -> list[tuple[str, str]]:
+    """Return where the instance is in the tree that is cut, once that was grown."""
+    answer = state.shown_answer
+    if answer is None or state.shown_watch is not None or state.mapped_run is not None:
+        return []
+    tree = answer.trees.get(state.linkage)
+    if tree is None:
+        return []
+    n_clusters = min(state.display.n_clusters, len(answer.layout))
+    ranks = _remember(cluster_ranks, tree, n_clusters)
+    size = int((ranks == ranks[instance]).sum())
+    merge = int(np.flatnonzero((tree.triplets[:, :2] == instance).any(1))[0])
+    subject = state.current_subject
+    noun = "instance" if subject is None else subject.noun
+    words = (
+        f"cluster {ranks[instance] + 1} of {n_clusters} "
+        f"({linkage_words(state.linkage, answer)}), {count(size, noun)}; "
+        f"merged at height {tree.heights[merge]:.3g}"
+    )
+    return [("Tree", words)]
+
+
 def _value_rows(state: SessionState, instance: int) -> list[tuple[str, str]]:
     watch = state.shown_watch
     if watch is not None:
@@ -467,7 +494,7 @@ def _value_rows(state: SessionState, instance: int) -> list[tuple[str, str]]:
     rows = []
     for column in state.columns:
         values = state.shown_values.get(column.key)
-        if values is None or np.isnan(values[instance]):
+        if values is None or np.isnan(values[instance]) or column.kind is Kind.LIKENESS:
             continue
         rank = int((values > values[instance]).sum()) + 1
         rows.append((column.title, f"{values[instance]:.3g} · rank {rank} of {len(values)}"))

@@ -125,14 +125,14 @@ class TestGroups:
     def test_wards_clusters_are_offered_first_and_single_linkage_one_click_away(self, state):
         linkages = inspect_snapshot(state).linkages
         assert linkages.current is Linkage.WARD
-        assert keys(linkages) == [Linkage.WARD, Linkage.SINGLE]
+        assert keys(linkages) == [Linkage.WARD, Linkage.AVERAGE, Linkage.SINGLE]
 
     def test_the_merges_of_the_method_itself_are_offered_by_its_name(self, state):
         said = build.answer(state.current_subject, build.card("hamil", aggregator="hamil"))
         own = replace(said, prediction=replace(said.prediction, tree=build.tree(6)))
         linkages = inspect_snapshot(build.answered(state, own)).linkages
-        assert keys(linkages) == [Linkage.WARD, Linkage.OWN]
-        assert linkages.entries[1].text == "merges of hamil"
+        assert keys(linkages) == [Linkage.WARD, Linkage.AVERAGE, Linkage.OWN]
+        assert linkages.entries[2].text == "merges of hamil"
 
     def test_clusters_are_listed_with_colour_and_size(self, state):
         state = actions.add_tree(state, 1, "malignancy", Linkage.WARD, build.tree(6))
