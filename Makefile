@@ -39,6 +39,7 @@ tissue-sheets: .venv/ready
 benchmark: .venv/ready
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.run docs/benchmarks.md
+	$(BIN)/python -m benchmarks.dendrogram
 
 # How often intervals hold the truth, and what is found in noise: written to docs/intervals.md.
 coverage: .venv/ready

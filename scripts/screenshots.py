@@ -47,6 +47,7 @@ def take(folder: Path, size: tuple[int, int], theme: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         take_slide(driver, folder)
         take_maps(driver, folder)
+        take_tree(driver, folder)
         take_bag_and_second_subject(driver, folder)
         take_refusals(driver, folder, Path(temporary))
         driver.close_subjects()
@@ -96,6 +97,24 @@ def take_maps(driver: WindowDriver, folder: Path) -> None:
     driver.screenshot(folder / "13-instance.png")
     take_export(driver, folder)
     take_evidence(driver, folder)
+
+
+def take_tree(driver: WindowDriver, folder: Path) -> None:
+    """Cut the tree, look at all of it, replay half of its merges."""
+    from napari_mil.gui.model.panels import Panel
+
+    driver.workbench.inspect_tab.panel_buttons[Panel.TREE].click()
+    driver.wait_until_idle()
+    view = driver.workbench.tree.view
+    view.colour_box.click()
+    driver.wait_until_idle()
+    driver.screenshot(folder / "13e-tree.png")
+    view.collapse_box.click()
+    view.merge_slider.setValue(view.merge_slider.maximum() // 2)
+    driver.wait_until_idle()
+    driver.screenshot(folder / "13f-replay.png")
+    view.parent().close()
+    driver.choose_map("attention")
 
 
 def take_comparison(driver: WindowDriver, folder: Path) -> None:
