@@ -12,6 +12,7 @@ from napari_mil.errors import NapariMilError
 from napari_mil.events import CancellationToken
 from napari_mil.exports.contact_sheet import SheetTile, write_contact_sheet
 from napari_mil.gui.closeups import instance_thumbnail
+from napari_mil.gui.instance_pictures import Thumbnails
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.gallery import Which
@@ -19,7 +20,6 @@ from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.gallery import GallerySnapshot, gallery_snapshot
 from napari_mil.gui.model.subjects import Subject
-from napari_mil.gui.instance_pictures import Thumbnails
 from napari_mil.gui.views.gallery_view import GalleryView
 
 READ_JOB = "gallery"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
+from napari_mil.gui.instance_pictures import Thumbnails
 from napari_mil.gui.jobs import JobRunner
 from napari_mil.gui.model import actions
 from napari_mil.gui.model import tree as tree_actions
@@ -16,7 +17,6 @@ from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.tree import TreeSnapshot, tree_snapshot
 from napari_mil.gui.model.tree import Replay
-from napari_mil.gui.instance_pictures import Thumbnails
 from napari_mil.gui.views.tree_view import TreeView
 
 READ_JOB = "tree pictures"
