@@ -375,10 +375,3 @@ def first_merged_leaves(children: np.ndarray, n_leaves: int, labels: np.ndarray)
     same = labels[leaves] == labels[children[pairs, 1]]
     found[labels[leaves[same]]] = leaves[same]
     return found
-
-
-def merged_leaves(parent: np.ndarray, n_leaves: int, merged: int) -> np.ndarray:
-    """Return which leaves have merged with others after a number of merges, bool (N,)."""
-    above = parent[:n_leaves]
-    done: np.ndarray = (above >= 0) & (above < n_leaves + merged)
-    return done

@@ -157,3 +157,21 @@ def test_nothing_is_left_of_a_tree_that_is_gone(plot):
     assert not plot.cut_line.isVisible()
     assert not plot._marks.isVisible()
     assert plot.branches._lines == {}
+
+
+@pytest.mark.parametrize("collapsed", [True, False])
+@pytest.mark.parametrize(
+    "points", [np.zeros((2, 3)), np.zeros((9, 3)), np.eye(3)], ids=["two", "copies", "three"]
+)
+def test_the_smallest_trees_and_trees_of_copies_can_be_drawn_and_cut(plot, points, collapsed):
+    tree = ward_tree(points)
+    chosen = []
+    plot.clusters_chosen.connect(chosen.append)
+    drawing = drawing_of(tree, 2, collapsed)
+    plot.show_tree(drawing, height_of_cut(tree.heights, 2), has_pictures=True)
+    plot.show_merged(1)
+    plot.show_selected((0, 1))
+    assert plot.branches._lines
+    assert sum(cluster.size for cluster in drawing.clusters) == len(points)
+    plot.cut_line.sigPositionChangeFinished.emit(plot.cut_line)
+    assert chosen == [2]
