@@ -49,6 +49,8 @@ def take(folder: Path, size: tuple[int, int], theme: str) -> None:
         take_maps(driver, folder)
         take_tree(driver, folder)
         take_bag_and_second_subject(driver, folder)
+        driver.close_subjects()
+        take_story(driver, folder)
         take_refusals(driver, folder, Path(temporary))
         driver.close_subjects()
         driver.screenshot(folder / "19-all-closed.png")
@@ -177,6 +179,42 @@ def take_bag_and_second_subject(driver: WindowDriver, folder: Path) -> None:
     driver.screenshot(folder / "15-bag-classify.png")
     driver.choose_subject(Path(SLIDE).stem)
     driver.screenshot(folder / "16-two-subjects.png")
+
+
+def take_story(driver: WindowDriver, folder: Path) -> None:
+    """Take the pictures of the tour: open, classify, ask why, doubt, drop, compare, export."""
+    from napari_mil.gui.model.panels import Panel
+    from napari_mil.gui.samples import CASE, sample_path
+
+    workbench = driver.workbench
+    inspect = workbench.inspect_tab
+    driver.open(sample_path(CASE))
+    driver.show_tab("Slide")
+    driver.screenshot(folder / "story-1-open.png")
+    driver.show_tab("Classify")
+    driver.choose_classifier("colorectal-biopsy")
+    driver.classify()
+    driver.screenshot(folder / "story-2-classified.png")
+    driver.show_tab("Inspect")
+    inspect.evidence.ask_button.click()
+    driver.wait_until_idle()
+    workbench.inspection.step(1)
+    driver.wait_until_idle()
+    driver.scroll_to_end()
+    driver.screenshot(folder / "story-3-why.png")
+    inspect.evidence.drop_button.click()
+    driver.wait_until_idle()
+    driver.scroll_to_end()
+    driver.screenshot(folder / "story-4-dropped.png")
+    inspect.evidence.undo_button.click()
+    driver.show_tab("Classify")
+    driver.choose_classifier("colorectal-grade")
+    driver.classify()
+    driver.show_tab("Inspect")
+    workbench.panels.show(Panel.COMPARE)
+    driver.wait_until_idle()
+    driver.screenshot(folder / "story-5-compare.png")
+    workbench.panels.close()
 
 
 def take_refusals(driver: WindowDriver, folder: Path, temporary: Path) -> None:

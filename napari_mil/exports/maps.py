@@ -61,8 +61,10 @@ def title_of(key: str) -> str:
     return f"{kind}: {name}" if name else kind
 
 
-def mapped_keys(keys: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Return the columns that can be mapped, in their order.
+def mapped_keys(
+    keys: Sequence[str], classes: Sequence[str], predicted: str | None = None
+) -> list[str]:
+    """Return the columns that can be mapped, in their order, the predicted class first.
 
     Of two classes the values of the first follow from those of the second, and are left out.
 
@@ -72,14 +74,21 @@ def mapped_keys(keys: Sequence[str], classes: Sequence[str]) -> list[str]:
         Columns of a prediction.
     classes
         Names of its classes.
+    predicted
+        The predicted class, whose column comes first among those of its kind.
     """
-    mapped = []
+    mapped: list[str] = []
     for key in keys:
         kind, name = split_key(key)
         is_complement = kind in COMPLEMENTARY and len(classes) == 2 and name == classes[0]
         if kind in MAPPED and not is_complement:
             mapped.append(key)
-    return mapped
+    kinds = list(dict.fromkeys(split_key(key)[0] for key in mapped))
+    return sorted(mapped, key=lambda key: _place(*split_key(key), kinds, predicted))
+
+
+def _place(kind: str, name: str, kinds: Sequence[str], predicted: str | None) -> tuple[int, bool]:
+    return kinds.index(kind), name != predicted
 
 
 def default_key(keys: Sequence[str]) -> str | None:

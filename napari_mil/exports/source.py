@@ -212,7 +212,7 @@ class ExportSource:
         UnknownNameError
             If the chosen column is none of the answer's.
         """
-        keys = mapped_keys(list(self.columns), self.prediction.classes)
+        keys = mapped_keys(list(self.columns), self.prediction.classes, self.prediction.label)
         key = self.choices.column or default_key(keys) or next(iter(keys), None)
         if key is None:
             return None

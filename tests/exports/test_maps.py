@@ -150,3 +150,9 @@ def test_maps_that_are_equal_differ_by_nothing():
     values, limit = difference(np.ones(3, np.float32), np.ones(3, np.float32), ScaleMode.RAW)
     assert values.tolist() == [0, 0, 0]
     assert limit == 1
+
+
+def test_the_predicted_class_comes_first_among_those_of_a_kind():
+    keys = ["attention", "score_a", "score_b", "score_c", "alone_a", "alone_c"]
+    found = mapped_keys(keys, ("a", "b", "c"), "c")
+    assert found == ["attention", "score_c", "score_a", "score_b", "alone_c", "alone_a"]

@@ -15,8 +15,8 @@ from napari_mil.gui.model.display import (
     Column,
     Display,
     Kind,
+    answer_columns,
     chosen_column,
-    columns_of,
     default_column,
     scale_of,
 )
@@ -54,7 +54,7 @@ class Side:
     @property
     def columns(self) -> list[Column]:
         """Maps that can be chosen."""
-        return _columns(self.answer)
+        return answer_columns(self.answer)
 
     @property
     def values(self) -> np.ndarray | None:
@@ -380,19 +380,15 @@ def _cells_of_box(finer: Layout, coarser: Layout) -> tuple[np.ndarray, np.ndarra
     return first[::-1].astype(np.int64), last[::-1].astype(np.int64)
 
 
-def _columns(answer: Answer) -> list[Column]:
-    return columns_of(list(answer.columns), answer.card.classes)
-
-
 def _column_like(answer: Answer, display: Display) -> Column | None:
     """Return the map of an answer that a display chooses, or its first."""
-    columns = _columns(answer)
+    columns = answer_columns(answer)
     return chosen_column(display, columns) or default_column(columns)
 
 
 def _other_column(state: SessionState, other: Answer, first: Column | None) -> Column | None:
     """Return the chosen map of the other answer, or the one that is like the first."""
-    chosen = next((c for c in _columns(other) if c.key == state.comparing.column), None)
+    chosen = next((c for c in answer_columns(other) if c.key == state.comparing.column), None)
     if chosen is not None:
         return chosen
     like = Display() if first is None else Display(kind=first.kind, name=first.name)

@@ -15,7 +15,7 @@ from napari_mil.exports.maps import (
     split_key,
     title_of,
 )
-from napari_mil.gui.model.answers import Linkage
+from napari_mil.gui.model.answers import Answer, Linkage
 from napari_mil.inference.card import ClassifierCard
 
 DEFAULT_CLUSTERS = 8
@@ -151,12 +151,19 @@ class Column:
         return title_of(self.key)
 
 
-def columns_of(keys: Sequence[str], classes: tuple[str, ...]) -> list[Column]:
+def columns_of(
+    keys: Sequence[str], classes: tuple[str, ...], predicted: str | None = None
+) -> list[Column]:
     """Return the columns that can be mapped, in the order they are offered.
 
     Of two classes the score of the first is one minus that of the second, and left out.
     """
-    return [_column_of(key) for key in mapped_keys(keys, classes)]
+    return [_column_of(key) for key in mapped_keys(keys, classes, predicted)]
+
+
+def answer_columns(answer: Answer) -> list[Column]:
+    """Return the columns of an answer that can be mapped, the predicted class first."""
+    return columns_of(list(answer.columns), answer.card.classes, answer.prediction.label)
 
 
 def _column_of(key: str) -> Column:

@@ -19,6 +19,7 @@ from napari_mil.gui.model.display import (
     Column,
     Display,
     Kind,
+    answer_columns,
     can_be_mined,
     chosen_column,
     columns_of,
@@ -176,7 +177,7 @@ class SessionState:
         if run is not None:
             return columns_of(list(run.columns), run.inputs.classifier.classes)
         answer = self.shown_answer
-        return [] if answer is None else columns_of(list(answer.columns), answer.card.classes)
+        return [] if answer is None else answer_columns(answer)
 
     @property
     def column(self) -> Column | None:

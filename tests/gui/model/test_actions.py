@@ -326,7 +326,7 @@ class TestDisplay:
         for _ in range(4):
             state = actions.step_name(state, 1)
             seen.append(state.column.name)
-        assert seen == ["middle", "high", "low", "middle"]
+        assert seen == ["low", "middle", "high", "low"], "high is predicted and comes first"
 
     def test_a_display_stays_from_one_subject_to_the_next(self):
         state = actions.choose_kind(answered_slide(MALIGNANCY), Kind.ATTENTION)
