@@ -27,6 +27,7 @@ from napari_mil.gui.model.subjects import (
 from napari_mil.gui.model.tree import TreePanel
 from napari_mil.gui.model.what_if import Removed, WhatIf
 from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.projections import Projection
 from napari_mil.slides import Slide
 from napari_mil.slides.rendition import Rendition
 
@@ -454,6 +455,19 @@ def add_masks(
     return _update_answer(
         state, subject, classifier, lambda answer: {"masks": {**answer.masks, strategy: masks}}
     )
+
+
+def add_projection(
+    state: SessionState, subject: int, classifier: str, features: Any, projection: Projection
+) -> SessionState:
+    """Keep a layout in two dimensions for the answer whose features it was made from."""
+
+    def fields(answer: Answer) -> dict[str, Any]:
+        if answer.prediction.features is not features:
+            return {}
+        return {"projections": {**answer.projections, projection.method: projection}}
+
+    return _update_answer(state, subject, classifier, fields)
 
 
 def _update_answer(

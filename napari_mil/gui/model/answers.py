@@ -15,6 +15,7 @@ from napari_mil.bags.layout import Layout
 from napari_mil.exports.glyphs import MASK_GLYPHS, Group, cluster_glyph
 from napari_mil.gui.model.what_if import WhatIf
 from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.projections import Method, Projection
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Answer:
     """Trees that were asked for in vain, or cancelled."""
     masks: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     """bool (N,) by kind, by mining strategy."""
+    projections: Mapping[Method, Projection] = field(default_factory=dict)
+    """Layouts of the bag in two dimensions that were asked for."""
     evidence: Any = None
     """An `inference.evidence.Evidence`, once it was asked for."""
     what_if: WhatIf = field(default_factory=WhatIf)

@@ -548,9 +548,6 @@ def _values_layer(
     name: str,
 ) -> LayerSpec:
     look = state.display.look(Role.OVERLAY)
-    default = (
-        "magma" if subject.is_fluorescence or subject.kind is SubjectKind.IMAGES else "viridis"
-    )
     return LayerSpec(
         key=("overlay",),
         role=Role.OVERLAY,
@@ -561,9 +558,15 @@ def _values_layer(
         units=subject.placement.units,
         visible=look.visible is not False,
         opacity=DEFAULT_OPACITY if look.opacity is None else look.opacity,
-        colormap=look.colormap or default,
+        colormap=value_colormap(state, subject),
         limits=limits,
     )
+
+
+def value_colormap(state: SessionState, subject: Subject) -> str:
+    """Return the name of the colour map of values without a sign: a person's choice first."""
+    is_dark = subject.is_fluorescence or subject.kind is SubjectKind.IMAGES
+    return state.display.look(Role.OVERLAY).colormap or ("magma" if is_dark else "viridis")
 
 
 def _groups_layer(
@@ -604,11 +607,12 @@ def hover_words(state: SessionState, world: tuple[float, ...]) -> str:
     instance = subject.placement.instance_under(layout, world)
     if instance is None:
         return ""
-    words = _instance_words(state, instance)
+    words = instance_words(state, instance)
     return f"{words} · {subject.noun} {instance}" if words else ""
 
 
-def _instance_words(state: SessionState, instance: int) -> str:
+def instance_words(state: SessionState, instance: int) -> str:
+    """Describe an instance by what is coloured; empty where that says nothing of it."""
     watch = state.shown_watch
     if watch is not None:
         watched = watch.watched

@@ -41,7 +41,7 @@ OPACITY_STEPS = 100
 PICTURE_PX = 224
 SURROUNDINGS_PX = 144
 
-PANELS = (Panel.GALLERY, Panel.TREE, Panel.COMPARE)
+PANELS = (Panel.GALLERY, Panel.TREE, Panel.EMBEDDING, Panel.COMPARE)
 """Panels that a button opens."""
 
 
