@@ -21,7 +21,6 @@ from napari_mil.gui.model.answers import (
     critical_classes,
     mask_groups,
     merged_groups,
-    strategy_words,
 )
 from napari_mil.gui.model.compared import PlacedMap, compared_map, compared_words
 from napari_mil.gui.model.display import (
@@ -34,6 +33,7 @@ from napari_mil.gui.model.display import (
     window_of,
 )
 from napari_mil.gui.model.memo import Memo
+from napari_mil.gui.model.mining import newest_of_strategy
 from napari_mil.gui.model.placement import Affine, Placement
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.subjects import (
@@ -351,10 +351,12 @@ def shown_groups(state: SessionState, answer: Answer) -> tuple[tuple[Group, ...]
         title = "1 cluster" if len(groups) == 1 else f"{len(groups)} clusters"
         return groups, f"{title} ({linkage_words(state.linkage, answer)})"
     if state.display.kind is Kind.MASKS:
-        masks = answer.masks.get(state.display.strategy)
-        if masks is None:
+        # While other shares are asked for, what there is stays, under its own name.
+        mining = newest_of_strategy(answer.masks, state.display.mining)
+        if mining is None:
             return (), ""
-        return _remember(_masks, masks), f"masked by {strategy_words(state.display.strategy)}"
+        groups = _remember(_masks, answer.masks[mining])
+        return groups, f"masked by {mining.words(answer.card)}"
     return (), ""
 
 

@@ -23,6 +23,7 @@ from napari_mil.gui.model.snapshots.inspect import InspectSnapshot, InstanceSnap
 from napari_mil.gui.views.evidence_card import EvidenceCard
 from napari_mil.gui.views.export_line import ExportLine
 from napari_mil.gui.views.histogram_view import HistogramView
+from napari_mil.gui.views.mask_shares import ShareSliders
 from napari_mil.gui.views.pixmaps import pixmap_of
 from napari_mil.gui.views.widgets import (
     Card,
@@ -94,6 +95,7 @@ class InspectTab(QWidget):
             "Attention: pixels times (a − min) / (max − min); scores: mean of overlapping tiles"
         )
         self.legend = GroupLegend(switches=True)
+        self.shares = ShareSliders()
         self.working = secondary()
         self.cancel_button = QPushButton("Cancel")
         self._form = QFormLayout()
@@ -104,6 +106,7 @@ class InspectTab(QWidget):
         self._form.addRow("Clusters", self.cluster_box)
         self._form.addRow("Tree", self.linkage_box)
         self._form.addRow("Strategy", self.strategy_box)
+        self._form.addRow("Shares", self.shares)
         self._opacity_row = QWidget()
         opacity_layout = row(self.opacity_slider, self.opacity_number, stretched=0)
         opacity_layout.setContentsMargins(0, 0, 0, 0)
@@ -179,8 +182,10 @@ class InspectTab(QWidget):
             (self.cluster_box, snapshot.shows_clusters),
             (self.linkage_box, snapshot.shows_clusters),
             (self.strategy_box, snapshot.shows_masks),
+            (self.shares, bool(snapshot.shares)),
         ):
             self._show_row(widget, shown)
+        self.shares.render(snapshot.shares, published=snapshot.are_published)
         self._render_numbers(snapshot)
         self.histogram.render(snapshot.histogram)
         self.papers_box.setVisible(snapshot.as_in_papers is not None)

@@ -28,6 +28,7 @@ from napari_mil.gui.model.compared import (
 from napari_mil.gui.model.comparing import CompareView
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
+from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.scene import hover_words, scene
 from napari_mil.gui.model.session import Closeup, Session
@@ -53,6 +54,7 @@ CARDS = (
 )
 NAMES = [card.name for card in CARDS]
 STRATEGIES = ("ham", "lr-ham")
+KINDS = ("high", "low", "random")
 some = st.integers(0, 7)
 step = st.sampled_from((-1, 1))
 
@@ -328,10 +330,10 @@ class Window(RuleBasedStateMachine):
     def ask_for_masks(self, strategy, comes):
         answer = self.state.shown_answer
         where = (answer.subject, answer.classifier)
-        self.apply(actions.start_inquiry, Inquiry(*where, strategy=strategy))
+        self.apply(actions.start_inquiry, Inquiry(*where, mining=Mining(strategy)))
         if comes:
             masks = build.mined(len(answer.layout))
-            self.apply(actions.add_masks, *where, strategy, masks)
+            self.apply(actions.add_masks, *where, Mining(strategy), masks)
             self.apply(actions.end_inquiry)
 
     @precondition(lambda self: self.state.inquiry)
@@ -364,6 +366,10 @@ class Window(RuleBasedStateMachine):
     @rule(strategy=st.sampled_from(STRATEGIES))
     def choose_strategy(self, strategy):
         self.apply(actions.choose_strategy, strategy)
+
+    @rule(kind=st.sampled_from(KINDS), share=st.sampled_from((0.0, 0.02, 0.5)))
+    def choose_share(self, kind, share):
+        self.apply(actions.choose_share, kind, share)
 
     @rule()
     def toggle_overlay(self):
