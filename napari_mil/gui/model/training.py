@@ -58,6 +58,21 @@ def overlap_of_top(first: np.ndarray, second: np.ndarray) -> float:
     return len(np.intersect1d(top_of_first, top_of_second)) / k
 
 
+def overlap_of_masks(
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
+) -> float | None:
+    """Return the share of the masked instances that were masked before, for whatever reason.
+
+    None where nothing is masked, or it is not known what was. Masks are bool (N,) by kind.
+    """
+    if not before or not after:
+        return None
+    was = np.any(list(before.values()), axis=0)
+    masked = np.any(list(after.values()), axis=0)
+    n = int(masked.sum())
+    return float((was & masked).sum() / n) if n else None
+
+
 @dataclass(frozen=True, eq=False)
 class Watch:
     """The bag that is watched while a model learns, with its overlay of every epoch."""
@@ -88,10 +103,27 @@ class Watch:
         None where there is no epoch before the shown one.
         """
         watched = self.watched
-        before = next((seen for epoch, seen in self.epochs if epoch + 1 == self.shown), None)
+        before = self._before
         if watched is None or before is None:
             return None
         return overlap_of_top(before.values, watched.values)
+
+    @property
+    def mask_overlap(self) -> float | None:
+        """Share of the masked tiles that were masked in the epoch before, too.
+
+        None where there is no epoch before the shown one, or nothing is masked.
+        """
+        watched = self.watched
+        before = self._before
+        if watched is None or before is None:
+            return None
+        return overlap_of_masks(before.masks, watched.masks)
+
+    @property
+    def _before(self) -> Watched | None:
+        """What the model said in the epoch before the shown one."""
+        return next((seen for epoch, seen in self.epochs if epoch + 1 == self.shown), None)
 
     def with_epoch(self, epoch: int, watched: Watched) -> Watch:
         """Return the watch with one more epoch."""
