@@ -1,5 +1,7 @@
 """The embedding below the canvas of the real window."""
 
+import math
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
@@ -7,6 +9,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_mil.gui.model.panels import Panel
+from napari_mil.gui.model.scene import scene
 from napari_mil.inference.projections import principal_components
 
 
@@ -80,3 +83,26 @@ def test_what_is_selected_on_the_slide_is_marked_and_colours_follow_the_map(benc
     bench.wait()
     assert "clusters" in view.title.text()
     assert not np.array_equal(marked, view.canvas.picture())
+
+
+def test_a_slider_of_shares_masks_more_tiles_on_the_slide(bench, slide_path):
+    bench.open(slide_path)
+    bench.classify("breast-malignancy")
+    tab = bench.inspect_tab
+    tab.kind_box.choose("masks")
+    bench.wait()
+    n = len(bench.state.layout)
+    slider = tab.shares.sliders["high"]
+    assert slider.isVisible()
+    assert not tab.shares.sliders["low"].isVisible()
+    slider.setValue(60)
+    bench.wait_until(lambda: len(bench.state.shown_answer.masks) == 2)
+    bench.wait()
+    masked = math.ceil(0.3 * n)
+    assert bench.workbench.book.layer("groups").visible
+    (line,) = bench.session.state.shown_answer.masks[bench.state.display.mining].values()
+    assert line.sum() == masked
+    assert "30 % high" in scene(bench.state).legend.text
+    bench.click(tab.shares.published_button)
+    bench.wait()
+    assert not tab.shares.published_button.isVisible()

@@ -133,19 +133,20 @@ def draw_points(image: np.ndarray, places: np.ndarray, colours: np.ndarray, side
         Width of a point in pixels.
     """
     height, width = image.shape[:2]
-    offsets = _disc(side)
     corner = np.rint(places - np.float32((side - 1) / 2)).astype(np.int32)
     seen = ((corner > -side) & (corner < (width, height))).all(1)
-    corner = corner[seen]
-    cells = corner[:, None] + offsets
-    inside = ((cells >= 0) & (cells < (width, height))).all(2)
+    x, y = corner[seen].T
+    # With a margin of a point's size no point has to be cut.
+    wide = np.zeros((height + 2 * side, width + 2 * side), np.uint32)
+    within = wide[side : side + height, side : side + width]
+    within[:] = image.view(np.uint32)[..., 0]
     packed = np.ascontiguousarray(colours, np.uint8).view(np.uint32).ravel()
-    ink = np.broadcast_to(packed if len(packed) == 1 else packed[seen], len(corner))
-    flat = cells[..., 1] * np.int32(width) + cells[..., 0]
+    ink = packed if len(packed) == 1 else np.repeat(packed[seen], len(_disc(side)))
+    offsets = _disc(side) @ np.array([1, wide.shape[1]], np.int32)
+    first = (y + side) * np.int32(wide.shape[1]) + x + side
     # Of several values for one cell numpy keeps the last.
-    image.view(np.uint32).reshape(-1)[flat[inside]] = np.broadcast_to(ink[:, None], flat.shape)[
-        inside
-    ]
+    wide.reshape(-1)[(first[:, None] + offsets).ravel()] = ink
+    image.view(np.uint32)[..., 0] = within
 
 
 def _disc(side: int) -> np.ndarray:

@@ -28,6 +28,7 @@ class ShareSliders(QWidget):
         self.numbers = {kind: QLabel() for kind in KINDS}
         self._names = {kind: QLabel(kind) for kind in KINDS}
         self.published_button = QPushButton("As published")
+        self.published_button.setToolTip("Take the published shares of this strategy again")
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         for row, kind in enumerate(KINDS):
