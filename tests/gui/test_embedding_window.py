@@ -93,8 +93,8 @@ def test_a_slider_of_shares_masks_more_tiles_on_the_slide(bench, slide_path):
     bench.wait()
     n = len(bench.state.layout)
     slider = tab.shares.sliders["high"]
-    assert slider.isVisible()
-    assert not tab.shares.sliders["low"].isVisible()
+    assert not slider.isHidden()
+    assert tab.shares.sliders["low"].isHidden()
     slider.setValue(60)
     bench.wait_until(lambda: len(bench.state.shown_answer.masks) == 2)
     bench.wait()
@@ -102,7 +102,7 @@ def test_a_slider_of_shares_masks_more_tiles_on_the_slide(bench, slide_path):
     assert bench.workbench.book.layer("groups").visible
     (line,) = bench.session.state.shown_answer.masks[bench.state.display.mining].values()
     assert line.sum() == masked
-    assert "30 % high" in scene(bench.state).legend.text
+    assert "(30 %)" in scene(bench.state).legend.text
     bench.click(tab.shares.published_button)
     bench.wait()
-    assert not tab.shares.published_button.isVisible()
+    assert tab.shares.published_button.isHidden()

@@ -41,11 +41,11 @@ class Mining:
         return replace(self, ratios=None if is_published else ratios)
 
     def words(self, card: ClassifierCard) -> str:
-        """Return the strategy as the paper writes it, with its shares: ``HAM, 1 % high``."""
+        """Return the strategy as the paper writes it, and its shares in the order of `kinds`."""
         ratios = self.ratios_for(card)
         name = STRATEGIES[self.strategy].title.split(":")[0]
-        shares = (f"{100 * getattr(ratios, kind):g} % {kind}" for kind in self.kinds)
-        return ", ".join([name, *shares])
+        shares = " + ".join(f"{100 * getattr(ratios, kind):g}" for kind in self.kinds)
+        return f"{name} ({shares} %)"
 
 
 def published_ratios_for(strategy: str, card: ClassifierCard) -> MaskRatios:

@@ -96,7 +96,7 @@ class TestOneTruth:
             (Kind.SCORE, Role.OVERLAY, "score: tumour · malignancy"),
             (Kind.ATTENTION, Role.OVERLAY, "attention (rank) · malignancy"),
             (Kind.CLUSTERS, Role.GROUPS, "6 clusters (Ward) · malignancy"),
-            (Kind.MASKS, Role.GROUPS, "masked by HAM, 1 % high · malignancy"),
+            (Kind.MASKS, Role.GROUPS, "masked by HAM (1 %) · malignancy"),
             (Kind.CRITICAL, Role.MARKS, "critical: tile 0 (tumour) · malignancy"),
         ],
     )

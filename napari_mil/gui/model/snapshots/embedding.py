@@ -153,11 +153,11 @@ def _title_parts(
     state: SessionState, subject: Subject, projection: Projection, colours: PointColours
 ) -> list[str]:
     method = METHOD_TEXTS[projection.method]
-    if projection.shares is not None:
+    if projection.method is not state.embedding.method:
+        method += f"; {METHOD_TEXTS[state.embedding.method]} is being computed…"
+    elif projection.shares is not None:
         across, upwards = (f"{100 * share:.0f}" for share in projection.shares)
         method += f", {across} % and {upwards} % of the variance"
-    if projection.method is not state.embedding.method:
-        method = f"{METHOD_TEXTS[state.embedding.method]} is being computed; {method}"
     parts = [count(len(projection.points), subject.noun), method]
     return [*parts, colours.title] if colours.title else parts
 

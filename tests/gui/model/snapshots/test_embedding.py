@@ -103,7 +103,7 @@ class TestWhatIsSaid:
         snapshot = embedding_snapshot(replace(laid_out, embedding=embedding))
         assert snapshot.can_cancel
         assert snapshot.projection.method is Method.PCA
-        assert "UMAP is being computed; PCA" in snapshot.title
+        assert snapshot.title.startswith("6 instances · PCA; UMAP is being computed…")
 
     def test_the_title_says_method_variance_and_colours(self, laid_out):
         title = embedding_snapshot(laid_out).title
@@ -169,7 +169,7 @@ class TestColours:
         masks = build.mined(6, ("high",))
         state = actions.add_masks(laid_out, 1, "malignancy", Mining(), masks)
         colours = embedding_snapshot(actions.choose_kind(state, Kind.MASKS)).colours
-        assert colours.title == "masked by HAM, 1 % high"
+        assert colours.title == "masked by HAM (1 %)"
         assert (colours.fixed[~masks["high"]] == NO_COLOUR).all()
         assert (colours.fixed[masks["high"]] == (0xD5, 0x5E, 0)).all()
         assert set(colours.order[-2:]) == set(np.flatnonzero(masks["high"]))
