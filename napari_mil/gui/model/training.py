@@ -25,6 +25,7 @@ from napari_mil.gui.model.training_form import (
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort
 from napari_mil.training.cohorts.region_classes import RegionClasses, parse_mapping
+from napari_mil.training.watch_record import WatchRecord
 
 TOP_SHARE = 0.1
 """Share of tiles that are compared between epochs."""
@@ -546,6 +547,20 @@ def open_run(
     """Show the curves and the classifier of an earlier run."""
     phase = training.phase if result is None else Phase.DONE
     return replace(training, rows=rows, epochs=len(rows), result=result, phase=phase)
+
+
+def set_record(training: Training, out: Path, record: WatchRecord) -> Training:
+    """Watch what an opened run kept of a slide, if that run is still what is shown."""
+    if training.out != out or training.phase.is_busy or training.cohort is None:
+        return training
+    classes = training.cohort.classes
+    positive = training.form.positive_class
+    if positive:
+        classes = training.cohort.with_positive(positive).classes
+    watch = Watch(record.path, out.name, classes, record.layout, record.part)
+    for epoch, watched in record.epochs:
+        watch = watch.with_epoch(epoch, watched)
+    return replace(training, watch=watch, watch_path=str(record.path), cursor=watch.shown)
 
 
 def set_up_again(training: Training) -> Training:
