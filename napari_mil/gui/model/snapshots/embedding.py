@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from napari_mil.events import Watched
 from napari_mil.exports.colours import MARK_COLOUR
 from napari_mil.exports.glyphs import Glyph, Group
 from napari_mil.exports.maps import SIGNED, ScaleMode, scaled
-from napari_mil.gui.model.answers import Answer, critical_classes
-from napari_mil.gui.model.display import Kind, scale_of
+from napari_mil.gui.model.answers import Answer, critical_classes, mask_groups
+from napari_mil.gui.model.display import Kind, Window, scale_of, window_of
 from napari_mil.gui.model.embedding import Wanted
 from napari_mil.gui.model.memo import Memo
 from napari_mil.gui.model.panels import Panel
@@ -180,60 +182,84 @@ def _note(answer: Answer, subject: Subject, selected: tuple[int, ...]) -> str:
     return f"{name}: unlike the training data {values[instance]:.2f} (1 is the limit)"
 
 
+@dataclass(frozen=True)
+class _Shading:
+    """How values become colours."""
+
+    title: str
+    mode: ScaleMode
+    kind: str
+    colormap: str
+    removed: Removed = ()
+    """Instances without a colour."""
+    window: Window | None = None
+    """Ends of the colour map that were set by hand."""
+
+
 def point_colours(state: SessionState, answer: Answer, subject: Subject) -> PointColours:
     """Return the colours of the instances: those that they have on the canvas."""
     n = len(answer.layout)
     watch = state.shown_watch
     if watch is not None and watch.watched is not None:
-        watched = watch.watched
-        title = f"{watched.what} of epoch {watch.shown}"
-        name = value_colormap(state, subject)
-        # Ranks or probabilities, as the canvas has them.
-        return _remember(_of_values, watched.values, ScaleMode.RAW, Kind.SCORE, (), name, title)
+        return _watched_colours(state, subject, watch.watched, f"epoch {watch.shown}")
     column = state.column
     if column is not None:
         values = state.values
         if values is None or len(values) != n:
             values = answer.columns[column.key]
         mode = scale_of(state.display, column.kind)
+        words = column.title if mode is ScaleMode.RAW else f"{column.title} ({mode})"
         name = DIVERGING_NAME if column.kind in SIGNED else value_colormap(state, subject)
-        suffix = "" if mode is ScaleMode.RAW else f" ({mode})"
+        removed = answer.what_if.removed
+        window = window_of(state.display, column)
         return _remember(
-            _of_values,
-            values,
-            mode,
-            column.kind,
-            answer.what_if.removed,
-            name,
-            f"{column.title}{suffix}",
+            _of_values, values, _Shading(words, mode, column.kind, name, removed, window)
         )
     if state.display.kind is Kind.CRITICAL:
         return _remember(_of_marks, n, tuple(critical_classes(answer)))
     groups, title = shown_groups(state, answer)
-    return _remember(_of_groups, n, groups, title)
+    return _remember(_of_groups, n, groups, title, hidden=state.display.hidden_groups)
 
 
-def _of_values(
-    values: np.ndarray,
-    mode: ScaleMode,
-    kind: str,
-    removed: Removed,
-    colormap: str,
-    title: str,
+def _watched_colours(
+    state: SessionState, subject: Subject, watched: Watched, epoch: str
 ) -> PointColours:
-    shown, low, high = scaled(values, mode, kind)
-    shares = np.clip((shown - low) / (high - low), 0, 1).astype(np.float32)
-    if removed:
-        shares[list(removed)] = np.nan
-    strength = np.abs(2 * shares - 1) if kind in SIGNED else shares
+    """Return the colours of the instances while a model learns."""
+    if watched.masks and state.display.name == "masked":
+        return _remember(_of_masks, watched.masks, f"masked in {epoch}")
+    # Ranks or probabilities, as the canvas has them.
+    shading = _Shading(
+        f"{watched.what} of {epoch}", ScaleMode.RAW, Kind.SCORE, value_colormap(state, subject)
+    )
+    return _remember(_of_values, watched.values, shading)
+
+
+def _of_values(values: np.ndarray, shading: _Shading) -> PointColours:
+    shown, low, high = scaled(values, shading.mode, shading.kind)
+    if shading.window is not None:
+        low, high = shading.window.low, shading.window.high
+    span = high - low if high > low else 1.0
+    shares = np.clip((shown - low) / span, 0, 1).astype(np.float32)
+    if shading.removed:
+        shares[list(shading.removed)] = np.nan
+    strength = np.abs(2 * shares - 1) if shading.kind in SIGNED else shares
     order = np.argsort(np.where(np.isnan(strength), -1, strength), kind="stable")
-    return PointColours(title, order, shares, colormap)
+    return PointColours(shading.title, order, shares, shading.colormap)
 
 
-def _of_groups(n: int, groups: tuple[Group, ...], title: str) -> PointColours:
+def _of_masks(masks: Mapping[str, np.ndarray], title: str) -> PointColours:
+    n = len(next(iter(masks.values())))
+    return _of_groups(n, tuple(mask_groups(masks)), title)
+
+
+def _of_groups(
+    n: int, groups: tuple[Group, ...], title: str, *, hidden: frozenset[str] = frozenset()
+) -> PointColours:
     colours = np.full((n, 3), NO_COLOUR, np.uint8)
     place = np.zeros(n, int)
     for k, group in enumerate(groups, start=1):
+        if group.name in hidden:
+            continue
         colours[group.instances] = tuple(bytes.fromhex(group.glyph.colour[1:]))
         place[group.instances] = k
     return PointColours(title, np.argsort(place, kind="stable"), fixed=colours)

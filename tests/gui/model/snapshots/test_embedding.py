@@ -9,7 +9,7 @@ from napari_mil.exports.maps import ScaleMode, scaled
 from napari_mil.gui.model import actions
 from napari_mil.gui.model import embedding as embedding_actions
 from napari_mil.gui.model.answers import Linkage
-from napari_mil.gui.model.display import Kind, Look, Role
+from napari_mil.gui.model.display import Kind, Look, Role, Window, scale_of
 from napari_mil.gui.model.embedding import Embedding, Wanted
 from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.model.panels import Panel
@@ -141,7 +141,8 @@ class TestColours:
         state = actions.choose_scale(actions.choose_kind(laid_out, Kind.ATTENTION), mode)
         colours = embedding_snapshot(state).colours
         shown, low, high = scaled(state.values, mode, Kind.ATTENTION)
-        assert colours.shares == pytest.approx((shown - low) / (high - low), abs=1e-6)
+        expected = np.clip((shown - low) / (high - low), 0, 1)
+        assert colours.shares == pytest.approx(expected, abs=1e-6)
         assert np.array_equal(colours.order, np.argsort(colours.shares, kind="stable"))
         assert colours.colormap == "viridis"
 
@@ -161,6 +162,21 @@ class TestColours:
         state = actions.change_what_if(laid_out, lambda what_if: what_if.drop((2,), 6))
         shares = embedding_snapshot(state).colours.shares
         assert np.flatnonzero(np.isnan(shares)).tolist() == [2]
+
+    def test_a_window_set_by_hand_stretches_the_colours(self, laid_out):
+        column = laid_out.column
+        mode = scale_of(laid_out.display, column.kind)
+        window = Window(column.key, mode, 0.25, 0.5)
+        state = replace(laid_out, display=replace(laid_out.display, window=window))
+        shares = embedding_snapshot(state).colours.shares
+        assert shares == pytest.approx(np.clip((state.values - 0.25) / 0.25, 0, 1), abs=1e-6)
+
+    def test_groups_that_are_switched_off_have_no_colour(self, laid_out):
+        state = actions.add_tree(laid_out, 1, "malignancy", Linkage.WARD, build.tree(6))
+        state = actions.choose_kind(state, Kind.CLUSTERS)
+        state = replace(state, display=replace(state.display, hidden_groups=frozenset({"1"})))
+        colours = embedding_snapshot(state).colours.fixed
+        assert (colours == NO_COLOUR).all(1).sum() == 1
 
     def test_clusters_and_masks_have_the_colours_of_their_glyphs(self, laid_out):
         state = actions.add_tree(laid_out, 1, "malignancy", Linkage.WARD, build.tree(6))
