@@ -44,7 +44,7 @@ class Mining:
         """Return the strategy as the paper writes it, and its shares in the order of `kinds`."""
         ratios = self.ratios_for(card)
         name = STRATEGIES[self.strategy].title.split(":")[0]
-        shares = " + ".join(f"{100 * getattr(ratios, kind):g}" for kind in self.kinds)
+        shares = "/".join(f"{100 * getattr(ratios, kind):g}" for kind in self.kinds)
         return f"{name} ({shares} %)"
 
 

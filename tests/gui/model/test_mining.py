@@ -29,7 +29,7 @@ def test_transmil_has_published_shares_of_its_own():
 def test_a_share_is_changed_and_the_others_stay():
     changed = Mining("lr-ham").with_share("low", 0.35, card())
     assert (changed.ratios.low, changed.ratios.high, changed.ratios.random) == (0.35, 0.02, 0.7)
-    assert changed.words(card()) == "LR-HAM (2 + 35 + 70 %)"
+    assert changed.words(card()) == "LR-HAM (2/35/70 %)"
 
 
 def test_the_published_shares_are_the_same_however_they_were_chosen():
