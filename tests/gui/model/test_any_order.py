@@ -34,6 +34,7 @@ from napari_mil.gui.model.scene import hover_words, scene
 from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
 from napari_mil.gui.model.snapshots.compare import compare_snapshot
+from napari_mil.gui.model.snapshots.embedding import embedding_snapshot
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import history_snapshot, train_snapshot
@@ -41,6 +42,7 @@ from napari_mil.gui.model.snapshots.window import window_snapshot
 from napari_mil.gui.model.subjects import AnnotationLayer, SubjectKind
 from napari_mil.gui.model.training import Watch
 from napari_mil.inference.card import FEATURES, IMAGES
+from napari_mil.inference.projections import Method, Projection
 from tests.gui.model import builders as build
 
 OVERLAYS = (Role.OVERLAY, Role.GROUPS, Role.MARKS)
@@ -336,6 +338,16 @@ class Window(RuleBasedStateMachine):
             self.apply(actions.add_masks, *where, Mining(strategy), masks)
             self.apply(actions.end_inquiry)
 
+    @precondition(lambda self: self.state.shown_answer)
+    @rule(method=st.sampled_from(Method))
+    def lay_out(self, method):
+        answer = self.state.shown_answer
+        points = np.zeros((len(answer.layout), 2), np.float32)
+        projection = Projection(method, points, (0.5, 0.25))
+        features = answer.prediction.features
+        where = (answer.subject, answer.classifier)
+        self.apply(actions.add_projection, *where, features, projection)
+
     @precondition(lambda self: self.state.inquiry)
     @rule(failed=st.booleans())
     def end_inquiry(self, failed):
@@ -570,6 +582,16 @@ class Window(RuleBasedStateMachine):
     def inspect_knows_whether_the_overlay_is_hidden(self):
         if self.overlays() and inspect_snapshot(self.state).subject:
             assert inspect_snapshot(self.state).visible == bool(self.shown_overlays())
+
+    @invariant()
+    def points_are_the_instances_of_the_shown_answer(self):
+        snapshot = embedding_snapshot(self.state)
+        if snapshot.projection is None:
+            assert snapshot.reason
+            return
+        n = len(self.state.shown_answer.layout)
+        assert len(snapshot.projection.points) == len(snapshot.colours.order) == n
+        assert all(instance < n for instance in snapshot.selected)
 
     @invariant()
     def every_view_and_every_place_has_words(self):
