@@ -103,6 +103,6 @@ def test_a_slider_of_shares_masks_more_tiles_on_the_slide(bench, slide_path):
     (line,) = bench.session.state.shown_answer.masks[bench.state.display.mining].values()
     assert line.sum() == masked
     assert "(30 %)" in scene(bench.state).legend.text
-    bench.click(tab.shares.published_button)
+    tab.shares.published_button.click()
     bench.wait()
     assert tab.shares.published_button.isHidden()
