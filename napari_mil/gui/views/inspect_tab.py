@@ -98,6 +98,29 @@ class InspectTab(QWidget):
         self.shares = ShareSliders()
         self.working = secondary()
         self.cancel_button = QPushButton("Cancel")
+        self._lay_out_map()
+        self.instance = InstanceCard()
+        self.evidence = EvidenceCard()
+        self.export_line = ExportLine()
+        self.panel_buttons = {panel: QPushButton(TITLES[panel]) for panel in PANELS}
+        self._panel_row = self._make_panel_row()
+        content = QWidget()
+        content.setLayout(
+            column(
+                self.subject,
+                self.facts,
+                self._map,
+                self._panel_row,
+                self.export_line,
+                self.instance,
+                self.evidence,
+            )
+        )
+        self.setLayout(column(scrolling(content), stretch=False, margin=0))
+        self._connect()
+
+    def _lay_out_map(self) -> None:
+        """Lay out what chooses and explains what is coloured."""
         self._form = QFormLayout()
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._form.addRow(self.visible_box, self.kind_box)
@@ -118,28 +141,16 @@ class InspectTab(QWidget):
         self._working_line.setLayout(row(self.working, self.cancel_button, stretched=0))
         self._map = Card()
         self._map.setLayout(column(self._form, self._working_line, self.legend, stretch=False))
-        self.instance = InstanceCard()
-        self.evidence = EvidenceCard()
-        self.export_line = ExportLine()
-        self.panel_buttons = {panel: QPushButton(TITLES[panel]) for panel in PANELS}
-        self._panel_row = QWidget()
-        panel_layout = row(*self.panel_buttons.values())
-        panel_layout.setContentsMargins(0, 0, 0, 0)
-        self._panel_row.setLayout(panel_layout)
-        content = QWidget()
-        content.setLayout(
-            column(
-                self.subject,
-                self.facts,
-                self._map,
-                self._panel_row,
-                self.export_line,
-                self.instance,
-                self.evidence,
-            )
-        )
-        self.setLayout(column(scrolling(content), stretch=False, margin=0))
-        self._connect()
+
+    def _make_panel_row(self) -> QWidget:
+        """Lay out the buttons that open panels; the narrowest dock has room for their names."""
+        for button in self.panel_buttons.values():
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        buttons = row(*self.panel_buttons.values())
+        buttons.setContentsMargins(0, 0, 0, 0)
+        panel_row = QWidget()
+        panel_row.setLayout(buttons)
+        return panel_row
 
     def _connect(self) -> None:
         self.kind_box.chosen.connect(self.kind_chosen.emit)
