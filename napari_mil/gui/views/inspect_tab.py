@@ -41,6 +41,8 @@ from napari_mil.gui.views.widgets import (
 OPACITY_STEPS = 100
 PICTURE_PX = 224
 SURROUNDINGS_PX = 144
+PADDING_LETTERS = 4
+"""Width of what is around the name on a button, in letters."""
 
 PANELS = (Panel.GALLERY, Panel.TREE, Panel.EMBEDDING, Panel.COMPARE)
 """Panels that a button opens."""
@@ -144,9 +146,10 @@ class InspectTab(QWidget):
 
     def _make_panel_row(self) -> QWidget:
         """Lay out the buttons that open panels; the narrowest dock has room for their names."""
+        buttons = row()
         for button in self.panel_buttons.values():
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        buttons = row(*self.panel_buttons.values())
+            buttons.addWidget(button, len(button.text()) + PADDING_LETTERS)
         buttons.setContentsMargins(0, 0, 0, 0)
         panel_row = QWidget()
         panel_row.setLayout(buttons)
