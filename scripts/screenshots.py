@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from scripts.window_driver import WindowDriver, rerun_in_virtual_display
 
 RUNS = {
@@ -94,6 +96,7 @@ def take_maps(driver: WindowDriver, folder: Path) -> None:
         driver.screenshot(folder / f"{number}-{kind}.png")
     driver.choose_map("attention")
     take_comparison(driver, folder)
+    take_embedding(driver, folder)
     driver.workbench.inspection.step(1)
     driver.wait_until_idle()
     driver.screenshot(folder / "13-instance.png")
@@ -150,6 +153,22 @@ def take_evidence(driver: WindowDriver, folder: Path) -> None:
     driver.screenshot(folder / "13d-what-if.png")
     card.undo_button.click()
     driver.choose_map("attention")
+
+
+def take_embedding(driver: WindowDriver, folder: Path) -> None:
+    """Lay the instances out, select a fifth of them; close the panel."""
+    from napari_mil.gui.model.panels import Panel
+
+    workbench = driver.workbench
+    workbench.inspect_tab.panel_buttons[Panel.EMBEDDING].click()
+    driver.wait_until_idle()
+    places = workbench.embedding.view.canvas.places()
+    right = (places[:, 0] > np.quantile(places[:, 0], 0.8)).nonzero()[0]
+    workbench.embedding.select_inside(right, False)
+    driver.wait_until_idle()
+    driver.screenshot(folder / "12c-embedding.png")
+    workbench.embedding.view.parent().close()
+    driver.wait_until_idle()
 
 
 def take_export(driver: WindowDriver, folder: Path) -> None:

@@ -41,6 +41,11 @@ def fading_colormap(base: str) -> Colormap:
     return Colormap(colours, name=f"{base}{FADING}", display_name=f"{base}{FADING}")
 
 
+def opaque_colours(base: str) -> np.ndarray:
+    """Return the colours of a colour map from low to high, uint8 (n, 3)."""
+    return np.rint(fading_colormap(base).colors[:, :3] * 255).astype(np.uint8)
+
+
 def _diverging_colormap() -> Colormap:
     """Return the colour map of values with a sign; its alpha rises on both sides of zero."""
     colours = shade(np.linspace(-1, 1, 2 * COLOURS + 1), -1, 1, DIVERGING)

@@ -14,6 +14,7 @@ from napari_mil.aggregators import MergeTree
 from napari_mil.bags import Bag, ImageBag, TileSpec
 from napari_mil.events import CancellationToken, OnEvent
 from napari_mil.gui.model.answers import Answer, Linkage
+from napari_mil.gui.model.mining import Mining
 from napari_mil.inference.card import TILES, ClassifierCard
 from napari_mil.inference.classifier import load_classifier, open_published
 from napari_mil.inference.evidence import Evidence, gather_evidence
@@ -121,7 +122,7 @@ def _tree_of(
 
 
 def ask_masks(
-    answer: Answer, strategy: str, settings: Settings, cancel: CancellationToken
+    answer: Answer, mining: Mining, settings: Settings, cancel: CancellationToken
 ) -> Mapping[str, np.ndarray]:
     """Ask what a mining strategy would mask of the bag of an answer.
 
@@ -131,7 +132,8 @@ def ask_masks(
         If its features are gone, or its classifier cannot be a teacher.
     """
     torch.set_num_threads(settings.encoder_threads)
-    masks = with_masks(answer.prediction, load_classifier(answer.card, settings), strategy).masks
+    classifier = load_classifier(answer.card, settings)
+    masks = with_masks(answer.prediction, classifier, mining.strategy, mining.ratios).masks
     cancel.raise_if_cancelled()
     return masks
 

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_mil.gui.controllers.classification import ClassificationController
 from napari_mil.gui.controllers.compare import CompareController
+from napari_mil.gui.controllers.embedding import EmbeddingController
 from napari_mil.gui.controllers.exporting import ExportController
 from napari_mil.gui.controllers.gallery import GalleryController
 from napari_mil.gui.controllers.inspection import InspectionController
@@ -214,7 +215,9 @@ class Workbench(QWidget):
             self.session, self.jobs, self.inspection.show_selected, parent=self
         )
         self.compare = CompareController(self.session, self.jobs, self.book, parent=self)
-        self.panels = PanelDocks(viewer, self.session, (self.gallery, self.tree, self.compare))
+        self.embedding = EmbeddingController(self.session, self.jobs, self.inspection.go_to)
+        panels = (self.gallery, self.tree, self.embedding, self.compare)
+        self.panels = PanelDocks(viewer, self.session, panels)
         self.inspect_tab.panel_requested.connect(self.panels.show)
 
     def _make_worklist(self, settings: Settings) -> None:

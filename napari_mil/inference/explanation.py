@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_mil.aggregators import MergeTree, create_miner, single_linkage
 from napari_mil.aggregators.agglomeration import average_tree, ward_tree
+from napari_mil.aggregators.mining.cards import STRATEGIES, MaskRatios
 from napari_mil.errors import BagError, ClassifierError
 from napari_mil.inference.classifier import Classifier
 from napari_mil.inference.prediction import Prediction
@@ -88,7 +89,12 @@ def _mean_features(prediction: Prediction, classifier: Classifier) -> np.ndarray
 
 
 @torch.inference_mode()
-def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) -> Prediction:
+def with_masks(
+    prediction: Prediction,
+    classifier: Classifier,
+    strategy: str,
+    ratios: MaskRatios | None = None,
+) -> Prediction:
     """Return the answer with the instances that mining would mask.
 
     The classifier is the teacher.
@@ -100,7 +106,10 @@ def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) ->
     classifier
         The classifier that gave the answer.
     strategy
-        See `create_miner`; ratios are those published for its aggregator.
+        See `create_miner`.
+    ratios
+        Shares of the kinds that the strategy masks; None takes those published for its
+        aggregator.
 
     Raises
     ------
@@ -112,10 +121,14 @@ def with_masks(prediction: Prediction, classifier: Classifier, strategy: str) ->
         If the classifier's aggregator has nothing to rank instances by.
     """
     features = standardised_features(prediction, classifier)
+    shares: dict[str, float] = {}
+    if ratios is not None:
+        kinds = (*STRATEGIES[strategy].kinds, "drawn")
+        shares = {kind: getattr(ratios, kind) for kind in kinds}
     with torch.random.fork_rng():
         # What is drawn at random is drawn alike for the same answer.
         torch.manual_seed(0)
-        masks = create_miner(strategy, classifier.aggregator).eval().masks(features)
+        masks = create_miner(strategy, classifier.aggregator, **shares).eval().masks(features)
     return replace(prediction, masks={kind: mask.cpu().numpy() for kind, mask in masks.items()})
 
 

@@ -48,6 +48,7 @@ from napari_mil.training.network import Plan, encode_by_frozen_backbone, make_pl
 from napari_mil.training.run_folder import RunFolder
 from napari_mil.training.stages import Course
 from napari_mil.training.store import BagStore
+from napari_mil.training.watch_record import WatchRecorder
 
 SHARED_FROM = 2_000_000
 """Values of the largest bag from which several cores are faster.
@@ -193,6 +194,7 @@ class _Run:
     device: torch.device
     start: Classifier | None
     watch: Path | None
+    recorder: WatchRecorder | None = None
 
     def train(self, cohort: Cohort) -> TrainingResult:
         """Encode the bags, train epoch by epoch, write the bundle."""
@@ -277,6 +279,8 @@ class _Run:
             row = fitting.advance(self.cancel)
             self.folder.save({"stage": number, "fitting": fitting.state()})
             seen = None if watched is None else fitting.watch(watched)
+            if seen is not None and self.recorder is not None:
+                self.recorder.keep(before + fitting.epoch, seen)
             self.on_event(EpochEnded(before + fitting.epoch, row, seen))
 
     def _write_classifier(
@@ -398,7 +402,7 @@ class _Run:
             return None
         b = store.position(self.watch)
         if b is not None:
-            self.on_event(Watching(store.grid_of(b), _part_of(split, b)))
+            self._tell_watching(Watching(store.grid_of(b), _part_of(split, b)))
             return store.read(b)
         is_images = self.watch.is_dir() and not is_slide_folder(self.watch)
         kind = IMAGES if is_images else SLIDES
@@ -407,8 +411,17 @@ class _Run:
                 f"{self.watch.name} cannot be watched: the cohort is made of {store.kind}."
             )
         source = store.source_of(CohortBag(self.watch, "", own_name(self.watch), None, kind))
-        self.on_event(Watching(source.grid, "not in the cohort"))
+        self._tell_watching(Watching(source.grid, "not in the cohort"))
         return source.read()
+
+    def _tell_watching(self, watching: Watching) -> None:
+        """Tell the tiles of the watched bag; what is said of those of a slide is kept."""
+        self.on_event(watching)
+        if watching.grid is not None:
+            assert self.watch is not None
+            self.recorder = WatchRecorder(
+                self.folder.path, self.watch.absolute(), watching, self.on_event
+            )
 
 
 def _part_of(split: Split, b: int) -> str:

@@ -7,6 +7,7 @@ from napari_mil.errors import CancelledError
 from napari_mil.events import CancellationToken, Started
 from napari_mil.gui import work as module
 from napari_mil.gui.model.answers import Linkage
+from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.work import ClassifyWork, ask_masks, classify_subject, grow_tree
 from napari_mil.inference.library import find_card
 from napari_mil.settings import Settings
@@ -47,7 +48,7 @@ def test_masks_that_were_cancelled_meanwhile_are_not_told(monkeypatch):
     said = answer(subject, card())
     token = CancellationToken()
 
-    def with_masks(prediction, classifier, strategy):
+    def with_masks(prediction, classifier, strategy, ratios):
         token.cancel()
         return prediction
 
@@ -55,4 +56,4 @@ def test_masks_that_were_cancelled_meanwhile_are_not_told(monkeypatch):
     monkeypatch.setattr(module, "with_masks", with_masks)
     object.__setattr__(said.prediction, "masks", {"high": np.zeros(6, bool)})
     with pytest.raises(CancelledError):
-        ask_masks(said, "r-ham", Settings(), token)
+        ask_masks(said, Mining("r-ham"), Settings(), token)

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ import torch
 
 from napari_mil.aggregators import create_aggregator, single_linkage
 from napari_mil.aggregators.agglomeration import average_tree, ward_tree
+from napari_mil.aggregators.mining.cards import MaskRatios
 from napari_mil.bags import Bag
 from napari_mil.errors import BagError, CancelledError, ClassifierError, UnknownNameError
 from napari_mil.events import CancellationToken
@@ -69,6 +71,29 @@ def test_masks_hide_what_the_classifier_ranks_highest(prediction, classifier, st
     # 2 % of 60, rounded up.
     candidates = np.argsort(-prediction.attention[:, 0])[:2]
     assert set(np.flatnonzero(masks["high"])) <= set(candidates)
+
+
+@pytest.mark.parametrize("high", [0.01, 0.1, 0.4])
+@pytest.mark.parametrize("low", [0.0, 0.15])
+@pytest.mark.parametrize("random", [0.2, 0.33])
+def test_shares_change_how_many_of_each_kind_are_masked(prediction, classifier, high, low, random):
+    ratios = MaskRatios(high, low, random)
+    masks = with_masks(prediction, classifier, "lr-ham", ratios).masks
+    # Section 3.3 of the paper: a share of all N, rounded up.
+    expected = {"high": high, "low": low, "random": random}
+    counts = {kind: int(mask.sum()) for kind, mask in masks.items()}
+    assert counts == {kind: math.ceil(60 * share) for kind, share in expected.items() if share}
+    order = np.argsort(-prediction.attention[:, 0], kind="stable")
+    assert set(np.flatnonzero(masks["high"])) == set(order[: counts["high"]])
+    if low:
+        assert set(np.flatnonzero(masks["low"])) == set(order[-counts["low"] :])
+
+
+def test_high_instances_are_drawn_of_more_candidates(prediction, classifier):
+    masks = with_masks(prediction, classifier, "ham", MaskRatios(high=0.2, drawn=0.5)).masks
+    order = np.argsort(-prediction.attention[:, 0], kind="stable")
+    assert masks["high"].sum() == 12
+    assert set(np.flatnonzero(masks["high"])) < set(order[:24])
 
 
 def test_an_aggregator_that_ranks_nothing_is_named(prediction, classifier):

@@ -3,10 +3,12 @@ import pytest
 
 from napari_mil import load_classifier
 from napari_mil.bags import Bag, write_bag
+from napari_mil.bags.layout import layout_of_grid
 from napari_mil.errors import OptionError
 from napari_mil.events import EpochEnded, Watching
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.run import train
+from napari_mil.training.watch_record import read_record
 from tests.training.runs import weights
 
 
@@ -28,7 +30,17 @@ def test_slides_are_encoded_once_and_watched(slide_cohort, quick, settings, tmp_
     assert all(each.values.shape == (16,) for each in epochs)
     assert set(epochs[0].masks) == set(), "the teacher is trained first"
     assert set(epochs[-1].masks) == {"high", "low", "random"}
+    record = read_record(tmp_path / "run")
+    assert record.path == watched
+    assert record.layout.covers_the_same_as(layout_of_grid(watching.grid))
+    assert [epoch for epoch, _ in record.epochs] == list(range(1, len(epochs) + 1))
+    for (_, kept), said in zip(record.epochs, epochs, strict=True):
+        assert np.array_equal(kept.values, said.values)
+        assert {name: m.tolist() for name, m in kept.masks.items()} == {
+            name: m.tolist() for name, m in said.masks.items()
+        }
     plain = train(slide_cohort, config, out=tmp_path / "unwatched", settings=settings)
+    assert read_record(tmp_path / "unwatched") is None
     assert weights(tmp_path / "run") == weights(tmp_path / "unwatched"), "looking changes nothing"
     card = load_classifier(plain.classifier).card
     assert card.mpp_assumed

@@ -104,6 +104,13 @@ def published_settings(strategy: str, *, transmil: bool) -> MiningSettings:
     return _LARGE if large else _SMALL
 
 
+def published_ratios(strategy: str, *, transmil: bool) -> MaskRatios:
+    """Return the published shares of the kinds that a strategy masks, for a base."""
+    settings = published_settings(strategy, transmil=transmil)
+    shares = {kind: getattr(settings, kind) for kind in STRATEGIES[strategy].kinds}
+    return MaskRatios(**shares, drawn=settings.drawn)
+
+
 def check_shares(strategy: str, options: Mapping[str, Any]) -> None:
     """Refuse shares that a strategy does not take.
 

@@ -54,6 +54,10 @@ class InspectionController:
         view.clusters_chosen.connect(lambda n: apply(actions.choose_clusters, n_clusters=n))
         view.linkage_chosen.connect(lambda linkage: apply(actions.choose_clusters, linkage=linkage))
         view.strategy_chosen.connect(lambda name: apply(actions.choose_strategy, name))
+        view.shares.share_chosen.connect(
+            lambda kind, share: apply(actions.choose_share, kind, share)
+        )
+        view.shares.published_requested.connect(self._mask_published_shares)
         view.opacity_chosen.connect(self._on_opacity)
         view.visibility_chosen.connect(self._on_visibility)
         view.window_chosen.connect(lambda low, high: apply(actions.set_window, low, high))
@@ -103,6 +107,10 @@ class InspectionController:
 
     def _on_opacity(self, opacity: float) -> None:
         self._session.apply(actions.set_look, Role.OVERLAY, Look(opacity=opacity))
+
+    def _mask_published_shares(self) -> None:
+        mining = self._session.state.display.mining
+        self._session.apply(actions.choose_strategy, mining.strategy)
 
     def _on_visibility(self, visible: bool) -> None:
         hidden = self._session.state.display.look(Role.OVERLAY).visible is False
@@ -174,9 +182,9 @@ class InspectionController:
             heavy = import_module(WORK)
             if inquiry.linkage is not None:
                 return heavy.grow_tree(answer, inquiry.linkage, settings, cancel)
-            if inquiry.strategy is None:
+            if inquiry.mining is None:
                 return heavy.gather(answer, settings, cancel)
-            return heavy.ask_masks(answer, inquiry.strategy, settings, cancel)
+            return heavy.ask_masks(answer, inquiry.mining, settings, cancel)
 
         job = self._jobs.start(INSPECT_JOB, work)
         job.succeeded.connect(lambda result: self._on_succeeded(inquiry, result))
@@ -189,10 +197,10 @@ class InspectionController:
         where = (inquiry.subject, inquiry.classifier)
         if inquiry.linkage is not None:
             self._session.apply(actions.add_tree, *where, inquiry.linkage, result)
-        elif inquiry.strategy is None:
+        elif inquiry.mining is None:
             self._session.apply(actions.add_evidence, *where, result)
         else:
-            self._session.apply(actions.add_masks, *where, inquiry.strategy or "", result)
+            self._session.apply(actions.add_masks, *where, inquiry.mining, result)
         self._end(inquiry, failed=False)
 
     def _on_failed(self, inquiry: Inquiry, text: str, details: str) -> None:
@@ -305,8 +313,8 @@ def _missing_for_display(state: SessionState) -> Inquiry | None:
     where = (answer.subject, answer.classifier)
     if state.display.kind is Kind.CLUSTERS and state.linkage not in answer.trees:
         return Inquiry(*where, linkage=state.linkage)
-    if state.display.kind is Kind.MASKS and state.display.strategy not in answer.masks:
-        return Inquiry(*where, strategy=state.display.strategy)
+    if state.display.kind is Kind.MASKS and state.display.mining not in answer.masks:
+        return Inquiry(*where, mining=state.display.mining)
     what_if = answer.what_if
     is_open = bool(what_if.removed) and what_if.probabilities is None
     wants_evidence = state.display.kind in EVIDENCE or is_open

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from napari_mil.gui.model.comparing import forget_subject
 from napari_mil.gui.model.display import Display, Kind, Look, Role, Window, scale_of
 from napari_mil.gui.model.gallery import Gallery, Which
 from napari_mil.gui.model.inputs import reason_not_to_fit
+from napari_mil.gui.model.mining import Masks, Mining, with_masks_of
 from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.scales import ScaleScope
 from napari_mil.gui.model.session import Closeup, Selection, SessionState
@@ -27,6 +28,7 @@ from napari_mil.gui.model.subjects import (
 from napari_mil.gui.model.tree import TreePanel
 from napari_mil.gui.model.what_if import Removed, WhatIf
 from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.projections import Projection
 from napari_mil.slides import Slide
 from napari_mil.slides.rendition import Rendition
 
@@ -447,13 +449,29 @@ def add_masks(
     state: SessionState,
     subject: int,
     classifier: str,
-    strategy: str,
-    masks: Mapping[str, np.ndarray],
+    mining: Mining,
+    masks: Masks,
 ) -> SessionState:
-    """Keep the masks of a mining strategy for an answer."""
+    """Keep the masks of a mining strategy and its shares for an answer."""
     return _update_answer(
-        state, subject, classifier, lambda answer: {"masks": {**answer.masks, strategy: masks}}
+        state,
+        subject,
+        classifier,
+        lambda answer: {"masks": with_masks_of(answer.masks, mining, masks)},
     )
+
+
+def add_projection(
+    state: SessionState, subject: int, classifier: str, features: Any, projection: Projection
+) -> SessionState:
+    """Keep a layout in two dimensions for the answer whose features it was made from."""
+
+    def fields(answer: Answer) -> dict[str, Any]:
+        if answer.prediction.features is not features:
+            return {}
+        return {"projections": {**answer.projections, projection.method: projection}}
+
+    return _update_answer(state, subject, classifier, fields)
 
 
 def _update_answer(
@@ -562,8 +580,17 @@ def change_tree(state: SessionState, change: Callable[[TreePanel], TreePanel]) -
 
 
 def choose_strategy(state: SessionState, strategy: str) -> SessionState:
-    """Choose the mining strategy whose masks are shown."""
-    return replace(state, display=replace(state.display, strategy=strategy))
+    """Choose the mining strategy whose masks are shown, with its published shares."""
+    return replace(state, display=replace(state.display, mining=Mining(strategy)))
+
+
+def choose_share(state: SessionState, kind: str, share: float) -> SessionState:
+    """Choose the share of a kind that mining masks of the shown bag."""
+    answer = state.shown_answer
+    if answer is None or kind not in state.display.mining.kinds:
+        return state
+    mining = state.display.mining.with_share(kind, share, answer.card)
+    return replace(state, display=replace(state.display, mining=mining))
 
 
 def set_look(state: SessionState, role: Role, look: Look) -> SessionState:

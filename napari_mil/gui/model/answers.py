@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.bags.layout import Layout
 from napari_mil.exports.glyphs import MASK_GLYPHS, Group, cluster_glyph
+from napari_mil.gui.model.mining import Masks, Mining
 from napari_mil.gui.model.what_if import WhatIf
 from napari_mil.inference.card import ClassifierCard
+from napari_mil.inference.projections import Method, Projection
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,10 @@ class Answer:
     """Trees of the bag that were grown, as `MergeTree`."""
     ungrown: frozenset[Linkage] = frozenset()
     """Trees that were asked for in vain, or cancelled."""
-    masks: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
-    """bool (N,) by kind, by mining strategy."""
+    masks: Mapping[Mining, Masks] = field(default_factory=dict)
+    """Masks by mining strategy and shares, the newest last."""
+    projections: Mapping[Method, Projection] = field(default_factory=dict)
+    """Layouts of the bag in two dimensions that were asked for."""
     evidence: Any = None
     """An `inference.evidence.Evidence`, once it was asked for."""
     what_if: WhatIf = field(default_factory=WhatIf)
@@ -109,8 +112,8 @@ class Inquiry:
     classifier: str
     linkage: Linkage | None = None
     """Tree that grows; None where something else is asked for."""
-    strategy: str | None = None
-    """Mining strategy whose masks are asked for; without tree or strategy, the evidence is."""
+    mining: Mining | None = None
+    """Mining whose masks are asked for; without tree or mining, the evidence is."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +195,3 @@ def critical_classes(answer: Answer) -> list[tuple[int, str]]:
     if len(critical) == 1:
         classes = classes[-1:]
     return list(zip(critical.tolist(), classes, strict=True))
-
-
-def strategy_words(strategy: str) -> str:
-    """Return the name of a mining strategy as the paper writes it."""
-    return STRATEGIES[strategy].title.split(":")[0]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.exports.maps import (
     ScaleMode,
     default_key,
@@ -16,6 +15,7 @@ from napari_mil.exports.maps import (
     title_of,
 )
 from napari_mil.gui.model.answers import Answer, Linkage
+from napari_mil.gui.model.mining import Mining
 from napari_mil.inference.card import ClassifierCard
 
 DEFAULT_CLUSTERS = 8
@@ -123,7 +123,7 @@ class Display:
     n_clusters: int = DEFAULT_CLUSTERS
     linkage: Linkage | None = None
     """None takes Ward's."""
-    strategy: str = next(iter(STRATEGIES))
+    mining: Mining = field(default_factory=Mining)
     looks: Mapping[Role, Look] = field(default_factory=dict)
 
     def look(self, role: Role) -> Look:

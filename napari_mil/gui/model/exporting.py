@@ -42,7 +42,7 @@ def export_source(state: SessionState, form: ExportForm | None = None) -> Export
     Parameters
     ----------
     state
-        Its display chooses column and scale; masks are those of the shown strategy.
+        Its display chooses column and scale; masks are those of the shown mining.
     form
         What else was chosen.
     """
@@ -58,7 +58,7 @@ def export_source(state: SessionState, form: ExportForm | None = None) -> Export
         anonymous=form.anonymous,
         with_label=form.with_label,
     )
-    masks = answer.masks.get(state.display.strategy, answer.prediction.masks)
+    masks = answer.masks.get(state.display.mining, answer.prediction.masks)
     prediction = replace(answer.prediction, masks=masks)
     if column is not None and column.kind is Kind.LIKENESS:
         # It is no column of the prediction, and is written because it is shown.

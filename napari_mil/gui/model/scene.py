@@ -21,7 +21,6 @@ from napari_mil.gui.model.answers import (
     critical_classes,
     mask_groups,
     merged_groups,
-    strategy_words,
 )
 from napari_mil.gui.model.compared import PlacedMap, compared_map, compared_words
 from napari_mil.gui.model.display import (
@@ -34,6 +33,7 @@ from napari_mil.gui.model.display import (
     window_of,
 )
 from napari_mil.gui.model.memo import Memo
+from napari_mil.gui.model.mining import newest_of_strategy
 from napari_mil.gui.model.placement import Affine, Placement
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.subjects import (
@@ -351,10 +351,12 @@ def shown_groups(state: SessionState, answer: Answer) -> tuple[tuple[Group, ...]
         title = "1 cluster" if len(groups) == 1 else f"{len(groups)} clusters"
         return groups, f"{title} ({linkage_words(state.linkage, answer)})"
     if state.display.kind is Kind.MASKS:
-        masks = answer.masks.get(state.display.strategy)
-        if masks is None:
+        # While other shares are asked for, what there is stays, under its own name.
+        mining = newest_of_strategy(answer.masks, state.display.mining)
+        if mining is None:
             return (), ""
-        return _remember(_masks, masks), f"masked by {strategy_words(state.display.strategy)}"
+        groups = _remember(_masks, answer.masks[mining])
+        return groups, f"masked by {mining.words(answer.card)}"
     return (), ""
 
 
@@ -548,9 +550,6 @@ def _values_layer(
     name: str,
 ) -> LayerSpec:
     look = state.display.look(Role.OVERLAY)
-    default = (
-        "magma" if subject.is_fluorescence or subject.kind is SubjectKind.IMAGES else "viridis"
-    )
     return LayerSpec(
         key=("overlay",),
         role=Role.OVERLAY,
@@ -561,9 +560,15 @@ def _values_layer(
         units=subject.placement.units,
         visible=look.visible is not False,
         opacity=DEFAULT_OPACITY if look.opacity is None else look.opacity,
-        colormap=look.colormap or default,
+        colormap=value_colormap(state, subject),
         limits=limits,
     )
+
+
+def value_colormap(state: SessionState, subject: Subject) -> str:
+    """Return the name of the colour map of values without a sign: a person's choice first."""
+    is_dark = subject.is_fluorescence or subject.kind is SubjectKind.IMAGES
+    return state.display.look(Role.OVERLAY).colormap or ("magma" if is_dark else "viridis")
 
 
 def _groups_layer(
@@ -604,11 +609,12 @@ def hover_words(state: SessionState, world: tuple[float, ...]) -> str:
     instance = subject.placement.instance_under(layout, world)
     if instance is None:
         return ""
-    words = _instance_words(state, instance)
+    words = instance_words(state, instance)
     return f"{words} · {subject.noun} {instance}" if words else ""
 
 
-def _instance_words(state: SessionState, instance: int) -> str:
+def instance_words(state: SessionState, instance: int) -> str:
+    """Describe an instance by what is coloured; empty where that says nothing of it."""
     watch = state.shown_watch
     if watch is not None:
         watched = watch.watched

@@ -25,6 +25,7 @@ from napari_mil.gui.model.display import (
     columns_of,
     default_column,
 )
+from napari_mil.gui.model.embedding import Embedding
 from napari_mil.gui.model.gallery import Gallery, Nearest
 from napari_mil.gui.model.judging import Judging
 from napari_mil.gui.model.panels import Panel
@@ -102,6 +103,7 @@ class SessionState:
     closeup: Closeup | None = None
     gallery: Gallery = field(default_factory=Gallery)
     comparing: Comparing = field(default_factory=Comparing)
+    embedding: Embedding = field(default_factory=Embedding)
     opening: tuple[str, ...] = ()
     """Names of what is being opened."""
     detecting: int | None = None
@@ -339,6 +341,18 @@ class Session:
         """Put parts into the state, and tell it unless they were there."""
         if any(getattr(self._state, name) is not part for name, part in parts.items()):
             self._state = replace(self._state, **parts)  # type: ignore[arg-type]
+            self._tell()
+
+    def embed(
+        self,
+        action: Callable[Concatenate[Embedding, P], Embedding],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Apply an action on the embedding of the state."""
+        embedding = action(self._state.embedding, *arguments, **options)
+        if embedding != self._state.embedding:
+            self._state = replace(self._state, embedding=embedding)
             self._tell()
 
     @contextmanager

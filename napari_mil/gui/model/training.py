@@ -25,6 +25,7 @@ from napari_mil.gui.model.training_form import (
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort
 from napari_mil.training.cohorts.region_classes import RegionClasses, parse_mapping
+from napari_mil.training.watch_record import WatchRecord
 
 TOP_SHARE = 0.1
 """Share of tiles that are compared between epochs."""
@@ -58,6 +59,21 @@ def overlap_of_top(first: np.ndarray, second: np.ndarray) -> float:
     return len(np.intersect1d(top_of_first, top_of_second)) / k
 
 
+def overlap_of_masks(
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
+) -> float | None:
+    """Return the share of the masked instances that were masked before, for whatever reason.
+
+    None where nothing is masked, or it is not known what was. Masks are bool (N,) by kind.
+    """
+    if not before or not after:
+        return None
+    was = np.any(list(before.values()), axis=0)
+    masked = np.any(list(after.values()), axis=0)
+    n = int(masked.sum())
+    return float((was & masked).sum() / n) if n else None
+
+
 @dataclass(frozen=True, eq=False)
 class Watch:
     """The bag that is watched while a model learns, with its overlay of every epoch."""
@@ -88,10 +104,27 @@ class Watch:
         None where there is no epoch before the shown one.
         """
         watched = self.watched
-        before = next((seen for epoch, seen in self.epochs if epoch + 1 == self.shown), None)
+        before = self._before
         if watched is None or before is None:
             return None
         return overlap_of_top(before.values, watched.values)
+
+    @property
+    def mask_overlap(self) -> float | None:
+        """Share of the masked tiles that were masked in the epoch before, too.
+
+        None where there is no epoch before the shown one, or nothing is masked.
+        """
+        watched = self.watched
+        before = self._before
+        if watched is None or before is None:
+            return None
+        return overlap_of_masks(before.masks, watched.masks)
+
+    @property
+    def _before(self) -> Watched | None:
+        """What the model said in the epoch before the shown one."""
+        return next((seen for epoch, seen in self.epochs if epoch + 1 == self.shown), None)
 
     def with_epoch(self, epoch: int, watched: Watched) -> Watch:
         """Return the watch with one more epoch."""
@@ -514,6 +547,20 @@ def open_run(
     """Show the curves and the classifier of an earlier run."""
     phase = training.phase if result is None else Phase.DONE
     return replace(training, rows=rows, epochs=len(rows), result=result, phase=phase)
+
+
+def set_record(training: Training, out: Path, record: WatchRecord) -> Training:
+    """Watch what an opened run kept of a slide, if that run is still what is shown."""
+    if training.out != out or training.phase.is_busy or training.cohort is None:
+        return training
+    classes = training.cohort.classes
+    positive = training.form.positive_class
+    if positive:
+        classes = training.cohort.with_positive(positive).classes
+    watch = Watch(record.path, out.name, classes, record.layout, record.part)
+    for epoch, watched in record.epochs:
+        watch = watch.with_epoch(epoch, watched)
+    return replace(training, watch=watch, watch_path=str(record.path), cursor=watch.shown)
 
 
 def set_up_again(training: Training) -> Training:

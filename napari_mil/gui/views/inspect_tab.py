@@ -23,6 +23,7 @@ from napari_mil.gui.model.snapshots.inspect import InspectSnapshot, InstanceSnap
 from napari_mil.gui.views.evidence_card import EvidenceCard
 from napari_mil.gui.views.export_line import ExportLine
 from napari_mil.gui.views.histogram_view import HistogramView
+from napari_mil.gui.views.mask_shares import ShareSliders
 from napari_mil.gui.views.pixmaps import pixmap_of
 from napari_mil.gui.views.widgets import (
     Card,
@@ -40,8 +41,10 @@ from napari_mil.gui.views.widgets import (
 OPACITY_STEPS = 100
 PICTURE_PX = 224
 SURROUNDINGS_PX = 144
+PADDING_LETTERS = 4
+"""Width of what is around the name on a button, in letters."""
 
-PANELS = (Panel.GALLERY, Panel.TREE, Panel.COMPARE)
+PANELS = (Panel.GALLERY, Panel.TREE, Panel.EMBEDDING, Panel.COMPARE)
 """Panels that a button opens."""
 
 
@@ -94,35 +97,15 @@ class InspectTab(QWidget):
             "Attention: pixels times (a − min) / (max − min); scores: mean of overlapping tiles"
         )
         self.legend = GroupLegend(switches=True)
+        self.shares = ShareSliders()
         self.working = secondary()
         self.cancel_button = QPushButton("Cancel")
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.addRow(self.visible_box, self.kind_box)
-        self._form.addRow("Class or head", self.name_box)
-        self._form.addRow("Scale", self.scale_box)
-        self._form.addRow("Clusters", self.cluster_box)
-        self._form.addRow("Tree", self.linkage_box)
-        self._form.addRow("Strategy", self.strategy_box)
-        self._opacity_row = QWidget()
-        opacity_layout = row(self.opacity_slider, self.opacity_number, stretched=0)
-        opacity_layout.setContentsMargins(0, 0, 0, 0)
-        self._opacity_row.setLayout(opacity_layout)
-        self._form.addRow(self.histogram)
-        self._form.addRow("", self.papers_box)
-        self._form.addRow("Opacity", self._opacity_row)
-        self._working_line = QWidget()
-        self._working_line.setLayout(row(self.working, self.cancel_button, stretched=0))
-        self._map = Card()
-        self._map.setLayout(column(self._form, self._working_line, self.legend, stretch=False))
+        self._lay_out_map()
         self.instance = InstanceCard()
         self.evidence = EvidenceCard()
         self.export_line = ExportLine()
         self.panel_buttons = {panel: QPushButton(TITLES[panel]) for panel in PANELS}
-        self._panel_row = QWidget()
-        panel_layout = row(*self.panel_buttons.values())
-        panel_layout.setContentsMargins(0, 0, 0, 0)
-        self._panel_row.setLayout(panel_layout)
+        self._panel_row = self._make_panel_row()
         content = QWidget()
         content.setLayout(
             column(
@@ -137,6 +120,40 @@ class InspectTab(QWidget):
         )
         self.setLayout(column(scrolling(content), stretch=False, margin=0))
         self._connect()
+
+    def _lay_out_map(self) -> None:
+        """Lay out what chooses and explains what is coloured."""
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._form.addRow(self.visible_box, self.kind_box)
+        self._form.addRow("Class or head", self.name_box)
+        self._form.addRow("Scale", self.scale_box)
+        self._form.addRow("Clusters", self.cluster_box)
+        self._form.addRow("Tree", self.linkage_box)
+        self._form.addRow("Strategy", self.strategy_box)
+        self._form.addRow("Shares", self.shares)
+        self._opacity_row = QWidget()
+        opacity_layout = row(self.opacity_slider, self.opacity_number, stretched=0)
+        opacity_layout.setContentsMargins(0, 0, 0, 0)
+        self._opacity_row.setLayout(opacity_layout)
+        self._form.addRow(self.histogram)
+        self._form.addRow("", self.papers_box)
+        self._form.addRow("Opacity", self._opacity_row)
+        self._working_line = QWidget()
+        self._working_line.setLayout(row(self.working, self.cancel_button, stretched=0))
+        self._map = Card()
+        self._map.setLayout(column(self._form, self._working_line, self.legend, stretch=False))
+
+    def _make_panel_row(self) -> QWidget:
+        """Lay out the buttons that open panels; the narrowest dock has room for their names."""
+        buttons = row()
+        for button in self.panel_buttons.values():
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            buttons.addWidget(button, len(button.text()) + PADDING_LETTERS)
+        buttons.setContentsMargins(0, 0, 0, 0)
+        panel_row = QWidget()
+        panel_row.setLayout(buttons)
+        return panel_row
 
     def _connect(self) -> None:
         self.kind_box.chosen.connect(self.kind_chosen.emit)
@@ -179,8 +196,10 @@ class InspectTab(QWidget):
             (self.cluster_box, snapshot.shows_clusters),
             (self.linkage_box, snapshot.shows_clusters),
             (self.strategy_box, snapshot.shows_masks),
+            (self.shares, bool(snapshot.shares)),
         ):
             self._show_row(widget, shown)
+        self.shares.render(snapshot.shares, published=snapshot.are_published)
         self._render_numbers(snapshot)
         self.histogram.render(snapshot.histogram)
         self.papers_box.setVisible(snapshot.as_in_papers is not None)

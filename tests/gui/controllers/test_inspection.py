@@ -18,10 +18,12 @@ from napari_mil.gui.controllers.inspection import (
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Role
+from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.views.evidence_card import EvidenceCard
 from napari_mil.gui.views.inspect_tab import InspectTab, InstanceCard
+from napari_mil.gui.views.mask_shares import ShareSliders
 from napari_mil.settings import Settings
 from tests.gui.model.builders import (
     answer,
@@ -55,9 +57,9 @@ class Heavy:
             raise self.error
         return tree(len(answer.layout))
 
-    def ask_masks(self, answer, strategy, settings, cancel):
+    def ask_masks(self, answer, mining, settings, cancel):
         cancel.raise_if_cancelled()
-        self.masks.append(strategy)
+        self.masks.append(mining)
         return mined(len(answer.layout))
 
     def gather(self, answer, settings, cancel):
@@ -82,6 +84,7 @@ def room(monkeypatch):
     )
     made.view.evidence = MagicMock(spec=EvidenceCard)
     made.view.instance = MagicMock(spec=InstanceCard)
+    made.view.shares = MagicMock(spec=ShareSliders)
     monkeypatch.setattr(module, "import_module", lambda name: made.heavy)
     made.controller = InspectionController(
         made.session, made.view, made.book, made.jobs, Settings(), made.show_inspect
@@ -117,10 +120,22 @@ def test_masks_are_asked_for_once_by_strategy(room):
     room.jobs.run()
     emit(room.view.strategy_chosen, CHOSEN)
     room.jobs.run()
-    emit(room.view.strategy_chosen, room.heavy.masks[0])
+    emit(room.view.strategy_chosen, room.heavy.masks[0].strategy)
     room.jobs.run()
     assert len(room.heavy.masks) == 2
-    assert room.heavy.masks[1] == CHOSEN
+    assert room.heavy.masks[1] == Mining(CHOSEN)
+    assert set(room.session.state.shown_answer.masks) == set(room.heavy.masks)
+
+
+def test_masks_of_other_shares_are_asked_for_and_those_of_before_kept(room):
+    emit(room.view.kind_chosen, "masks")
+    room.jobs.run()
+    emit(room.view.shares.share_chosen, "high", 0.2)
+    assert room.session.state.inquiry.mining.ratios.high == 0.2
+    room.jobs.run()
+    emit(room.view.shares.published_requested)
+    assert room.jobs.waiting == [], "the published ones are there"
+    assert [mining.ratios is None for mining in room.heavy.masks] == [True, False]
     assert set(room.session.state.shown_answer.masks) == set(room.heavy.masks)
 
 

@@ -10,6 +10,7 @@ from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.inputs import reason_not_to_fit, stale_reasons
+from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.subjects import AnnotationLayer, TissueChoice
@@ -368,9 +369,9 @@ class TestDisplay:
         tree = build.tree(6)
         masks = build.mined(6)
         state = actions.add_tree(state, 1, "malignancy", Linkage.WARD, tree)
-        state = actions.add_masks(state, 1, "malignancy", "ham", masks)
+        state = actions.add_masks(state, 1, "malignancy", Mining("ham"), masks)
         asked = state.answer(1, "malignancy")
-        assert (asked.trees, asked.masks) == ({Linkage.WARD: tree}, {"ham": masks})
+        assert (asked.trees, asked.masks) == ({Linkage.WARD: tree}, {Mining("ham"): masks})
         assert state.answer(1, "grade").trees == {}
 
 

@@ -11,7 +11,6 @@ from napari_mil.gui.model.answers import (
     critical_classes,
     mask_groups,
     order_by,
-    strategy_words,
 )
 from tests.gui.model import builders as build
 
@@ -64,7 +63,3 @@ def test_a_method_without_critical_instances_has_none():
 def test_an_answer_is_named_after_its_classifier():
     answer = build.answer(build.slide_subject(), build.card("grade"))
     assert (answer.classifier, answer.card.name) == ("grade", "grade")
-
-
-def test_strategies_are_named_as_in_the_paper():
-    assert strategy_words("lr-ham") == "LR-HAM"

@@ -28,11 +28,13 @@ from napari_mil.gui.model.compared import (
 from napari_mil.gui.model.comparing import CompareView
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
+from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.scene import hover_words, scene
 from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
 from napari_mil.gui.model.snapshots.compare import compare_snapshot
+from napari_mil.gui.model.snapshots.embedding import embedding_snapshot
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.model.snapshots.slide import slide_snapshot
 from napari_mil.gui.model.snapshots.train import history_snapshot, train_snapshot
@@ -40,6 +42,7 @@ from napari_mil.gui.model.snapshots.window import window_snapshot
 from napari_mil.gui.model.subjects import AnnotationLayer, SubjectKind
 from napari_mil.gui.model.training import Watch
 from napari_mil.inference.card import FEATURES, IMAGES
+from napari_mil.inference.projections import Method, Projection
 from tests.gui.model import builders as build
 
 OVERLAYS = (Role.OVERLAY, Role.GROUPS, Role.MARKS)
@@ -53,6 +56,7 @@ CARDS = (
 )
 NAMES = [card.name for card in CARDS]
 STRATEGIES = ("ham", "lr-ham")
+KINDS = ("high", "low", "random")
 some = st.integers(0, 7)
 step = st.sampled_from((-1, 1))
 
@@ -328,11 +332,21 @@ class Window(RuleBasedStateMachine):
     def ask_for_masks(self, strategy, comes):
         answer = self.state.shown_answer
         where = (answer.subject, answer.classifier)
-        self.apply(actions.start_inquiry, Inquiry(*where, strategy=strategy))
+        self.apply(actions.start_inquiry, Inquiry(*where, mining=Mining(strategy)))
         if comes:
             masks = build.mined(len(answer.layout))
-            self.apply(actions.add_masks, *where, strategy, masks)
+            self.apply(actions.add_masks, *where, Mining(strategy), masks)
             self.apply(actions.end_inquiry)
+
+    @precondition(lambda self: self.state.shown_answer)
+    @rule(method=st.sampled_from(Method))
+    def lay_out(self, method):
+        answer = self.state.shown_answer
+        points = np.zeros((len(answer.layout), 2), np.float32)
+        projection = Projection(method, points, (0.5, 0.25))
+        features = answer.prediction.features
+        where = (answer.subject, answer.classifier)
+        self.apply(actions.add_projection, *where, features, projection)
 
     @precondition(lambda self: self.state.inquiry)
     @rule(failed=st.booleans())
@@ -364,6 +378,10 @@ class Window(RuleBasedStateMachine):
     @rule(strategy=st.sampled_from(STRATEGIES))
     def choose_strategy(self, strategy):
         self.apply(actions.choose_strategy, strategy)
+
+    @rule(kind=st.sampled_from(KINDS), share=st.sampled_from((0.0, 0.02, 0.5)))
+    def choose_share(self, kind, share):
+        self.apply(actions.choose_share, kind, share)
 
     @rule()
     def toggle_overlay(self):
@@ -564,6 +582,16 @@ class Window(RuleBasedStateMachine):
     def inspect_knows_whether_the_overlay_is_hidden(self):
         if self.overlays() and inspect_snapshot(self.state).subject:
             assert inspect_snapshot(self.state).visible == bool(self.shown_overlays())
+
+    @invariant()
+    def points_are_the_instances_of_the_shown_answer(self):
+        snapshot = embedding_snapshot(self.state)
+        if snapshot.projection is None:
+            assert snapshot.reason
+            return
+        n = len(self.state.shown_answer.layout)
+        assert len(snapshot.projection.points) == len(snapshot.colours.order) == n
+        assert all(instance < n for instance in snapshot.selected)
 
     @invariant()
     def every_view_and_every_place_has_words(self):

@@ -52,9 +52,7 @@ def test_pictures_colour_what_the_canvas_colours(state):
 def test_masks_that_were_asked_for_are_exported(state):
     masks = build.mined(len(state.shown_answer.layout))
     answer = state.shown_answer
-    state = actions.add_masks(
-        state, answer.subject, answer.classifier, state.display.strategy, masks
-    )
+    state = actions.add_masks(state, answer.subject, answer.classifier, state.display.mining, masks)
     assert export_source(state).prediction.masks is masks
 
 
@@ -76,9 +74,7 @@ def test_masks_that_are_shown_are_drawn_and_are_no_clusters(state):
     answer = state.shown_answer
     state = actions.choose_kind(state, Kind.MASKS)
     masks = build.mined(len(answer.layout))
-    state = actions.add_masks(
-        state, answer.subject, answer.classifier, state.display.strategy, masks
-    )
+    state = actions.add_masks(state, answer.subject, answer.classifier, state.display.mining, masks)
     source = export_source(state)
     assert source.grouping.title.startswith("masked by ")
     assert source.clusters is None

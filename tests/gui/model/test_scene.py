@@ -11,6 +11,7 @@ from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Look, Role
+from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.model.scene import (
     DARKENING_NAME,
     LayerType,
@@ -48,7 +49,7 @@ def full():
     answer = build.answer(state.current_subject, MALIGNANCY, critical=True)
     state = build.answered(state, answer)
     state = actions.add_tree(state, 1, "malignancy", Linkage.WARD, build.tree(6))
-    state = actions.add_masks(state, 1, "malignancy", "ham", build.mined(6, ("high",)))
+    state = actions.add_masks(state, 1, "malignancy", Mining("ham"), build.mined(6, ("high",)))
     return actions.select(state, [1, 2])
 
 
@@ -95,7 +96,7 @@ class TestOneTruth:
             (Kind.SCORE, Role.OVERLAY, "score: tumour · malignancy"),
             (Kind.ATTENTION, Role.OVERLAY, "attention (rank) · malignancy"),
             (Kind.CLUSTERS, Role.GROUPS, "6 clusters (Ward) · malignancy"),
-            (Kind.MASKS, Role.GROUPS, "masked by HAM · malignancy"),
+            (Kind.MASKS, Role.GROUPS, "masked by HAM (1 %) · malignancy"),
             (Kind.CRITICAL, Role.MARKS, "critical: tile 0 (tumour) · malignancy"),
         ],
     )

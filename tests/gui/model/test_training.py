@@ -14,6 +14,7 @@ from napari_mil.gui.model.training import (
     Training,
     Watch,
     loss_of,
+    overlap_of_masks,
     overlap_of_top,
 )
 from napari_mil.gui.model.training_form import Form
@@ -230,3 +231,20 @@ def test_the_overlap_of_the_top_tiles_tells_attention_that_swings():
     half = values.copy()
     half[18] = -1
     assert overlap_of_top(values, half) == 0.5
+
+
+def test_overlap_of_masks_is_the_share_of_the_masked_that_were_masked():
+    before = {"high": np.array([1, 0, 0, 0], bool), "random": np.array([0, 1, 1, 0], bool)}
+    after = {"high": np.array([0, 1, 0, 0], bool), "random": np.array([0, 1, 0, 1], bool)}
+    assert overlap_of_masks(before, after) == 0.5
+    assert overlap_of_masks(after, before) == pytest.approx(1 / 3)
+    assert overlap_of_masks(before, before) == 1
+
+
+def test_without_masks_there_is_no_overlap():
+    masks = {"high": np.array([1, 0], bool)}
+    nothing = {"high": np.zeros(2, bool)}
+    assert overlap_of_masks({}, masks) is None
+    assert overlap_of_masks(masks, {}) is None
+    assert overlap_of_masks(masks, nothing) is None
+    assert overlap_of_masks(nothing, masks) == 0

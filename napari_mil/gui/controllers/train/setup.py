@@ -34,8 +34,10 @@ from napari_mil.training.layout import (
     is_finished,
     is_unfinished,
 )
+from napari_mil.training.watch_record import WatchRecord, read_record
 
 SCAN_JOB = "scan"
+RECORD_JOB = "watched epochs"
 RUNS = "runs"
 """Folder of runs below the user's folder."""
 
@@ -207,6 +209,20 @@ class SetupController:
             stored=config,
         )
         self._session.train(actions.open_run, read_history(folder), self._result_in(folder))
+        self._read_record(folder)
+
+    def _read_record(self, folder: Path) -> None:
+        """Read the epochs of the watched slide, if the run kept any."""
+
+        def work(tell: Tell, cancel: CancellationToken) -> WatchRecord | None:
+            return read_record(folder)
+
+        def show(record: WatchRecord | None) -> None:
+            if record is not None and record.epochs:
+                self._session.train(actions.set_record, folder, record)
+
+        job = self._jobs.start(RECORD_JOB, work)
+        job.succeeded.connect(show)
 
     def _show_run_alone(self, folder: Path, text: str) -> None:
         """Show what came of a run whose bags are gone."""

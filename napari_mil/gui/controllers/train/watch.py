@@ -14,6 +14,7 @@ from napari_mil.gui.model import actions as session_actions
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.train import HistorySnapshot, history_snapshot
+from napari_mil.gui.model.training import Watch
 from napari_mil.gui.views.train.train_tab import TrainTab
 
 DRAW_MS = 300
@@ -38,6 +39,7 @@ class WatchController:
         self._curves: Any = None
         self._dock: Any = None
         self._drawn: HistorySnapshot | None = None
+        self._replayed: Path | None = None
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(DRAW_MS)
@@ -50,8 +52,18 @@ class WatchController:
     def show_epoch(self, epoch: int) -> None:
         """Show an epoch on the watched slide and in the curves."""
         self._session.train(actions.show_epoch, epoch)
-        if self._session.state.training.watch is not None:
+        watch = self._session.state.training.watch
+        if watch is not None:
+            self._open_replayed(watch)
             self._session.apply(session_actions.show_training)
+
+    def _open_replayed(self, watch: Watch) -> None:
+        """Open the slide of an earlier run once, when its first epoch is asked for."""
+        if self._session.state.training.phase.is_busy or self._replayed == watch.path:
+            return
+        self._replayed = watch.path
+        if all(subject.path != watch.path for subject in self._session.state.subjects):
+            self._open_paths([watch.path])
 
     def toggle(self) -> None:
         """Show or hide the curves."""

@@ -25,6 +25,7 @@ from napari_mil.gui.model.display import (
     window_of,
 )
 from napari_mil.gui.model.memo import Memo
+from napari_mil.gui.model.mining import published_ratios_for
 from napari_mil.gui.model.scene import AS_IN_PAPERS, linkage_words, shown_groups
 from napari_mil.gui.model.session import SessionState, Surroundings
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
@@ -155,6 +156,15 @@ class EvidenceSnapshot:
 
 
 @dataclass(frozen=True)
+class ShareSnapshot:
+    """Share of one kind that mining masks."""
+
+    kind: str
+    share: float
+    tip: str
+
+
+@dataclass(frozen=True)
 class InspectSnapshot:
     """What the Inspect tab shows."""
 
@@ -180,6 +190,10 @@ class InspectSnapshot:
     strategies: Choices = field(default_factory=Choices)
     shows_clusters: bool = False
     shows_masks: bool = False
+    shares: tuple[ShareSnapshot, ...] = ()
+    """Shares of the strategy that is shown."""
+    are_published: bool = True
+    """Whether these are the published shares."""
     groups: tuple[tuple[str, Glyph, int], ...] = ()
     """(name, glyph, instances) of the clusters or masks that are shown."""
     working: str = ""
@@ -225,10 +239,12 @@ def inspect_snapshot(state: SessionState) -> InspectSnapshot:
         linkages=linkage_choices(state, answer),
         strategies=Choices(
             tuple(Choice(card.name, card.title) for card in STRATEGIES.values()),
-            state.display.strategy,
+            state.display.mining.strategy,
         ),
         shows_clusters=kind is Kind.CLUSTERS,
         shows_masks=kind is Kind.MASKS,
+        shares=_shares(state, answer) if kind is Kind.MASKS else (),
+        are_published=state.display.mining.ratios is None,
         groups=groups,
         working=_working(state),
         instance=_instance(state, subject),
@@ -421,13 +437,34 @@ def linkage_choices(state: SessionState, answer: Answer | None) -> Choices:
     return Choices(entries, state.linkage)
 
 
+def _shares(state: SessionState, answer: Answer | None) -> tuple[ShareSnapshot, ...]:
+    if answer is None:
+        return ()
+    mining = state.display.mining
+    ratios = mining.ratios_for(answer.card)
+    published = published_ratios_for(mining.strategy, answer.card)
+    drawn = ""
+    if ratios.drawn < 1:
+        drawn = f", drawn of the {100 * ratios.high / ratios.drawn:g} % highest"
+    ways = {"high": f"of the highest{drawn}", "low": "of the lowest", "random": "at random"}
+    return tuple(
+        ShareSnapshot(
+            kind,
+            getattr(ratios, kind),
+            f"Share of all that is masked {ways[kind]}; "
+            f"published: {100 * getattr(published, kind):g} %",
+        )
+        for kind in mining.kinds
+    )
+
+
 def _working(state: SessionState) -> str:
     inquiry = state.inquiry
     if inquiry is None or inquiry.subject != state.current:
         return ""
     if inquiry.linkage is not None:
         return "Growing the tree of the bag…"
-    if inquiry.strategy is None:
+    if inquiry.mining is None:
         return "Asking what the instances count for…"
     return "Asking what mining would mask…"
 

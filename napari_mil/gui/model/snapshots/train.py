@@ -536,9 +536,10 @@ def _watch_words(training: Training) -> tuple[str, tuple[tuple[str, Glyph, int],
     if watched.masks:
         n = int(np.any(list(watched.masks.values()), axis=0).sum())
         facts += f" · {n} of {len(watched.values)} tiles masked"
-    overlap = watch.top_overlap
-    if overlap is not None:
-        facts += f" · {100 * overlap:.0f} % of the top tenth as in the epoch before"
+    overlaps = ((watch.mask_overlap, "the masked"), (watch.top_overlap, "the top tenth"))
+    same = [f"{100 * share:.0f} % of {what}" for share, what in overlaps if share is not None]
+    if same:
+        facts += f" · {' and '.join(same)} as in the epoch before"
     masks = tuple(
         (kind, MASK_GLYPHS[kind], int(mask.sum())) for kind, mask in watched.masks.items()
     )

@@ -433,7 +433,7 @@ def test_the_watched_slide_gets_its_tiles_and_every_epoch(room, training, shown,
     assert (shown().watch.first, shown().watch.last, shown().watch.shown) == (1, 2, 2)
     assert shown().watch.facts == (
         "a training bag · right 0.70 · 2 of 4 tiles masked"
-        " · 100 % of the top tenth as in the epoch before"
+        " · 100 % of the masked and 100 % of the top tenth as in the epoch before"
     )
     assert [(kind, n) for kind, _, n in shown().watch.masks] == [("high", 2)]
 

@@ -9,6 +9,8 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
+from napari_mil.bags.grid import TileGrid
+from napari_mil.events import Watched, Watching
 from napari_mil.gui.controllers.train.setup import SCAN_JOB, SetupController, free_folder
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session, SessionState
@@ -17,6 +19,7 @@ from napari_mil.gui.model.training import Phase
 from napari_mil.gui.model.training_form import Form
 from napari_mil.inference.library import find_card, list_classifiers
 from napari_mil.settings import Settings
+from napari_mil.training.watch_record import WatchRecorder, read_record
 from tests.conftest import write_pyramid
 from tests.gui.training import FakeJobs, emit, features, slides
 
@@ -329,6 +332,53 @@ def test_a_finished_run_opens_with_its_classifier(room, training, shown, tmp_pat
     assert shown().run.button == "Set up another run"
     assert shown().result.name == "run"
     assert training().stored["overlap"] == 0.5, "an evaluation trains in the same way"
+
+
+def write_slides(root, noise):
+    """Write three small slides of each of two classes; return the first."""
+    for label in ("left", "right"):
+        for k in range(3):
+            (root / label).mkdir(parents=True, exist_ok=True)
+            write_pyramid(root / label / f"{label}{k}.tiff", noise)
+    return root / "left" / "left0.tiff"
+
+
+def keep_epochs(run, slide):
+    """Keep two epochs of a slide of two tiles, as a run does."""
+    cells = np.array([[0, 0], [0, 1]])
+    grid = TileGrid(cells[:, ::-1] * 64, cells, (1, 2), 64, 0.5, 64.0, 64.0, 0)
+    recorder = WatchRecorder(run, slide, Watching(grid, "training"), list)
+    for epoch, masked in ((1, [True, False]), (2, [True, True])):
+        values = np.array([0.2, epoch / 3], np.float32)
+        masks = {"high": np.array(masked)}
+        recorder.keep(epoch, Watched(values, "score", np.array([0.6], np.float32), masks))
+
+
+def test_the_epochs_of_a_watched_slide_are_read_with_the_run(
+    room, training, shown, tmp_path, noise
+):
+    slide = write_slides(tmp_path / "slides", noise)
+    run = write_run(tmp_path / "run", tmp_path / "slides")
+    keep_epochs(run, slide)
+    room.look(run)
+    seen = shown().watch
+    assert (seen.first, seen.last, seen.shown) == (1, 2, 2)
+    assert training().watch.path == slide
+    assert seen.bags.current == str(slide)
+    assert seen.facts.endswith(
+        "2 of 2 tiles masked · 50 % of the masked and 100 % of the top tenth as in the epoch before"
+    )
+
+
+def test_epochs_of_a_run_that_was_left_meanwhile_are_not_shown(room, training, tmp_path, noise):
+    slide = write_slides(tmp_path / "slides", noise)
+    run = write_run(tmp_path / "run", tmp_path / "slides")
+    keep_epochs(run, slide)
+    room.look(run)
+    record = read_record(run)
+    room.look(tmp_path / "slides")
+    room.session.train(actions.set_record, run, record)
+    assert training().watch is None
 
 
 def test_a_run_that_was_judged_is_not_judged_again(room, shown, tmp_path, finished):

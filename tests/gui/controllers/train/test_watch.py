@@ -207,3 +207,16 @@ def test_curves_that_a_person_closed_are_made_again_when_asked_for(room):
     emit(room.dock.destroyed)
     emit(room.view.run.curves_requested)
     assert room.viewer.window.add_dock_widget.call_count == 2
+
+
+def test_the_slide_of_an_earlier_run_is_opened_once_to_replay_it(room):
+    find_slides(room)
+    path = room.slides.bags[0].path
+    begin(room, Watch(path, "run", ("left", "right")))
+    for number in (1, 2, 3):
+        end_epoch(room, number)
+    room.session.train(actions.end, Phase.DONE)
+    room.open_paths.reset_mock()
+    for number in (1, 2, 3):
+        emit(room.view.watch.epoch_chosen, number)
+    room.open_paths.assert_called_once_with([path])

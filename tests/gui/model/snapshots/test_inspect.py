@@ -10,6 +10,7 @@ from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Inquiry, Linkage
 from napari_mil.gui.model.display import Kind, Look, Role
+from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.model.session import Closeup, SessionState
 from napari_mil.gui.model.snapshots.inspect import (
     KIND_TEXTS,
@@ -146,7 +147,7 @@ class TestGroups:
         assert (snapshot.n_clusters, snapshot.most_clusters) == (6, 6)
 
     def test_masks_are_listed_with_their_counts(self, state):
-        state = actions.add_masks(state, 1, "malignancy", "ham", build.mined(6, ("high",)))
+        state = actions.add_masks(state, 1, "malignancy", Mining("ham"), build.mined(6, ("high",)))
         snapshot = inspect_snapshot(actions.choose_kind(state, Kind.MASKS))
         assert snapshot.shows_masks
         assert [(name, n) for name, _, n in snapshot.groups] == [("high", 2)]
@@ -155,7 +156,7 @@ class TestGroups:
         tree = Inquiry(1, "malignancy", Linkage.WARD)
         state = actions.start_inquiry(state, tree)
         assert inspect_snapshot(state).working == "Growing the tree of the bag…"
-        masks = Inquiry(1, "malignancy", strategy="ham")
+        masks = Inquiry(1, "malignancy", mining=Mining("ham"))
         assert inspect_snapshot(actions.start_inquiry(state, masks)).working.startswith("Asking")
         elsewhere = with_answer(actions.add_subject(state, build.slide_subject(2)), MALIGNANCY)
         assert inspect_snapshot(elsewhere).working == ""

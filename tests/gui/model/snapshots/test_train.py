@@ -260,6 +260,17 @@ class TestWatch:
         assert seen.facts.endswith(" · 2 of 4 tiles masked")
         assert [(name, n) for name, _, n in seen.masks] == [("high", 1), ("low", 1)]
 
+    def test_masks_are_compared_with_those_of_the_epoch_before(self):
+        watch = self.watch(build.mined(4, ("high", "low")))
+        later = Watched(
+            build.values(4), "score", np.array([0.25, 0.75], np.float32), {"high": np.arange(4) > 0}
+        )
+        seen = snapshot(watch=watch.with_epoch(4, later)).watch
+        assert seen.facts.endswith(
+            " · 3 of 4 tiles masked"
+            " · 33 % of the masked and 100 % of the top tenth as in the epoch before"
+        )
+
 
 class TestRegions:
     def test_shapes_become_regions_of_a_class_of_the_cohort(self):

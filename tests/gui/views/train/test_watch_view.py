@@ -1,6 +1,7 @@
 """The watched bag: which one, which epoch, what its model said."""
 
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_mil.exports.glyphs import MASK_GLYPHS
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
@@ -80,3 +81,30 @@ def test_masked_tiles_are_told_apart_in_a_legend(view):
     assert view.mask_legend.isVisible()
     view.render(watching(first=1, last=2, shown=1))
     assert not view.mask_legend.isVisible()
+
+
+def test_epochs_are_played_one_after_the_other_from_the_first_again(view, qtbot):
+    view._playing.setInterval(20)
+    view.render(watching(first=2, last=5, shown=5))
+    told = []
+    view.epoch_chosen.connect(told.append)
+    qtbot.mouseClick(view.play_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not view.play_button.isChecked())
+    assert told == [2, 3, 4, 5]
+    assert view.play_button.text() == "▸ Play"
+
+
+def test_playing_stops_where_it_is_when_it_is_clicked_again(view, qtbot):
+    view.render(watching(first=1, last=9, shown=3))
+    told = []
+    view.epoch_chosen.connect(told.append)
+    qtbot.mouseClick(view.play_button, Qt.MouseButton.LeftButton)
+    view._play_on()
+    qtbot.mouseClick(view.play_button, Qt.MouseButton.LeftButton)
+    assert not view._playing.isActive()
+    assert told == [4]
+
+
+def test_one_epoch_cannot_be_played(view):
+    view.render(watching(first=1, last=1, shown=1))
+    assert not view.play_button.isEnabled()
