@@ -103,7 +103,9 @@ class TestDisplay:
     def test_classes_are_offered_where_there_are_several(self, state):
         assert inspect_snapshot(state).names.entries == ()
         names = inspect_snapshot(with_answer(state, GRADE)).names
-        assert (keys(names), names.current) == (["high", "low", "middle"], "high"), "predicted first"
+        assert (keys(names), names.current) == (["high", "low", "middle"], "high"), (
+            "predicted first"
+        )
 
     def test_a_map_has_a_scale_and_groups_have_none(self, state):
         assert inspect_snapshot(state).scales.current is ScaleMode.RAW
