@@ -16,8 +16,9 @@ from napari_mil.bags import Bag
 from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.gallery import nearest_instances
+from napari_mil.gui.model.hovering import hover_words
 from napari_mil.gui.model.panels import Panel
-from napari_mil.gui.model.scene import hover_words, scene
+from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.gallery import gallery_snapshot
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot

@@ -16,7 +16,7 @@ from napari_mil.gui.camera import SubjectCamera
 from napari_mil.gui.keys import CANVAS_KEYS
 from napari_mil.gui.layer_making import FADING, fading_colormap, make_layer, must_be_remade
 from napari_mil.gui.model.display import Look, Role
-from napari_mil.gui.model.scene import UNDERLAY, LayerSpec, LayerType, Legend, Scene
+from napari_mil.gui.model.layer_specs import UNDERLAY, LayerSpec, LayerType, Legend, Scene
 from napari_mil.gui.reader import SLIDE_KEY
 
 BETWEEN_LAYERS_MS = 20

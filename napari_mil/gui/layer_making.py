@@ -16,7 +16,7 @@ from napari_mil.exports.colours import (
     shade,
 )
 from napari_mil.gui.model.display import Role
-from napari_mil.gui.model.scene import DARKENING_NAME, DIVERGING_NAME, LayerSpec, LayerType
+from napari_mil.gui.model.layer_specs import DARKENING_NAME, DIVERGING_NAME, LayerSpec, LayerType
 from napari_mil.gui.reader import AXES
 
 COLOURS = 32

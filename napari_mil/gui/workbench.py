@@ -52,7 +52,8 @@ from napari_mil.gui.layer_list import LayerList
 from napari_mil.gui.model import actions
 from napari_mil.gui.model import training as training_actions
 from napari_mil.gui.model import worklist as worklist_actions
-from napari_mil.gui.model.scene import hover_words, scene
+from napari_mil.gui.model.hovering import hover_words
+from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from napari_mil.disk_cache import clear
-from napari_mil.gui.model.scene import UNDERLAY
+from napari_mil.gui.model.layer_specs import UNDERLAY
 from napari_mil.gui.remembered_scales import FILE as SCALES
 from napari_mil.settings import Settings
 from tests.conftest import write_pyramid

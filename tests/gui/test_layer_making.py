@@ -5,8 +5,8 @@ import pytest
 
 from napari_mil.gui.layer_making import fading_colormap, make_layer
 from napari_mil.gui.model.display import Role
+from napari_mil.gui.model.layer_specs import LayerSpec, LayerType
 from napari_mil.gui.model.placement import Affine
-from napari_mil.gui.model.scene import LayerSpec, LayerType
 
 
 @pytest.mark.parametrize("name", ["viridis", "magma", "gray"])

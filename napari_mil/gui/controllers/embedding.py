@@ -14,8 +14,8 @@ from napari_mil.gui.model import actions
 from napari_mil.gui.model import embedding as embedding_actions
 from napari_mil.gui.model.answers import order_by
 from napari_mil.gui.model.embedding import Wanted
+from napari_mil.gui.model.hovering import instance_words
 from napari_mil.gui.model.panels import Panel
-from napari_mil.gui.model.scene import instance_words
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.embedding import (
     EmbeddingSnapshot,

@@ -13,8 +13,8 @@ from napari_mil.gui.layer_book import LayerBook
 from napari_mil.gui.model import actions, comparing
 from napari_mil.gui.model.comparing import CompareView
 from napari_mil.gui.model.display import Role
+from napari_mil.gui.model.layer_specs import LayerSpec
 from napari_mil.gui.model.placement import Placement
-from napari_mil.gui.model.scene import LayerSpec
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.subjects import Pixels, Place, Subject, SubjectKind, stored_place
 from napari_mil.gui.reader import SLIDE_KEY

@@ -13,8 +13,8 @@ from napari_mil.exports.glyphs import Glyph, Group
 from napari_mil.exports.source import ExportChoices, ExportSource, Grouping, GroupKind
 from napari_mil.gui.model.answers import Answer, ExportRun, critical_classes
 from napari_mil.gui.model.display import Kind, scale_of
-from napari_mil.gui.model.scene import shown_groups
 from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.shown_groups import shown_groups
 
 FIRST_FORMAT = next(iter(FORMATS))
 

@@ -101,3 +101,10 @@ class Placement:
 def placement_of(slide: Slide) -> Placement:
     """Return the placement of a slide at its scale."""
     return Placement(slide.scale.mpp_x, slide.scale.aspect if slide.scale.mpp else 1.0)
+
+
+def world_segments(outlines: np.ndarray, placement: Placement) -> np.ndarray:
+    """Return outlines (M, 2, 2), (x, y) of both ends, as (start, vector), (y, x) on the canvas."""
+    starts = placement.world(outlines[:, 0])
+    vectors = outlines[:, 1, ::-1] * placement.unit_yx
+    return np.stack([starts, vectors], 1)

@@ -27,10 +27,11 @@ from napari_mil.gui.model.compared import (
 )
 from napari_mil.gui.model.comparing import CompareView
 from napari_mil.gui.model.display import Kind, Look, Role
+from napari_mil.gui.model.hovering import hover_words
 from napari_mil.gui.model.inputs import UNDETECTED, inputs_now, reason_not_to_fit
 from napari_mil.gui.model.mining import Mining
 from napari_mil.gui.model.panels import Panel
-from napari_mil.gui.model.scene import hover_words, scene
+from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import Closeup, Session
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
 from napari_mil.gui.model.snapshots.compare import compare_snapshot

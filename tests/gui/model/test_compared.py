@@ -24,9 +24,11 @@ from napari_mil.gui.model.compared import (
 )
 from napari_mil.gui.model.comparing import CompareView, Comparing, DrawnRegions
 from napari_mil.gui.model.display import Kind, Look, Role
+from napari_mil.gui.model.hovering import hover_words
+from napari_mil.gui.model.layer_specs import DIVERGING_NAME
 from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.placement import Placement
-from napari_mil.gui.model.scene import DIVERGING_NAME, hover_words, scene
+from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.subjects import outline_annotations
 from napari_mil.inference.agreement import Matching

@@ -18,7 +18,7 @@ from napari_mil.gui.model.exporting import (
     start_export,
     target_of,
 )
-from napari_mil.gui.model.scene import shown_groups
+from napari_mil.gui.model.shown_groups import shown_groups
 from tests.gui.model import builders as build
 
 FOLDER = Path("exports")

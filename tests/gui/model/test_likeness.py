@@ -10,7 +10,8 @@ from napari_mil.gui.model import actions
 from napari_mil.gui.model.display import Kind
 from napari_mil.gui.model.exporting import export_source
 from napari_mil.gui.model.gallery import likeness_to
-from napari_mil.gui.model.scene import DIVERGING_NAME, scene
+from napari_mil.gui.model.layer_specs import DIVERGING_NAME
+from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import Closeup
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from tests.gui.model import builders as build

@@ -11,14 +11,11 @@ from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Look, Role
+from napari_mil.gui.model.hovering import hover_words
+from napari_mil.gui.model.layer_specs import DARKENING_NAME, LayerType
 from napari_mil.gui.model.mining import Mining
-from napari_mil.gui.model.scene import (
-    DARKENING_NAME,
-    LayerType,
-    _coarse_map,
-    hover_words,
-    scene,
-)
+from napari_mil.gui.model.overlays import _coarse_map
+from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import SessionState, drop_lost_selection
 from napari_mil.gui.model.subjects import AnnotationLayer, Pixels
 from napari_mil.gui.model.training import Training, Watch

@@ -14,10 +14,12 @@ from napari_mil.exports.maps import SIGNED, ScaleMode, scaled
 from napari_mil.gui.model.answers import Answer, critical_classes, mask_groups
 from napari_mil.gui.model.display import Kind, Window, scale_of, window_of
 from napari_mil.gui.model.embedding import Wanted
+from napari_mil.gui.model.layer_specs import DIVERGING_NAME
 from napari_mil.gui.model.memo import Memo
+from napari_mil.gui.model.overlays import value_colormap
 from napari_mil.gui.model.panels import Panel
-from napari_mil.gui.model.scene import DIVERGING_NAME, shown_groups, value_colormap
 from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.shown_groups import shown_groups
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.subjects import Subject
 from napari_mil.gui.model.what_if import Removed

@@ -26,8 +26,9 @@ from napari_mil.gui.model.display import (
 )
 from napari_mil.gui.model.memo import Memo
 from napari_mil.gui.model.mining import published_ratios_for
-from napari_mil.gui.model.scene import AS_IN_PAPERS, linkage_words, shown_groups
+from napari_mil.gui.model.overlays import AS_IN_PAPERS
 from napari_mil.gui.model.session import SessionState, Surroundings
+from napari_mil.gui.model.shown_groups import linkage_words, shown_groups
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.subjects import Subject
 from napari_mil.gui.model.words import count

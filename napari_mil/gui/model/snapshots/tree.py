@@ -19,8 +19,8 @@ from napari_mil.gui.model.dendrogram import (
 )
 from napari_mil.gui.model.display import DEFAULT_CLUSTERS, MOST_CLUSTERS, Kind
 from napari_mil.gui.model.memo import Memo
-from napari_mil.gui.model.scene import linkage_words
 from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.shown_groups import linkage_words
 from napari_mil.gui.model.snapshots.choices import Choices
 from napari_mil.gui.model.snapshots.inspect import NO_OTHERS, can_be_asked, linkage_choices
 from napari_mil.gui.model.words import count

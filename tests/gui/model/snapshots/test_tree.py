@@ -12,7 +12,8 @@ from napari_mil.gui.model import tree as tree_actions
 from napari_mil.gui.model.answers import Linkage, cluster_groups
 from napari_mil.gui.model.display import Kind
 from napari_mil.gui.model.panels import Panel
-from napari_mil.gui.model.scene import scene, shown_groups
+from napari_mil.gui.model.scene import scene
+from napari_mil.gui.model.shown_groups import shown_groups
 from napari_mil.gui.model.snapshots.inspect import inspect_snapshot
 from napari_mil.gui.model.snapshots.tree import (
     ABOVE_CUT,
