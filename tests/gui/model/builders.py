@@ -9,11 +9,13 @@ from napari_mil.aggregators.merge_tree import MergeTree
 from napari_mil.bags import Bag, ImageBag, TissueMask
 from napari_mil.bags.instances import ImageInstance, ImageSource
 from napari_mil.bags.layout import Layout, layout_of_bag, layout_of_images
-from napari_mil.gui.model.actions import add_subject
+from napari_mil.events import Watched
+from napari_mil.gui.model.actions import add_subject, show_training
 from napari_mil.gui.model.answers import Answer, Run
 from napari_mil.gui.model.inputs import inputs_now
-from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.session import SessionState, drop_lost_selection
 from napari_mil.gui.model.subjects import Pixels, Subject, SubjectKind
+from napari_mil.gui.model.training import Training, Watch
 from napari_mil.inference.card import FEATURES, IMAGES, TILES, ClassifierCard
 from napari_mil.inference.evidence import Evidence
 from napari_mil.inference.facts import AggregatorRef, EncoderRef
@@ -279,3 +281,13 @@ def cohort(kind=SLIDES, n=6, *, patients_known=False, mpp=0.5, classes=("normal"
         for k in range(n)
     )
     return Cohort(root, classes, bags, source=root)
+
+
+def watching(state, masks=None):
+    """Return a state in which the shown bag is watched in training."""
+    watched = Watched(values(2), "score", np.array([0.3, 0.7], np.float32), masks or {})
+    path = state.current_subject.path
+    layout = grid_layout(1, 2)
+    watch = Watch(path, "run-1", ("normal", "tumour"), layout, "training", ((1, watched),), 1)
+    after = show_training(replace(state, training=Training(watch=watch)))
+    return drop_lost_selection(state, after)

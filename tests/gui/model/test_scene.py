@@ -5,21 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_mil.bags.layout import Layout
-from napari_mil.events import Watched
 from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
 from napari_mil.gui.model.answers import Linkage
 from napari_mil.gui.model.display import Kind, Look, Role
 from napari_mil.gui.model.hovering import hover_words
-from napari_mil.gui.model.layer_specs import DARKENING_NAME, LayerType
-from napari_mil.gui.model.mining import Mining
-from napari_mil.gui.model.overlays import _coarse_map
+from napari_mil.gui.model.layer_specs import LayerType
 from napari_mil.gui.model.scene import scene
-from napari_mil.gui.model.session import SessionState, drop_lost_selection
-from napari_mil.gui.model.subjects import AnnotationLayer, Pixels
-from napari_mil.gui.model.training import Training, Watch
-from napari_mil.inference.card import IMAGES
+from napari_mil.gui.model.session import SessionState
+from napari_mil.gui.model.subjects import Pixels
 from tests.gui.model import builders as build
 
 MALIGNANCY = build.card()
@@ -34,29 +28,6 @@ def of_role(state, *roles):
 def the_overlay(state):
     (layer,) = of_role(state, *OVERLAYS)
     return layer
-
-
-@pytest.fixture
-def full():
-    """Return a state with tissue, annotations, an answer of everything, and a selection."""
-    state = build.state_of(build.slide_subject())
-    state = actions.set_tissue(state, 1, build.mask(), painted=False)
-    outlines = np.arange(8, dtype=float).reshape(2, 2, 2)
-    state = actions.add_annotations(state, 1, AnnotationLayer("a.xml", outlines, ("tumour",), 1))
-    answer = build.answer(state.current_subject, MALIGNANCY, critical=True)
-    state = build.answered(state, answer)
-    state = actions.add_tree(state, 1, "malignancy", Linkage.WARD, build.tree(6))
-    state = actions.add_masks(state, 1, "malignancy", Mining("ham"), build.mined(6, ("high",)))
-    return actions.select(state, [1, 2])
-
-
-def watching(state, masks=None):
-    watched = Watched(build.values(2), "score", np.array([0.3, 0.7], np.float32), masks or {})
-    path = state.current_subject.path
-    layout = build.grid_layout(1, 2)
-    watch = Watch(path, "run-1", ("normal", "tumour"), layout, "training", ((1, watched),), 1)
-    after = actions.show_training(replace(state, training=Training(watch=watch)))
-    return drop_lost_selection(state, after)
 
 
 class TestOneTruth:
@@ -176,25 +147,25 @@ class TestRun:
 
 class TestTraining:
     def test_the_watched_slide_shows_its_epoch_alone(self, full):
-        state = watching(full)
+        state = build.watching(full)
         assert the_overlay(state).name == "in training · run-1 · a.svs"
         assert scene(state).legend.text == "score · epoch 1 · run-1"
 
     def test_masks_of_an_epoch_take_the_place_of_its_values(self, full):
-        state = watching(full, build.mined(2, ("high",)))
+        state = build.watching(full, build.mined(2, ("high",)))
         state = actions.choose_name(state, "masked")
         assert the_overlay(state).role is Role.GROUPS
         assert scene(state).legend.text == "masked · epoch 1 · run-1"
 
     def test_another_slide_shows_its_own_answer_while_one_is_watched(self, full):
         state = build.state_of(build.slide_subject(2, "b.svs"))
-        state = watching(state)
+        state = build.watching(state)
         state = actions.add_subject(state, full.current_subject)
         state = build.answered(state, full.shown_answer)
         assert scene(state).legend.text == "score: tumour · malignancy"
 
     def test_the_watched_slide_is_stepped_through_by_its_own_values(self, full):
-        state = actions.step_selection(watching(full), 1)
+        state = actions.step_selection(build.watching(full), 1)
         assert state.selection.instance == int(build.values(2).argmax())
 
 
@@ -265,42 +236,6 @@ class TestLooks:
         assert the_overlay(state).limits[0] < the_overlay(state).limits[1] <= 0
 
 
-class TestHover:
-    def words(self, state, instance):
-        placement = state.current_subject.placement
-        return hover_words(state, tuple(placement.centres(state.layout, np.array([instance]))[0]))
-
-    def test_a_value_is_told_with_its_rank(self, full):
-        best = int(np.argmax(full.values))
-        value = f"{full.values[best]:.3g}"
-        assert self.words(full, best) == f"score: tumour {value} · rank 1 of 6 · tile {best}"
-
-    def test_a_cluster_is_told_with_its_size(self, full):
-        state = actions.choose_clusters(actions.choose_kind(full, Kind.CLUSTERS), 2)
-        assert self.words(state, 0) == "cluster 1 of 2: 5 tiles · tile 0"
-
-    def test_a_mask_and_a_critical_tile_are_told(self, full):
-        assert self.words(actions.choose_kind(full, Kind.MASKS), 4) == "masked: high · tile 4"
-        critical = actions.choose_kind(full, Kind.CRITICAL)
-        assert self.words(critical, 0) == "critical: tumour · tile 0"
-        assert self.words(critical, 1) == ""
-
-    def test_beside_the_tiles_nothing_is_told(self, full):
-        assert hover_words(full, (-50.0, -50.0)) == ""
-        assert hover_words(SessionState(), (0.0, 0.0)) == ""
-
-    def test_an_epoch_is_told_by_its_own_value(self, full):
-        value = f"{build.values(2)[1]:.3g}"
-        assert self.words(watching(full), 1) == f"score {value} · tile 1"
-
-    def test_an_image_is_called_an_image(self):
-        polyps = build.card("polyps", instances=IMAGES)
-        subject = build.images_subject()
-        state = build.state_of(subject, cards=(polyps,))
-        state = build.answered(state, build.answer(subject, polyps))
-        assert self.words(state, 3).endswith(" · image 3")
-
-
 def test_the_coarsest_level_lies_under_a_slide_of_several_and_covers_it():
     levels = [np.zeros((3000, 4000, 3), np.uint8), np.zeros((30, 40, 3), np.uint8)]
     subject = replace(build.slide_subject(), pixels=Pixels(levels, multiscale=True))
@@ -320,85 +255,3 @@ def test_nothing_shines_through_a_translucent_slide():
     below, slide = scene(state).layers
     assert slide.visible
     assert not below.visible
-
-
-def test_a_run_shows_tiles_it_has_not_come_to_as_the_nearest_it_has():
-    layout = build.grid_layout(4, 6)
-    values = np.full(24, np.nan, np.float32)
-    values[[0, 23]] = (0.2, 0.8)
-    image, _ = _coarse_map(layout, values, ScaleMode.RAW, Kind.SCORE)
-    assert image[0, 0] == image[1, 1] == np.float32(0.2)
-    assert image[3, 5] == image[2, 4] == np.float32(0.8)
-    assert not np.isnan(image).any()
-
-
-def test_cells_without_a_tile_stay_empty_while_a_run_fills_the_others():
-    cells = np.array([[0, 0], [0, 1], [2, 2]])
-    layout = Layout(cells[:, ::-1] * 10.0, cells, (3, 3), 10.0, 10.0)
-    image, _ = _coarse_map(layout, np.array([0.5, np.nan, np.nan], "f4"), ScaleMode.RAW, Kind.SCORE)
-    assert (~np.isnan(image)).sum() == 3
-
-
-def shown(state):
-    """Return the overlay and the legend of a state."""
-    made = scene(state)
-    (layer,) = [layer for layer in made.layers if layer.key in (("overlay",), ("groups",))]
-    return layer, made.legend.text
-
-
-def test_colours_run_over_the_window_that_was_set_for_the_map_that_is_shown():
-    subject = build.slide_subject()
-    state = build.answered(build.state_of(subject), build.answer(subject, build.card()))
-    state = actions.choose_scale(actions.choose_kind(state, Kind.ATTENTION), ScaleMode.RAW)
-    whole = shown(state)[0].limits
-    state = actions.set_window(state, 0.1, 0.2)
-    assert shown(state)[0].limits == (0.1, 0.2)
-    assert shown(actions.choose_scale(state, ScaleMode.RANK))[0].limits == (0, 1)
-    assert shown(actions.reset_window(state))[0].limits == whole
-    assert actions.set_window(state, 0.3, 0.3) is state
-
-
-def test_as_in_the_papers_attention_darkens_what_has_little_of_it():
-    subject = build.slide_subject()
-    given = build.answer(subject, build.card())
-    state = actions.choose_kind(build.answered(build.state_of(subject), given), Kind.ATTENTION)
-    layer, words = shown(actions.show_as_in_papers(state, True))
-    attention = given.columns["attention"]
-    assert layer.colormap == DARKENING_NAME
-    assert layer.limits == pytest.approx((attention.min(), attention.max()))
-    assert words.startswith("attention × pixels")
-
-
-def test_as_in_the_papers_scores_of_overlapping_tiles_are_averaged_in_their_place():
-    subject = build.slide_subject()
-    apart = build.grid_layout(1, 3, size=300.0)
-    layout = replace(apart, tile_size0=450.0)
-    given = build.answer(subject, build.card(aggregator="dsmil"), layout=layout)
-    state = actions.choose_kind(build.answered(build.state_of(subject), given), Kind.SCORE)
-    plain, _ = shown(state)
-    layer, words = shown(actions.show_as_in_papers(state, True))
-    key = state.column.key
-    values = given.columns[key]
-    assert layer.data.shape == (4, 12)
-    # A quarter of a stride beyond the cell belongs to the neighbour too.
-    assert layer.data[0, 3] == pytest.approx(values[:2].mean())
-    assert layer.data[0, 1] == pytest.approx(values[0])
-    assert "mean where tiles overlap" in words
-    # Both cover the same part of the slide.
-    for axis in (0, 1):
-        start = plain.affine.translate[axis] - plain.affine.scale[axis] / 2
-        other = layer.affine.translate[axis] - layer.affine.scale[axis] / 2
-        assert start == pytest.approx(other)
-
-
-def test_a_group_that_is_switched_off_is_not_drawn():
-    subject = build.slide_subject()
-    given = build.answer(subject, build.card())
-    given = replace(given, trees={Linkage.WARD: build.tree(len(given.layout))})
-    state = build.answered(build.state_of(subject), given)
-    state = actions.choose_clusters(actions.choose_kind(state, Kind.CLUSTERS), n_clusters=2)
-    drawn = shown(state)[0].data[..., 3] > 0
-    state = actions.switch_group(state, "1")
-    rest = shown(state)[0].data[..., 3] > 0
-    assert 0 < rest.sum() < drawn.sum()
-    assert (shown(actions.switch_group(state, "1"))[0].data[..., 3] > 0).sum() == drawn.sum()
