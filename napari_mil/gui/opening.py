@@ -78,10 +78,10 @@ class OpenedClassifier:
 
 @dataclass(frozen=True)
 class OpenedTraining:
-    """An earlier run, or annotated bags."""
+    """An earlier run, annotated bags, or the figures of a classifier."""
 
     path: Path
-    is_run: bool
+    kind: PathKind
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Opener:
             return self._open_annotations(path)
         if kind is PathKind.WORKLIST:
             return OpenedWorklist(path)
-        return OpenedTraining(path, is_run=kind is PathKind.RUN)
+        return OpenedTraining(path, kind)
 
     def _open_slide(self, path: Path) -> OpenedSubject:
         slide, entered = self._open_at_scale(path)

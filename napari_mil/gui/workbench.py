@@ -53,6 +53,7 @@ from napari_mil.gui.model import actions
 from napari_mil.gui.model import training as training_actions
 from napari_mil.gui.model import worklist as worklist_actions
 from napari_mil.gui.model.hovering import hover_words
+from napari_mil.gui.model.recognition import PathKind
 from napari_mil.gui.model.scene import scene
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.classify import classify_snapshot
@@ -380,10 +381,12 @@ class Workbench(QWidget):
         self.classification.stop_without_subject()
         self.book.reconcile(scene(after))
 
-    def _take_training(self, path: Path, is_run: bool) -> None:
+    def _take_training(self, path: Path, kind: PathKind) -> None:
         self.show_training()
-        if is_run:
+        if kind is PathKind.RUN:
             self.setup.open_run(path)
+        elif kind is PathKind.FIGURES:
+            self.judging.show(path, None)
         else:
             self.setup.look_at(path)
 

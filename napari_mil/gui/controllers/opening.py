@@ -10,6 +10,7 @@ from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.model import actions
+from napari_mil.gui.model.recognition import PathKind
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.subjects import Subject
 from napari_mil.gui.mosaic import Mosaic
@@ -44,7 +45,7 @@ class OpeningController:
     settings
         Cache sizes and thread counts.
     take_training
-        Told (path, whether it is a run) of what belongs to the Train tab.
+        Told (path, what it is) of what belongs to the Train tab.
     take_worklist
         Told the path of what belongs to the Worklist tab.
     show_classify
@@ -57,7 +58,7 @@ class OpeningController:
         view: NoticeBoard,
         jobs: JobRunner,
         settings: Settings,
-        take_training: Callable[[Path, bool], None],
+        take_training: Callable[[Path, PathKind], None],
         take_worklist: Callable[[Path], None],
         show_classify: Callable[[], None],
     ) -> None:
@@ -152,7 +153,7 @@ class OpeningController:
             self._session.apply(actions.add_card, event.card)
             self._show_classify()
         elif isinstance(event, OpenedTraining):
-            self._take_training(event.path, event.is_run)
+            self._take_training(event.path, event.kind)
         elif isinstance(event, OpenedWorklist):
             self._take_worklist(event.path)
         elif isinstance(event, Refused):

@@ -15,10 +15,12 @@ from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohorts.cohort import TABLE
-from napari_mil.training.layout import CONFIG
+from napari_mil.training.layout import CONFIG, EVALUATION, PREDICTIONS, SCORE
 from napari_mil.worklist.items import is_results_folder, is_worklist_table
 from napari_mil.worklist.records import WORKLIST_FILE
 
+JUDGED = (EVALUATION, SCORE)
+"""Files that hold the figures of a classifier."""
 CHECKPOINT_ENDINGS = (".ckpt",)
 TABLE_ENDINGS = (".csv", ".tsv")
 MOST_OPENED = 20
@@ -36,6 +38,8 @@ class PathKind(StrEnum):
     CLASSIFIER = "classifier"
     ANNOTATIONS = "annotations"
     RUN = "run"
+    FIGURES = "figures"
+    """Figures of an evaluation, or of a score, with the answers that they rest on."""
     COHORT = "cohort"
     """Folders of classes, or a table of labelled bags."""
     WORKLIST = "worklist"
@@ -78,6 +82,8 @@ def _recognise_file(path: Path) -> Recognised:
         return Recognised(PathKind.CLASSIFIER, path.parent)
     if path.name == CONFIG:
         return Recognised(PathKind.RUN, path.parent)
+    if path.name in JUDGED and (path.parent / PREDICTIONS).is_file():
+        return _recognise_folder(path.parent)[0]
     if name.endswith(TABLE_ENDINGS):
         # One row a tile, or one a bag: the columns tell.
         return Recognised(_kind_of_table(path), path)
@@ -105,6 +111,8 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
         return [Recognised(PathKind.CLASSIFIER, folder)]
     if (folder / CONFIG).is_file():
         return [Recognised(PathKind.RUN, folder)]
+    if (folder / PREDICTIONS).is_file() and any((folder / name).is_file() for name in JUDGED):
+        return [Recognised(PathKind.FIGURES, folder)]
     if is_results_folder(folder):
         return [Recognised(PathKind.WORKLIST, folder)]
     if (folder / PREDICTION_FILE).is_file():

@@ -10,6 +10,7 @@ import pytest
 from napari_mil.gui.controllers import opening as module
 from napari_mil.gui.controllers.opening import OPEN_JOB, THUMBNAILS_JOB, OpeningController
 from napari_mil.gui.model import actions
+from napari_mil.gui.model.recognition import PathKind
 from napari_mil.gui.model.session import Session
 from napari_mil.gui.model.subjects import AnnotationLayer, SubjectKind
 from napari_mil.gui.opening import (
@@ -188,9 +189,9 @@ def test_a_classifier_becomes_the_chosen_one_and_its_tab_is_shown(room):
 
 
 def test_runs_and_annotated_folders_go_to_the_train_tab(room):
-    room.said["run"] = [OpenedTraining(Path("run"), is_run=True)]
+    room.said["run"] = [OpenedTraining(Path("run"), PathKind.RUN)]
     open_now(room, "run")
-    room.take_training.assert_called_once_with(Path("run"), True)
+    room.take_training.assert_called_once_with(Path("run"), PathKind.RUN)
 
 
 def test_results_and_lists_of_slides_go_to_the_worklist(room):

@@ -10,7 +10,7 @@ from napari_mil.gui.model.recognition import PathKind, recognise
 from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
 from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.training.cohorts.cohort import TABLE
-from napari_mil.training.layout import CONFIG
+from napari_mil.training.layout import CONFIG, EVALUATION, PREDICTIONS, SCORE
 from napari_mil.worklist.records import WORKLIST_FILE
 
 
@@ -84,6 +84,17 @@ def test_results_and_tables_of_slides_without_labels_are_a_worklist(tmp_path):
     assert kinds(table) == [(PathKind.WORKLIST, table)]
     own = made(tmp_path / "empty" / WORKLIST_FILE)
     assert kinds(own) == [(PathKind.WORKLIST, own)]
+
+
+@pytest.mark.parametrize("name", [EVALUATION, SCORE])
+def test_figures_beside_the_answers_they_rest_on_are_known(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    (tmp_path / PREDICTIONS).write_text("bag\n")
+    for path in (tmp_path, tmp_path / name):
+        assert [each.kind for each in recognise(path)] == [PathKind.FIGURES]
+    (tmp_path / CONFIG).write_text("{}")
+    for path in (tmp_path, tmp_path / name):
+        assert [each.kind for each in recognise(path)] == [PathKind.RUN]
 
 
 def test_folders_of_classes_are_a_cohort(tmp_path):
