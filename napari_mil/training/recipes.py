@@ -212,6 +212,7 @@ DEFAULTS: dict[str, Recipe] = {
     "ramil": replace(INSTANCES, options={**MERGED, **UNIT}),
     "hamil-mean": replace(INSTANCES, options=MERGED),
     "gnn-mil": replace(FEW_BAGS, learning_rate=2e-4, options={"dropout": 0.5}),
+    "transmil": replace(FEW_BAGS, learning_rate=2e-4, options={}),
 }
 """Recipe of each method unless the published one is asked for.
 
