@@ -8,7 +8,10 @@ from napari_mil.training.config import TrainingConfig, make_config, read_config
 
 def test_what_is_given_wins_over_the_recipe():
     assert make_config(aggregator="transmil", epochs=7).with_recipe().epochs == 7
-    assert make_config(aggregator="transmil").with_recipe().optimiser == "lookahead-radam"
+    assert (
+        make_config(aggregator="transmil", recipe="published").with_recipe().optimiser
+        == "lookahead-radam"
+    )
     mining = make_config(aggregator="abmil", strategy="lr-ham", recipe="published")
     assert mining.with_recipe().learning_rate == 2e-4
     released = make_config(aggregator="dsmil-released", recipe="published")

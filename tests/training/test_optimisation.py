@@ -84,7 +84,7 @@ def test_biases_decay_where_the_recipe_lets_them(aggregator, decays):
         weight.data.fill_(1)
         weight.grad = torch.zeros_like(weight)
     make_optimiser(
-        make_config(aggregator=aggregator, weight_decay=0.5).with_recipe(),
+        make_config(aggregator=aggregator, recipe="published", weight_decay=0.5).with_recipe(),
         network.named_parameters(),
     ).step()
     for name, weight in network.named_parameters():
