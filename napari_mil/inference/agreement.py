@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy.stats import rankdata
 
 from napari_mil.bags.layout import Layout
 
@@ -85,6 +84,9 @@ def agreement(first: np.ndarray, second: np.ndarray) -> Agreement:
     first, second
         (M,), NaN where there is none; places without a value in either are left out.
     """
+    # scipy's statistics take half a second to load, which opening a window does not wait for.
+    from scipy.stats import rankdata
+
     known = ~(np.isnan(first) | np.isnan(second))
     n = int(known.sum())
     one = rankdata(first[known])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
@@ -17,8 +19,11 @@ from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.tree import TreeSnapshot, tree_snapshot
 from napari_mil.gui.model.tree import Replay
-from napari_mil.gui.views.tree_view import TreeView
 
+if TYPE_CHECKING:
+    from napari_mil.gui.views.tree_view import TreeView
+
+VIEW = "napari_mil.gui.views.tree_view"
 READ_JOB = "tree pictures"
 STEP_MS = 120
 """Time between two steps of the replay: the slide is drawn anew with each."""
@@ -54,7 +59,8 @@ class TreeController:
 
     def make_view(self) -> TreeView:
         """Make the view, connected."""
-        view = TreeView()
+        # pyqtgraph takes a fifth of a second to load.
+        view: TreeView = import_module(VIEW).TreeView()
         view.linkage_chosen.connect(self._on_linkage)
         view.clusters_chosen.connect(self._on_clusters)
         view.collapse_chosen.connect(
