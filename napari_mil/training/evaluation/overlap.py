@@ -13,7 +13,6 @@ from skimage.morphology import local_maxima
 
 from napari_mil.annotations import Region
 from napari_mil.bags.layout import Layout
-from napari_mil.training.evaluation.metrics import auc, decided
 
 FALSE_POSITIVES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives per slide at which CAMELYON16 reads the sensitivity."""
@@ -78,6 +77,9 @@ def overlap(
     Ehteshami Bejnordi et al. 2017, "Diagnostic assessment of deep learning algorithms for detection
     of lymph node metastases in women with breast cancer" (CAMELYON16), JAMA 318(22).
     """
+    # These bring scipy's statistics, which opening a window does not wait for.
+    from napari_mil.training.evaluation.metrics import auc
+
     instance, region = _inside(layout, regions)
     positive = np.zeros(len(layout), bool)
     positive[instance] = True
@@ -122,7 +124,8 @@ def _dice(truth: np.ndarray, values: np.ndarray, threshold: float | None) -> flo
         return float("nan")
     if threshold is None:
         threshold = float(np.partition(values, len(values) - n_positive)[len(values) - n_positive])
-    return decided(truth, values >= threshold)["f1"]
+    called = values >= threshold
+    return 2 * float((called & truth).sum()) / float(called.sum() + n_positive)
 
 
 def _sensitivities(
