@@ -9,6 +9,7 @@ from PIL import Image
 
 from napari_mil.bags import Bag, tile_grid, write_bag
 from napari_mil.events import CancellationToken
+from napari_mil.gui.model.recognition import PathKind
 from napari_mil.gui.model.subjects import SubjectKind
 from napari_mil.gui.opening import (
     OpenedAnnotations,
@@ -147,8 +148,8 @@ def test_runs_and_annotated_folders_belong_to_the_train_tab(open_path, tmp_path)
     (tmp_path / "cohort/benign").mkdir(parents=True)
     (tmp_path / "run").mkdir()
     (tmp_path / "run/config.json").write_text("{}")
-    assert open_path(tmp_path / "cohort") == [OpenedTraining(tmp_path / "cohort", False)]
-    assert open_path(tmp_path / "run") == [OpenedTraining(tmp_path / "run", True)]
+    assert open_path(tmp_path / "cohort") == [OpenedTraining(tmp_path / "cohort", PathKind.COHORT)]
+    assert open_path(tmp_path / "run") == [OpenedTraining(tmp_path / "run", PathKind.RUN)]
 
 
 def test_a_folder_of_slides_is_each_of_them(open_path, slide_path, tmp_path):

@@ -45,7 +45,7 @@ def test_the_form_is_seen_once_there_is_something_to_train_on(view):
 
 
 def test_numbers_of_the_recipe_stand_where_nothing_was_entered(view):
-    show(view, Form(aggregator="transmil"))
+    show(view, Form(aggregator="transmil", advanced={"recipe": "published"}))
     assert view.epochs_box.value() == 200
     assert view.rate_edit.text() == "0.0002"
     assert "Shao" in view.recipe.text()
