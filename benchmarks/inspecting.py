@@ -15,7 +15,7 @@ import numpy as np
 from napari_mil.bags import Bag
 from napari_mil.exports.maps import ScaleMode
 from napari_mil.gui.model import actions
-from napari_mil.gui.model.gallery import nearest_instances
+from napari_mil.gui.model.gallery import likeness_to, nearest_by
 from napari_mil.gui.model.hovering import hover_words
 from napari_mil.gui.model.panels import Panel
 from napari_mil.gui.model.scene import scene
@@ -72,7 +72,7 @@ def measure(n: int) -> Iterator[tuple[str, float]]:
     bag = answer.prediction.features
     yield (
         "find the most alike (in a thread)",
-        _median(lambda k: nearest_instances(bag.features, some[k])),
+        _median(lambda k: nearest_by(likeness_to(bag.features, some[k]), some[k])),
     )
 
 

@@ -117,14 +117,17 @@ class InspectionController:
         if hidden == visible:
             self._session.apply(actions.toggle_overlay)
 
-    def _on_click(self, world: tuple[float, ...]) -> None:
-        """Select the instance under a click; beside the instances nothing is selected."""
+    def _instance_under(self, world: tuple[float, ...]) -> int | None:
+        """Return the instance of the shown subject under a place of the canvas."""
         state = self._session.state
         subject = state.current_subject
-        layout = state.layout
-        if subject is None or layout is None:
-            return
-        instance = subject.placement.instance_under(layout, world)
+        if subject is None or state.layout is None:
+            return None
+        return subject.placement.instance_under(state.layout, world)
+
+    def _on_click(self, world: tuple[float, ...]) -> None:
+        """Select the instance under a click; beside the instances nothing is selected."""
+        instance = self._instance_under(world)
         if instance is None:
             self._session.apply(actions.clear_selection)
             return
@@ -133,12 +136,7 @@ class InspectionController:
 
     def _on_added(self, world: tuple[float, ...]) -> None:
         """Let the instance under a click join the selection, or leave it."""
-        state = self._session.state
-        subject = state.current_subject
-        layout = state.layout
-        if subject is None or layout is None:
-            return
-        instance = subject.placement.instance_under(layout, world)
+        instance = self._instance_under(world)
         if instance is not None:
             self._session.apply(actions.toggle_selected, instance)
             self._show_inspect()

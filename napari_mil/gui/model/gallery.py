@@ -43,21 +43,6 @@ class Nearest:
     """Cosines of the features, less the mean of the bag."""
 
 
-def nearest_instances(features: np.ndarray, instance: int, n: int = MOST_SHOWN) -> Nearest:
-    """Find the instances whose features are nearest to those of one.
-
-    Parameters
-    ----------
-    features
-        float32 (N, D) vectors, or maps (N, C, H, W), whose mean over space counts.
-    instance
-        Index of the instance.
-    n
-        Instances to find at most.
-    """
-    return nearest_by(likeness_to(features, instance), instance, n)
-
-
 def likeness_to(features: np.ndarray, instance: int) -> np.ndarray:
     """Return how alike all instances are to one: float32 (N,), 1 for itself.
 

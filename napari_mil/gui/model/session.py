@@ -337,12 +337,6 @@ class Session:
         """Apply an action on the worklist."""
         self._put(listing=action(self._state.listing, *arguments, **options))
 
-    def _put(self, **parts: object) -> None:
-        """Put parts into the state, and tell it unless they were there."""
-        if any(getattr(self._state, name) is not part for name, part in parts.items()):
-            self._state = replace(self._state, **parts)  # type: ignore[arg-type]
-            self._tell()
-
     def embed(
         self,
         action: Callable[Concatenate[Embedding, P], Embedding],
@@ -350,9 +344,12 @@ class Session:
         **options: P.kwargs,
     ) -> None:
         """Apply an action on the embedding of the state."""
-        embedding = action(self._state.embedding, *arguments, **options)
-        if embedding != self._state.embedding:
-            self._state = replace(self._state, embedding=embedding)
+        self._put(embedding=action(self._state.embedding, *arguments, **options))
+
+    def _put(self, **parts: object) -> None:
+        """Put parts into the state, and tell it unless equal ones were there."""
+        if any(getattr(self._state, name) != part for name, part in parts.items()):
+            self._state = replace(self._state, **parts)  # type: ignore[arg-type]
             self._tell()
 
     @contextmanager

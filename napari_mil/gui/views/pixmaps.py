@@ -7,6 +7,13 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QImage, QPixmap
 
 
+def image_of(pixels: np.ndarray) -> QImage:
+    """Return pixels, uint8 (H, W, 3), as Qt draws them; they are copied."""
+    height, width = pixels.shape[:2]
+    data = np.ascontiguousarray(pixels)
+    return QImage(data.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+
 def pixmap_of(pixels: np.ndarray, side: int) -> QPixmap:
     """Return a picture that fits into a square.
 
@@ -17,11 +24,8 @@ def pixmap_of(pixels: np.ndarray, side: int) -> QPixmap:
     side
         Side of the square in points of the screen.
     """
-    height, width = pixels.shape[:2]
-    data = np.ascontiguousarray(pixels)
-    image = QImage(data.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    pixmap = QPixmap.fromImage(image)
-    longest = max(width, height)
+    pixmap = QPixmap.fromImage(image_of(pixels))
+    longest = max(pixels.shape[:2])
     if longest == side:
         return pixmap
     modes = Qt.TransformationMode

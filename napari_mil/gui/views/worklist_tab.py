@@ -8,7 +8,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFormLayout, QLineEdit, QPushButton, QStackedWidget, QWidget
 
-from napari_mil.gui.model.recognition import TABLE_ENDINGS
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
 from napari_mil.gui.model.snapshots.worklist import (
     EMPTY,
@@ -18,6 +17,7 @@ from napari_mil.gui.model.snapshots.worklist import (
     row_remark,
 )
 from napari_mil.gui.model.worklist import Phase
+from napari_mil.gui.views.dropping import dropped_source
 from napari_mil.gui.views.widgets import (
     ChoiceBox,
     PrimaryButton,
@@ -239,21 +239,11 @@ class WorklistTab(QWidget):
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Take a folder or a table, unless a run is under way."""
-        if event is not None and _dropped(event) and self._phase is Phase.IDLE:
+        if event is not None and dropped_source(event) and self._phase is Phase.IDLE:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         """Tell which folder or table it was."""
-        if event is not None and (path := _dropped(event)):
+        if event is not None and (path := dropped_source(event)):
             event.acceptProposedAction()
             self.path_dropped.emit(path)
-
-
-def _dropped(event: QDropEvent) -> str:
-    """Return the folder or table that is dropped, or nothing."""
-    data = event.mimeData()
-    paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
-    if len(paths) != 1:
-        return ""
-    usable = Path(paths[0]).is_dir() or paths[0].lower().endswith(TABLE_ENDINGS)
-    return paths[0] if usable else ""

@@ -17,7 +17,7 @@ from qtpy.QtCore import (
     QTimer,
     Signal,
 )
-from qtpy.QtGui import QBrush, QColor, QIcon, QImage, QKeyEvent, QPainter, QPalette, QPixmap
+from qtpy.QtGui import QBrush, QColor, QIcon, QKeyEvent, QPainter, QPalette, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -40,6 +40,7 @@ from napari_mil.gui.model.snapshots.worklist import (
 )
 from napari_mil.gui.model.worklist import Row
 from napari_mil.gui.views.colours import colours_of
+from napari_mil.gui.views.pixmaps import image_of
 
 THUMBNAIL = (32, 38)
 """(width, height) of a thumbnail in pixels."""
@@ -413,10 +414,7 @@ def framed(pixels: np.ndarray | None) -> QIcon:
 
 
 def _draw_in_middle(pixmap: QPixmap, pixels: np.ndarray) -> None:
-    pixels = np.ascontiguousarray(pixels)
-    height, width = pixels.shape[:2]
-    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-    fitted = image.scaled(
+    fitted = image_of(pixels).scaled(
         QSize(*THUMBNAIL),
         Qt.AspectRatioMode.KeepAspectRatio,
         Qt.TransformationMode.SmoothTransformation,

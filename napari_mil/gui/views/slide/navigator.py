@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from qtpy.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
 
 from napari_mil.gui.model.snapshots.navigator import NavigatorSnapshot, Preset
 from napari_mil.gui.model.subjects import Place
+from napari_mil.gui.views.pixmaps import image_of
 from napari_mil.gui.views.widgets import Card, column, row, secondary, set_words
 
 HEIGHT = 150
@@ -57,7 +58,7 @@ class Thumbnail(QWidget):
             return
         self._pixels = pixels
         self._shape = shape
-        self._pixmap = None if pixels is None else _pixmap(pixels)
+        self._pixmap = None if pixels is None else QPixmap.fromImage(image_of(pixels[..., :3]))
         self._scaled = None
         self.update()
 
@@ -207,11 +208,3 @@ def _small_button(text: str) -> QPushButton:
     button = QPushButton(text)
     button.setStyleSheet("padding: 2px 3px; min-width: 30px;")
     return button
-
-
-def _pixmap(pixels: np.ndarray) -> QPixmap:
-    """Return pixels, uint8 (h, w, 3), as Qt draws them."""
-    rgb = np.ascontiguousarray(pixels[..., :3])
-    height, width = rgb.shape[:2]
-    image = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    return QPixmap.fromImage(image)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
     QApplication,
     QDialog,
@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mil.errors import NapariMilError
+from napari_mil.gui.views.pixmaps import image_of
 
 SIZE = (640, 560)
 LARGEST_PICTURE_PX = 320
@@ -86,15 +87,12 @@ class PropertiesDialog(QDialog):
 
     def _show(self, picture: str) -> None:
         try:
-            pixels = np.ascontiguousarray(self._read(picture))
+            pixmap = QPixmap.fromImage(image_of(self._read(picture)))
         except NapariMilError as error:
             self.picture.setText(str(error))
             self.picture.show()
             return
-        height, width = pixels.shape[:2]
-        image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-        pixmap = QPixmap.fromImage(image)
-        if max(width, height) > LARGEST_PICTURE_PX:
+        if max(pixmap.width(), pixmap.height()) > LARGEST_PICTURE_PX:
             pixmap = pixmap.scaled(
                 LARGEST_PICTURE_PX,
                 LARGEST_PICTURE_PX,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
 from napari_mil.gui.keys import TRAIN_KEYS
-from napari_mil.gui.model.recognition import TABLE_ENDINGS
 from napari_mil.gui.model.snapshots.judging import JudgingSnapshot
 from napari_mil.gui.model.snapshots.train import BUSY, TrainSnapshot
+from napari_mil.gui.views.dropping import dropped_source
 from napari_mil.gui.views.train.adapt_view import AdaptView
 from napari_mil.gui.views.train.found_view import FoundView
 from napari_mil.gui.views.train.judging_view import JudgingView
@@ -96,21 +94,11 @@ class TrainTab(QWidget):
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         """Take a folder or a table, unless one is being trained on."""
-        if event is not None and _dropped(event) and not self._busy:
+        if event is not None and dropped_source(event) and not self._busy:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         """Tell which folder or table it was."""
-        if event is not None and (path := _dropped(event)):
+        if event is not None and (path := dropped_source(event)):
             event.acceptProposedAction()
             self.path_dropped.emit(path)
-
-
-def _dropped(event: QDropEvent) -> str:
-    """Return the folder or table that is dropped, or nothing."""
-    data = event.mimeData()
-    paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
-    if len(paths) != 1:
-        return ""
-    usable = Path(paths[0]).is_dir() or paths[0].lower().endswith(TABLE_ENDINGS)
-    return paths[0] if usable else ""
