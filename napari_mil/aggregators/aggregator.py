@@ -166,6 +166,14 @@ class Aggregator(nn.Module, ABC):
         """
         return None
 
+    def random_order(self, n: int) -> Tensor:
+        """Return a random order of N instances, int64 (N,).
+
+        Drawn anew in training, always alike in evaluation, so that a bag has one answer.
+        """
+        generator = None if self.training else torch.Generator().manual_seed(0)
+        return torch.randperm(n, generator=generator)
+
     @property
     def sigmoids(self) -> bool:
         """Whether each logit has its own sigmoid.

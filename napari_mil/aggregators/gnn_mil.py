@@ -68,6 +68,9 @@ class GNNMIL(Aggregator):
         Weight of link prediction and entropy in the loss.
     dropout
         Rate of the node embeddings, in training.
+    averages
+        Whether nodes of the coarse graph are means of their instances, so that the answer does not
+        grow with the bag; sums as published.
     """
 
     def __init__(
@@ -80,12 +83,14 @@ class GNNMIL(Aggregator):
         threshold: float | None = None,
         auxiliary_weight: float = 1.0,
         dropout: float = 0.0,
+        averages: bool = False,
         **task: Unpack[Task],
     ) -> None:
         super().__init__(in_dim, n_classes, **task)
         self.threshold = threshold
         self.auxiliary_weight = auxiliary_weight
         self.dropout = nn.Dropout(dropout)
+        self.averages = averages
         self.gnn_embd = SAGE(in_dim, hidden)
         self.gnn_pool = SAGE(hidden, clusters)
         self.mlp = nn.Linear(clusters, clusters)
@@ -108,6 +113,8 @@ class GNNMIL(Aggregator):
         s = self.assign(bag, h, threshold)
         coarse = self.coarse_adjacency(bag, s, threshold)  # (K, K)
         x = s.T @ h  # (K, hidden)
+        if self.averages:
+            x = x / s.sum(0)[:, None]
         means = coarse @ x / coarse.sum(1, keepdim=True).clamp(min=1)
         embedding = functional.leaky_relu(self.gnn_embd2(means, x), SLOPE).flatten()
         logits = self.lin2(functional.leaky_relu(self.lin1(embedding), SLOPE))

@@ -404,8 +404,7 @@ class RAMIL(MergingAggregator):
 
     def merges(self, bag: Tensor) -> MergeTree:
         """Return the merges in random order, one instance after another."""
-        generator = None if self.training else torch.Generator().manual_seed(0)
-        return self.chain(torch.randperm(len(bag), generator=generator))
+        return self.chain(self.random_order(len(bag)))
 
     @staticmethod
     def chain(order: Tensor) -> MergeTree:

@@ -11,8 +11,9 @@ image classification", NeurIPS.
     x = x + Nystrom(LN(x));  logits = W LN(x)[class token]
 
 The grid is the order of the file, not the place on the slide: the answer depends on the order of
-the instances. MHIM-MIL's variant (`padding="inside"`) pads only for PPEG, to at least 7 x 7 with
-zeros, and drops the padding after it.
+the instances, by which few bags are learnt by heart unless it is shuffled (`order="random"`).
+MHIM-MIL's variant (`padding="inside"`) pads only for PPEG, to at least 7 x 7 with zeros, and drops
+the padding after it.
 
 The three convolutions and the identity are one 7 x 7 convolution; of the second layer only the
 class token is computed, since nothing else reaches the answer.
@@ -115,6 +116,9 @@ class TransMIL(Aggregator):
         See `NystromAttention`.
     padding
         ``"before"`` as published, ``"inside"`` as MHIM-MIL.
+    order
+        ``"file"`` as published; ``"random"`` shuffles the instances
+        (`Aggregator.random_order`), so that the order of the training bags is not learnt.
     dropout
         Rate after the projection, in training: none as published, 0.25 in MHIM-MIL.
     attention_dropout
@@ -132,6 +136,7 @@ class TransMIL(Aggregator):
         pinv_iterations: int = 6,
         kernel: int = 33,
         padding: Literal["before", "inside"] = "before",
+        order: Literal["file", "random"] = "file",
         dropout: float = 0.0,
         attention_dropout: float = 0.1,
         **task: Unpack[Task],
@@ -140,6 +145,7 @@ class TransMIL(Aggregator):
         if hidden % 8:
             raise ValueError(f"the width of a token is a multiple of 8, not {hidden}")
         self.padding = padding
+        self.order = order
         layer = (
             hidden,
             heads,
@@ -167,6 +173,9 @@ class TransMIL(Aggregator):
         """
         n = len(bag)
         blocks = [recompute_in_backward(self.projection, block) for block in bag.split(BLOCK)]
+        order = self.random_order(n).to(bag.device) if self.order == "random" else None
+        if order is not None:
+            blocks = [torch.cat(blocks)[order]]
         side = math.ceil(math.sqrt(n))
         missing = side * side - n if self.padding == "before" else 0
         first = [torch.cat(blocks[: missing // BLOCK + 1])[:missing]] if missing else []
@@ -179,6 +188,8 @@ class TransMIL(Aggregator):
         embedding = self.norm(tokens)[0]
         logits = self.classifier(embedding)
         scores = None if read_out is None else read_out[:, 1 : n + 1].T
+        if scores is not None and order is not None:
+            scores = scores[order.argsort()]
         losses = {} if target is None else {"bag": self.bag_loss(logits, target)}
         return BagOutput(
             logits, self.multi_label, scores=scores, embedding=embedding, losses=losses

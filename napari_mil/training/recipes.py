@@ -172,55 +172,61 @@ PUBLISHED: dict[str, Recipe] = {
 
 PROJECTED = {"hidden": 256, "dropout": 0.5}
 """Options of a projection that few bags do not overfit."""
-FEW_BAGS = Recipe(
-    "chosen here on bags of colon nuclei (docs/learning.md): AdamW 1e-3, decoupled decay .01, "
-    "cosine to 0, 60 epochs, a projection to 256 with dropout .5",
-    "adamw",
-    1e-3,
-    0.01,
-    schedule="cosine",
-    epochs=60,
-    patience=20,
-    earliest_stop=30,
-    options=PROJECTED,
-)
-"""Recipe that learns on a hundred bags.
-
-The large rate leaves the wrong instances that a maximum first settles on, dropout and decoupled
-decay keep few bags from being learnt by heart.
-"""
-INSTANCES = replace(
-    FEW_BAGS,
-    source=f"{FEW_BAGS.source}; in the first 10 epochs every instance learns the label of its bag",
-    warm_up=10,
-)
-"""The same for methods that score instances: without the warm-up, seeds differ in luck."""
 MERGED = {"dims": [256, 64], "dropout": 0.5}
 """Options of layers before merges along the tree of a bag."""
 UNIT = {"starts_as_mean": True, "frozen_norm": True}
 """Options of a unit that begins as a plain average and normalises by no single pair."""
+WARM_UP = 10
+"""Epochs of the warm-up of methods that score instances; without it, seeds differ in luck."""
+
+
+def _few_bags(
+    learning_rate: float = 1e-3, options: Mapping[str, Any] = PROJECTED, warm_up: int = 0
+) -> Recipe:
+    """Return a recipe that learns on a hundred bags.
+
+    Dropout and decoupled decay keep few bags from being learnt by heart. Attention needs the
+    smaller rates to find 5 instances in 500 too; the larger one leaves wrong instances that a
+    maximum first settles on.
+    """
+    shared = f"; in the first {warm_up} epochs every instance learns the label of its bag"
+    return Recipe(
+        f"chosen here on bags of colon nuclei (docs/learning.md): AdamW {learning_rate:g}, "
+        f"decoupled decay .01, cosine to 0, 60 epochs{shared if warm_up else ''}",
+        "adamw",
+        learning_rate,
+        0.01,
+        schedule="cosine",
+        epochs=60,
+        patience=20,
+        earliest_stop=30,
+        warm_up=warm_up,
+        options=options,
+    )
+
+
+ATTENDING = _few_bags(2e-4)
 DEFAULTS: dict[str, Recipe] = {
     **PUBLISHED,
-    **dict.fromkeys(
-        ("embedding-max", "embedding-mean", "abmil", "gated-abmil", "mvcnn", "spoc"), FEW_BAGS
-    ),
-    **dict.fromkeys(("instance-max", "deepmiml", "dsmil-released"), INSTANCES),
-    "dsmil": replace(INSTANCES, options={**PROJECTED, "stream_losses": True}),
-    "mi-net-instance": replace(INSTANCES, options={}),
-    "nan": replace(FEW_BAGS, options={**PROJECTED, "unit_vectors": True}),
-    "hamil": replace(INSTANCES, options={**MERGED, **UNIT}),
-    "ramil": replace(INSTANCES, options={**MERGED, **UNIT}),
-    "hamil-mean": replace(INSTANCES, options=MERGED),
-    "gnn-mil": replace(FEW_BAGS, learning_rate=2e-4, options={"dropout": 0.5}),
-    "transmil": replace(FEW_BAGS, learning_rate=2e-4, options={}),
+    **dict.fromkeys(("embedding-max", "embedding-mean", "mvcnn", "spoc"), _few_bags()),
+    **dict.fromkeys(("abmil", "gated-abmil"), ATTENDING),
+    **dict.fromkeys(("deepmiml", "dsmil-released"), _few_bags(warm_up=WARM_UP)),
+    "instance-max": _few_bags(2e-4, warm_up=WARM_UP),
+    "dsmil": _few_bags(2e-4, {**PROJECTED, "stream_losses": True}, WARM_UP),
+    "mi-net-instance": _few_bags(options={}, warm_up=WARM_UP),
+    "nan": _few_bags(options={**PROJECTED, "unit_vectors": True}),
+    **dict.fromkeys(("hamil", "ramil"), _few_bags(options={**MERGED, **UNIT}, warm_up=WARM_UP)),
+    "hamil-mean": _few_bags(options=MERGED, warm_up=WARM_UP),
+    "gnn-mil": _few_bags(5e-4, {"dropout": 0.5, "averages": True}),
+    "transmil": _few_bags(5e-4, {"hidden": 128, "dropout": 0.5, "order": "random"}),
 }
 """Recipe of each method unless the published one is asked for.
 
 Those that learn as published keep it.
 """
 MINING_FEW = replace(
-    FEW_BAGS,
-    source=f"{FEW_BAGS.source}; masks and losses as published, Tang et al. 2023",
+    ATTENDING,
+    source=f"{ATTENDING.source}; masks and losses as published, Tang et al. 2023",
 )
 
 
