@@ -17,3 +17,14 @@ def test_an_instance_without_neighbours_has_a_mean_of_zero():
     bag = torch.tensor([[0.0], [1.0], [9.0]])
     means = aggregator.neighbour_means(bag, bag, torch.tensor(2.0))
     assert means.tolist() == [[1.0], [0.0], [0.0]]
+
+
+def test_averaged_clusters_do_not_grow_with_the_bag():
+    torch.manual_seed(0)
+    aggregator = create_aggregator("gnn-mil", 3, 2, threshold=0.0).eval()
+    bag = torch.randn(4, 3)
+    twice = torch.cat([bag, bag])
+    with torch.no_grad():
+        assert not torch.allclose(aggregator(twice).logits, aggregator(bag).logits, atol=1e-3)
+        aggregator.averages = True
+        assert torch.allclose(aggregator(twice).logits, aggregator(bag).logits, atol=1e-6)
