@@ -191,7 +191,7 @@ def _few_bags(
     """
     shared = f"; in the first {warm_up} epochs every instance learns the label of its bag"
     return Recipe(
-        f"chosen here on bags of colon nuclei (docs/learning.md): AdamW {learning_rate:g}, "
+        f"chosen here (docs/learning.md): AdamW {learning_rate:g}, "
         f"decoupled decay .01, cosine to 0, 60 epochs{shared if warm_up else ''}",
         "adamw",
         learning_rate,
