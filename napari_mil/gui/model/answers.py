@@ -116,6 +116,11 @@ class Inquiry:
     """Mining whose masks are asked for; without tree or mining, the evidence is."""
 
 
+def inquiry_without(inquiry: Inquiry | None, subject: int) -> Inquiry | None:
+    """Return the question under way unless it is about a subject."""
+    return None if inquiry is not None and inquiry.subject == subject else inquiry
+
+
 @dataclass(frozen=True)
 class ExportRun:
     """An export under way, or what became of the last one."""
