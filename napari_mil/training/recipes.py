@@ -211,6 +211,7 @@ DEFAULTS: dict[str, Recipe] = {
     **dict.fromkeys(("embedding-max", "embedding-mean", "mvcnn", "spoc"), _few_bags()),
     **dict.fromkeys(("abmil", "gated-abmil"), ATTENDING),
     **dict.fromkeys(("instance-max", "deepmiml", "dsmil-released"), _few_bags(warm_up=WARM_UP)),
+    "instance-mean": _few_bags(2e-4, warm_up=WARM_UP),
     "dsmil": _few_bags(2e-4, {**PROJECTED, "stream_losses": True}, WARM_UP),
     "mi-net-instance": _few_bags(options={}, warm_up=WARM_UP),
     "nan": _few_bags(options={**PROJECTED, "unit_vectors": True}),
