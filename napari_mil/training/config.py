@@ -27,6 +27,7 @@ from napari_mil.training.recipes import (
     RecipeKind,
     Schedule,
     Strategy,
+    has_maps_for,
     recipe_of,
 )
 
@@ -342,12 +343,8 @@ class TrainingConfig(BaseModel):
 
     @property
     def chosen_recipe(self) -> Recipe:
-        """Way to train that fills open fields, with facts beyond the configuration's.
-
-        On feature maps it is the published one: defaults were chosen on bags of vectors.
-        """
-        kind = "published" if self.takes_maps else self.recipe
-        return recipe_of(self.aggregator, self.strategy, kind)
+        """Way to train that fills open fields, with facts beyond the configuration's."""
+        return recipe_of(self.aggregator, self.strategy, self.recipe, self.encoder)
 
     def changed(self, **fields: Any) -> TrainingConfig:
         """Return a checked copy with other values.
@@ -378,13 +375,6 @@ def _check_encoder(name: str) -> None:
         ) from None
     except CheckpointError as error:
         raise ValueError(str(error)) from None
-
-
-def has_maps_for(aggregator: str, encoder: str | None) -> bool:
-    """Say whether an encoder gives an aggregator feature maps instead of vectors."""
-    if encoder not in BACKBONES:
-        return False
-    return BACKBONES[encoder].has_maps and AGGREGATORS[aggregator].works_on_maps
 
 
 def _check_name(role: str, name: str, known: Collection[str]) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from napari_mil.aggregators.cards import AGGREGATORS
+from napari_mil.networks.cards import BACKBONES
+
 Optimiser = Literal["adam", "adamw", "radam", "lookahead-radam", "sgd"]
 Schedule = Literal["constant", "cosine", "steps", "inverse"]
 Strategy = Literal["plain", "ham", "l-ham", "r-ham", "lr-ham"]
@@ -176,6 +179,8 @@ MERGED = {"dims": [256, 64], "dropout": 0.5}
 """Options of layers before merges along the tree of a bag."""
 UNIT = {"starts_as_mean": True, "frozen_norm": True}
 """Options of a unit that begins as a plain average and normalises by no single pair."""
+NETWORK_RATE = 2e-4
+"""Largest default step where a network learns from images too; at 1e-3 its units die."""
 WARM_UP = 10
 """Epochs of the warm-up of methods that score instances; without it, seeds differ in luck."""
 
@@ -230,14 +235,51 @@ MINING_FEW = replace(
 )
 
 
-def recipe_of(aggregator: str, strategy: str, kind: RecipeKind = "default") -> Recipe:
+def recipe_of(
+    aggregator: str, strategy: str, kind: RecipeKind = "default", encoder: str | None = None
+) -> Recipe:
     """Return the recipe of a method.
 
     Masked mining has its own, whatever aggregator it is used with; the options are those of the
     aggregator.
+
+    Parameters
+    ----------
+    aggregator, strategy
+        Names of the method.
+    kind
+        The published recipe or the default. On feature maps it is always the published one:
+        defaults were chosen on bags of vectors.
+    encoder
+        Name of the encoder, or of a network that learns too and takes a smaller step by default.
     """
+    if has_maps_for(aggregator, encoder):
+        kind = "published"
     recipe = (DEFAULTS if kind == "default" else PUBLISHED)[aggregator]
-    if strategy == "plain":
+    if strategy != "plain":
+        published = MINING_LARGE if strategy == "lr-ham" else MINING_SMALL
+        recipe = replace(MINING_FEW if kind == "default" else published, options=recipe.options)
+    if kind == "default" and encoder in BACKBONES:
+        recipe = _beside_network(recipe)
+    return recipe
+
+
+def _beside_network(recipe: Recipe) -> Recipe:
+    """Return a recipe for an aggregator whose network starts fresh and learns too."""
+    if recipe.optimiser == "sgd":
+        # MI-Nets are three layers deeper: by SGD, or by the whole step, some draws do not learn.
+        return _few_bags(NETWORK_RATE / 2, recipe.options)
+    if recipe.learning_rate <= NETWORK_RATE:
         return recipe
-    published = MINING_LARGE if strategy == "lr-ham" else MINING_SMALL
-    return replace(MINING_FEW if kind == "default" else published, options=recipe.options)
+    return replace(
+        recipe,
+        source=f"{recipe.source}; beside a network that learns too, {NETWORK_RATE:g}",
+        learning_rate=NETWORK_RATE,
+    )
+
+
+def has_maps_for(aggregator: str, encoder: str | None) -> bool:
+    """Say whether an encoder gives an aggregator feature maps instead of vectors."""
+    if encoder not in BACKBONES:
+        return False
+    return BACKBONES[encoder].has_maps and AGGREGATORS[aggregator].works_on_maps

@@ -1,6 +1,8 @@
+import pytest
+
 from napari_mil.aggregators import list_aggregators
 from napari_mil.training.config import make_config
-from napari_mil.training.recipes import DEFAULTS
+from napari_mil.training.recipes import DEFAULTS, NETWORK_RATE
 
 
 def test_every_aggregator_has_a_recipe_with_its_source():
@@ -25,6 +27,32 @@ def test_on_feature_maps_methods_train_as_published():
     assert maps.aggregator_options == {}
     vectors = make_config(aggregator="hamil").with_recipe()
     assert vectors.aggregator_options["dims"] == [256, 64]
+
+
+def test_beside_a_network_that_learns_too_the_default_step_is_smaller():
+    beside = make_config(aggregator="instance-max", encoder="lenet5").with_recipe()
+    assert beside.learning_rate == NETWORK_RATE
+    assert f"{NETWORK_RATE:g}" in beside.chosen_recipe.source
+    assert beside.warm_up == make_config(aggregator="instance-max").with_recipe().warm_up
+    deeper = make_config(aggregator="mi-net", encoder="lenet5").with_recipe()
+    assert (deeper.optimiser, deeper.learning_rate) == ("adamw", NETWORK_RATE / 2)
+
+
+@pytest.mark.parametrize("aggregator", ["instance-max", "mi-net"])
+def test_a_published_recipe_is_the_same_beside_a_network(aggregator):
+    beside, alone = (
+        make_config(aggregator=aggregator, encoder=encoder, recipe="published").chosen_recipe
+        for encoder in ("lenet5", None)
+    )
+    assert beside == alone
+
+
+def test_a_step_that_is_small_enough_stays_beside_a_network():
+    beside, alone = (
+        make_config(aggregator="clam-sb", encoder=encoder).chosen_recipe
+        for encoder in ("lenet5", None)
+    )
+    assert beside == alone
 
 
 def test_a_teacher_trains_by_the_recipe_of_its_aggregator():

@@ -10,7 +10,7 @@ from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.mining.cards import KINDS, STRATEGIES
 from napari_mil.errors import NapariMilError
 from napari_mil.training.cohorts.region_classes import mapping_text
-from napari_mil.training.config import RECIPE_FIELDS, has_maps_for, make_config
+from napari_mil.training.config import RECIPE_FIELDS, make_config
 from napari_mil.training.recipes import Recipe, RecipeKind, recipe_of
 
 PLAIN = "plain"
@@ -170,9 +170,8 @@ class Form:
     @property
     def recipe(self) -> Recipe:
         """Way to train the chosen method, by default or as published."""
-        on_maps = has_maps_for(self.aggregator, self.encoder)
-        kind: RecipeKind = "published" if on_maps else self.advanced.get("recipe", "default")
-        return recipe_of(self.aggregator, self.strategy, kind)
+        kind: RecipeKind = self.advanced.get("recipe", "default")
+        return recipe_of(self.aggregator, self.strategy, kind, self.encoder)
 
     def with_method(self, **fields: Any) -> Form:
         """Return the form with another method, whose recipe decides again."""
@@ -254,9 +253,7 @@ def form_of(config: Mapping[str, Any]) -> Form:
     aggregator = config.get("aggregator") or DEFAULT_AGGREGATOR
     strategy = config.get("strategy") or PLAIN
     kind: RecipeKind = config.get("recipe") or "default"
-    if has_maps_for(aggregator, config.get("encoder")):
-        kind = "published"
-    recipe = recipe_of(aggregator, strategy, kind)
+    recipe = recipe_of(aggregator, strategy, kind, config.get("encoder"))
 
     def own(name: str) -> Any:
         value = config.get(name)

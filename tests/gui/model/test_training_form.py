@@ -137,5 +137,12 @@ def test_a_run_is_shown_by_what_differs_from_its_recipe():
     assert form == Form(aggregator="dsmil", learning_rate="0.01", advanced={"seed": 7})
 
 
+def test_the_recipe_that_is_shown_goes_by_the_encoder_too():
+    beside = Form(aggregator="instance-max", encoder="lenet5")
+    assert beside.recipe.learning_rate < Form(aggregator="instance-max").recipe.learning_rate
+    run = {"aggregator": "instance-max", "encoder": "lenet5"}
+    assert form_of({**run, "learning_rate": beside.recipe.learning_rate}) == beside
+
+
 def test_a_run_without_a_configuration_is_the_default_form():
     assert form_of({}) == Form()
