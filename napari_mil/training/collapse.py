@@ -1,18 +1,18 @@
-"""Attention that has collapsed: the same for every bag, whatever is in it.
+"""Answers and attention that have collapsed: the same for every bag, whatever is in it.
 
-There are two ways: every instance weighs the same, so that the answer is that of a mean; or one
-instance takes all, always. Either may still classify well; the overlay then says nothing.
+A network whose units died answers alike for every bag. Attention collapses in two ways: every
+instance weighs the same, so that the answer is that of a mean; or one instance takes all, always.
+Either may still classify well; the overlay then says nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from napari_mil.aggregators import Aggregator
 from napari_mil.training.fitting import Fitting
@@ -28,11 +28,17 @@ Weights of a bag of 50 then differ by a twentieth of their mean.
 """
 ALL = 0.99
 """Weight from which one instance takes all."""
+ALIKE = 0.01
+"""Range of a probability over bags below which all are answered alike."""
+FEWEST_BAGS = 4
+"""Bags below which answers that are alike say nothing."""
 
 
 class CollapseKind(StrEnum):
-    """Way in which attention has collapsed."""
+    """Way in which a network has collapsed."""
 
+    ONE_ANSWER = "one answer"
+    """Every bag is answered alike."""
     EVEN = "even"
     """Every instance of every bag weighs the same."""
     ONE_INSTANCE = "one instance"
@@ -41,7 +47,7 @@ class CollapseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Collapse:
-    """Finding that attention has collapsed."""
+    """Finding that a network has collapsed."""
 
     kind: CollapseKind
     bags: int
@@ -49,7 +55,12 @@ class Collapse:
 
     @property
     def text(self) -> str:
-        """One sentence for a reader of the overlay."""
+        """One sentence for a reader of answers and overlay."""
+        if self.kind is CollapseKind.ONE_ANSWER:
+            return (
+                f"Training has learnt nothing: the probabilities of all {self.bags} bags looked "
+                f"at are the same to within {ALIKE:g}; train with a lower learning rate, or longer."
+            )
         if self.kind is CollapseKind.EVEN:
             return (
                 f"Attention has collapsed: every instance weighs the same in all {self.bags} bags "
@@ -62,8 +73,9 @@ class Collapse:
         )
 
 
+@torch.no_grad()
 def find_collapse(fitting: Fitting) -> Collapse | None:
-    """Say whether the attention of a fitted network has collapsed.
+    """Say whether a fitted network has collapsed.
 
     Parameters
     ----------
@@ -74,12 +86,31 @@ def find_collapse(fitting: Fitting) -> Collapse | None:
     Returns
     -------
     Collapse or None
-        None where attention differs between instances, where the method has none, and where no
-        bag has `FEWEST_INSTANCES`.
+        None where answers differ between bags and attention between instances.
     """
-    bags = fitting.split.validation or fitting.split.training
-    large = [b for b in bags if fitting.store.sizes[b] >= FEWEST_INSTANCES][:LARGEST_SAMPLE]
-    return collapse_of(_attentions(fitting, large))
+    bags = (fitting.split.validation or fitting.split.training)[:LARGEST_SAMPLE]
+    network: Aggregator = fitting.network.eval()
+    probabilities = []
+    attentions = []
+    for b in bags:
+        output = network(fitting.bag(b))
+        probabilities.append(output.probabilities().float().cpu().numpy())
+        if output.attention is not None and fitting.store.sizes[b] >= FEWEST_INSTANCES:
+            attentions.append(output.attention.float().cpu().numpy())
+    if answers_are_alike(probabilities):
+        return Collapse(CollapseKind.ONE_ANSWER, len(bags))
+    return collapse_of(attentions)
+
+
+def answers_are_alike(probabilities: Sequence[np.ndarray]) -> bool:
+    """Say whether bags are all answered alike.
+
+    Parameters
+    ----------
+    probabilities
+        Probabilities (C,) of each bag. Fewer than `FEWEST_BAGS` say nothing.
+    """
+    return len(probabilities) >= FEWEST_BAGS and float(np.ptp(probabilities, axis=0).max()) < ALIKE
 
 
 def collapse_of(attentions: Sequence[np.ndarray]) -> Collapse | None:
@@ -104,16 +135,3 @@ def _evenness(weights: np.ndarray) -> float:
     """Return the entropy of weights (N,) as a share of its maximum log N."""
     positive = weights[weights > 0].astype(np.float64)
     return float(-(positive * np.log(positive)).sum() / np.log(len(weights)))
-
-
-@torch.no_grad()
-def _attentions(fitting: Fitting, bags: Iterable[int]) -> list[np.ndarray]:
-    """Return the attention of some bags in evaluation; none where the method has none."""
-    network: Aggregator = fitting.network.eval()
-    attentions = []
-    for b in bags:
-        attention: Tensor | None = network(fitting.bag(b)).attention
-        if attention is None:
-            return []
-        attentions.append(attention.float().cpu().numpy())
-    return attentions

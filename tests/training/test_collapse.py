@@ -1,4 +1,4 @@
-"""Attention that has collapsed is found and said."""
+"""Answers and attention that have collapsed are found and said."""
 
 import json
 
@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from napari_mil.events import Fallback
-from napari_mil.training.collapse import CollapseKind, collapse_of, find_collapse
+from napari_mil.training.collapse import (
+    CollapseKind,
+    answers_are_alike,
+    collapse_of,
+    find_collapse,
+)
 from napari_mil.training.run import train
 
 EVEN = np.full((20, 1), 0.05)
@@ -43,6 +48,31 @@ def test_queries_that_vanish_are_found(cohort, quick, fit):
     assert find_collapse(fitting) is None
     flatten_queries(fitting)
     assert find_collapse(fitting).kind is CollapseKind.EVEN
+
+
+@pytest.mark.parametrize(
+    ("positive", "alike"),
+    [
+        ([0.5, 0.501, 0.5, 0.504], True),
+        ([0.5, 0.501, 0.5, 0.7], False),
+        ([0.5, 0.5, 0.5], False),
+        ([], False),
+    ],
+)
+def test_answers_that_are_the_same_for_every_bag_are_alike(positive, alike):
+    assert answers_are_alike([np.array([1 - p, p]) for p in positive]) == alike
+
+
+@pytest.mark.parametrize("aggregator", ["embedding-max", "dsmil", "clam-mb"])
+def test_a_network_whose_units_died_is_found(cohort, quick, fit, aggregator):
+    fitting = fit(cohort, quick(aggregator=aggregator))
+    assert find_collapse(fitting) is None
+    with torch.no_grad():
+        for weight in fitting.network.parameters():
+            weight.zero_()
+    found = find_collapse(fitting)
+    assert found.kind is CollapseKind.ONE_ANSWER
+    assert "learning rate" in found.text
 
 
 def test_methods_without_attention_have_nothing_to_collapse(cohort, quick, fit):
