@@ -371,9 +371,9 @@ instances are known, beside logistic regression and beside torchmil 1.0.2 where 
   `gated-abmil` and `dsmil-released` on two or three; logistic regression reaches 0.70 on one.
 - `instance-max`, `deepmiml` and, on most seeds, `dsmil`, which a highest instance leads, do not
   learn there: from three different starts on draw 100, `instance-max` had 0.67 to 0.90 on
-  validation bags and 0.38 to 0.48 on those held out, so that it finds nuclei that only the training
-  images have. A smaller or larger step, a longer warm-up, log-sum-exp in its place and eight bags a
-  step each helped on some draws and harmed on others.
+  validation bags and 0.38 to 0.48 on those held out: what it finds is in the training images alone.
+  A smaller or larger step, a longer warm-up, log-sum-exp in its place and eight bags a step each
+  helped on some draws and harmed on others.
 - On digits a network that starts fresh learns too, and the default step is 2e-4 at most: at 1e-3
   units of it died on many draws, and every bag got the same answer. `transmil` hardly learns there
   (seed 1 does not), and `hamil` fails on one seed of five.

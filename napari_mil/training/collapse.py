@@ -88,29 +88,41 @@ def find_collapse(fitting: Fitting) -> Collapse | None:
     Collapse or None
         None where answers differ between bags and attention between instances.
     """
-    bags = (fitting.split.validation or fitting.split.training)[:LARGEST_SAMPLE]
+    bags = fitting.split.validation or fitting.split.training
+    large = [b for b in bags if fitting.store.sizes[b] >= FEWEST_INSTANCES]
+    sample = _spread(large or bags)
     network: Aggregator = fitting.network.eval()
     probabilities = []
     attentions = []
-    for b in bags:
+    for b in sample:
         output = network(fitting.bag(b))
         probabilities.append(output.probabilities().float().cpu().numpy())
-        if output.attention is not None and fitting.store.sizes[b] >= FEWEST_INSTANCES:
+        if large and output.attention is not None:
             attentions.append(output.attention.float().cpu().numpy())
-    if answers_are_alike(probabilities):
-        return Collapse(CollapseKind.ONE_ANSWER, len(bags))
+    if answers_are_alike(probabilities, fitting.store.cohort.targets[list(sample)]):
+        return Collapse(CollapseKind.ONE_ANSWER, len(sample))
     return collapse_of(attentions)
 
 
-def answers_are_alike(probabilities: Sequence[np.ndarray]) -> bool:
-    """Say whether bags are all answered alike.
+def _spread(bags: Sequence[int]) -> Sequence[int]:
+    """Return at most `LARGEST_SAMPLE` bags from all over a list, which may go by class."""
+    step = -(-len(bags) // LARGEST_SAMPLE)
+    return bags[:: max(step, 1)]
+
+
+def answers_are_alike(probabilities: Sequence[np.ndarray], targets: np.ndarray) -> bool:
+    """Say whether bags are all answered alike though their targets differ.
 
     Parameters
     ----------
     probabilities
         Probabilities (C,) of each bag. Fewer than `FEWEST_BAGS` say nothing.
+    targets
+        Target of each bag, (B,), or (B, C) of several labels.
     """
-    return len(probabilities) >= FEWEST_BAGS and float(np.ptp(probabilities, axis=0).max()) < ALIKE
+    if len(probabilities) < FEWEST_BAGS or len(np.unique(targets, axis=0)) < 2:
+        return False
+    return float(np.ptp(probabilities, axis=0).max()) < ALIKE
 
 
 def collapse_of(attentions: Sequence[np.ndarray]) -> Collapse | None:
