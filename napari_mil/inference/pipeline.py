@@ -47,10 +47,9 @@ from napari_mil.settings import Settings
 from napari_mil.slides import Slide
 
 PARTIAL_EVERY = 0.3
-"""Seconds between two partial answers.
-
-There are more where aggregating takes over a tenth of the time.
-"""
+"""Least seconds between two partial answers."""
+PARTIAL_SHARE = 0.1
+"""Largest share of the time that partial answers take; where aggregating is slow, they are rarer."""
 TOO_LARGE_A_BAG = "The GPU's memory is too small for the whole bag; the CPU aggregates it instead."
 ONE_INSTANCE = "The bag has a single instance: there is nothing to compare it with."
 
@@ -279,7 +278,7 @@ class _Run:
             began = time.monotonic()
             partial = _partial(classifier, features, np.flatnonzero(encoded))
             took = time.monotonic() - began
-            next_partial = time.monotonic() + max(PARTIAL_EVERY, 10 * took)
+            next_partial = time.monotonic() + max(PARTIAL_EVERY, took / PARTIAL_SHARE)
             self.on_event(partial)
 
         order = None if focus is None else visiting_order(grid, focus)

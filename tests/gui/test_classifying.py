@@ -1,5 +1,6 @@
 """A classification under way, in the real window: progress, cancel, and what happens beside it."""
 
+import math
 import threading
 
 import numpy as np
@@ -25,6 +26,8 @@ def gate(monkeypatch):
     monkeypatch.setattr(EfficientNetLite0Encoder, "encode", wait_and_encode)
     monkeypatch.setattr("napari_mil.inference.embedding.LARGEST_BATCH", 16)
     monkeypatch.setattr("napari_mil.inference.pipeline.PARTIAL_EVERY", 0.0)
+    # A first partial answer that took long would hold back those of the batches let through next.
+    monkeypatch.setattr("napari_mil.inference.pipeline.PARTIAL_SHARE", math.inf)
     yield semaphore
     open_gate(semaphore)
 
