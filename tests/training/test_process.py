@@ -132,7 +132,7 @@ def test_the_child_ends_with_its_parent_however_that_ended(cohort, settings, tmp
             pass
         (child,) = psutil.Process(parent.pid).children()
         parent.kill()
-    _, alive = psutil.wait_procs([child], timeout=20)
+    _, alive = psutil.wait_procs([child], timeout=60)
     assert not alive
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
 

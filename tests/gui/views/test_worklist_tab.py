@@ -177,7 +177,7 @@ def test_thumbnails_are_asked_for_rows_in_view_and_once_each(tab, qtbot):
     wanted = []
     tab.table.thumbnails_wanted.connect(wanted.append)
     show(tab, listing(*names))
-    qtbot.waitUntil(lambda: bool(wanted), timeout=5000)
+    qtbot.waitUntil(lambda: bool(wanted), timeout=60_000)
     first = wanted[0]
     assert first[0] == 0
     assert len(first) < 30
@@ -185,7 +185,7 @@ def test_thumbnails_are_asked_for_rows_in_view_and_once_each(tab, qtbot):
         tab.table.set_thumbnail(number, np.zeros((20, 30, 3), np.uint8))
     bar = tab.table.verticalScrollBar()
     bar.setValue(bar.maximum())
-    qtbot.waitUntil(lambda: 199 in wanted[-1], timeout=5000)
+    qtbot.waitUntil(lambda: 199 in wanted[-1], timeout=60_000)
     assert not set(wanted[-1]) & set(first)
 
 
