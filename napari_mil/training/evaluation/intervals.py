@@ -238,6 +238,9 @@ def difference(
     one, other = (_mean_area(labels, logits, patients) for logits in (first, second))
     if one is None or other is None:
         return Difference(math.nan, math.nan, math.nan, Method.MOVER)
+    if np.array_equal(first, second):
+        # MOVER's limits, which lie unevenly around an AUC, would not meet at 0.
+        return Difference(0.0, 0.0, 0.0, Method.MOVER)
     sums = np.stack([_by_patient(part.influence, patients) for part in (one, other)])
     correlation = _correlations(sums, unknown=0.0)[0, 1]
     mean = one.point - other.point

@@ -258,6 +258,14 @@ def test_two_perfect_classifiers_may_still_differ():
     assert found.high > 0.1
 
 
+@pytest.mark.parametrize("shift", [5.0, 0.5])
+def test_a_classifier_does_not_differ_from_itself(shift):
+    labels, logits, patients = binary(5, 40)
+    logits = logits + shift * labels[:, None]
+    found = difference(labels, logits, logits, patients)
+    assert (found.mean, found.low, found.high) == (0, 0, 0)
+
+
 def test_a_difference_without_a_class_does_not_exist():
     found = difference(np.zeros(4, int), np.arange(4.0), np.arange(4.0), np.arange(4))
     assert np.isnan([found.mean, found.low, found.high]).all()
