@@ -173,6 +173,9 @@ class TransMIL(Aggregator):
         """
         n = len(bag)
         blocks = [recompute_in_backward(self.projection, block) for block in bag.split(BLOCK)]
+        warm_up = None
+        if target is not None:
+            warm_up = torch.cat([self.classifier(self.norm(block)) for block in blocks])
         order = self.random_order(n).to(bag.device) if self.order == "random" else None
         if order is not None:
             blocks = [torch.cat(blocks)[order]]
@@ -192,7 +195,12 @@ class TransMIL(Aggregator):
             scores = scores[order.argsort()]
         losses = {} if target is None else {"bag": self.bag_loss(logits, target)}
         return BagOutput(
-            logits, self.multi_label, scores=scores, embedding=embedding, losses=losses
+            logits,
+            self.multi_label,
+            scores=scores,
+            embedding=embedding,
+            warm_up_logits=warm_up,
+            losses=losses,
         )
 
     def encode_positions(self, h: Tensor, side: int) -> Tensor:

@@ -177,6 +177,8 @@ PROJECTED = {"hidden": 256, "dropout": 0.5}
 """Options of a projection that few bags do not overfit."""
 MERGED = {"dims": [256, 64], "dropout": 0.5}
 """Options of layers before merges along the tree of a bag."""
+TOKENS = {"hidden": 128, "dropout": 0.5, "order": "random"}
+"""Options of a transformer whose instances have no order to be learnt by heart."""
 UNIT = {"starts_as_mean": True, "frozen_norm": True}
 """Options of a unit that begins as a plain average and normalises by no single pair."""
 NETWORK_RATE = 2e-4
@@ -186,7 +188,11 @@ WARM_UP = 10
 
 
 def _few_bags(
-    learning_rate: float = 1e-3, options: Mapping[str, Any] = PROJECTED, warm_up: int = 0
+    learning_rate: float = 1e-3,
+    options: Mapping[str, Any] = PROJECTED,
+    warm_up: int = 0,
+    epochs: int = 60,
+    earliest_stop: int = 30,
 ) -> Recipe:
     """Return a recipe that learns on a hundred bags.
 
@@ -197,14 +203,14 @@ def _few_bags(
     shared = f"; in the first {warm_up} epochs every instance learns the label of its bag"
     return Recipe(
         f"chosen here (docs/learning.md): AdamW {learning_rate:g}, "
-        f"decoupled decay .01, cosine to 0, 60 epochs{shared if warm_up else ''}",
+        f"decoupled decay .01, cosine to 0, {epochs} epochs{shared if warm_up else ''}",
         "adamw",
         learning_rate,
         0.01,
         schedule="cosine",
-        epochs=60,
+        epochs=epochs,
         patience=20,
-        earliest_stop=30,
+        earliest_stop=earliest_stop,
         warm_up=warm_up,
         options=options,
     )
@@ -223,12 +229,22 @@ DEFAULTS: dict[str, Recipe] = {
     **dict.fromkeys(("hamil", "ramil"), _few_bags(options={**MERGED, **UNIT}, warm_up=WARM_UP)),
     "hamil-mean": _few_bags(options=MERGED, warm_up=WARM_UP),
     "gnn-mil": _few_bags(5e-4, {"dropout": 0.5, "averages": True}),
-    "transmil": _few_bags(5e-4, {"hidden": 128, "dropout": 0.5, "order": "random"}),
+    "transmil": _few_bags(5e-4, TOKENS),
 }
 """Recipe of each method unless the published one is asked for.
 
 Those that learn as published keep it.
 """
+BESIDE_NETWORKS: dict[str, Recipe] = {
+    # MI-Nets are three layers deeper: by SGD, or by the whole step, some draws do not learn.
+    **{
+        name: _few_bags(NETWORK_RATE / 2, DEFAULTS[name].options)
+        for name in ("mi-net", "mi-net-ds", "mi-net-rc")
+    },
+    # The class token teaches a network little until it tells images apart.
+    "transmil": _few_bags(NETWORK_RATE, TOKENS, warm_up=30, epochs=100, earliest_stop=80),
+}
+"""Default of the methods that a smaller step alone does not help beside a network that learns."""
 MINING_FEW = replace(
     ATTENDING,
     source=f"{ATTENDING.source}; masks and losses as published, Tang et al. 2023",
@@ -255,20 +271,22 @@ def recipe_of(
     """
     if has_maps_for(aggregator, encoder):
         kind = "published"
-    recipe = (DEFAULTS if kind == "default" else PUBLISHED)[aggregator]
-    if strategy != "plain":
-        published = MINING_LARGE if strategy == "lr-ham" else MINING_SMALL
-        recipe = replace(MINING_FEW if kind == "default" else published, options=recipe.options)
-    if kind == "default" and encoder in BACKBONES:
-        recipe = _beside_network(recipe)
-    return recipe
+    if kind == "published":
+        recipe = PUBLISHED[aggregator]
+        mined = MINING_LARGE if strategy == "lr-ham" else MINING_SMALL
+    else:
+        recipe = _default_of(aggregator, encoder in BACKBONES)
+        mined = MINING_FEW
+    return recipe if strategy == "plain" else replace(mined, options=recipe.options)
 
 
-def _beside_network(recipe: Recipe) -> Recipe:
-    """Return a recipe for an aggregator whose network starts fresh and learns too."""
-    if recipe.optimiser == "sgd":
-        # MI-Nets are three layers deeper: by SGD, or by the whole step, some draws do not learn.
-        return _few_bags(NETWORK_RATE / 2, recipe.options)
+def _default_of(aggregator: str, beside_network: bool) -> Recipe:
+    """Return the default of an aggregator, alone or beside a network that learns from images."""
+    recipe = DEFAULTS[aggregator]
+    if not beside_network:
+        return recipe
+    if aggregator in BESIDE_NETWORKS:
+        return BESIDE_NETWORKS[aggregator]
     if recipe.learning_rate <= NETWORK_RATE:
         return recipe
     return replace(

@@ -234,9 +234,14 @@ def test_in_the_warm_up_every_instance_learns_the_label_of_its_bag_less_and_less
     assert shared.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_methods_without_instance_scores_warm_up_by_the_classifier_of_the_bag(cohort, quick, fit):
-    options = {"aggregator_options": {"dims": [16], "dropout": 0.0}}
-    fitting = fit(cohort, quick(aggregator="hamil-mean", epochs=2, warm_up=1, **options))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("hamil-mean", {"dims": [16], "dropout": 0.0}), ("transmil", SMALL["transmil"])],
+)
+def test_methods_without_instance_scores_warm_up_by_the_classifier_of_the_bag(
+    cohort, quick, fit, name, options
+):
+    fitting = fit(cohort, quick(aggregator=name, epochs=2, warm_up=1, aggregator_options=options))
     assert [row.get("loss: warm-up") is None for row in run(fitting).history] == [False, True]
     output = fitting.network(fitting.bag(0), torch.ones(1))
     assert output.instance_logits is None

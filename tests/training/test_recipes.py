@@ -38,7 +38,18 @@ def test_beside_a_network_that_learns_too_the_default_step_is_smaller():
     assert (deeper.optimiser, deeper.learning_rate) == ("adamw", NETWORK_RATE / 2)
 
 
-@pytest.mark.parametrize("aggregator", ["instance-max", "mi-net"])
+def test_a_transformer_beside_a_network_warms_up_longer_but_not_under_mining():
+    beside = make_config(aggregator="transmil", encoder="lenet5").with_recipe()
+    assert (beside.warm_up, beside.epochs, beside.earliest_stop) == (30, 100, 80)
+    assert "first 30 epochs" in beside.chosen_recipe.source
+    assert make_config(aggregator="transmil").with_recipe().warm_up == 0
+    mined = make_config(aggregator="transmil", encoder="lenet5", strategy="r-ham").with_recipe()
+    assert mined.warm_up == 0
+    assert mined.as_teacher().warm_up == 30
+    assert mined.aggregator_options == beside.aggregator_options
+
+
+@pytest.mark.parametrize("aggregator", ["instance-max", "mi-net", "transmil"])
 def test_a_published_recipe_is_the_same_beside_a_network(aggregator):
     beside, alone = (
         make_config(aggregator=aggregator, encoder=encoder, recipe="published").chosen_recipe
