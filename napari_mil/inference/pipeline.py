@@ -49,7 +49,7 @@ from napari_mil.slides import Slide
 PARTIAL_EVERY = 0.3
 """Least seconds between two partial answers."""
 PARTIAL_SHARE = 0.1
-"""Largest share of the time that partial answers take; where aggregating is slow, they are rarer."""
+"""Largest share of the time that partial answers take; slow ones come more rarely."""
 TOO_LARGE_A_BAG = "The GPU's memory is too small for the whole bag; the CPU aggregates it instead."
 ONE_INSTANCE = "The bag has a single instance: there is nothing to compare it with."
 
