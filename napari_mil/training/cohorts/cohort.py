@@ -285,7 +285,7 @@ class Cohort:
         if not self.bags:
             raise TrainingError(
                 f"{self.root.name} holds no bag that can be used{self._first_reason()}; "
-                f"make one folder per class, or a {TABLE}."
+                f"{self._advice()}."
             )
         if len(self.kinds) > 1:
             raise TrainingError(
@@ -297,6 +297,14 @@ class Cohort:
                 f"{self.root.name} holds one class only ({present[0]}); "
                 "training needs at least two."
             )
+
+    def _advice(self) -> str:
+        """Say what to do where there are no bags."""
+        source = self.source or self.root
+        table = source if source.is_file() else source / TABLE
+        if table.is_file():
+            return f"correct {table.name}" if self.skipped else f"list bags in {table.name}"
+        return f"make one folder per class, or a {TABLE}"
 
     def _first_reason(self) -> str:
         if not self.skipped:

@@ -25,8 +25,8 @@ YEARS = range(1900, 2100)
 """Numbers that are years where there are several."""
 FEWEST_YEARS = 3
 """Different years from which they are no classes."""
-FEWEST_CLASSES = 5
-"""Classes from which most of them need more than one bag."""
+FEWEST_CLASSES = 10
+"""Classes from which most of them need more than one bag; fewer may be scored on one of each."""
 QUANTITY = re.compile(r"[<>≤≥~=]*\s*([+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(%|[^\W\d_]+)?", re.I)
 """A number, perhaps as a bound (<1), with a unit or without."""
 DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([T ][\d:.]+Z?)?")

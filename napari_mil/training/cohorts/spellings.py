@@ -28,7 +28,8 @@ class Spelling:
 def spellings_of(names: Iterable[str]) -> list[Spelling]:
     """Find names that differ in spelling alone; see `key_of`.
 
-    The most frequent spelling is used; of equally frequent ones, the first in the alphabet.
+    The most frequent spelling is used; of equally frequent ones, the shortest, then the first in
+    the alphabet.
     """
     counts = Counter(names)
     by_key: dict[str, list[str]] = defaultdict(list)
@@ -36,7 +37,7 @@ def spellings_of(names: Iterable[str]) -> list[Spelling]:
         by_key[key_of(name)].append(name)
     found = []
     for same in by_key.values():
-        first, *others = sorted(same, key=lambda name: (-counts[name], name))
+        first, *others = sorted(same, key=lambda name: (-counts[name], len(name), name))
         if others:
             found.append(Spelling(first, tuple(others)))
     return found
@@ -49,15 +50,13 @@ def used_spellings(spellings: Iterable[Spelling]) -> dict[str, str]:
 
 def label_findings(source: Path, spellings: Sequence[Spelling]) -> list[Finding]:
     """Say which labels are taken for which."""
-    return [
-        Finding(
-            FindingKind.SPELLING,
-            source,
-            f"{', '.join(map(repr, spelling.others))} is taken for {spelling.label!r}; "
-            "they differ in spelling alone.",
-        )
-        for spelling in spellings
-    ]
+    findings = []
+    for spelling in spellings:
+        others = ", ".join(map(_shown, spelling.others))
+        verb = "is" if len(spelling.others) == 1 else "are"
+        text = f"{others} {verb} taken for {spelling.label!r}; they differ in spelling alone."
+        findings.append(Finding(FindingKind.SPELLING, source, text))
+    return findings
 
 
 def patient_findings(source: Path, spellings: Sequence[Spelling]) -> list[Finding]:
@@ -65,10 +64,16 @@ def patient_findings(source: Path, spellings: Sequence[Spelling]) -> list[Findin
     if not spellings:
         return []
     first = min(spellings, key=lambda spelling: spelling.label)
-    names = " and ".join(map(repr, (first.label, *first.others)))
+    names = " and ".join((repr(first.label), *map(_shown, first.others)))
     more = f", as do those of {len(spellings) - 1} more" if len(spellings) > 1 else ""
     text = f"Patients {names} are taken for one; they differ in spelling alone{more}."
     return [Finding(FindingKind.SPELLING, source, text, len(spellings))]
+
+
+def _shown(other: str) -> str:
+    """Return a name in quotes, in codes where it would look like that in composed letters."""
+    composed = unicodedata.normalize("NFC", other)
+    return repr(other) if composed == other else ascii(other)
 
 
 def key_of(name: str) -> str:

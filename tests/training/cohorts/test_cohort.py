@@ -7,10 +7,17 @@ from tests.training.sample_cohorts import put, table
 
 
 def test_nothing_and_one_class_cannot_be_trained_on(tmp_path, feature_folder):
-    with pytest.raises(TrainingError, match="holds no bag"):
+    with pytest.raises(TrainingError, match=r"holds no bag .*make one folder per class"):
         scan_annotated_folder(tmp_path).check()
     with pytest.raises(TrainingError, match="one class only"):
         scan_annotated_folder(feature_folder(classes=("only",))).check()
+
+
+def test_a_table_without_a_bag_that_can_be_used_is_to_be_corrected(tmp_path):
+    with pytest.raises(TrainingError, match=r"list bags in labels\.csv"):
+        table(tmp_path, "slide,label\n").check()
+    with pytest.raises(TrainingError, match=r"no such file.*; correct labels\.csv"):
+        table(tmp_path, "slide,label\na,x\n").check()
 
 
 def test_the_positive_class_can_be_chosen(cohort):

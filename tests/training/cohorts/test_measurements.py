@@ -53,6 +53,7 @@ def test_numbers_of_a_scale_are_told_from_grades(labels, is_measurement):
         (["01/02/2020 10:00", "01/03/2020 11:30:00"] * 5, NoClasses.DATES),
         (["2020-01-01", "none yet"] * 5, None),
         ([f"id{k}" for k in range(10)], NoClasses.SINGLE_BAGS),
+        ([f"class {k}" for k in range(9)], None),
         (["a", "b", "c"], None),
         (["a", "b", "c", "d", "e"] * 2, None),
         ([*"abcde"] + ["f"] * 20, None),

@@ -1,18 +1,49 @@
 """What counts as one name, and what does not."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_mil.training.cohorts.spellings import Spelling, key_of, spellings_of, used_spellings
+from napari_mil.training.cohorts.spellings import (
+    Spelling,
+    key_of,
+    label_findings,
+    spellings_of,
+    used_spellings,
+)
 
 
 def test_the_most_frequent_spelling_is_used():
     labels = ["Tumor", "tumor", "Tumor", " tumor  bed", "Tumor Bed", "stroma"]
     assert spellings_of(labels) == [
         Spelling("Tumor", ("tumor",)),
-        Spelling(" tumor  bed", ("Tumor Bed",)),
+        Spelling("Tumor Bed", (" tumor  bed",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("spellings", "used"),
+    [
+        (["tumor ", "tumor"], "tumor"),
+        (["-0", "0"], "0"),
+        (["0.0", "0.00", "0"], "0"),
+        (["+1", "1"], "1"),
+        (["tumo\u0308r", "tum\u00f6r"], "tum\u00f6r"),
+        (["tumor ", "tumor ", "tumor"], "tumor "),
+    ],
+)
+def test_of_equally_frequent_spellings_the_shortest_is_used(spellings, used):
+    (found,) = spellings_of(spellings)
+    assert found.label == used
+
+
+def test_what_looks_alike_is_said_in_codes():
+    (said,) = label_findings(Path("t.csv"), spellings_of(["tum\u00f6r", "tumo\u0308r"]))
+    assert said.text.startswith("'tumo\\u0308r' is taken for 'tum\u00f6r'; ")
+    (said,) = label_findings(Path("t.csv"), spellings_of(["a", "A ", "a "]))
+    assert "'A ', 'a ' are taken for 'a'" in said.text
 
 
 def test_a_number_and_the_same_with_a_point_are_one_class():
