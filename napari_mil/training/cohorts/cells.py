@@ -10,12 +10,7 @@ from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.columns import plain_name
 from napari_mil.training.cohorts.spellings import key_of
-from napari_mil.training.cohorts.text_tables import (
-    TextRow,
-    TextTable,
-    read_text_table,
-    surplus_words,
-)
+from napari_mil.training.cohorts.text_tables import TextRow, TextTable, read_text_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +66,10 @@ def read_cells(
             found.refuse_swallowed_rows(of_column[0])
         if column != "slide":
             warnings += _unused(found, of_column)
-    rows = [row for row in found.rows if not row.surplus]
-    longer = [row for row in found.rows if row.surplus]
     return NamedCells(
-        rows=tuple(_named(row, places) for row in rows),
-        longer=tuple(_named(row, places) for row in longer),
-        longer_words=surplus_words(longer[0], len(longer)) if longer else "",
+        rows=tuple(_named(row, places) for row in found.rows if not row.surplus),
+        longer=tuple(_named(row, places) for row in found.longer),
+        longer_words=found.longer_words,
     )
 
 

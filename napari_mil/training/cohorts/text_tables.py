@@ -15,8 +15,8 @@ from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.columns import COLUMNS, plain_name
 
-DELIMITERS = ",\t;|"
-"""Characters between cells; of those that divide a header alike, the first is taken."""
+DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+"""Characters between cells, in words; of those that divide a header alike, the first is taken."""
 DECLARED_DELIMITER = re.compile(r"sep=([^\w\"\r\n ])\s*", re.IGNORECASE)
 """First line by which a spreadsheet says the character between cells."""
 COMMENT = "#"
@@ -65,12 +65,23 @@ class TextTable:
             if any(self.delimiter in line for line in below):
                 raise _open_quotation(self.path, row)
 
-    def warn_of_surplus(self, warnings: list[Finding], consequence: str) -> None:
-        """Say once which rows are longer than the header, and what becomes of them."""
-        rows = [row for row in self.rows if row.surplus]
-        if rows:
-            text = f"{surplus_words(rows[0], len(rows))}; {consequence}."
-            warnings.append(Finding(FindingKind.LEFT_OUT, self.path, text, len(rows)))
+    @property
+    def longer(self) -> tuple[TextRow, ...]:
+        """Rows with more cells than the header."""
+        return tuple(row for row in self.rows if row.surplus)
+
+    @property
+    def longer_words(self) -> str:
+        """How many rows are longer, the first of them and what to do; empty where none is."""
+        if not self.longer:
+            return ""
+        first = self.longer[0]
+        rows = "1 row has" if len(self.longer) == 1 else f"{len(self.longer)} rows have"
+        return (
+            f"{rows} more cells than the first line names (line {first.line}: "
+            f"{', '.join((*first.cells, *first.surplus))}); put quotation marks around a cell "
+            f"that holds a {DELIMITERS.get(self.delimiter, self.delimiter)}"
+        )
 
 
 def read_text_table(table: Path, warnings: list[Finding]) -> TextTable:
@@ -119,23 +130,15 @@ def read_rows(table: Path, warnings: list[Finding]) -> tuple[list[str], list[dic
         If it cannot be read.
     """
     found = read_text_table(table, warnings)
-    found.warn_of_surplus(warnings, "what lies beyond is left out")
+    if found.longer:
+        text = f"{found.longer_words}; what lies beyond is left out."
+        warnings.append(Finding(FindingKind.LEFT_OUT, table, text, len(found.longer)))
     header = [name for name in found.header if name]
     rows = [
         {name: cell for name, cell in zip(found.header, row.cells, strict=True) if name}
         for row in found.rows
     ]
     return header, rows
-
-
-def surplus_words(first: TextRow, number: int) -> str:
-    """Say how many rows are longer than the header, and which is the first."""
-    cells = ", ".join((*first.cells, *first.surplus))
-    rows = "1 row has" if number == 1 else f"{number} rows have"
-    return (
-        f"{rows} more cells than the first line names (line {first.line}: {cells}); "
-        "put quotation marks around a cell that holds the character between cells"
-    )
 
 
 def unreadable(table: Path, why: str) -> TrainingError:
@@ -215,14 +218,14 @@ def _header_place(text: str) -> tuple[int, str]:
         elif line.strip() and not _is_comment(line):
             return start, declared or _delimiter(line)
         start = len(text) if end is None else end.end()
-    return len(text), DELIMITERS[0]
+    return len(text), ","
 
 
 def _is_comment(line: str) -> bool:
     """Say whether a line before the rows is a remark; ``#slide,label`` names columns."""
     if not line.startswith(COMMENT):
         return False
-    names = re.split(f"[{DELIMITERS}]", line)
+    names = re.split(f"[{''.join(DELIMITERS)}]", line)
     return not any(plain_name(name) in COLUMNS["slide"] for name in names)
 
 
