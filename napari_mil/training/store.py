@@ -211,7 +211,6 @@ class BagStore:
         scales = check_scales(cohort, config.slide_mpp, self.instances.mpp)
         for finding in scales.findings:
             on_event(Fallback(finding.text))
-        scales.refuse_if_useless(cohort.root.name)
         self.left_out += [(bag.path, scales.findings[0].text) for bag in scales.useless]
         return replace(cohort, bags=scales.usable)
 
