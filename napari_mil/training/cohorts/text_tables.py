@@ -63,7 +63,7 @@ class TextTable:
         for row in self.rows:
             below = LINE_END.split(row.cells[column])[1:]
             if any(self.delimiter in line for line in below):
-                raise _open_quotation(self.path, row)
+                raise _open_quotation(self.path, row.line)
 
     @property
     def longer(self) -> tuple[TextRow, ...]:
@@ -80,7 +80,7 @@ class TextTable:
         return (
             f"{rows} more cells than the first line names (line {first.line}: "
             f"{', '.join((*first.cells, *first.surplus))}); put quotation marks around a cell "
-            f"that holds a {DELIMITERS.get(self.delimiter, self.delimiter)}"
+            f"that holds a {DELIMITERS.get(self.delimiter, self.delimiter)}, or name every column"
         )
 
 
@@ -103,13 +103,11 @@ def read_text_table(table: Path, warnings: list[Finding]) -> TextTable:
     """
     text = _text_of(table, warnings).lstrip("\ufeff")
     start, delimiter = _header_place(text)
-    try:
-        header, *rows = _rows(text[start:], delimiter, len(LINE_END.findall(text[:start])))
-    except csv.Error as error:
-        raise unreadable(table, str(error)) from error
+    n_before = len(LINE_END.findall(text[:start]))
+    header, *rows = _rows(table, text[start:], delimiter, n_before)
     last = rows.pop() if rows else header
     if last.cells != (LAST,):
-        raise _open_quotation(table, last)
+        raise _open_quotation(table, last.line)
     names = () if last is header else header.cells
     return TextTable(table, names, tuple(_fitted(row, len(names)) for row in rows), delimiter)
 
@@ -234,15 +232,20 @@ def _delimiter(header: str) -> str:
     return max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark))))
 
 
-def _rows(text: str, delimiter: str, n_before: int) -> Iterator[TextRow]:
+def _rows(table: Path, text: str, delimiter: str, n_before: int) -> Iterator[TextRow]:
     """Yield the rows of a text that are not empty, and `LAST` behind them."""
     lines = chain(io.StringIO(text, newline=""), (LAST,))
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     line = n_before + 1
-    for cells in reader:
-        if cells:
-            yield TextRow(line, tuple(cell.strip() for cell in cells))
-        line = n_before + reader.line_num + 1
+    try:
+        for cells in reader:
+            if cells:
+                yield TextRow(line, tuple(cell.strip() for cell in cells))
+            line = n_before + reader.line_num + 1
+    except csv.Error as error:  # a cell too long to be one
+        if '"' in text:
+            raise _open_quotation(table, line) from error
+        raise unreadable(table, str(error)) from error
 
 
 def _fitted(row: TextRow, width: int) -> TextRow:
@@ -251,8 +254,8 @@ def _fitted(row: TextRow, width: int) -> TextRow:
     return TextRow(row.line, cells, tuple(filter(None, row.cells[width:])))
 
 
-def _open_quotation(table: Path, row: TextRow) -> TrainingError:
+def _open_quotation(table: Path, line: int) -> TrainingError:
     return TrainingError(
-        f"{table.name} has a quotation mark in line {row.line} that is not closed there and hides "
+        f"{table.name} has a quotation mark in line {line} that is not closed there and hides "
         "the lines below; close it, or remove it."
     )

@@ -78,6 +78,8 @@ def test_rows_longer_than_the_header_are_said(tmp_path):
     ("content", "words"),
     [
         (b'slide,label\na,"x\nb,y\n', "quotation mark in line 2"),
+        (b'slide,label\na,"x\n' + b"b,y\n" * 50_000, "quotation mark in line 2"),
+        (b"slide,label\n" + b"y" * 200_000, "cannot be read as a table"),
         (b'"slide,label\na,x\nb,y\n', "quotation mark in line 1"),
         (b"slide,label\n\0\0\0,x\n", "cannot be read as a table"),
         (b"slide,label\n\xff\0", "cannot be read as a table"),
