@@ -239,6 +239,7 @@ class _Rehearsal:
         self._refuse_widths(cohort)
         scales = check_scales(cohort, self._config.slide_mpp, instances.mpp)
         self._findings += scales.findings
+        scales.refuse_if_useless(cohort.root.name)
         kept = list(scales.usable)
         for bag in _one_of_each_kind(kept):
             self._check_cancelled()

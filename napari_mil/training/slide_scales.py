@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_mil.bags.grid import LARGEST_ENLARGEMENT
+from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.settings import Settings
 from napari_mil.slides import Slide, open_slide
@@ -21,6 +22,17 @@ class ScaleCheck:
     useless: tuple[CohortBag, ...]
     findings: tuple[Finding, ...]
     """One for all slides without a resolution, one for all that are too coarse."""
+
+    def refuse_if_useless(self, name: str) -> None:
+        """Refuse a cohort of this name in which the scale of every bag is useless.
+
+        Raises
+        ------
+        TrainingError
+            If nothing is left.
+        """
+        if self.useless and not self.usable:
+            raise TrainingError(f"{name}: {self.findings[0].text}")
 
 
 def check_scales(cohort: Cohort, slide_mpp: float | None, tile_mpp: float | None) -> ScaleCheck:
@@ -43,7 +55,7 @@ def check_scales(cohort: Cohort, slide_mpp: float | None, tile_mpp: float | None
         have = _number(unknown, "has", "have")
         text = (
             f"{have} no resolution and cannot be used, the first {unknown[0].path.name}; "
-            "give their µm per pixel (slide_mpp)."
+            "give their µm per pixel (slide_mpp, --slide-mpp)."
         )
         findings.append(Finding(FindingKind.UNCERTAIN_SCALE, cohort.root, text))
     if coarse:

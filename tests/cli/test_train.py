@@ -80,7 +80,7 @@ def test_a_configuration_file_is_enough(cohort, tmp_path):
         (["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds", "1"], "at least 2 folds"),
         (
             ["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds-from", "{tmp}/none.csv"],
-            "none.csv cannot be read",
+            "none.csv does not exist",
         ),
         (
             ["evaluate", "{cohort}", "--out", "{tmp}/r", "--folds-from", "x", "--folds", "3"],

@@ -71,7 +71,8 @@ def test_without_any_usable_slide_the_run_is_refused_beforehand(slides, quick, s
     bags = tuple(replace(bag, mpp=None) for bag in cohort.bags)
     found = rehearse(replace(cohort, bags=bags), quick(tile_px=64, mpp=0.5), settings=settings)
     (refusal,) = found.refusals
-    assert "holds no bag that can be used" in refusal
+    assert "slides have no resolution and cannot be used" in refusal
+    assert "--slide-mpp" in refusal
 
 
 def test_several_widths_of_features_are_named_with_their_numbers(feature_folder, quick, settings):

@@ -16,6 +16,11 @@ import numpy as np
 from napari_mil.bags.names import bag_name
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding
+from napari_mil.training.cohorts.spellings import (
+    patient_findings,
+    spellings_of,
+    used_spellings,
+)
 
 SLIDES = "slides"
 """Kind of bags: slides, whose instances are tiles."""
@@ -227,7 +232,18 @@ class Cohort:
             bag if patient is None else replace(bag, patient=patient, patient_known=True)
             for bag, patient in zip(self.bags, self._patients_by(pattern), strict=True)
         ]
-        return replace(self, bags=tuple(bags))
+        spellings = spellings_of(bag.patient for bag in bags if bag.patient_known)
+        used = used_spellings(spellings)
+        return replace(
+            self,
+            bags=tuple(
+                replace(bag, patient=used.get(bag.patient, bag.patient))
+                if bag.patient_known
+                else bag
+                for bag in bags
+            ),
+            warnings=(*self.warnings, *patient_findings(self.source or self.root, spellings)),
+        )
 
     def _patients_by(self, pattern: str) -> list[str | None]:
         """Read the unknown patients from the names of the bags; None where there is none."""
@@ -269,7 +285,7 @@ class Cohort:
         if not self.bags:
             raise TrainingError(
                 f"{self.root.name} holds no bag that can be used{self._first_reason()}; "
-                f"make one folder per class, or a {TABLE}."
+                f"{self._advice()}."
             )
         if len(self.kinds) > 1:
             raise TrainingError(
@@ -281,6 +297,14 @@ class Cohort:
                 f"{self.root.name} holds one class only ({present[0]}); "
                 "training needs at least two."
             )
+
+    def _advice(self) -> str:
+        """Say what to do where there are no bags."""
+        source = self.source or self.root
+        table = source if source.is_file() else source / TABLE
+        if table.is_file():
+            return f"correct {table.name}" if self.skipped else f"list bags in {table.name}"
+        return f"make one folder per class, or a {TABLE}"
 
     def _first_reason(self) -> str:
         if not self.skipped:

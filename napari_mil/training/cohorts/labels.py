@@ -1,42 +1,28 @@
-"""Labels as people write them: missing ones, spellings, measurements, and which is negative."""
+"""Labels as people write them: which are missing, and which of two is the negative one."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from enum import StrEnum
+
+from napari_mil.training.cohorts.spellings import key_of, plain_characters
 
 MISSING = frozenset(
     (
-        *(
-            "",
-            "-",
-            "--",
-            "?",
-            ".",
-            "na",
-            "n/a",
-            "n.a.",
-            "#n/a",
-            "nan",
-            "nat",
-            "none",
-            "null",
-            "nil",
-        ),
+        *("", "-", "--", "?", ".", "na", "n/a", "n.a.", "n.d.", "n.k.", "nan", "-nan", "nat"),
+        *("<na>", "#na", "#n/a", "#n/a n/a", "#nv", "none", "null", "nil"),
         *("unknown", "unk", "missing", "not available", "not reported", "not applicable"),
         *("[not available]", "[not applicable]", "[unknown]", "indeterminate", "not evaluated"),
     )
 )
 """Cells, in small letters, that say that something is not known."""
-FEWEST_NUMBERS = 5
-"""Different numbers from which they may be a measurement."""
-MANY_NUMBERS = 7
-"""Different numbers from which each needs bags enough to be a class."""
-FEWEST_BAGS = 5
-"""Bags of each of many numbers, on average, below which they may be a measurement."""
+SPREADSHEET_ERROR = re.compile(r"#[^\W_][^\s#]*[!?]")
+"""What a spreadsheet writes where a formula failed, in any language: #VALUE!, #REF!, #NAME?."""
+MINUS_SIGNS = ("-", "--")
+"""Names of a negative class where there is a positive one of plus signs."""
+PLUS_SIGNS = re.compile(r"\++")
+"""Names of the positive class beside one of minus signs."""
 NEGATIVE_WORD = re.compile(
     r"^(0|neg(ative)?|normal|benign|control|healthy|wild[ _-]?type|wt|low|absent|false|no|stable"
     r"|mss|pmmr|msi[-_ ]?l)$",
@@ -48,60 +34,39 @@ NEGATIVE_FORM = re.compile(
     re.IGNORECASE,
 )
 """Forms of names of negative classes."""
-NEGATIVE_PREFIXES = ("un", "in", "a")
-"""Prefixes that make the negative of the other class: unmethylated, inactive, atypical."""
+NEGATIVE_PREFIXES = ("un", "in")
+"""Prefixes that make the negative of the other class: unmethylated, inactive."""
+WEAK_PREFIX = "a"
+"""Prefix that makes the negative of most classes (asymptomatic), but not by itself."""
+FINDINGS = ("atypi",)
+"""Beginnings of names with that prefix that are the finding all the same: atypical, atypia."""
 
 
 WORD = re.compile(r"[^\W\d_]+|\d+")
 """A run of letters or of digits."""
 
 
+class GuessReason(StrEnum):
+    """Why one of two classes was taken for the positive one without being known to be."""
+
+    ALPHABET = "as the last in the alphabet"
+    PREFIX = "by the first letter of a name"
+
+
 def is_missing(cell: str) -> bool:
     """Say whether a cell says that something is not known."""
-    return cell.strip().casefold() in MISSING
+    plain = plain_characters(cell).strip()
+    return plain.casefold() in MISSING or bool(SPREADSHEET_ERROR.fullmatch(plain))
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
-    """Spellings that mean one class."""
-
-    label: str
-    """The one that is used."""
-    others: tuple[str, ...]
+def minus_is_a_class(labels: Iterable[str]) -> bool:
+    """Say whether a minus sign is a class beside one of plus signs, and not a missing label."""
+    return any(PLUS_SIGNS.fullmatch(label.strip()) for label in labels)
 
 
-def spellings_of(labels: Iterable[str]) -> list[Spelling]:
-    """Find labels that differ by case, blanks or a ``.0`` alone.
-
-    The most frequent spelling is used; of equally frequent ones, the first in the alphabet.
-    """
-    counts = Counter(labels)
-    by_key: dict[str, list[str]] = defaultdict(list)
-    for label in counts:
-        by_key[_key(label)].append(label)
-    found = []
-    for same in by_key.values():
-        first, *others = sorted(same, key=lambda label: (-counts[label], label))
-        if others:
-            found.append(Spelling(first, tuple(others)))
-    return found
-
-
-def look_like_a_measurement(labels: Sequence[str]) -> bool:
-    """Say whether labels are numbers of a scale rather than names of classes.
-
-    At least five different numbers, with fractions or for more than half of the bags; or many
-    numbers of few bags each.
-    """
-    different = set(labels)
-    if len(different) < FEWEST_NUMBERS:
-        return False
-    numbers = [_number(label) for label in different]
-    if any(number is None for number in numbers):
-        return False
-    has_fractions = any(number != int(number) for number in numbers if number is not None)
-    is_sparse = len(different) >= MANY_NUMBERS and len(labels) < FEWEST_BAGS * len(different)
-    return has_fractions or is_sparse or len(different) > len(labels) / 2
+def is_minus(label: str) -> bool:
+    """Say whether a label is a minus sign; see `minus_is_a_class`."""
+    return plain_characters(label).strip() in MINUS_SIGNS
 
 
 def ordered_classes(names: Iterable[str], *, multi_label: bool) -> tuple[str, ...]:
@@ -109,17 +74,48 @@ def ordered_classes(names: Iterable[str], *, multi_label: bool) -> tuple[str, ..
     ordered = sorted(names)
     if len(ordered) == 2 and not multi_label:
         first, second = ordered
-        if is_negative(second, first) and not is_negative(first, second):
+        if _comes_first(second, first):
             return second, first
     return tuple(ordered)
 
 
-def is_guessed(classes: Sequence[str], *, multi_label: bool) -> bool:
-    """Say whether the alphabet alone decides which of two classes is the positive one."""
+def guess_of(classes: Sequence[str], *, multi_label: bool) -> GuessReason | None:
+    """Return why the last of two classes was guessed to be the positive one.
+
+    None where their names tell, and where there are not two.
+    """
     if len(classes) != 2 or multi_label:
-        return False
+        return None
     first, second = classes
-    return is_negative(first, second) == is_negative(second, first)
+    if is_negative(first, second) != is_negative(second, first):
+        return None
+    is_weak = _is_weakly_negative(first, second) or _is_weakly_negative(second, first)
+    return GuessReason.PREFIX if is_weak else GuessReason.ALPHABET
+
+
+def negative_of(names: Collection[str]) -> str | None:
+    """Return the negative one of two classes where their names tell, or None."""
+    if len(names) != 2:
+        return None
+    first, second = names
+    if is_negative(first, second) == is_negative(second, first):
+        return None
+    return first if is_negative(first, second) else second
+
+
+def _comes_first(name: str, other: str) -> bool:
+    """Say whether a class is the negative one rather than the other, by its name or a guess."""
+    if is_negative(name, other) != is_negative(other, name):
+        return is_negative(name, other)
+    return _is_weakly_negative(name, other)
+
+
+def _is_weakly_negative(name: str, other: str) -> bool:
+    """Say whether the prefix of a single letter makes a class the negative one."""
+    own, others = _differing_words(name, other) or (key_of(name), key_of(other))
+    if others == f"{WEAK_PREFIX}{own}":
+        return others.startswith(FINDINGS)
+    return own == f"{WEAK_PREFIX}{others}" and not own.startswith(FINDINGS)
 
 
 def is_negative(name: str, other: str) -> bool:
@@ -128,29 +124,20 @@ def is_negative(name: str, other: str) -> bool:
     By its name, or by the one word in which it differs: ``ER negative`` of ``ER positive``, ``N0``
     of ``N1``.
     """
-    if NEGATIVE_WORD.match(name.strip()) or NEGATIVE_FORM.match(name.strip()):
+    written = plain_characters(name).strip()
+    if NEGATIVE_WORD.match(written) or NEGATIVE_FORM.match(written):
         return True
-    plain = _key(name)
-    if any(plain == f"{prefix}{_key(other)}" for prefix in NEGATIVE_PREFIXES):
+    if any(key_of(name) == f"{prefix}{key_of(other)}" for prefix in NEGATIVE_PREFIXES):
         return True
-    own_words = WORD.findall(plain)
-    other_words = WORD.findall(_key(other))
+    differing = _differing_words(name, other)
+    return differing is not None and bool(NEGATIVE_WORD.match(differing[0]))
+
+
+def _differing_words(name: str, other: str) -> tuple[str, str] | None:
+    """Return the only word in which two names differ, of each, or None."""
+    own_words = WORD.findall(key_of(name))
+    other_words = WORD.findall(key_of(other))
     if len(own_words) != len(other_words):
-        return False
-    differing = [own for own, word in zip(own_words, other_words, strict=True) if own != word]
-    return len(differing) == 1 and bool(NEGATIVE_WORD.match(differing[0]))
-
-
-def _key(label: str) -> str:
-    """Return what spellings of one class have in common."""
-    key = " ".join(label.split()).casefold()
-    return key.removesuffix(".0") if _number(key) is not None else key
-
-
-def _number(label: str) -> float | None:
-    try:
-        # Spreadsheets of some countries write a decimal comma.
-        number = float(label.replace(",", ".", 1))
-    except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    differing = [pair for pair in zip(own_words, other_words, strict=True) if pair[0] != pair[1]]
+    return differing[0] if len(differing) == 1 else None

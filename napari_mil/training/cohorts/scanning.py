@@ -32,9 +32,9 @@ from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohorts.bag_files import BAG_ENDINGS
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
-from napari_mil.training.cohorts.labels import is_guessed, ordered_classes
+from napari_mil.training.cohorts.labels import GuessReason, guess_of, ordered_classes
 from napari_mil.training.cohorts.patients import barcode_of, own_name
-from napari_mil.training.cohorts.tables import Entry, read_table
+from napari_mil.training.cohorts.tables import Entry, read_table, with_one_spelling
 
 SIDE_FILES = (".csv", ".md", ".txt")
 """Endings of files that lie beside bags without being any."""
@@ -78,6 +78,7 @@ def scan_annotated_folder(
         else:
             entries = list(_entries_of_folders(folder, skipped))
             _refuse_kinds_of_files(folder, entries)
+            entries = with_one_spelling(folder, entries, warnings)
     except OSError as error:
         raise TrainingError(
             f"{source} cannot be read ({error.strerror or error}); check the path."
@@ -93,8 +94,9 @@ def scan_annotated_folder(
     on_bag(len(entries), len(entries))
     names = {label for bag in bags for label in bag.labels}
     classes = ordered_classes(names, multi_label=multi_label)
-    if is_guessed(classes, multi_label=multi_label):
-        warnings.append(_guess(source, classes[1]))
+    guess = guess_of(classes, multi_label=multi_label)
+    if guess is not None:
+        warnings.append(_guess(source, classes[1], guess))
     warnings += _copies(bags)
     if not multi_label:
         warnings += _conflicts(bags)
@@ -214,10 +216,10 @@ def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> Coh
         )
 
 
-def _guess(source: Path, positive: str) -> Finding:
-    """Say that the alphabet alone chose the positive class."""
+def _guess(source: Path, positive: str, reason: GuessReason) -> Finding:
+    """Say that the positive class was guessed."""
     text = (
-        f"{positive} is taken for the positive class, as the last in the alphabet; "
+        f"{positive} is taken for the positive class, {reason}; "
         "choose the positive class if it is the other one."
     )
     return Finding(FindingKind.GUESSED, source, text)

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.bag_files import BagFiles
-from napari_mil.training.cohorts.labels import is_missing, look_like_a_measurement, spellings_of
+from napari_mil.training.cohorts.cells import NamedCells, read_cells
+from napari_mil.training.cohorts.columns import COLUMNS, plain_name
+from napari_mil.training.cohorts.labels import is_minus, is_missing, minus_is_a_class
+from napari_mil.training.cohorts.measurements import NoClasses, why_no_classes
+from napari_mil.training.cohorts.patients import barcode_of
+from napari_mil.training.cohorts.spellings import (
+    label_findings,
+    patient_findings,
+    spellings_of,
+    used_spellings,
+)
 
-COLUMNS = {
-    "slide": (
-        *("slide", "slideid", "slidename", "file", "filename", "filepath", "path", "bag", "bagid"),
-        *("image", "imageid", "imagename"),
-    ),
-    "label": ("label", "labels", "class", "target", "diagnosis", "y"),
-    "patient": ("patient", "patientid", "caseid", "case", "subject", "subjectid", "participant"),
-    "split": ("split", "set", "partition"),
-}
-"""Names that each column of a table may have, in small letters without marks between them."""
 SPLITS = {
     "train": "train",
     "training": "train",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "dev": "validation",
+    "development": "validation",
     "test": "test",
+    "testing": "test",
+    "holdout": "test",
+    "heldout": "test",
 }
-"""Names that each split may have."""
+"""Names that each split may have, in small letters without marks between them."""
 LABEL_SEPARATOR = ";"
 """Character between several labels of one bag."""
+NO_CLASSES = {
+    NoClasses.MEASUREMENT: "different numbers in {bags} bags look like a measurement; cut them "
+    "into classes, for example low and high, in the column of labels",
+    NoClasses.DATES: "different dates in {bags} bags are no classes; name a class for each bag in "
+    "the column of labels",
+    NoClasses.SINGLE_BAGS: "different labels in {bags} bags, most of them of a single bag, are no "
+    "classes; name a class of several bags for each in the column of labels",
+}
+"""Why labels are refused, behind their number."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,21 @@ class Entry:
     split: str | None = None
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row as it is understood."""
+
+    cells: Mapping[str, str]
+    labels: tuple[str, ...]
+    patient: str | None
+
+    @property
+    def says_unknown(self) -> bool:
+        """Whether the cell of labels says that they are not known."""
+        cell = self.cells["label"]
+        return bool(cell) and not self.labels and is_missing(cell)
+
+
 def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> Iterator[Entry]:
     """Yield the bags that a table lists.
 
@@ -59,236 +83,186 @@ def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> 
     TrainingError
         If the table cannot be understood.
     """
-    listed: dict[Path, Entry] = {}
-    contradicted: set[Path] = set()
     files = BagFiles(table.parent)
     cells = read_cells(table, COLUMNS, ("slide", "label"), warnings)
-    rows = _with_one_spelling(table, cells, warnings)
-    _say_missing_patients(table, rows, warnings)
-    for row in rows:
-        entry = _entry(table, row, files)
-        if isinstance(entry, Finding):
-            skipped.append(entry)
-        elif entry.path not in listed:
-            listed[entry.path] = entry
-        elif listed[entry.path] != entry:
-            contradicted.add(entry.path)
-        else:
-            text = "It is listed twice, with the same label; it counts once."
-            warnings.append(Finding(FindingKind.LISTED_TWICE, entry.path, text))
-    several = any(len(entry.labels) > 1 for entry in listed.values())
-    for path, entry in listed.items():
-        if path in contradicted:
-            text = (
-                "It is listed twice, with different labels, patients or splits; correct the table."
-            )
-            skipped.append(Finding(FindingKind.SKIPPED, path, text))
-        elif not entry.labels and not several:
-            skipped.append(Finding(FindingKind.SKIPPED, path, "It has no label."))
-        else:
-            yield entry
-    _refuse_measurements(table, listed.values())
-    unlisted = [path for path in files.beside if path not in listed]
-    if unlisted:
-        text = (
-            f"{len(unlisted)} files beside it are not listed, {unlisted[0].name} for one; "
-            "they are not used."
-        )
-        warnings.append(Finding(FindingKind.UNLISTED, table, text))
+    found = _Listed(table, files)
+    for row in _understood(table, cells, warnings):
+        found.take(row, skipped, warnings)
+    found.pass_over(cells, skipped)
+    entries = found.usable(skipped)
+    _say_several_labels(table, entries, warnings)
+    _refuse_no_classes(table, entries)
+    found.warn_of_unlisted(warnings)
+    yield from entries
 
 
-def _with_one_spelling(
-    table: Path, rows: list[dict[str, str]], warnings: list[Finding]
-) -> list[dict[str, str]]:
-    """Return the rows with one spelling for each class; what is merged is said."""
-    spellings = spellings_of(label for row in rows for label in _labels(row["label"]))
-    merged = {other: spelling.label for spelling in spellings for other in spelling.others}
-    for spelling in spellings:
-        others = ", ".join(map(repr, spelling.others))
-        text = f"{others} is taken for {spelling.label!r}; they differ in spelling alone."
-        warnings.append(Finding(FindingKind.SPELLING, table, text))
-    return [{**row, "label": _respelled(row["label"], merged)} for row in rows]
-
-
-def _respelled(cell: str, merged: Mapping[str, str]) -> str:
-    """Return a cell of labels in the spellings that are used."""
-    labels = _labels(cell)
-    if not any(label in merged for label in labels):
-        return cell
-    return LABEL_SEPARATOR.join(merged.get(label, label) for label in labels)
-
-
-def _say_missing_patients(table: Path, rows: list[dict[str, str]], warnings: list[Finding]) -> None:
-    """Say once how many rows have no patient where others have one."""
-    missing = sum(is_missing(row["patient"]) for row in rows)
-    if 0 < missing < len(rows):
-        text = f"{missing} of {len(rows)} rows name no patient; each counts as its own."
-        warnings.append(Finding(FindingKind.MISSING, table, text))
-
-
-def _refuse_measurements(table: Path, entries: Iterable[Entry]) -> None:
-    """Refuse numbers that are no classes.
-
-    Raises
-    ------
-    TrainingError
-        If labels look like a measurement.
-    """
-    labels = [entry.labels[0] for entry in entries if len(entry.labels) == 1]
-    if look_like_a_measurement(labels):
-        raise TrainingError(
-            f"{table.name}: {len(set(labels))} different numbers in {len(labels)} bags look like a "
-            "measurement; cut them into classes, for example low and high, in the column of labels."
-        )
-
-
-def _labels(cell: str) -> list[str]:
-    """Return the labels of a cell; those that are not known are none."""
-    parts = (part.strip() for part in cell.split(LABEL_SEPARATOR))
-    return list(dict.fromkeys(part for part in parts if not is_missing(part)))
-
-
-def _entry(table: Path, row: Mapping[str, str], files: BagFiles) -> Entry | Finding:
-    """Return the bag of one row, or why it is skipped."""
-    if not row["slide"]:
-        cells = ", ".join(filter(None, row.values())) or "empty"
-        return Finding(FindingKind.SKIPPED, table, f"A row without a slide: {cells}.")
-    path = files.find(row["slide"])
-    if isinstance(path, Finding):
-        return path
-    split = row["split"].lower()
-    if split and split not in SPLITS:
-        text = f"Its split is {row['split']!r}; train, validation and test are known."
-        return Finding(FindingKind.SKIPPED, path, text)
-    if row["label"] and is_missing(row["label"]):
-        text = f"Its label is {row['label']!r}, which says that it is not known."
-        return Finding(FindingKind.SKIPPED, path, text)
-    patient = None if is_missing(row["patient"]) else row["patient"]
-    return Entry(path, tuple(_labels(row["label"])), patient, SPLITS.get(split))
-
-
-def _text_of(table: Path, warnings: list[Finding]) -> str:
-    """Return the text of a table in UTF-8, UTF-16 or, as a last resort, Windows-1252.
-
-    Raises
-    ------
-    TrainingError
-        If it cannot be read, or is no text.
-    """
-    try:
-        content = table.read_bytes()
-        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return content.decode("utf-16")
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            if b"\0" in content:
-                raise
-            text = content.decode("cp1252")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(table, error) from error
-    words = "It is not in UTF-8 and was read as Windows-1252; check letters with accents."
-    warnings.append(Finding(FindingKind.ENCODING, table, words))
-    return text
-
-
-def _unreadable(table: Path, error: Exception) -> TrainingError:
-    return TrainingError(
-        f"{table.name} cannot be read as a table ({error}); save it as CSV in UTF-8."
-    )
-
-
-def read_cells(
-    table: Path,
-    names: Mapping[str, Sequence[str]],
-    needed: Sequence[str],
-    warnings: list[Finding],
-) -> list[dict[str, str]]:
-    """Return the cells of a table by column, without blanks around them.
+class _Listed:
+    """Bags that the rows of a table name.
 
     Parameters
     ----------
     table
-        Text in columns; its first line names them.
-    names
-        Names that each column may have; see `COLUMNS`. A column that is not there is empty.
-    needed
-        Columns that must be there.
-    warnings
-        Gets what is odd about the file.
-
-    Raises
-    ------
-    TrainingError
-        If it cannot be read, or a column is missing or stands there twice.
+        The table.
+    files
+        Files that it may name.
     """
-    header, rows = read_rows(table, warnings)
-    columns = _columns(table, header, names, needed)
+
+    def __init__(self, table: Path, files: BagFiles) -> None:
+        self._table = table
+        self._files = files
+        self._entries: dict[Path, Entry] = {}
+        self._contradicted: set[Path] = set()
+        self._named: set[Path] = set()
+
+    def take(self, row: _Row, skipped: list[Finding], warnings: list[Finding]) -> None:
+        """Take the bag of a row; why it is not used goes to `skipped`."""
+        entry = self._entry(row)
+        if isinstance(entry, Finding):
+            skipped.append(entry)
+        elif entry.path not in self._entries:
+            self._entries[entry.path] = entry
+        elif self._entries[entry.path] != entry:
+            self._contradicted.add(entry.path)
+        else:
+            text = "It is listed twice, with the same label; it counts once."
+            warnings.append(Finding(FindingKind.LISTED_TWICE, entry.path, text))
+
+    def _entry(self, row: _Row) -> Entry | Finding:
+        """Return the bag of one row, or why it is skipped."""
+        cells = row.cells
+        if not cells["slide"]:
+            words = ", ".join(filter(None, cells.values())) or "empty"
+            return Finding(FindingKind.SKIPPED, self._table, f"A row without a slide: {words}.")
+        path = self._files.find(cells["slide"])
+        if isinstance(path, Finding):
+            return path
+        self._named.add(path)
+        split = None if is_missing(cells["split"]) else cells["split"]
+        if split is not None and plain_name(split) not in SPLITS:
+            text = f"Its split is {split!r}; train, validation and test are known."
+            return Finding(FindingKind.SKIPPED, path, text)
+        if row.says_unknown:
+            text = f"Its label is {cells['label']!r}, which says that it is not known."
+            return Finding(FindingKind.SKIPPED, path, text)
+        known_split = None if split is None else SPLITS[plain_name(split)]
+        return Entry(path, row.labels, row.patient, known_split)
+
+    def pass_over(self, cells: NamedCells, skipped: list[Finding]) -> None:
+        """Leave out the rows that are longer than the header."""
+        if not cells.longer:
+            return
+        named = (self._files.find(row["slide"]) for row in cells.longer if row["slide"])
+        self._named.update(path for path in named if isinstance(path, Path))
+        text = f"{cells.longer_words}."
+        skipped.append(Finding(FindingKind.SKIPPED, self._table, text, len(cells.longer)))
+
+    def usable(self, skipped: list[Finding]) -> list[Entry]:
+        """Return the bags that can be used; why others cannot goes to `skipped`."""
+        usable = []
+        several = any(len(entry.labels) > 1 for entry in self._entries.values())
+        for path, entry in self._entries.items():
+            if path in self._contradicted:
+                text = (
+                    "It is listed twice, with different labels, patients or splits; "
+                    "correct the table."
+                )
+                skipped.append(Finding(FindingKind.SKIPPED, path, text))
+            elif not entry.labels and not several:
+                skipped.append(Finding(FindingKind.SKIPPED, path, "It has no label."))
+            else:
+                usable.append(entry)
+        return usable
+
+    def warn_of_unlisted(self, warnings: list[Finding]) -> None:
+        """Say how many files beside the table it does not name."""
+        unlisted = [path for path in self._files.beside if path not in self._named]
+        if unlisted:
+            text = (
+                f"{len(unlisted)} files beside it are not listed, {unlisted[0].name} for one; "
+                "they are not used."
+            )
+            warnings.append(Finding(FindingKind.UNLISTED, self._table, text))
+
+
+def _understood(table: Path, cells: NamedCells, warnings: list[Finding]) -> list[_Row]:
+    """Return the rows with one spelling for each class and patient; what is merged is said."""
+    written = [row["label"] for row in cells.rows]
+    has_minus = minus_is_a_class(label for cell in written for label in _parts(cell))
+    rows = [
+        _Row(row, _labels(row["label"], has_minus=has_minus), _patient(row["patient"]))
+        for row in cells.rows
+    ]
+    missing = sum(row.patient is None for row in rows)
+    if 0 < missing < len(rows):
+        text = f"{missing} of {len(rows)} rows name no patient; each counts as its own."
+        warnings.append(Finding(FindingKind.MISSING, table, text))
+    labels = spellings_of(label for row in rows for label in row.labels)
+    patients = spellings_of(row.patient for row in rows if row.patient is not None)
+    warnings += label_findings(table, labels)
+    warnings += patient_findings(table, patients)
+    used_labels = used_spellings(labels)
+    used_patients = used_spellings(patients)
     return [
-        {column: row[name] if name is not None else "" for column, name in columns.items()}
+        replace(
+            row,
+            labels=tuple(dict.fromkeys(used_labels.get(label, label) for label in row.labels)),
+            patient=None if row.patient is None else used_patients.get(row.patient, row.patient),
+        )
         for row in rows
     ]
 
 
-def read_rows(table: Path, warnings: list[Finding]) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the names of all columns and the rows, cells without blanks around them.
+def with_one_spelling(
+    source: Path, entries: Sequence[Entry], warnings: list[Finding]
+) -> list[Entry]:
+    """Return bags with one spelling for each class; what is merged is said."""
+    spellings = spellings_of(label for entry in entries for label in entry.labels)
+    used = used_spellings(spellings)
+    warnings += label_findings(source, spellings)
+    return [
+        replace(entry, labels=tuple(used.get(label, label) for label in entry.labels))
+        for entry in entries
+    ]
 
-    Parameters
-    ----------
-    table
-        Text in columns; its first line names them.
-    warnings
-        Gets what is odd about the file.
+
+def _parts(cell: str) -> list[str]:
+    return [part.strip() for part in cell.split(LABEL_SEPARATOR)]
+
+
+def _labels(cell: str, *, has_minus: bool) -> tuple[str, ...]:
+    """Return the labels of a cell; those that are not known are none."""
+    parts = dict.fromkeys(_parts(cell))
+    return tuple(part for part in parts if not is_missing(part) or (has_minus and is_minus(part)))
+
+
+def _patient(cell: str) -> str | None:
+    """Return the patient of a cell; of a TCGA barcode, however long, its first three parts."""
+    return None if is_missing(cell) else barcode_of(Path(cell)) or cell
+
+
+def _say_several_labels(table: Path, entries: Sequence[Entry], warnings: list[Finding]) -> None:
+    """Say how many bags have several labels, since one is enough to change what classes are."""
+    several = [entry for entry in entries if len(entry.labels) > 1]
+    if several:
+        first = f"{several[0].path.name}: {LABEL_SEPARATOR.join(several[0].labels)}"
+        text = (
+            f"{len(several)} of {len(entries)} bags have several labels ({first}); "
+            "every class is therefore a yes or no of its own."
+        )
+        warnings.append(Finding(FindingKind.SEVERAL_LABELS, table, text, len(several)))
+
+
+def _refuse_no_classes(table: Path, entries: Sequence[Entry]) -> None:
+    """Refuse measurements, dates and names of single bags as classes.
 
     Raises
     ------
     TrainingError
-        If it cannot be read.
+        If the labels are no classes.
     """
-    text = _text_of(table, warnings).lstrip()
-    try:
-        delimiter = _delimiter(text.split("\n", 1)[0])
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-        header = [name for name in reader.fieldnames or () if name]
-        return header, [{name: (row.get(name) or "").strip() for name in header} for row in reader]
-    except csv.Error as error:
-        raise _unreadable(table, error) from error
-
-
-def plain_name(column: str) -> str:
-    """Return the name of a column as it is compared: small letters without marks."""
-    return re.sub(r"[\W_]", "", column).lower()
-
-
-def _delimiter(header: str) -> str:
-    if "," in header:
-        return ","
-    return next((mark for mark in "\t;" if mark in header), ",")
-
-
-def _columns(
-    table: Path,
-    header: list[str],
-    names: Mapping[str, Sequence[str]],
-    needed: Sequence[str],
-) -> dict[str, str | None]:
-    """Return the header's name of each column, or None."""
-    plain = [plain_name(name) for name in header]
-    doubled = sorted(name for name, times in Counter(plain).items() if times > 1)
-    if doubled:
-        raise TrainingError(
-            f"{table.name} has several columns named {doubled[0]!r}; leave one of them."
-        )
-    own_names = dict(zip(plain, header, strict=True))
-    columns = {
-        column: next((own_names[name] for name in possible if name in own_names), None)
-        for column, possible in names.items()
-    }
-    missing = [column for column in needed if columns[column] is None]
-    if missing:
-        optional = "".join(f"[,{column}]" for column in names if column not in needed)
-        raise TrainingError(
-            f"{table.name} has no column {' and '.join(map(repr, missing))}; "
-            f"its first line names the columns: {','.join(needed)}{optional}."
-        )
-    return columns
+    labels = [entry.labels[0] for entry in entries if len(entry.labels) == 1]
+    why = why_no_classes(labels)
+    if why is None or (why is NoClasses.SINGLE_BAGS and len(labels) < len(entries)):
+        return
+    words = NO_CLASSES[why].format(bags=len(labels))
+    raise TrainingError(f"{table.name}: {len(set(labels))} {words}.")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from napari_mil.errors import OptionError
 from napari_mil.training.cohorts.cohort import Cohort
+from napari_mil.training.cohorts.labels import negative_of
 from napari_mil.training.cohorts.region_classes import LEFT_OUT
+from napari_mil.training.cohorts.spellings import key_of
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,8 @@ class MatchedCohort:
     cohort: Cohort
     unmatched: tuple[str, ...]
     """Classes of the cohort that the classifier does not know, or that a mapping leaves out."""
+    unmapped: tuple[str, ...]
+    """Those of them that no mapping leaves out."""
     n_left_out: int
     """Bags without a class that it knows."""
     renamed: tuple[tuple[str, str], ...]
@@ -28,8 +32,9 @@ def match_classes(
 ) -> MatchedCohort:
     """Return a cohort in the classes of a classifier.
 
-    A class is what the mapping says, otherwise that of its name, otherwise that of its name but for
-    case. Bags of other classes are left out; where bags have several, those classes alone.
+    A class is what the mapping says, otherwise that of its name, otherwise that of its name in
+    another spelling (case, kinds of dashes, …). Bags of other classes are left out; where bags
+    have several, those classes alone.
 
     Parameters
     ----------
@@ -58,8 +63,8 @@ def match_classes(
     if not matched:
         raise OptionError(
             f"None of the classes of {cohort.root.name} ({', '.join(cohort.classes)}) is one of "
-            f"the classifier's ({', '.join(classes)}); map them: "
-            f"{next(iter(found), 'A')}={classes[-1]}."
+            f"the classifier's ({', '.join(classes)}); "
+            f"map them{_advised(cohort.classes, classes)}."
         )
     bags = []
     for bag in cohort.bags:
@@ -69,9 +74,21 @@ def match_classes(
     return MatchedCohort(
         cohort=replace(cohort, classes=tuple(classes), bags=tuple(bags), multi_label=multi_label),
         unmatched=tuple(name for name in cohort.classes if name not in matched),
+        unmapped=tuple(name for name, own in found.items() if own is None),
         n_left_out=len(cohort) - len(bags),
         renamed=tuple((name, own) for name, own in matched.items() if name != own),
     )
+
+
+def _advised(names: Sequence[str], classes: Sequence[str]) -> str:
+    """Return the mapping that the names of two classes on both sides tell; empty if they do not."""
+    negative = negative_of(names)
+    own_negative = negative_of(classes)
+    if negative is None or own_negative is None:
+        return " (--map-classes A=b)"
+    (positive,) = (name for name in names if name != negative)
+    (own_positive,) = (name for name in classes if name != own_negative)
+    return f", perhaps {negative}={own_negative},{positive}={own_positive}"
 
 
 def _known_mapping(
@@ -97,8 +114,8 @@ def _known_mapping(
 
 
 def _named(name: str, classes: Sequence[str]) -> str | None:
-    """Return the class of a name, or the only one of that name but for case, or None."""
+    """Return the class of a name, or the only one of that name in another spelling, or None."""
     if name in classes:
         return name
-    same = [own for own in classes if own.casefold() == name.casefold()]
+    same = [own for own in classes if key_of(own) == key_of(name)]
     return same[0] if len(same) == 1 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,11 @@ import numpy as np
 
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.bag_files import BagFiles
+from napari_mil.training.cohorts.cells import NamedCells, read_cells
 from napari_mil.training.cohorts.cohort import TABLE, Cohort
-from napari_mil.training.cohorts.tables import COLUMNS, read_cells
+from napari_mil.training.cohorts.columns import COLUMNS
+from napari_mil.training.cohorts.labels import is_missing
+from napari_mil.training.cohorts.spellings import key_of
 
 if TYPE_CHECKING:
     from napari_mil.training.evaluation.answers import Answers
@@ -127,7 +130,10 @@ def read_folds(path: Path) -> GivenFolds:
     TrainingError
         If it cannot be read, or has no such columns.
     """
-    rows = _read(path, ("bag", FOLD))
+    cells = read_cells(path, NAMES, ("bag", FOLD), [])
+    if cells.longer:
+        raise TrainingError(f"{path.name}: {cells.longer_words}.")
+    rows = _rows_of(cells)
     if not rows:
         raise TrainingError(f"{path.name} gives no folds; it may be of a score, which has none.")
     return GivenFolds(path, rows)
@@ -143,7 +149,7 @@ def folds_of_table(cohort: Cohort) -> GivenFolds | None:
     """
     source = cohort.source or cohort.root
     table = source if source.is_file() else source / TABLE
-    rows = _read(table, ()) if table.is_file() else ()
+    rows = _rows_of(read_cells(table, NAMES, (), [])) if table.is_file() else ()
     return GivenFolds(table, rows, is_own=True) if rows else None
 
 
@@ -159,13 +165,18 @@ def folds_text(answers: Answers) -> str:
     return file.getvalue()
 
 
-def _read(path: Path, needed: Sequence[str]) -> tuple[_Row, ...]:
-    """Return the rows that have a fold."""
+def _rows_of(cells: NamedCells) -> tuple[_Row, ...]:
+    """Return the rows that have a fold, folds and repeats in one spelling."""
     return tuple(
-        _Row(cells["bag"], cells[REPEAT], cells[FOLD])
-        for cells in read_cells(path, NAMES, needed, [])
-        if cells[FOLD]
+        _Row(row["bag"], _number(row[REPEAT]), _number(row[FOLD]))
+        for row in cells.rows
+        if not is_missing(row[FOLD])
     )
+
+
+def _number(cell: str) -> str:
+    """Return what a fold or a repeat is compared by: 1 and 1.0 are one."""
+    return "" if is_missing(cell) else key_of(cell)
 
 
 def _numbers(cohort: Cohort, rows: tuple[_Row, ...]) -> dict[str, int]:

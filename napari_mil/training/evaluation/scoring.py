@@ -149,10 +149,11 @@ def _remarks_on_classes(matched: MatchedCohort, card: ClassifierCard) -> list[st
         f"The class {name} of the cohort is taken for {own}." for name, own in matched.renamed
     ]
     if matched.unmatched:
+        unmapped = " and ".join(matched.unmapped)
         remarks.append(
             f"{' and '.join(matched.unmatched)} is none of the classes of {card.name} "
-            f"({', '.join(card.classes)}): {matched.n_left_out} bags are left out; "
-            "map their classes to score them."
+            f"({', '.join(card.classes)}): {matched.n_left_out} bags are left out"
+            + (f"; map {unmapped} to score them." if unmapped else ", as the mapping says.")
         )
     missing = [name for name, count in matched.cohort.counts.items() if not count]
     if missing:
@@ -255,8 +256,7 @@ class _Scorer:
             return cohort, []
         assumed = card.slide_mpp if self.slide_mpp is None else self.slide_mpp
         check = check_scales(cohort, assumed, tiles.mpp)
-        if not check.usable:
-            raise TrainingError(f"{cohort.root.name}: {check.findings[0].text}")
+        check.refuse_if_useless(cohort.root.name)
         for finding in check.findings:
             self.on_event(Fallback(finding.text))
         reason = "It has no scale at which it can be cut into tiles."

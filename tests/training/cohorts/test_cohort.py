@@ -1,15 +1,23 @@
 import pytest
 
 from napari_mil.errors import TrainingError
+from napari_mil.findings import FindingKind
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from tests.training.sample_cohorts import put, table
 
 
 def test_nothing_and_one_class_cannot_be_trained_on(tmp_path, feature_folder):
-    with pytest.raises(TrainingError, match="holds no bag"):
+    with pytest.raises(TrainingError, match=r"holds no bag .*make one folder per class"):
         scan_annotated_folder(tmp_path).check()
     with pytest.raises(TrainingError, match="one class only"):
         scan_annotated_folder(feature_folder(classes=("only",))).check()
+
+
+def test_a_table_without_a_bag_that_can_be_used_is_to_be_corrected(tmp_path):
+    with pytest.raises(TrainingError, match=r"list bags in labels\.csv"):
+        table(tmp_path, "slide,label\n").check()
+    with pytest.raises(TrainingError, match=r"no such file.*; correct labels\.csv"):
+        table(tmp_path, "slide,label\na,x\n").check()
 
 
 def test_the_positive_class_can_be_chosen(cohort):
@@ -39,6 +47,15 @@ def test_a_pattern_on_names_gives_the_patients(feature_folder):
 def test_the_only_group_of_a_pattern_is_the_patient(feature_folder):
     cohort = scan_annotated_folder(feature_folder(n=2)).with_patients(r"[a-z]+_(\d+)")
     assert [bag.patient for bag in cohort.bags] == ["00", "01", "00", "01"]
+
+
+def test_spellings_of_one_patient_in_names_are_one_and_said(tmp_path):
+    for name in ("P1_a", "p1_b", "P2_a", "p3_a"):
+        put(tmp_path / f"{name}.npy")
+    rows = "".join(f"{name},{name[-1]}\n" for name in ("P1_a", "p1_b", "P2_a", "p3_a"))
+    named = table(tmp_path, f"slide,label\n{rows}").with_patients("[Pp][0-9]")
+    assert [bag.patient for bag in named.bags] == ["P1", "P1", "P2", "p3"]
+    assert [each.number for each in named.warnings if each.kind is FindingKind.SPELLING] == [1]
 
 
 def test_a_pattern_leaves_known_patients_and_names_that_do_not_match(tmp_path):

@@ -1,59 +1,43 @@
 """Labels as people write them."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from napari_mil.training.cohorts.labels import (
-    Spelling,
-    is_guessed,
+    GuessReason,
+    guess_of,
+    is_minus,
     is_missing,
     is_negative,
-    look_like_a_measurement,
+    minus_is_a_class,
+    negative_of,
     ordered_classes,
-    spellings_of,
 )
 
 
-@pytest.mark.parametrize("cell", ["", " NA ", "nan", "Unknown", "N/A", "-", "?", "[Not Available]"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("", " NA ", "nan", "Unknown", "N/A", "-", "?", "[Not Available]"),
+        *("<NA>", "#NA", "#N/A", "#N/A N/A", "#VALUE!", "#REF!", "#DIV/0!", "#NAME?", "#BEZUG!"),
+        *(
+            "n.d.",
+            "-NaN",
+            "\N{EN DASH}",
+            "\N{EM DASH}",
+            "\N{NO-BREAK SPACE}",
+            "NA\N{ZERO WIDTH SPACE}",
+        ),
+    ],
+)
 def test_cells_that_say_nothing_are_missing(cell):
     assert is_missing(cell)
 
 
-@pytest.mark.parametrize("cell", ["0", "no", "negative", "normal", "NAD", "unknown primary"])
+@pytest.mark.parametrize(
+    "cell", ["0", "no", "negative", "normal", "NAD", "unknown primary", "ND", "#1", "#HER2"]
+)
 def test_cells_that_say_something_are_not(cell):
     assert not is_missing(cell)
-
-
-def test_the_most_frequent_spelling_is_used():
-    labels = ["Tumor", "tumor", "Tumor", " tumor  bed", "Tumor Bed", "stroma"]
-    assert spellings_of(labels) == [
-        Spelling("Tumor", ("tumor",)),
-        Spelling(" tumor  bed", ("Tumor Bed",)),
-    ]
-
-
-def test_a_number_and_the_same_with_a_point_are_one_class():
-    assert spellings_of(["1", "1.0", "1", "2.5"]) == [Spelling("1", ("1.0",))]
-
-
-@pytest.mark.parametrize(
-    ("labels", "is_measurement"),
-    [
-        (["4.9", "4.1", "3.6", "2.6", "2.7"], True),
-        ([str(k) for k in range(12)], True),
-        (["0", "1"] * 50, False),
-        (["1", "2", "3", "4", "5"] * 10, False),
-        (["3", "3.5", "4", "4.5", "5"] * 10, True),
-        (["a", "1.5", "2.5", "3.5", "4.5", "5.5"], False),
-        (["0.5", "1.5"], False),
-        (["0,5", "1,5", "2,5", "3,5", "4,5"] * 10, True),
-        ([str(k) for k in range(40, 50)] * 2, True),
-        ([str(k) for k in range(10)] * 5, False),
-    ],
-)
-def test_numbers_of_a_scale_are_told_from_grades(labels, is_measurement):
-    assert look_like_a_measurement(labels) is is_measurement
 
 
 @pytest.mark.parametrize(
@@ -89,12 +73,41 @@ def test_names_that_begin_like_negative_ones_are_not(name):
 
 
 def test_two_names_that_say_nothing_are_a_guess():
-    assert is_guessed(("a", "b"), multi_label=False)
-    assert not is_guessed(("benign", "malignant"), multi_label=False)
-    assert not is_guessed(("a", "b", "c"), multi_label=False)
+    assert guess_of(("a", "b"), multi_label=False) is GuessReason.ALPHABET
+    assert guess_of(("benign", "malignant"), multi_label=False) is None
+    assert guess_of(("a", "b", "c"), multi_label=False) is None
+    assert guess_of(("a", "b"), multi_label=True) is None
 
 
-@given(st.lists(st.text(max_size=5), max_size=12))
-def test_every_label_keeps_one_spelling(labels):
-    merged = {other: each.label for each in spellings_of(labels) for other in each.others}
-    assert not set(merged) & set(merged.values())
+@pytest.mark.parametrize(
+    ("negative", "positive"),
+    [
+        ("typical", "atypical"),
+        ("typical carcinoid", "atypical carcinoid"),
+        ("carcinoid, typical", "carcinoid, atypical"),
+        ("Typical", "Atypical"),
+        ("asymptomatic", "symptomatic"),
+        ("avascular", "vascular"),
+    ],
+)
+def test_a_prefix_of_one_letter_is_a_guess_and_atypia_is_the_finding(negative, positive):
+    for names in ([negative, positive], [positive, negative]):
+        classes = ordered_classes(names, multi_label=False)
+        assert classes == (negative, positive)
+    assert guess_of(classes, multi_label=False) is GuessReason.PREFIX
+    assert negative_of(classes) is None
+
+
+def test_the_negative_one_of_two_is_named_where_names_tell():
+    assert negative_of(["malignant", "benign"]) == "benign"
+    assert negative_of(["0", "1"]) == "0"
+    assert negative_of(["a", "b"]) is None
+    assert negative_of(["benign", "b", "c"]) is None
+
+
+def test_a_minus_is_a_class_beside_plus_signs_alone():
+    assert minus_is_a_class(["-", "+"])
+    assert minus_is_a_class(["++", " + "])
+    assert not minus_is_a_class(["-", "1+", "positive"])
+    assert is_minus("\N{MINUS SIGN}")
+    assert not is_minus("n-")

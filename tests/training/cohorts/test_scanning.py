@@ -224,3 +224,24 @@ def test_patients_with_several_labels_are_one_line(tmp_path, classes):
     ]
     assert finding.text.startswith("3 patients (the first: p0) have bags labelled")
     assert finding.number == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Tumor", "tumor"),
+        ("tum\u00f6r", "tumo\u0308r"),
+        ("tumor", "tumor "),
+        ("MSI-H", "MSI\N{EN DASH}H"),
+    ],
+)
+def test_folders_of_one_class_in_two_spellings_are_one_class_and_said(tmp_path, one, other):
+    for name in (one, other, "normal"):
+        for k in range(2):
+            put(tmp_path / name / f"{len(name)}{k}.npy")
+    put(tmp_path / one / "more.npy")
+    found = scan_annotated_folder(tmp_path)
+    assert found.classes == ("normal", one)
+    assert found.counts[one] == 5
+    (finding,) = [each for each in found.warnings if each.kind is FindingKind.SPELLING]
+    assert "they differ in spelling alone" in finding.text

@@ -10,6 +10,18 @@ from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from tests.training.sample_cohorts import notes, put, reasons, table
 
 
+def labelled(root, cells, header="slide,label"):
+    """Scan a table of as many bags, s0, s1, … by its other cells."""
+    for k in range(len(cells)):
+        put(root / f"s{k}.npy")
+    rows = "".join(f"s{k},{cell}\n" for k, cell in enumerate(cells))
+    return table(root, f"{header}\n{rows}")
+
+
+def texts(cohort, kind):
+    return [finding.text for finding in cohort.warnings if finding.kind is kind]
+
+
 def test_a_table_may_be_separated_by_semicolons(tmp_path):
     for name in "ab":
         put(tmp_path / f"{name}.npy")
@@ -76,8 +88,10 @@ def test_rows_that_make_no_sense_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("slide|label\na|x\n", "no column"),
-        ("", "no column"),
+        ("slide/label\na/x\n", "no column"),
+        ("", "is empty"),
+        ("\n\n # \n", "no column"),
+        ("# nothing but remarks\n", "is empty"),
         ("slide,label,Label\n", "several columns named 'label'"),
         ("name,label\n", "'slide'"),
         ("slide,name\n", "'label'"),
@@ -192,3 +206,192 @@ def test_a_measurement_with_decimal_commas_is_refused(tmp_path):
     rows = "\n".join(f"{k};{k},5" for k in range(6))
     with pytest.raises(TrainingError, match="look like a measurement"):
         table(tmp_path, f"slide;label\n{rows}")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("P{}", "p{}"),
+        ("{}", "{}.0"),
+        ("00{}", "{}"),
+        ("M\u00fcller {}", "Mu\u0308ller {}"),
+        ("P {}", "P  {}"),
+        ("P {}", "P\N{NO-BREAK SPACE}{}"),
+        ("TCGA-CR-739{}", "TCGA-CR-739{}-01A-01-TS1"),
+    ],
+)
+def test_spellings_of_one_patient_are_one_and_said_once(tmp_path, one, other):
+    cells = [
+        f"{'xy'[i]},{name.format(k)}" for k in range(1, 6) for i, name in enumerate((one, other))
+    ]
+    found = labelled(tmp_path, cells, "slide,label,patient")
+    assert found.n_patients == 5
+    assert len(set(found.groups)) == 5
+    if "TCGA" not in one:
+        (finding,) = [each for each in found.warnings if each.kind is FindingKind.SPELLING]
+        assert finding.number == 5
+        assert "are taken for one; they differ in spelling alone, as do those of 4 more" in (
+            finding.text
+        )
+
+
+def test_patients_that_may_be_two_stay_two(tmp_path):
+    cells = [f"{'xy'[k % 2]},{name}" for k, name in enumerate(["P01", "P1", "1.10", "1.1"])]
+    found = labelled(tmp_path, cells, "slide,label,patient")
+    assert found.n_patients == 4
+    assert not texts(found, FindingKind.SPELLING)
+
+
+@pytest.mark.parametrize("missing", ["<NA>", "#N/A", "\N{EN DASH}", "n.d."])
+def test_markers_of_missing_patients_are_no_patient(tmp_path, missing):
+    found = labelled(tmp_path, [f"x,{missing}", f"y,{missing}", "x,P1"], "slide,label,patient")
+    assert found.n_patients == 3
+    assert texts(found, FindingKind.MISSING)
+
+
+def test_one_slide_listed_twice_with_two_spellings_of_its_patient_counts_once(tmp_path):
+    put(tmp_path / "a.npy")
+    found = table(tmp_path, "slide,label,patient\na,x,P1\na,X,p1\n")
+    assert len(found) == 1
+
+
+def test_a_table_with_the_index_of_pandas_is_read_by_its_columns(tmp_path):
+    for k in range(4):
+        put(tmp_path / f"{k}.npy")
+    rows = "".join(f"{k}\t{3 - k}\tP{k}\t{'xy'[k % 2]}\n" for k in range(4))
+    found = table(tmp_path, f"\tslide\tpatient\tlabel\n{rows}")
+    assert found.classes == ("x", "y")
+    assert {bag.path.stem: bag.patient for bag in found.bags} == {
+        "3": "P0",
+        "2": "P1",
+        "1": "P2",
+        "0": "P3",
+    }
+
+
+@pytest.mark.parametrize(
+    "missing", ["<NA>", "#NA", "#N/A", "#VALUE!", "#REF!", "n.d.", "\N{EN DASH}", "\N{EM DASH}"]
+)
+def test_markers_of_missing_labels_are_no_class_and_hide_no_measurement(tmp_path, missing):
+    found = labelled(tmp_path, ["x", "y", missing])
+    assert found.classes == ("x", "y")
+    assert "says that it is not known" in reasons(found)["s2.npy"]
+    assert not texts(found, FindingKind.UNLISTED)
+    with pytest.raises(TrainingError, match="look like a measurement"):
+        labelled(tmp_path, [missing, "0.12", "0.5", "3.4", "2.2", "7.1", "6.6"])
+
+
+@pytest.mark.parametrize("minus", ["-", "\N{MINUS SIGN}", "\N{EN DASH}"])
+def test_a_minus_beside_a_plus_is_a_class_and_the_negative_one(tmp_path, minus):
+    assert labelled(tmp_path, [minus, "+"] * 2).classes == (minus, "+")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["tum\u00f6r", "tumo\u0308r", "tum\u00f6r", "normal"], ("normal", "tum\u00f6r")),
+        (
+            ["MSI-H", "MSI\N{NON-BREAKING HYPHEN}H", "MSI\N{EN DASH}H", "MSI-H", "MSS"],
+            ("MSS", "MSI-H"),
+        ),
+        (["tumor", "tumor\N{ZERO WIDTH SPACE}", "tumor", "normal"], ("normal", "tumor")),
+        (["0", "1", "0.00", "1.00", "0", "1"], ("0", "1")),
+        (['"0,0"', '"1,0"', "0", "1", "0", "1"], ("0", "1")),
+        (["0", "+1", "0", "1", "-0", "1"], ("0", "1")),
+        (["0", "1", "00", "01", "0", "1"], ("0", "1")),
+        (["-1", "1"] * 2, ("-1", "1")),
+    ],
+)
+def test_one_class_in_several_spellings_is_one(tmp_path, labels, classes):
+    assert labelled(tmp_path, labels).classes == classes
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([f"{k} y" for k in range(40, 50)], "look like a measurement"),
+        ([f"2020-01-0{k}" for k in range(1, 9)], "8 different dates in 8 bags are no classes"),
+        ([f"id{k}" for k in range(10)], "most of them of a single bag"),
+    ],
+)
+def test_what_is_no_class_is_refused_in_a_sentence(tmp_path, labels, words):
+    with pytest.raises(TrainingError, match=words):
+        labelled(tmp_path, labels)
+
+
+def test_rows_longer_than_the_header_are_left_out_and_named(tmp_path):
+    labels = [
+        "Carcinoma, ductal",
+        "Carcinoma, lobular",
+        "normal",
+        '"Carcinoma, ductal"',
+        "normal,,",
+    ]
+    found = labelled(tmp_path, labels)
+    assert found.classes == ("normal", "Carcinoma, ductal")
+    assert len(found) == 3
+    (longer,) = found.skipped
+    assert longer.number == 2
+    assert longer.text.startswith("2 rows have more cells than the first line names (line 2: s0, ")
+    assert not texts(found, FindingKind.UNLISTED)
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        (["x", '"y', "x", "y"], 3),
+        (["x", '"y', "x", 'y"', "x"], 3),
+    ],
+)
+def test_a_quotation_mark_that_hides_rows_is_named(tmp_path, labels, line):
+    with pytest.raises(TrainingError, match=f"a quotation mark in line {line} that is not closed"):
+        labelled(tmp_path, labels)
+
+
+def test_a_quoted_cell_may_hold_a_line_end(tmp_path):
+    found = labelled(
+        tmp_path, ['"ductal\ncarcinoma",a', 'y,"seen twice,\nby two"'], "slide,label,remark"
+    )
+    assert len(found) == 2
+
+
+def test_of_two_columns_of_labels_the_one_that_is_used_is_said(tmp_path):
+    found = labelled(tmp_path, ["x,y", "y,x"], "slide,label,class")
+    assert [bag.label for bag in found.bags] == ["x", "y"]
+    assert texts(found, FindingKind.COLUMN) == [
+        "The column 'label' is used, not 'class', which says otherwise."
+    ]
+    alike = labelled(tmp_path, ["x,X", "y,y"], "slide,label,class")
+    assert not texts(alike, FindingKind.COLUMN)
+
+
+def test_the_bags_that_make_every_class_a_yes_or_no_are_said(tmp_path):
+    found = labelled(tmp_path, ["x;y", "x", "y", "x"])
+    assert found.multi_label
+    assert texts(found, FindingKind.SEVERAL_LABELS) == [
+        "1 of 4 bags have several labels (s0.npy: x;y); "
+        "every class is therefore a yes or no of its own."
+    ]
+
+
+@pytest.mark.parametrize("header", [", , ", ",ER+,ER-", ",note,note"])
+def test_columns_that_are_not_used_may_have_one_name(tmp_path, header):
+    assert len(labelled(tmp_path, ["x,1,0", "y,0,1"], f"slide,label{header}")) == 2
+
+
+def test_splits_in_other_words_and_missing_ones(tmp_path):
+    words = ["Training", "Testing", "hold-out", "Dev", "NA", "NaN", "-", "", "held out"]
+    found = labelled(
+        tmp_path, [f"{'xy'[k % 2]},{word}" for k, word in enumerate(words)], "slide,label,split"
+    )
+    assert [bag.split for bag in found.bags] == [
+        *("train", "test", "test", "validation", None, None, None, None, "test")
+    ]
+
+
+@pytest.mark.parametrize(
+    "column", ["case_submitter_id", "cases.submitter_id", "bcr_patient_barcode", "Participant ID"]
+)
+def test_columns_of_patients_of_other_archives_are_known(tmp_path, column):
+    found = labelled(tmp_path, ["x,1", "y,1"], f"slide,label,{column}")
+    assert found.n_patients == 1

@@ -31,6 +31,15 @@ def test_names_match_exactly_or_but_for_case_in_the_order_of_the_classifier(coho
     assert not matched.unmatched
 
 
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("tum\u00f6r", "tumo\u0308r"), ("MSI-H", "MSI\N{NON-BREAKING HYPHEN}H"), ("1.0", "1")],
+)
+def test_names_match_in_another_spelling(cohort_of, name, own):
+    matched = match_classes(cohort_of(name, "normal"), ("normal", own), {}, multi_label=False)
+    assert matched.renamed == ((name, own),)
+
+
 def test_a_mapping_wins_over_names(cohort_of):
     cohort = cohort_of("normal", "cancer")
     mapping = {"cancer": "Tumour", "normal": "tumour"}
@@ -39,7 +48,7 @@ def test_a_mapping_wins_over_names(cohort_of):
 
 def test_bags_of_a_class_that_is_not_known_are_left_out_and_counted(cohort_of):
     matched = match_classes(cohort_of("normal", "stroma"), KNOWN, {}, multi_label=False)
-    assert matched.unmatched == ("stroma",)
+    assert matched.unmatched == matched.unmapped == ("stroma",)
     assert matched.n_left_out == 2
     assert labels(matched) == ["normal", "normal"]
 
@@ -78,4 +87,23 @@ def test_an_empty_class_leaves_bags_out(cohort_of):
     cohort = cohort_of("normal", "tumour")
     matched = match_classes(cohort, KNOWN, {"tumour": ""}, multi_label=False)
     assert matched.unmatched == ("tumour",)
+    assert not matched.unmapped
     assert labels(matched) == ["normal", "normal"]
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (("benign", "malignant"), "map them, perhaps benign=normal,malignant=Tumour."),
+        (("0", "1"), "map them, perhaps 0=normal,1=Tumour."),
+        (("wildtype", "mutant"), "map them, perhaps wildtype=normal,mutant=Tumour."),
+        (("a", "b"), "map them (--map-classes A=b)."),
+        (("benign", "malignant", "other"), "map them (--map-classes A=b)."),
+    ],
+)
+def test_the_mapping_that_is_advised_takes_the_negative_class_for_the_negative_one(
+    cohort_of, names, advice
+):
+    with pytest.raises(OptionError) as error:
+        match_classes(cohort_of(*names), KNOWN, {}, multi_label=False)
+    assert str(error.value).endswith(advice)

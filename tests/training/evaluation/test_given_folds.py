@@ -70,18 +70,57 @@ def test_a_patient_is_not_torn_apart(cohort, tmp_path):
         given.fold_of(cohort)
 
 
-@pytest.mark.parametrize("text", ["", "bag,label\na,b\n", "bag,fold\n", "bag,fold\na,\n"])
+@pytest.mark.parametrize(
+    "text", ["", "bag,label\na,b\n", "bag,fold\n", "bag,fold\na,\n", "bag,fold\na,NA\n"]
+)
 def test_a_table_without_folds_is_refused(text, tmp_path):
     (tmp_path / "x.csv").write_text(text)
-    with pytest.raises(TrainingError, match=r"no column|gives no folds"):
+    with pytest.raises(TrainingError, match=r"no column|gives no folds|is empty"):
         read_folds(tmp_path / "x.csv")
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x.csv", "cannot be read as a table"),
+        ("missing.csv", "missing.csv does not exist"),
+        ("", "is a folder"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, words):
     (tmp_path / "x.csv").write_bytes(b"bag,fold\n\0\xff,1")
-    for path in (tmp_path / "x.csv", tmp_path / "missing.csv"):
-        with pytest.raises(TrainingError, match="cannot be read as a table"):
-            read_folds(path)
+    with pytest.raises(TrainingError, match=words):
+        read_folds(tmp_path / name)
+
+
+def test_rows_longer_than_the_header_are_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("bag,fold\na, first,0\nb,1\n")
+    with pytest.raises(TrainingError, match=r"1 row has more cells .*line 2"):
+        read_folds(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("missing", ["NA", "nan", "<NA>", ""])
+def test_a_bag_whose_fold_is_not_known_has_none(cohort, tmp_path, missing):
+    rows = rows_for(cohort, [missing, 0, 1, 2, 0, 1, 2, 0])
+    given = read_folds(written(tmp_path, "bag,fold", rows))
+    with pytest.raises(TrainingError, match="no fold to 1 bag of root"):
+        given.fold_of(cohort)
+
+
+def test_folds_are_compared_as_numbers(cohort, tmp_path):
+    rows = rows_for(cohort, ["1", "1.0", "2", "2.0", "03", "3", "10", "10.0"])
+    given = read_folds(written(tmp_path, "bag,fold", rows))
+    assert given.fold_of(cohort).tolist() == [[0, 0, 1, 1, 2, 2, 3, 3]]
+
+
+def test_a_column_of_the_cohorts_own_table_gives_no_fold_where_it_is_not_known(cohort):
+    rows = [
+        f"{bag.path.relative_to(cohort.root)},{bag.label},{fold}"
+        for bag, fold in zip(cohort.bags, ["NA", 0, 1, 2, "NA", 1, 2, 0], strict=True)
+    ]
+    own = table(cohort.root, "\n".join(("slide,label,fold", *rows)))
+    with pytest.raises(TrainingError, match="no fold to 2 bags of root"):
+        folds_of_table(own).fold_of(own)
 
 
 def test_the_cohorts_own_table_may_give_folds_also_of_bags_that_are_not_used(cohort):

@@ -164,7 +164,12 @@ def test_classes_are_those_of_the_classifier_by_name_or_by_a_mapping(
     assert found.metrics["auc"].mean > 0.7
     alone = score(cohort, classifier, out=tmp_path / "t", request=request_here)
     assert alone.n_bags == 5
-    assert any("cancer is none of the classes of run" in remark for remark in alone.remarks)
+    (remark,) = [each for each in alone.remarks if "cancer is none of the classes of run" in each]
+    assert remark.endswith("5 bags are left out; map cancer to score them.")
+    left_out = score(
+        cohort, classifier, out=tmp_path / "u", mapping={"cancer": ""}, request=request_here
+    )
+    assert any("5 bags are left out, as the mapping says." in each for each in left_out.remarks)
     assert np.isnan(alone.metrics["auc"].mean)
     assert alone.headline.startswith("accuracy")
     assert not any("has only 0" in remark for remark in alone.remarks)
