@@ -30,7 +30,8 @@ NEGATIVE_WORD = re.compile(
 )
 """Words of negative classes."""
 NEGATIVE_FORM = re.compile(
-    r"^(no[-_ ].*|not[-_ ].*|non.+|without[-_ ].*|.*[-−])$",
+    r"^((no|not|without|normal|benign|healthy|negative[-_ ]for)[-_ ].*|non.+"
+    r"|.+[-_ ](free|wt)|.*-)$",
     re.IGNORECASE,
 )
 """Forms of names of negative classes."""

@@ -52,6 +52,11 @@ def test_cells_that_say_something_are_not(cell):
         ("neg", "pos"),
         ("HER2-", "HER2+"),
         ("WT", "mutant"),
+        ("BRAF_wt", "BRAF_V600E"),
+        ("tumor_free", "tumor"),
+        ("disease-free", "disease"),
+        ("negative for malignancy", "malignant"),
+        ("normal_mucosa", "adenocarcinoma"),
         ("low", "high"),
         ("ER negative", "ER positive"),
         ("grade low", "grade high"),
@@ -67,7 +72,10 @@ def test_negative_names_are_known(name, other):
     assert ordered_classes([name, other], multi_label=False) == (name, other)
 
 
-@pytest.mark.parametrize("name", ["under", "index", "nodule", "atypia", "notch", "node-positive"])
+@pytest.mark.parametrize(
+    "name",
+    ["under", "index", "nodule", "atypia", "notch", "node-positive", "normalised", "freehand"],
+)
 def test_names_that_begin_like_negative_ones_are_not(name):
     assert not is_negative(name, "tumour")
 
