@@ -36,13 +36,11 @@ def stray_annotations(
     if not strays:
         return ()
     remedy = f"name each as its slide, and put it beside it or in a folder {FOLDER} there."
-    if len(strays) == 1:
-        text = f"It holds annotations that belong to no slide; {remedy}"
-    else:
-        names = [str(path.relative_to(root)) for path in strays if path.is_relative_to(root)]
-        more = ", …" if len(strays) > SHOWN else ""
-        text = (
-            f"It and {len(strays) - 1} more hold annotations that belong to no slide "
-            f"({', '.join(names[:SHOWN])}{more}); {remedy}"
-        )
+    names = [
+        str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+        for path in strays[:SHOWN]
+    ]
+    shown = ", ".join(names) + (", …" if len(strays) > SHOWN else "")
+    holds = "It holds" if len(strays) == 1 else f"It and {len(strays) - 1} more hold"
+    text = f"{holds} annotations that belong to no slide ({shown}); {remedy}"
     return (Finding(FindingKind.ANNOTATION, strays[0], text, len(strays)),)

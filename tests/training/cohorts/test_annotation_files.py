@@ -57,7 +57,9 @@ def test_a_file_of_no_slide_is_named(root, name):
     put(root / name)
     (found,) = strays(scan_annotated_folder(root))
     assert found.path == root / name
-    assert found.text.startswith("It holds annotations that belong to no slide; name each as")
+    assert found.text.startswith(
+        f"It holds annotations that belong to no slide ({name}); name each"
+    )
 
 
 def test_several_are_one_line_with_their_number_and_examples(root):
