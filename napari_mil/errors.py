@@ -111,6 +111,10 @@ class AnnotationError(NapariMilError):
     """Raised when a file of annotated regions fails to read or write."""
 
 
+class NoAnnotationsError(AnnotationError):
+    """Raised when a file of the ending of annotations is about something else."""
+
+
 class TrainingError(NapariMilError):
     """Raised when a training cannot start, continue or converge.
 

@@ -1,11 +1,13 @@
 """Regions drawn on slides and their cover of tiles (no torch, no Qt)."""
 
+from napari_mil.annotations.finding import DRAWN, AnnotationFiles, find_annotations
 from napari_mil.annotations.geojson import write_geojson
-from napari_mil.annotations.reading import DRAWN, find_annotations, read_annotations
+from napari_mil.annotations.reading import read_annotations
 from napari_mil.annotations.regions import Annotations, Region, tile_cover
 
 __all__ = [
     "DRAWN",
+    "AnnotationFiles",
     "Annotations",
     "Region",
     "find_annotations",

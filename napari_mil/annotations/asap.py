@@ -6,14 +6,13 @@ QuPath writes derived classes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
-import shapely
+from shapely import Geometry
 
-from napari_mil.annotations.regions import Annotations, Region, areas, left_out_words
-from napari_mil.annotations.xml_files import number
+from napari_mil.annotations.regions import Annotations
+from napari_mil.annotations.shapes import RegionCollector, mark, number, points_of, polygon
 
 ROOT = "ASAP_Annotations"
 WITH_AREA = ("Polygon", "Spline", "Rectangle")
@@ -24,20 +23,21 @@ NO_GROUP = "None"
 def read_asap(root: ElementTree.Element) -> Annotations:
     """Read polygons, splines and rectangles with their groups.
 
-    Dots, point sets and measurements are left out.
+    Dots, point sets and measurements are marks.
+
+    Raises
+    ------
+    ShapeError
+        If a coordinate is no number.
     """
     parents = {
         group.get("Name", ""): group.get("PartOfGroup", NO_GROUP) for group in root.iter("Group")
     }
-    regions: list[Region] = []
-    left_out = Counter[str]()
+    found = RegionCollector()
     for annotation in root.iter("Annotation"):
-        area = _area_of(annotation)
-        if area is None:
-            left_out["points, lines or empty shapes"] += 1
-        else:
-            regions.append(Region(area, _class_of(annotation.get("PartOfGroup"), parents)))
-    return Annotations(tuple(regions), left_out_words(left_out))
+        name = _class_of(annotation.get("PartOfGroup"), parents)
+        found.add([_shape_of(annotation)], name)
+    return found.annotations()
 
 
 def _class_of(group: str | None, parents: Mapping[str, str]) -> str | None:
@@ -49,13 +49,13 @@ def _class_of(group: str | None, parents: Mapping[str, str]) -> str | None:
     return ": ".join(reversed(names)) or None
 
 
-def _area_of(annotation: ElementTree.Element) -> shapely.Geometry | None:
-    """Return the shape of an annotation, or None without area.
+def _shape_of(annotation: ElementTree.Element) -> Geometry | None:
+    """Return the shape of an annotation; None without points.
 
     Vertices come in the order of their numbers, whatever their order in the file.
     """
-    if annotation.get("Type") not in WITH_AREA:
-        return None
-    vertices = sorted(annotation.iter("Coordinate"), key=lambda vertex: number(vertex.get("Order")))
-    points = [(number(vertex.get("X")), number(vertex.get("Y"))) for vertex in vertices]
-    return areas(shapely.Polygon(points)) if len(points) > 2 else None
+    vertices = list(annotation.iter("Coordinate"))
+    if any(vertex.get("Order") for vertex in vertices):
+        vertices.sort(key=lambda vertex: number(vertex.get("Order")))
+    points = points_of([(number(vertex.get("X")), number(vertex.get("Y"))) for vertex in vertices])
+    return polygon(points) if annotation.get("Type") in WITH_AREA else mark(points)

@@ -6,14 +6,20 @@ that contain it. They differ in the names of shapes and vertices.
 
 from __future__ import annotations
 
-from collections import Counter
 from xml.etree import ElementTree
 
 import shapely
+from shapely import Geometry
 
-from napari_mil.annotations.geojson import ellipse
-from napari_mil.annotations.regions import Annotations, Region, areas, left_out_words
-from napari_mil.annotations.xml_files import number
+from napari_mil.annotations.regions import Annotations, areas
+from napari_mil.annotations.shapes import (
+    RegionCollector,
+    ellipse,
+    mark,
+    number,
+    points_of,
+    polygon,
+)
 
 POLYGONS = ("0", "Polygon")
 """Type of a freehand shape in ImageScope and in HALO."""
@@ -26,36 +32,39 @@ ROOT = "Annotations"
 def read_layers(root: ElementTree.Element) -> Annotations:
     """Read the polygons, rectangles and ellipses of every layer.
 
-    Arrows, rulers and pins are left out.
+    Arrows, rulers and pins are marks.
+
+    Raises
+    ------
+    ShapeError
+        If a coordinate is no number.
     """
-    regions: list[Region] = []
-    left_out = Counter[str]()
+    found = RegionCollector()
     for layer in root.iter("Annotation"):
-        regions += _regions_of(layer, left_out)
-    return Annotations(tuple(regions), left_out_words(left_out))
+        _add_layer(layer, found)
+    return found.annotations()
 
 
-def _regions_of(layer: ElementTree.Element, left_out: Counter[str]) -> list[Region]:
-    """Return the regions of a layer, with its holes cut out.
-
-    Shapes without area are counted in `left_out`.
-    """
+def _add_layer(layer: ElementTree.Element, found: RegionCollector) -> None:
+    """Add the regions of a layer, with its holes cut out."""
     layer_name = layer.get("Name") or _description_of(layer)
-    drawn: list[Region] = []
-    holes: list[shapely.Geometry] = []
+    drawn: list[tuple[Geometry | None, str | None]] = []
+    holes: list[Geometry] = []
     for region in layer.iter("Region"):
-        area = _area_of(region)
-        if area is None:
-            left_out["points, lines or empty shapes"] += 1
-        elif region.get("NegativeROA") == "1":
-            holes.append(area)
+        shape = _shape_of(region)
+        if region.get("NegativeROA") == "1":
+            hole = None if shape is None else areas(shape)
+            if hole is not None:
+                holes.append(hole)
         else:
-            drawn.append(Region(area, layer_name or region.get("Text") or None))
-    if not holes:
-        return drawn
+            drawn.append((shape, layer_name or region.get("Text") or None))
     union = shapely.union_all(holes)
-    pierced = [(areas(region.area.difference(union)), region.name) for region in drawn]
-    return [Region(area, name) for area, name in pierced if area is not None]
+    for shape, name in drawn:
+        area = None if shape is None else areas(shape)
+        if area is None:
+            found.add([shape], name)
+        elif not area.within(union):
+            found.add([area.difference(union)], name)
 
 
 def _description_of(layer: ElementTree.Element) -> str | None:
@@ -66,18 +75,18 @@ def _description_of(layer: ElementTree.Element) -> str | None:
     return None
 
 
-def _area_of(region: ElementTree.Element) -> shapely.Geometry | None:
-    """Return the shape of a region, or None without area."""
-    vertices = [
-        (number(vertex.get("X")), number(vertex.get("Y")))
-        for vertex in region.iter()
-        if vertex.tag in VERTICES
-    ]
+def _shape_of(region: ElementTree.Element) -> Geometry | None:
+    """Return the shape of a region; None without points."""
+    vertices = points_of(
+        [
+            (number(vertex.get("X")), number(vertex.get("Y")))
+            for vertex in region.iter()
+            if vertex.tag in VERTICES
+        ]
+    )
     kind = region.get("Type", POLYGONS[0])
     if kind in (*RECTANGLES, *ELLIPSES) and len(vertices) == 2:
-        (x0, y0), (x1, y1) = vertices
-        box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
-        return areas(ellipse(*box) if kind in ELLIPSES else shapely.box(*box))
-    if kind not in (*POLYGONS, *RECTANGLES) or len(vertices) < 3:
-        return None
-    return areas(shapely.Polygon(vertices))
+        (left, top), (right, bottom) = vertices.min(0), vertices.max(0)
+        box = (left, top, right, bottom)
+        return ellipse(*box) if kind in ELLIPSES else shapely.box(*box)
+    return polygon(vertices) if kind in (*POLYGONS, *RECTANGLES) else mark(vertices)

@@ -1,36 +1,20 @@
-"""Finding and opening the annotations of a slide."""
+"""Opening the annotations of a slide."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 from napari_mil.annotations import asap, layers
 from napari_mil.annotations.asap import read_asap
 from napari_mil.annotations.geojson import read_geojson
 from napari_mil.annotations.layers import read_layers
 from napari_mil.annotations.regions import Annotations
+from napari_mil.annotations.shapes import ShapeError
+from napari_mil.annotations.texts import first_character, mentions_shapes
 from napari_mil.annotations.xml_files import parse_xml
-from napari_mil.errors import AnnotationError
-
-ENDINGS = (".geojson", ".geojson.gz", ".json", ".json.gz", ".xml", ".annotations")
-FOLDER = "annotations"
-DRAWN = ".regions.geojson"
-"""Ending of the file of regions drawn in this window.
-
-Files of other programs are never written to.
-"""
-
-
-def find_annotations(slide: Path) -> tuple[Path, ...]:
-    """Return all annotation files of a slide.
-
-    They have the slide's name and stand beside it or in a folder ``annotations`` there.
-    """
-    stems = dict.fromkeys((slide.stem, slide.name))
-    names = [f"{stem}{ending}" for stem in stems for ending in (DRAWN, *ENDINGS)]
-    paths = [folder / name for folder in (slide.parent, slide.parent / FOLDER) for name in names]
-    return tuple(path for path in paths if path.is_file())
+from napari_mil.errors import AnnotationError, NoAnnotationsError
 
 
 def read_annotations(
@@ -62,14 +46,15 @@ def read_annotations(
     file = Path(path)
     try:
         with file.open("rb") as opened:
-            start = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+            start = opened.read(256)
     except OSError as error:
         raise AnnotationError(
             f"{file.name} cannot be read ({error.strerror or error}); check the path."
         ) from error
-    if start.startswith(b"<"):
+    first = first_character(start)
+    if first == "<":
         return _read_xml(file)
-    if start.startswith((b"{", b"[", b"\x1f\x8b")):
+    if first in ("{", "[") or start.startswith(b"\x1f\x8b"):
         return read_geojson(file).moved(*origin)
     raise AnnotationError(
         f"{file.name} is neither GeoJSON nor XML; export the annotations as one of them."
@@ -83,12 +68,19 @@ def _read_xml(file: Path) -> Annotations:
     ------
     AnnotationError
         If the file is damaged, or is of another tool.
+    NoAnnotationsError
+        If it is about something else.
     """
     root = parse_xml(file)
-    if root.tag == asap.ROOT:
-        return read_asap(root)
-    if root.tag == layers.ROOT:
-        return read_layers(root)
+    try:
+        if root.tag == asap.ROOT:
+            return read_asap(root)
+        if root.tag == layers.ROOT:
+            return read_layers(root)
+    except ShapeError as error:
+        raise AnnotationError(f"{file.name} {error}; export the annotations again.") from error
+    if not mentions_shapes(ElementTree.tostring(root, encoding="unicode")):
+        raise NoAnnotationsError(f"{file.name} is XML, but holds no regions.")
     raise AnnotationError(
         f"{file.name} is XML, but no annotations of ImageScope, HALO or ASAP; "
         "export the annotations as one of these or as GeoJSON."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from shapely.affinity import translate
 
 IGNORED_ENDING = "*"
 """QuPath's mark of classes that are not measured, as in ``Ignore*``."""
+SAME_OUTLINE = 0.95
+"""Intersection over union from which two regions have the same outline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class Region:
     """An area of one slide."""
 
     area: Geometry
-    """Polygon or multipolygon in level-0 pixels.
+    """Polygon or multipolygon in level-0 pixels; of a mark, a point or a line.
 
     (x, y) counts from the corner of the full canvas; valid, not empty.
     """
@@ -28,6 +30,8 @@ class Region:
     """Class of the region; None where the file names none."""
     drawn_in: str = ""
     """Layer of the window it was drawn in, where that is known."""
+    named_by: str = ""
+    """Property of the file that names it, where that is none of those that hold classes."""
 
     @property
     def ignored(self) -> bool:
@@ -44,32 +48,58 @@ class Annotations:
     regions: tuple[Region, ...]
     remarks: tuple[str, ...] = ()
     """Sentences about what was left out, without the name of the file."""
+    marks: tuple[Region, ...] = ()
+    """Points, lines and outlines without area: only their place is known."""
 
     def moved(self, x: float, y: float) -> Annotations:
         """Return the same regions moved by so many level-0 pixels."""
         if x == y == 0:
             return self
-        moved = (replace(region, area=translate(region.area, x, y)) for region in self.regions)
-        return replace(self, regions=tuple(moved))
-
-
-def left_out_words(left_out: Mapping[str, int]) -> tuple[str, ...]:
-    """Return a sentence for each kind of object that a reader left out."""
-    return tuple(f"{count} {what} left out." for what, count in left_out.items())
+        regions, marks = (
+            tuple(replace(region, area=translate(region.area, x, y)) for region in drawn)
+            for drawn in (self.regions, self.marks)
+        )
+        return replace(self, regions=regions, marks=marks)
 
 
 def areas(geometry: Geometry) -> Geometry | None:
     """Return the polygons of a geometry, or None where it has none.
 
-    Rings that cross themselves are mended; points and lines are left out.
+    Rings that cross themselves are mended, each by itself: what lies in the outer ring and in no
+    hole is inside. Points and lines are left out.
     """
-    valid = geometry if geometry.is_valid else shapely.make_valid(geometry)
+    valid = geometry
+    if not geometry.is_valid:
+        valid = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
     parts = [
         part
         for part in shapely.get_parts(shapely.get_parts(np.atleast_1d(valid)))
         if part.geom_type == "Polygon" and part.area > 0
     ]
     return shapely.union_all(parts) if parts else None
+
+
+def same_outlines(regions: Sequence[Region]) -> list[tuple[int, int]]:
+    """Return the pairs of regions that were drawn around the same thing, as two numbers.
+
+    Their intersection is nearly their union (`SAME_OUTLINE`).
+    """
+    outlines = np.array([region.area for region in regions], object)
+    pairs = shapely.STRtree(outlines).query(outlines)
+    first, second = pairs[:, pairs[0] < pairs[1]]
+    sizes = shapely.area(outlines)
+    smaller = np.minimum(sizes[first], sizes[second])
+    alike = smaller >= SAME_OUTLINE * np.maximum(sizes[first], sizes[second])
+    first, second = first[alike], second[alike]
+    common = shapely.area(shapely.intersection(outlines[first], outlines[second]))
+    same = common >= SAME_OUTLINE * (sizes[first] + sizes[second] - common)
+    return sorted(zip(first[same].tolist(), second[same].tolist(), strict=True))
+
+
+def tiles_of(corners: np.ndarray, size0: float) -> Any:
+    """Return tiles as boxes, an object array (N,); see `tile_cover`."""
+    x, y = np.asarray(corners, float).reshape(-1, 2).T
+    return shapely.box(x, y, x + size0, y + size0)
 
 
 def tile_cover(regions: Sequence[Region], corners: np.ndarray, size0: float) -> np.ndarray:
@@ -94,8 +124,7 @@ def tile_cover(regions: Sequence[Region], corners: np.ndarray, size0: float) -> 
         return cover
     union = shapely.union_all([region.area for region in regions])
     shapely.prepare(union)
-    x, y = np.asarray(corners, float).T
-    tiles: Any = shapely.box(x, y, x + size0, y + size0)
+    tiles = tiles_of(corners, size0)
     # Only tiles on the border of the union need their intersection computed.
     touched = np.flatnonzero(shapely.intersects(union, tiles))
     inside = shapely.contains(union, tiles[touched])

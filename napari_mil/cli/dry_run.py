@@ -44,7 +44,7 @@ def describe_dry_run(found: DryRun) -> list[str]:
 
     lines = [f"  note on {finding.path.name}: {finding.text}" for finding in found.findings]
     if any(finding.kind is FindingKind.REGION_CLASS for finding in found.findings):
-        lines.append("  --map-regions NAME=CLASS,… maps names of regions to classes")
+        lines.append("  --map-regions 'NAME=CLASS,…' maps names of regions to classes")
     lines += [f"  {words}" for words in taught_words(found.taught)]
     if found.instances is not None:
         lines.append(f"  instances: {found.instances.words}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
+from napari_mil.annotations.finding import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.bags.images import IMAGE_ENDINGS
 from napari_mil.bags.readers import FEATURE_ENDINGS
 from napari_mil.exports.cards import FormatCard

@@ -8,8 +8,8 @@ import numpy as np
 import shapely
 
 from napari_mil.annotations import Region
-from napari_mil.annotations.geojson import ELLIPSE_VERTICES
 from napari_mil.annotations.regions import areas
+from napari_mil.annotations.shapes import ELLIPSE_VERTICES
 from napari_mil.gui.model.placement import placement_of
 from napari_mil.slides import Slide
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_mil.annotations import read_annotations
 from napari_mil.bags import TileSpec, open_image_bag, read_bag
 from napari_mil.encoders.catalogue import find_encoder_card
 from napari_mil.errors import NapariMilError, TrainingError
@@ -33,6 +32,7 @@ from napari_mil.training.instance_labels import (
     sum_taught,
 )
 from napari_mil.training.instances import Instances, choose_instances
+from napari_mil.training.slide_regions import read_slide_regions
 from napari_mil.training.slide_scales import check_scales, open_scaled
 from napari_mil.training.timing import TrainingTime, estimate_time
 
@@ -119,18 +119,16 @@ def count_taught_tiles(
         try:
             with open_scaled(bag.path, config.slide_mpp, settings) as slide:
                 grid = plan_tiles(slide, _tiles(instances), _mask(config), cancel=cancel).grid
-                regions = tuple(
-                    region
-                    for path in bag.annotations
-                    for region in read_annotations(path, slide.origin).regions
-                )
+                drawn = read_slide_regions(bag, slide.origin)
         except NapariMilError:
             cancel.raise_if_cancelled()
             continue
         targets = instance_targets(
-            regions, bag.labels, classes, cohort.multi_label, grid.coords, grid.tile_size0
+            drawn, bag.labels, classes, cohort.multi_label, grid.coords, grid.tile_size0
         )
-        of_slides.append(count_taught(targets, len(grid), cohort.classes, cohort.multi_label))
+        of_slides.append(
+            count_taught(targets, len(grid), cohort.classes, cohort.multi_label, bag.path.name)
+        )
         on_event(progress.advance(1))
     return sum_taught(of_slides)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from napari_mil.annotations import read_annotations
 from napari_mil.bags import TileGrid
 from napari_mil.disk_cache import CacheLease, trim
 from napari_mil.encoders import Encoder
@@ -30,12 +29,14 @@ from napari_mil.training.cohorts.region_survey import survey_regions
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.instance_labels import (
     TaughtTiles,
+    TileTargets,
     count_taught,
     instance_targets,
     sum_taught,
 )
 from napari_mil.training.instances import choose_instances
 from napari_mil.training.memory import memory_budget
+from napari_mil.training.slide_regions import read_slide_regions
 from napari_mil.training.slide_scales import check_scales
 from napari_mil.training.sources import BagEncoder, BagSource
 
@@ -141,21 +142,17 @@ class BagStore:
     def targets_of_instances(self, b: int) -> np.ndarray | None:
         """Return the targets of a bag's instances from annotated regions.
 
-        See `instance_targets`; None where nothing is known.
+        See `TileTargets.values`; None where nothing is known.
         """
+        return self._targets(b).values
+
+    def _targets(self, b: int) -> TileTargets:
         source = self._sources[b]
         bag = self.cohort.bags[b]
         if source.coords is None or source.size0 is None or not self.annotated:
-            return None
-        regions = None
-        if bag.annotations:
-            regions = tuple(
-                region
-                for path in bag.annotations
-                for region in read_annotations(path, source.origin).regions
-            )
+            return TileTargets(None)
         return instance_targets(
-            regions,
+            read_slide_regions(bag, source.origin),
             bag.labels,
             self._region_classes,
             self.cohort.multi_label,
@@ -168,7 +165,11 @@ class BagStore:
         cohort = self.cohort
         return sum_taught(
             count_taught(
-                self.targets_of_instances(b), self.sizes[b], cohort.classes, cohort.multi_label
+                self._targets(b),
+                self.sizes[b],
+                cohort.classes,
+                cohort.multi_label,
+                bag.path.name,
             )
             for b, bag in enumerate(cohort.bags)
             if bag.annotations and bag.kind == SLIDES

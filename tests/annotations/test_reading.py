@@ -1,6 +1,6 @@
 import pytest
 
-from napari_mil.annotations.reading import find_annotations, read_annotations
+from napari_mil.annotations.reading import read_annotations
 from napari_mil.errors import AnnotationError
 from tests.annotations.documents import SQUARE, feature, polygon, write_document
 
@@ -35,14 +35,3 @@ def test_what_holds_no_regions_is_refused_in_one_sentence(tmp_path, content):
     with pytest.raises(AnnotationError, match=r"slide\.geojson") as refused:
         read_annotations(path)
     assert "\n" not in str(refused.value)
-
-
-def test_annotations_are_found_beside_a_slide(tmp_path):
-    slide = tmp_path / "TCGA-1.2.svs"
-    assert find_annotations(slide) == ()
-    (tmp_path / "annotations").mkdir()
-    inside = write_document(tmp_path / "annotations", name="TCGA-1.2.geojson")
-    assert find_annotations(slide) == (inside,)
-    beside = tmp_path / "TCGA-1.2.xml"
-    beside.write_text("<Annotations/>")
-    assert find_annotations(slide) == (beside, inside), "all of them count"

@@ -11,7 +11,7 @@ from napari_mil.events import CancellationToken
 from napari_mil.findings import FindingKind
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.dry_run import rehearse
-from napari_mil.training.instance_labels import TaughtTiles
+from napari_mil.training.instance_labels import TaughtTiles, Unreached
 from tests.conftest import write_pyramid
 
 
@@ -108,3 +108,25 @@ def test_a_dry_run_can_be_cancelled(slides, quick, settings):
             settings=settings,
             cancel=cancel,
         )
+
+
+@pytest.mark.parametrize("side", [0.9, 10])
+def test_a_region_that_no_tile_reaches_half_of_is_said_and_teaches_nothing(
+    slides, quick, settings, side
+):
+    region = Region(shapely.box(0, 0, side, side), "malignant")
+    write_geojson([region], slides / "malignant" / "malignant_0.geojson")
+    (slides / "malignant" / "malignant_1.geojson").unlink()
+    config = quick(mpp=0.5, tile_px=64)
+    (taught,) = rehearse(scan_annotated_folder(slides), config, settings=settings).taught
+    assert taught == TaughtTiles("malignant", 0, 0, 16, (Unreached("malignant_0.tif", 1),))
+
+
+def test_a_damaged_file_beside_a_good_one_leaves_what_is_outside_unknown(slides, quick, settings):
+    region = Region(shapely.box(0, 0, 128, 256), "malignant")
+    write_geojson([region], slides / "malignant" / "malignant_0.geojson")
+    (slides / "malignant" / "malignant_0.xml").write_text("<x>")
+    (slides / "malignant" / "malignant_1.geojson").unlink()
+    config = quick(mpp=0.5, tile_px=64)
+    (taught,) = rehearse(scan_annotated_folder(slides), config, settings=settings).taught
+    assert taught == TaughtTiles("malignant", 8, 0, 8)

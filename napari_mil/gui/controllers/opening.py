@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
+from napari_mil.annotations.finding import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.events import CancellationToken
 from napari_mil.gui.jobs import JobRunner, Tell
 from napari_mil.gui.model import actions

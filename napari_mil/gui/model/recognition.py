@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
+from napari_mil.annotations.finding import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.bags.images import image_files
 from napari_mil.bags.readers import FEATURE_ENDINGS, is_features, is_side_file
 from napari_mil.errors import NapariMilError, UnreadableSlideError

@@ -55,6 +55,8 @@ class CohortBag:
     """``train``, ``validation`` or ``test``, where the table says so."""
     annotations: tuple[Path, ...] = ()
     """Files of regions beside a slide."""
+    regions_complete: bool = True
+    """Whether all regions of the slide could be read and lie on it; see `survey_regions`."""
     mpp: float | None = None
     """Micrometres per level-0 pixel of a slide that says it."""
     content: str = ""

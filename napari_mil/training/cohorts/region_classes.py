@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -106,6 +106,9 @@ def parse_mapping(text: str, what: str = "Regions") -> dict[str, str]:
     """Return the mapping that is written as ``Tumor=malignant,Stroma=benign``.
 
     Commas or semicolons separate; an empty class leaves such regions out. `what` is mapped.
+    Names and classes may stand in double quotes, one inside written twice. Without them, what
+    stands between two separators and has no equals sign belongs to the name after it, and of
+    several equals signs the last one counts: ``Tumor, G3=malignant`` maps ``Tumor, G3``.
 
     Raises
     ------
@@ -113,11 +116,8 @@ def parse_mapping(text: str, what: str = "Regions") -> dict[str, str]:
         If an entry has no equals sign, or a name is mapped twice.
     """
     mapping: dict[str, str] = {}
-    for entry in re.split("[,;]", text):
-        if not entry.strip():
-            continue
-        name, equals, wanted = (part.strip() for part in entry.partition("="))
-        if not equals or not name:
+    for name, wanted in _entries(text):
+        if wanted is None or not name:
             raise OptionError(f"{what} are mapped as Tumor=malignant,Stroma=benign, not {text!r}.")
         if mapping.get(name, wanted) != wanted:
             raise OptionError(f"{what} named {name!r} are mapped to two classes; choose one.")
@@ -127,7 +127,38 @@ def parse_mapping(text: str, what: str = "Regions") -> dict[str, str]:
 
 def mapping_text(mapping: Mapping[str, str]) -> str:
     """Return a mapping as it is written; see `parse_mapping`."""
-    return ",".join(f"{name}={wanted}" for name, wanted in mapping.items())
+    return ",".join(f"{_quoted(name)}={_quoted(wanted)}" for name, wanted in mapping.items())
+
+
+PIECES = re.compile(r'"(?:[^"]|"")*"|[^"]|"')
+"""Quoted texts and single characters."""
+
+
+def _entries(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield names and what they are mapped to; None where an entry has no equals sign."""
+    pieces: list[str] = []
+    for piece in [*PIECES.findall(text), ","]:
+        if piece in (",", ";") and ("=" in pieces or not "".join(pieces).strip()):
+            if "=" in pieces:
+                equals = len(pieces) - 1 - pieces[::-1].index("=")
+                yield _unquoted(pieces[:equals]), _unquoted(pieces[equals + 1 :])
+            pieces = []
+        else:
+            pieces.append(piece)
+    if pieces:
+        yield _unquoted(pieces), None
+
+
+def _unquoted(pieces: Sequence[str]) -> str:
+    text = "".join(pieces).strip()
+    if PIECES.fullmatch(text) and len(text) > 1:
+        return text[1:-1].replace('""', '"')
+    return text
+
+
+def _quoted(name: str) -> str:
+    """Return a name as it stands in a mapping."""
+    return '"{}"'.format(name.replace('"', '""')) if re.search('[,;="]', name) else name
 
 
 def _folded(name: str) -> str:

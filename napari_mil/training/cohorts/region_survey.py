@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_mil.annotations import Annotations, read_annotations
-from napari_mil.errors import AnnotationError
+from napari_mil.annotations import Annotations, Region, read_annotations
+from napari_mil.errors import AnnotationError, NoAnnotationsError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.cohort import Cohort, CohortBag
-from napari_mil.training.cohorts.region_classes import UNKNOWN, RegionClasses
-
-
-@dataclass
-class NamedRegions:
-    """Regions of one name in the annotation files of a cohort."""
-
-    name: str
-    first: Path
-    """First file that has one."""
-    n_regions: int = 0
-    slides: set[Path] = field(default_factory=set)
-
-    @property
-    def n_slides(self) -> int:
-        """Number of slides that have such regions."""
-        return len(self.slides)
+from napari_mil.training.cohorts.region_classes import NOT_DRAWN, RegionClasses
+from napari_mil.training.cohorts.region_names import NamedRegions, RegionNames
+from napari_mil.training.cohorts.region_places import (
+    OffSlide,
+    extent_of,
+    off_slide,
+    off_slide_findings,
+)
+from napari_mil.training.slide_regions import conflicting
 
 
 @dataclass(frozen=True)
@@ -34,7 +26,7 @@ class RegionSurvey:
     """Annotation files of a cohort, read once."""
 
     cohort: Cohort
-    """The cohort without the annotation files that cannot be read."""
+    """The cohort without the annotation files that cannot be read or lie off their slides."""
     names: tuple[NamedRegions, ...]
     findings: tuple[Finding, ...]
     """Files that cannot be read, what readers left out, names that are no class."""
@@ -63,41 +55,82 @@ def survey_regions(
     """
     classes = RegionClasses(cohort.classes, mapping)
     classes.check()
-    names: dict[str, NamedRegions] = {}
-    findings: list[Finding] = []
+    surveyor = _Surveyor(classes, multi_label=cohort.multi_label)
     bags = []
     for bag in cohort.bags:
         on_bag()
-        readable = []
+        bags.append(surveyor.look_at(bag) if bag.annotations else bag)
+    names = surveyor.names
+    findings = (
+        *surveyor.findings,
+        *off_slide_findings(surveyor.off_slide),
+        *names.findings(classes, cohort.root),
+    )
+    return RegionSurvey(replace(cohort, bags=tuple(bags)), names.named, findings)
+
+
+class _Surveyor:
+    """Reads the annotation files of one bag after another; what it finds is collected."""
+
+    def __init__(self, classes: RegionClasses, *, multi_label: bool) -> None:
+        self._classes = classes
+        self._multi_label = multi_label
+        self.findings: list[Finding] = []
+        self.off_slide: list[OffSlide] = []
+        self.names = RegionNames()
+
+    def look_at(self, bag: CohortBag) -> CohortBag:
+        """Return a bag with the annotation files that can be used."""
+        extent = extent_of(bag.path)
+        origin = (0.0, 0.0) if extent is None else extent.origin
+        read: dict[Path, Annotations] = {}
+        is_complete = True
         for path in bag.annotations:
             try:
-                annotations = read_annotations(path)
-            except AnnotationError as error:
-                text = f"{str(error).removeprefix(path.name).strip()} Its regions are left out."
-                findings.append(Finding(FindingKind.ANNOTATION, path, text))
+                found = read_annotations(path, origin)
+            except NoAnnotationsError as error:
+                self._note(path, f"{_about(error, path)} It is left out.")
                 continue
-            readable.append(path)
-            findings += [
-                Finding(FindingKind.ANNOTATION, path, remark) for remark in annotations.remarks
+            except AnnotationError as error:
+                others = ", and nothing is known outside the others of its slide"
+                rest = others if len(bag.annotations) > 1 else ""
+                self._note(path, f"{_about(error, path)} Its regions are left out{rest}.")
+                is_complete = False
+                continue
+            self.findings += [
+                Finding(FindingKind.ANNOTATION, path, remark) for remark in found.remarks
             ]
-            findings += _contradictions(bag, path, annotations, classes)
-            _count(names, bag, path, annotations)
-        bags.append(replace(bag, annotations=tuple(readable)))
-    found = tuple(names[name] for name in sorted(names))
-    findings += _unmatched(found, classes)
-    findings += _unused(found, classes, cohort)
-    return RegionSurvey(replace(cohort, bags=tuple(bags)), found, tuple(findings))
+            off = None
+            if extent is not None:
+                drawn = self._drawn((*found.regions, *found.marks), bag)
+                off = off_slide(path, drawn, extent)
+            if off is not None:
+                self.off_slide.append(off)
+                is_complete = False
+            if off is None or not off.is_all:
+                read[path] = found
+        for path, found in read.items():
+            self.findings += _contradictions(bag, path, found, self._classes)
+            self.names.count(bag, path, found.regions)
+        if not self._multi_label:
+            self.findings += _conflicts(bag, read, self._classes)
+        return replace(bag, annotations=tuple(read), regions_complete=is_complete)
+
+    def _note(self, path: Path, text: str) -> None:
+        self.findings.append(Finding(FindingKind.ANNOTATION, path, text))
+
+    def _drawn(self, regions: tuple[Region, ...], bag: CohortBag) -> list[Region]:
+        """Return the regions that count as drawn."""
+        return [
+            region
+            for region in regions
+            if not region.ignored and self._classes.number_of(region, bag.labels) != NOT_DRAWN
+        ]
 
 
-def _count(
-    names: dict[str, NamedRegions], bag: CohortBag, path: Path, annotations: Annotations
-) -> None:
-    """Add the named regions of a file."""
-    for region in annotations.regions:
-        if region.name is not None and not region.ignored:
-            named = names.setdefault(region.name, NamedRegions(region.name, path))
-            named.n_regions += 1
-            named.slides.add(bag.path)
+def _about(error: AnnotationError, path: Path) -> str:
+    """Return what an error says of its file, without the name of it."""
+    return f"It {str(error).removeprefix(path.name).strip()}"
 
 
 def _contradictions(
@@ -116,31 +149,24 @@ def _contradictions(
     return [Finding(FindingKind.REGION_CLASS, path, text)]
 
 
-def _unmatched(names: tuple[NamedRegions, ...], classes: RegionClasses) -> list[Finding]:
-    """Name the regions that stand for no class."""
-    findings = []
-    for named in names:
-        if classes.number_of_name(named.name) != UNKNOWN:
-            continue
-        regions = "1 region" if named.n_regions == 1 else f"{named.n_regions} regions"
-        slides = "1 slide" if named.n_slides == 1 else f"{named.n_slides} slides"
-        text = (
-            f"{regions} on {slides} are named {named.name}, which is no class "
-            f"({', '.join(classes.classes)}): their tiles are unknown. Map the name to a class, "
-            f"for example {named.name}={classes.classes[-1]}."
-        )
-        findings.append(Finding(FindingKind.REGION_CLASS, named.first, text))
-    return findings
-
-
-def _unused(
-    names: tuple[NamedRegions, ...], classes: RegionClasses, cohort: Cohort
+def _conflicts(
+    bag: CohortBag, read: Mapping[Path, Annotations], classes: RegionClasses
 ) -> list[Finding]:
-    """Name the entries of a mapping that no region has."""
-    parts = {part.casefold() for named in names for part in (named.name, *named.name.split(": "))}
-    unused = [name for name in classes.mapping if name.strip().casefold() not in parts]
-    if not unused:
+    """Name regions of one outline and several classes; their tiles are unknown."""
+    placed = [
+        (path, (classes.number_of(region, bag.labels), region))
+        for path, annotations in read.items()
+        for region in annotations.regions
+    ]
+    placed = [(path, numbered) for path, numbered in placed if numbered[0] >= 0]
+    pairs = conflicting([numbered for _, numbered in placed])
+    if not pairs:
         return []
-    there = ", ".join(named.name for named in names) or "none"
-    text = f"No region is named {', '.join(unused)}; the names in its annotations: {there}."
-    return [Finding(FindingKind.REGION_CLASS, cohort.root, text)]
+    (first, (a, _)), (second, (b, _)) = (placed[k] for k in pairs[0])
+    where = "" if first == second else f" in {first.name}"
+    regions = "1 region has" if len(pairs) == 1 else f"{len(pairs)} regions have"
+    text = (
+        f"{regions} the outline of one of another class{where} ({classes.classes[b]}, there "
+        f"{classes.classes[a]}): their tiles are unknown; delete the wrong one."
+    )
+    return [Finding(FindingKind.ANNOTATION, second, text, len(pairs))]

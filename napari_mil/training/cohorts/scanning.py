@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from napari_mil.annotations import find_annotations
-from napari_mil.annotations.reading import ENDINGS as ANNOTATION_ENDINGS
-from napari_mil.annotations.reading import FOLDER as ANNOTATION_FOLDER
+from napari_mil.annotations import AnnotationFiles
+from napari_mil.annotations.finding import ENDINGS as ANNOTATION_ENDINGS
+from napari_mil.annotations.finding import FOLDER as ANNOTATION_FOLDER
 from napari_mil.bags.images import image_files, open_image_bag
 from napari_mil.bags.names import bag_name
 from napari_mil.bags.readers import (
@@ -30,6 +30,7 @@ from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
+from napari_mil.training.cohorts.annotation_files import stray_annotations
 from napari_mil.training.cohorts.bag_files import BAG_ENDINGS
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
 from napari_mil.training.cohorts.labels import GuessReason, guess_of, ordered_classes
@@ -85,13 +86,16 @@ def scan_annotated_folder(
         ) from error
     multi_label = any(len(entry.labels) != 1 for entry in entries)
     bags: list[CohortBag] = []
+    files = AnnotationFiles()
     for k, entry in enumerate(entries):
         on_bag(k, len(entries))
         try:
-            bags.append(_inspect(entry, warnings, multi_label=multi_label))
+            bags.append(_inspect(entry, files, warnings, multi_label=multi_label))
         except (NapariMilError, OSError) as error:
             skipped.append(Finding(FindingKind.SKIPPED, entry.path, str(error)))
     on_bag(len(entries), len(entries))
+    if any(bag.kind == SLIDES for bag in bags):
+        skipped += stray_annotations(files, folder, (entry.path.parent for entry in entries))
     names = {label for bag in bags for label in bag.labels}
     classes = ordered_classes(names, multi_label=multi_label)
     guess = guess_of(classes, multi_label=multi_label)
@@ -114,7 +118,7 @@ def scan_annotated_folder(
 def _entries_of_folders(root: Path, skipped: list[Finding]) -> Iterator[Entry]:
     """Yield the bags in the folders of the classes."""
     for folder in sorted(root.iterdir()):
-        if folder.name.startswith(".") or folder.name == ANNOTATION_FOLDER:
+        if folder.name.startswith(".") or folder.name.casefold() == ANNOTATION_FOLDER:
             continue
         if folder.is_dir():
             yield from _entries_of_class(folder, skipped)
@@ -148,7 +152,7 @@ def _is_companion(path: Path) -> bool:
     Annotations, or the folder of a MIRAX slide.
     """
     if path.is_dir():
-        return path.name == ANNOTATION_FOLDER or _is_beside_its_slide(path)
+        return path.name.casefold() == ANNOTATION_FOLDER or _is_beside_its_slide(path)
     if is_side_file(path):
         return True
     name = path.name.lower()
@@ -183,7 +187,9 @@ def _refuse_kinds_of_files(root: Path, entries: Sequence[Entry]) -> None:
             )
 
 
-def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> CohortBag:
+def _inspect(
+    entry: Entry, files: AnnotationFiles, warnings: list[Finding], *, multi_label: bool
+) -> CohortBag:
     """Open a bag far enough to know that it can be used; findings go to `warnings`."""
     path = entry.path
     patient = entry.patient or barcode_of(path)
@@ -212,7 +218,7 @@ def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> Coh
             None,
             slide.fingerprint,
             mpp=slide.mpp,
-            annotations=find_annotations(path),
+            annotations=files.of(path),
         )
 
 
