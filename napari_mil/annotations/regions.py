@@ -11,6 +11,8 @@ import shapely
 from shapely import Geometry
 from shapely.affinity import translate
 
+BLOCK = 32
+"""Tiles to a side of a block in which an outline is cut first."""
 IGNORED_ENDING = "*"
 """QuPath's mark of classes that are not measured, as in ``Ignore*``."""
 SAME_OUTLINE = 0.95
@@ -130,5 +132,17 @@ def tile_cover(regions: Sequence[Region], corners: np.ndarray, size0: float) -> 
     inside = shapely.contains(union, tiles[touched])
     cover[touched[inside]] = 1
     edge = touched[~inside]
-    cover[edge] = shapely.area(shapely.intersection(union, tiles[edge])) / size0**2
+    for block in _blocks(corners[edge], size0):
+        some = edge[block]
+        # An outline of a whole slide has many vertices, of which few lie near a tile.
+        near = shapely.intersection(union, shapely.box(*shapely.total_bounds(tiles[some])))
+        cover[some] = shapely.area(shapely.intersection(near, tiles[some])) / size0**2
     return cover
+
+
+def _blocks(corners: np.ndarray, size0: float) -> list[np.ndarray]:
+    """Return the places of tiles that lie together, at most `BLOCK` by `BLOCK` of them."""
+    cells = np.floor(np.asarray(corners, float) / (BLOCK * size0)).astype(np.int64)
+    block_of = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(block_of, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(block_of[order])) + 1) if len(order) else []
