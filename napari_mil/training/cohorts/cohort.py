@@ -273,7 +273,8 @@ class Cohort:
             )
         if len(self.kinds) > 1:
             raise TrainingError(
-                f"{self.root.name} mixes {' and '.join(self.kinds)}; train on one kind at a time."
+                f"{self.root.name} mixes {self._kinds_words()}; train on one kind at a time, and "
+                "move the others elsewhere."
             )
         present = [name for name, count in self.counts.items() if count]
         if len(present) < 2 and not (self.multi_label and present):
@@ -282,9 +283,18 @@ class Cohort:
                 "training needs at least two."
             )
 
+    def _kinds_words(self) -> str:
+        """Return how many bags are of each kind, and one for each."""
+        counts = Counter(bag.kind for bag in self.bags)
+        words = []
+        for kind, count in counts.most_common():
+            first = next(bag.path for bag in self.bags if bag.kind == kind)
+            words.append(f"{kind} ({count}, {first.parent.name}/{first.name} for one)")
+        return " and ".join(words)
+
     def _first_reason(self) -> str:
         if not self.skipped:
             return ""
         first = self.skipped[0]
-        more = f" and {len(self.skipped) - 1} more" if len(self.skipped) > 1 else ""
+        more = f"; {len(self.skipped) - 1} more are not used" if len(self.skipped) > 1 else ""
         return f" ({first.path.name}: {first.text.rstrip('.')}{more})"
