@@ -62,7 +62,7 @@ def without_side_pictures(
         Gets the number of what is left out.
     """
     paths = list(paths)
-    left_out = _side_pictures(paths)
+    left_out = side_pictures(paths)
     said = [path for path in left_out if not path.with_name(f"{path.name}.mrxs").exists()]
     if said:
         are = f"{len(said)} pictures or folders" if len(said) > 1 else "1 picture or folder"
@@ -74,8 +74,14 @@ def without_side_pictures(
     return [path for path in paths if path not in left_out]
 
 
-def _side_pictures(paths: Sequence[Path]) -> dict[Path, None]:
-    """Return what shows or belongs to another path, in its order."""
+def side_pictures(paths: Sequence[Path]) -> dict[Path, None]:
+    """Return what shows or belongs to another path, in their order.
+
+    Parameters
+    ----------
+    paths
+        What lies in one folder.
+    """
     stems = {path: _stem(path) for path in paths}
     bags = {
         stems[path]

@@ -76,6 +76,7 @@ def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> 
         else:
             text = "It is listed twice, with the same label; it counts once."
             warnings.append(Finding(FindingKind.LISTED_TWICE, entry.path, text))
+    warnings += files.remarks(table)
     several = any(len(entry.labels) > 1 for entry in listed.values())
     for path, entry in listed.items():
         if path in contradicted:
