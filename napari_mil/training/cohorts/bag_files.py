@@ -19,7 +19,8 @@ from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.cohorts.cohort import TABLE
-from napari_mil.training.cohorts.companions import is_hidden, is_utf8, side_pictures
+from napari_mil.training.cohorts.companions import is_hidden, side_pictures
+from napari_mil.training.cohorts.file_names import is_utf8, unknown_characters
 
 BAG_ENDINGS = (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS)
 """Endings of files that can be bags."""
@@ -49,9 +50,11 @@ class BagFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.beside: tuple[Path, ...] = tuple(_bags_in(folder, BAG_ENDINGS))
+        beside = _bags_in(folder, BAG_ENDINGS)
+        self.beside: tuple[Path, ...] = tuple(filter(is_utf8, beside))
         """Bags in the folder itself."""
         below = tuple(_below(folder, FOLDERS_BELOW))
+        self._unknown = [path for path in (*beside, *below) if not is_utf8(path)]
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_number: dict[int, list[Path]] = defaultdict(list)
         self._folders = {path.parent for path in below}
@@ -113,10 +116,15 @@ class BagFiles:
         table
             File that the findings are about.
         """
+        if self._unknown:
+            yield unknown_characters(self._unknown)
         if self._several:
             taken, others = next(iter(self._several.items()))
             lie = f"{len(self._several)} bags lie" if len(self._several) > 1 else "1 bag lies"
-            text = f"{lie} there as several files; for one, {self._place(taken)} is used, not {', '.join(map(self._place, others))}."
+            left = ", ".join(map(self._place, others))
+            text = (
+                f"{lie} there as several files; for one, {self._place(taken)} is used, not {left}."
+            )
             yield Finding(FindingKind.GROUPING, table, text, len(self._several))
         if self._cut:
             name, path = next(iter(self._cut.items()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -111,17 +110,3 @@ def _is_picture(path: Path) -> bool:
 def _stem(path: Path) -> str:
     """Return the name of a bag as it is compared."""
     return bag_name(path).casefold()
-
-
-def is_utf8(path: Path) -> bool:
-    """Say whether the characters of a path are known; others cannot be written to any file."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def printable(path: Path) -> str:
-    """Return the name of a file or folder with a mark for each character that is not known."""
-    return os.fsencode(path.name).decode(errors="replace")

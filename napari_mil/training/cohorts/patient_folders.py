@@ -14,6 +14,7 @@ from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, is_zarr, one_of_each_series
 from napari_mil.slides.tiff.layout import LevelsError, levels_of
 from napari_mil.training.cohorts.companions import is_companion
+from napari_mil.training.cohorts.file_names import is_utf8, unknown_characters
 
 TIFF_ENDINGS = (".tif", ".tiff")
 """Endings of files that may be slides as well as images of one bag."""
@@ -23,7 +24,7 @@ NEVER_IMAGES = tuple(
 """Endings of slides and features that cannot be instances."""
 
 
-def bags_in_folder(folder: Path) -> list[Path]:
+def bags_in_folder(folder: Path, skipped: list[Finding]) -> list[Path]:
     """Return the slides and feature files of a folder that is no bag itself.
 
     Of TIFF files, which may be instances too, the first one is looked at.
@@ -32,6 +33,8 @@ def bags_in_folder(folder: Path) -> list[Path]:
     ----------
     folder
         A folder in that of a class.
+    skipped
+        Gets files that cannot be used for their names.
 
     Returns
     -------
@@ -45,7 +48,10 @@ def bags_in_folder(folder: Path) -> list[Path]:
     tiffs = [path for path in files if path.suffix.lower() in TIFF_ENDINGS]
     if tiffs and is_slide_file(tiffs[0]):
         bags += tiffs
-    return list(one_of_each_series(sorted(bags)))
+    unknown = [path for path in bags if not is_utf8(path)]
+    if unknown:
+        skipped.append(unknown_characters(unknown))
+    return list(one_of_each_series(sorted(filter(is_utf8, bags))))
 
 
 def is_slide_file(path: Path) -> bool:

@@ -32,14 +32,18 @@ from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, TABLE, 
 from napari_mil.training.cohorts.companions import (
     is_companion,
     is_hidden,
-    is_utf8,
-    printable,
     without_side_pictures,
+)
+from napari_mil.training.cohorts.file_names import (
+    is_utf8,
+    refuse_unknown_characters,
+    unknown_characters,
 )
 from napari_mil.training.cohorts.folder_kinds import refuse_kinds_and_splits
 from napari_mil.training.cohorts.labels import is_guessed, ordered_classes
 from napari_mil.training.cohorts.patient_folders import bags_in_folder, patient_folders_said
 from napari_mil.training.cohorts.patients import barcode_of, own_name
+from napari_mil.training.cohorts.table_files import spreadsheet_said, table_in
 from napari_mil.training.cohorts.tables import Entry, read_table
 
 
@@ -69,19 +73,20 @@ def scan_annotated_folder(
         If there is no such folder, or the table cannot be understood.
     """
     source = Path(root).expanduser().absolute()
-    table = source if source.is_file() else source / TABLE
-    folder = table.parent
+    folder = source.parent if source.is_file() else source
     if not folder.is_dir() or not source.exists():
         raise TrainingError(f"{source} is no folder with annotated bags; check the path.")
-    _refuse_unknown_characters(source)
+    refuse_unknown_characters(source)
     skipped: list[Finding] = []
     warnings: list[Finding] = []
     try:
-        if table.is_file():
+        table = source if source.is_file() else table_in(folder)
+        if table is not None:
             entries = list(read_table(table, skipped, warnings))
         else:
             entries = list(_entries_of_folders(folder, skipped, warnings))
             refuse_kinds_and_splits(folder, entries)
+            skipped += spreadsheet_said(folder, has_bags=bool(entries))
     except OSError as error:
         raise TrainingError(
             f"{source} cannot be read ({error.strerror or error}); check the path."
@@ -123,7 +128,7 @@ def _entries_of_folders(
         if is_hidden(folder) or folder.name == ANNOTATION_FOLDER:
             continue
         if folder.is_dir():
-            _refuse_unknown_characters(folder)
+            refuse_unknown_characters(folder)
             yield from _entries_of_class(folder, skipped, warnings, patients)
         elif folder.suffix.lower() in BAG_ENDINGS:
             loose.append(folder)
@@ -140,7 +145,7 @@ def _entries_of_class(
     paths = [path for path in sorted(folder.iterdir()) if not is_companion(path)]
     unknown = [path for path in paths if not is_utf8(path)]
     if unknown:
-        skipped.append(_unknown_characters(unknown))
+        skipped.append(unknown_characters(unknown))
     known = (path for path in paths if path not in unknown)
     for path in without_side_pictures(folder, one_of_each_series(known), warnings):
         if path.is_file() and path.suffix.lower() not in BAG_ENDINGS and not is_features(path):
@@ -148,7 +153,7 @@ def _entries_of_class(
             skipped.append(Finding(FindingKind.SKIPPED, path, text))
         else:
             has_bags = True
-            own = bags_in_folder(path) if path.is_dir() else []
+            own = bags_in_folder(path, skipped) if path.is_dir() else []
             if own:
                 patients.append(path)
             for bag in own:
@@ -167,24 +172,6 @@ def _loose(files: Sequence[Path]) -> Finding:
     list_them = "list it" if len(files) == 1 else "list them"
     text = f"{lie} beside the folders of the classes; {move} into one, or {list_them} in a {TABLE}."
     return Finding(FindingKind.SKIPPED, files[0], text, len(files))
-
-
-def _unknown_characters(paths: Sequence[Path]) -> Finding:
-    """Say that bags have names that cannot be written to any file."""
-    text = "Its name is not in UTF-8; rename it."
-    if len(paths) > 1:
-        text = f"{len(paths)} files, this one for one, have names not in UTF-8; rename them."
-    first = paths[0].with_name(printable(paths[0]))
-    return Finding(FindingKind.SKIPPED, first, text, len(paths))
-
-
-def _refuse_unknown_characters(folder: Path) -> None:
-    """Refuse a folder whose name, or that of one above it, cannot be written to any file."""
-    if not is_utf8(folder):
-        shown = next(path for path in reversed((folder, *folder.parents)) if not is_utf8(path))
-        raise TrainingError(
-            f"The name of the folder {printable(shown)} is not in UTF-8; rename it."
-        )
 
 
 def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> CohortBag:

@@ -13,7 +13,8 @@ import numpy as np
 
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.bag_files import BagFiles
-from napari_mil.training.cohorts.cohort import TABLE, Cohort
+from napari_mil.training.cohorts.cohort import Cohort
+from napari_mil.training.cohorts.table_files import table_in
 from napari_mil.training.cohorts.tables import COLUMNS, read_cells
 
 if TYPE_CHECKING:
@@ -142,9 +143,9 @@ def folds_of_table(cohort: Cohort) -> GivenFolds | None:
         If the table cannot be read.
     """
     source = cohort.source or cohort.root
-    table = source if source.is_file() else source / TABLE
-    rows = _read(table, ()) if table.is_file() else ()
-    return GivenFolds(table, rows, is_own=True) if rows else None
+    table = source if source.is_file() else table_in(source)
+    rows = () if table is None else _read(table, ())
+    return GivenFolds(table, rows, is_own=True) if table is not None and rows else None
 
 
 def folds_text(answers: Answers) -> str:

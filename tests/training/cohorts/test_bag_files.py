@@ -1,5 +1,6 @@
 """A cell of a table means one file, however it is written."""
 
+import os
 import unicodedata
 
 import h5py
@@ -197,3 +198,10 @@ def test_the_folder_of_slides_that_are_not_there_does_not_count(touch):
     files = touch("a/1.npz", "b/2.npz")
     assert found(files, "a/1") == "1.npz"
     assert found(files, "b/1") == "There is no such file."
+
+
+def test_a_file_of_unknown_characters_is_said_and_no_bag(touch, tmp_path):
+    files = touch(os.fsdecode(b"s\xe4.h5"), "a.h5")
+    assert [path.name for path in files.beside] == ["a.h5"]
+    (text,) = remarks(files, tmp_path).values()
+    assert "not in UTF-8" in text
