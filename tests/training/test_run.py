@@ -261,3 +261,9 @@ def test_a_run_is_not_gone_on_with_when_its_encoder_was_adapted_anew(
         train(slide_cohort, config, **arguments, resume=True)
     write_adapted(folder)
     assert train(slide_cohort, config, **arguments, resume=True).epoch
+
+
+def test_a_run_among_its_bags_is_refused_and_leaves_nothing(cohort, quick, settings):
+    with pytest.raises(TrainingError, match="lies among the bags"):
+        train(cohort, quick(), out=cohort.root / "benign" / "run", settings=settings)
+    assert not (cohort.root / "benign" / "run").exists()

@@ -119,6 +119,8 @@ class Cohort:
     multi_label: bool = False
     source: Path | None = None
     """Folder or table that was scanned."""
+    in_class_folders: bool = False
+    """Whether the labels are the names of folders."""
 
     def __len__(self) -> int:
         return len(self.bags)

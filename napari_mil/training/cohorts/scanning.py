@@ -45,6 +45,7 @@ from napari_mil.training.cohorts.patient_folders import bags_in_folder, patient_
 from napari_mil.training.cohorts.patients import barcode_of, own_name
 from napari_mil.training.cohorts.table_files import spreadsheet_said, table_in
 from napari_mil.training.cohorts.tables import Entry, read_table
+from napari_mil.training.layout import is_run
 
 
 def scan_annotated_folder(
@@ -115,6 +116,7 @@ def scan_annotated_folder(
         warnings=tuple(warnings),
         multi_label=multi_label,
         source=source,
+        in_class_folders=table is None,
     )
 
 
@@ -126,6 +128,8 @@ def _entries_of_folders(
     patients: list[Path] = []
     for folder in sorted(root.iterdir()):
         if is_hidden(folder) or folder.name == ANNOTATION_FOLDER:
+            continue
+        if folder.is_dir() and is_run(folder):
             continue
         if folder.is_dir():
             refuse_unknown_characters(folder)
