@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from napari_mil.bags.names import bag_name
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.cohort import TABLE
-from napari_mil.training.cohorts.tables import SPLITS, Entry
+from napari_mil.training.cohorts.tables import SPLITS
 
 KIND_WORDS = frozenset(
     (
@@ -41,10 +40,17 @@ OTHER_SPLITS = frozenset(("testing", "holdout", "dev"))
 """Names of folders that are splits, beside those that a table may have."""
 
 
-def refuse_kinds_and_splits(root: Path, entries: Sequence[Entry]) -> None:
-    """Refuse folders that are no classes.
+def refuse_kinds_and_splits(root: Path, bags: Mapping[str, Sequence[Path]]) -> None:
+    """Refuse folders that are neither classes nor patients.
 
-    Classes may number their bags alike, so equal names alone are no reason.
+    Both may number their bags alike, so equal names alone are no reason.
+
+    Parameters
+    ----------
+    root
+        Where the folders lie.
+    bags
+        Bags by the name of their folder.
 
     Raises
     ------
@@ -52,10 +58,10 @@ def refuse_kinds_and_splits(root: Path, entries: Sequence[Entry]) -> None:
         If two folders hold the same bags in several kinds of files or features, or the folders are
         those of splits.
     """
-    by_folder: dict[str, dict[str, str]] = defaultdict(dict)
-    for entry in entries:
-        name = bag_name(entry.path)
-        by_folder[entry.labels[0]][name] = entry.path.suffix.lower()
+    by_folder = {
+        folder: {bag_name(path): path.suffix.lower() for path in paths}
+        for folder, paths in bags.items()
+    }
     _refuse_splits(root, list(by_folder))
     for first, second in combinations(sorted(by_folder), 2):
         a = by_folder[first]
@@ -70,8 +76,8 @@ def _refuse_splits(root: Path, folders: Sequence[str]) -> None:
     splits = [name for name in folders if name.lower() in {*SPLITS, *OTHER_SPLITS}]
     if len({SPLITS.get(name.lower(), name.lower()) for name in splits}) > 1:
         raise TrainingError(
-            f"{', '.join(splits)} in {root.name} are splits, not classes; list the bags in a "
-            f"{TABLE} beside them (slide,label,split)."
+            f"{', '.join(splits)} in {root.name} are splits, not classes or bags; list the bags "
+            f"in a {TABLE} (slide,label,split) instead."
         )
 
 
@@ -94,6 +100,12 @@ def _name_kinds(first: str, second: str) -> bool:
         and any(map(_is_kind, differing))
         and all(_is_kind(word) or word.isdecimal() for word in differing)
     )
+
+
+def says_kind(folder: Path) -> bool:
+    """Say whether the name of a folder says a kind of files and nothing else."""
+    words = set(re.split(r"[\W_]+", folder.name.lower())) - {""}
+    return any(map(_is_kind, words)) and all(_is_kind(word) or word.isdecimal() for word in words)
 
 
 def _is_kind(word: str) -> bool:

@@ -39,7 +39,7 @@ from napari_mil.training.cohorts.file_names import (
     refuse_unknown_characters,
     unknown_characters,
 )
-from napari_mil.training.cohorts.folder_kinds import refuse_kinds_and_splits
+from napari_mil.training.cohorts.folder_kinds import refuse_kinds_and_splits, says_kind
 from napari_mil.training.cohorts.labels import is_guessed, ordered_classes
 from napari_mil.training.cohorts.patient_folders import bags_in_folder, patient_folders_said
 from napari_mil.training.cohorts.patients import barcode_of, own_name
@@ -86,7 +86,7 @@ def scan_annotated_folder(
             entries = list(read_table(table, skipped, warnings))
         else:
             entries = list(_entries_of_folders(folder, skipped, warnings))
-            refuse_kinds_and_splits(folder, entries)
+            refuse_kinds_and_splits(folder, _by_class(entries))
             skipped += spreadsheet_said(folder, has_bags=bool(entries))
     except OSError as error:
         raise TrainingError(
@@ -146,6 +146,7 @@ def _entries_of_class(
 ) -> Iterator[Entry]:
     """Yield the bags of one class; folders that hold some go to `patients`."""
     has_bags = False
+    within: dict[str, list[Path]] = {}
     paths = [path for path in sorted(folder.iterdir()) if not is_companion(path)]
     unknown = [path for path in paths if not is_utf8(path)]
     if unknown:
@@ -158,15 +159,26 @@ def _entries_of_class(
         else:
             has_bags = True
             own = bags_in_folder(path, skipped) if path.is_dir() else []
-            if own:
+            if path.is_dir():
+                within[path.name] = own
+            is_patient = bool(own) and not says_kind(path)
+            if is_patient:
                 patients.append(path)
-            for bag in own:
-                yield Entry(bag, (folder.name,), barcode_of(bag) or path.name)
-            if not own:
-                yield Entry(path, (folder.name,))
+            for bag in own or [path]:
+                patient = path.name if is_patient and barcode_of(bag) is None else None
+                yield Entry(bag, (folder.name,), patient)
+    refuse_kinds_and_splits(folder, within)
     if not has_bags:
         text = "The folder of this class holds no bag."
         skipped.append(Finding(FindingKind.SKIPPED, folder, text))
+
+
+def _by_class(entries: Sequence[Entry]) -> dict[str, list[Path]]:
+    """Return the bags by the folder of their class."""
+    bags: dict[str, list[Path]] = defaultdict(list)
+    for entry in entries:
+        bags[entry.labels[0]].append(entry.path)
+    return bags
 
 
 def _loose(files: Sequence[Path]) -> Finding:
@@ -196,6 +208,12 @@ def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> Coh
         content = fingerprint_features(path)
         return bag.with_content(FEATURES, n, content, features=tuple(features))
     if path.is_dir() and not is_slide_folder(path):
+        inside = bags_in_folder(path, [])
+        if inside:
+            raise TrainingError(
+                f"It holds slides or feature files, {inside[0].name} for one; list each by its "
+                "path, with a column patient."
+            )
         if not image_files(path):
             raise TrainingError("It is a folder without images, slides or feature files.")
         images = open_image_bag(path)

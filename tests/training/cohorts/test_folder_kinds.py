@@ -92,7 +92,7 @@ def test_splits_are_no_classes(tmp_path, folders, bag):
             Image.new("RGB", (8, 8)).save(path)
         else:
             put(path)
-    with pytest.raises(TrainingError, match=r"are splits, not classes.*slide,label,split"):
+    with pytest.raises(TrainingError, match=r"are splits, not classes or bags.*slide,label,split"):
         scan_annotated_folder(tmp_path)
 
 
@@ -100,3 +100,34 @@ def test_a_class_of_the_name_of_a_split_is_a_class(tmp_path):
     for folder in ("test", "control"):
         put(tmp_path / folder / "0.npy")
     assert len(scan_annotated_folder(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("folders", [("h5_files", "pt_files"), ("features_uni", "features_conch")])
+def test_kinds_of_files_in_a_class_are_no_patients(tmp_path, folders):
+    for label in ("benign", "malignant"):
+        for folder in folders:
+            for k in range(3):
+                put(tmp_path / label / folder / f"s{k}.npy")
+    with pytest.raises(TrainingError, match=r"in benign hold the same 3 bags.*give one of"):
+        scan_annotated_folder(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["features", "h5_files", "20x", "slides"])
+def test_the_only_kind_of_files_in_a_class_holds_its_bags(tmp_path, folder):
+    for label in ("benign", "malignant"):
+        for k in range(3):
+            put(tmp_path / label / folder / f"{label}{k}.npy")
+    found = scan_annotated_folder(tmp_path)
+    assert len(found) == 6
+    assert not found.patients_known
+
+
+@pytest.mark.parametrize("bag", ["0.png", "0.npy"])
+def test_splits_in_a_class_are_no_bags(tmp_path, bag):
+    for label in ("benign", "malignant"):
+        for split in ("train", "test"):
+            path = tmp_path / label / split / bag
+            path.parent.mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(path) if path.suffix == ".png" else put(path)
+    with pytest.raises(TrainingError, match="in benign are splits"):
+        scan_annotated_folder(tmp_path)

@@ -9,7 +9,7 @@ from napari_mil.findings import FindingKind
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from tests.conftest import write_pyramid
-from tests.training.sample_cohorts import put
+from tests.training.sample_cohorts import put, reasons, table
 
 FOLDERS = ("benign/P0", "benign/P1", "malignant/P2", "malignant/P3")
 
@@ -65,3 +65,12 @@ def test_images_in_folders_stay_instances(tmp_path, ending):
     found = scan_annotated_folder(tmp_path)
     assert (found.kinds, [bag.n for bag in found.bags]) == ((IMAGES,), [3] * 4)
     assert not found.patients_known
+
+
+def test_a_row_that_names_the_folder_of_slides_is_left_out_with_what_to_do(tmp_path, slide_path):
+    for folder in FOLDERS:
+        (tmp_path / folder).mkdir(parents=True)
+        shutil.copy(slide_path, tmp_path / folder / "slide.tif")
+    found = table(tmp_path, "slide,label\n" + "".join(f"{each},a\n" for each in FOLDERS))
+    assert not found.bags
+    assert "list each by its path, with a column patient" in reasons(found)["P0"]
