@@ -36,6 +36,7 @@ from napari_mil.training.cohorts.companions import (
 )
 from napari_mil.training.cohorts.file_names import (
     is_utf8,
+    printable,
     refuse_unknown_characters,
     unknown_characters,
 )
@@ -217,6 +218,10 @@ def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> Coh
         if not image_files(path):
             raise TrainingError("It is a folder without images, slides or feature files.")
         images = open_image_bag(path)
+        unknown = [file for file in images.files if not is_utf8(file)]
+        if unknown:
+            # Answers name each image, and could not be written.
+            raise TrainingError(f"Its image {printable(unknown[0])} is not in UTF-8; rename it.")
         warnings += images.findings
         return bag.with_content(IMAGES, len(images), images.fingerprint)
     with open_slide(path) as slide:

@@ -228,3 +228,15 @@ def test_files_beside_the_folders_of_classes_are_one_line(tmp_path):
     (finding,) = scan_annotated_folder(tmp_path).skipped
     assert finding.text.startswith("It and 9 other files lie beside the folders of the classes")
     assert finding.number == 10
+
+
+def test_a_folder_with_an_image_of_unknown_characters_is_not_used(tmp_path):
+    for label in ("benign", "malignant"):
+        for k in range(2):
+            (tmp_path / label / f"bag{k}").mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / label / f"bag{k}" / "0.png")
+    first = tmp_path / "benign" / "bag0" / "0.png"
+    first.rename(first.with_name(os.fsdecode(b"\xe4.png")))
+    found = scan_annotated_folder(tmp_path)
+    assert len(found) == 3
+    assert reasons(found) == {"bag0": "Its image \ufffd.png is not in UTF-8; rename it."}
