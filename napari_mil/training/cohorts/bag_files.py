@@ -156,11 +156,13 @@ class BagFiles:
         ]
 
     def _note_cut(self, name: str, path: Path) -> None:
-        """Remember a name that goes on after a dot, but for what GDC appends."""
+        """Remember a name that goes on after a dot, but for a slide's ending and GDC's addition."""
         plain = _plain(bag_name(Path(name), is_folder=False))
         own = _plain(bag_name(path))
-        is_cut = own.startswith(f"{plain}.")
-        if is_cut and not GDC_ADDITION.fullmatch(own.removeprefix(plain)):
+        if not own.startswith(f"{plain}."):
+            return
+        added = own.removeprefix(plain)
+        if added not in (*SLIDE_EXTENSIONS, *FOREIGN_SLIDES) and not GDC_ADDITION.fullmatch(added):
             self._cut[name] = path
 
     def _below_its_folder(self, name: str, candidates: list[Path]) -> list[Path]:

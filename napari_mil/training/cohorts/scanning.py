@@ -221,7 +221,9 @@ def _inspect(entry: Entry, warnings: list[Finding], *, multi_label: bool) -> Coh
         unknown = [file for file in images.files if not is_utf8(file)]
         if unknown:
             # Answers name each image, and could not be written.
-            raise TrainingError(f"Its image {printable(unknown[0])} is not in UTF-8; rename it.")
+            raise TrainingError(
+                f"The name of its image {printable(unknown[0])} is not in UTF-8; rename it."
+            )
         warnings += images.findings
         return bag.with_content(IMAGES, len(images), images.fingerprint)
     with open_slide(path) as slide:

@@ -175,9 +175,10 @@ def test_a_name_in_its_own_case_comes_first(touch, tmp_path):
 
 def test_a_name_that_was_cut_at_a_dot_is_said(touch, tmp_path):
     added = "0f3a11f0-1234-4321-aaaa-0123456789ab"
-    files = touch("S1.2.npz", "S2.2.npz", "S3.npz", f"TCGA-1.{added}.svs")
+    files = touch("S1.2.npz", "S2.2.npz", "S3.npz", f"TCGA-1.{added}.svs", "S4.svs.npz")
     assert [found(files, name) for name in ("S1", "S2", "S3")] == ["S1.2.npz", "S2.2.npz", "S3.npz"]
     assert found(files, "TCGA-1").startswith("TCGA-1")
+    assert found(files, "S4") == found(files, "S4.svs") == "S4.svs.npz"
     assert remarks(files, tmp_path) == {
         FindingKind.GUESSED: "2 names end before a dot of the file's; for one, S1 is taken for "
         "S1.2.npz."

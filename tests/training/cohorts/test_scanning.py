@@ -239,4 +239,6 @@ def test_a_folder_with_an_image_of_unknown_characters_is_not_used(tmp_path):
     first.rename(first.with_name(os.fsdecode(b"\xe4.png")))
     found = scan_annotated_folder(tmp_path)
     assert len(found) == 3
-    assert reasons(found) == {"bag0": "Its image \ufffd.png is not in UTF-8; rename it."}
+    assert reasons(found) == {
+        "bag0": "The name of its image \ufffd.png is not in UTF-8; rename it."
+    }
