@@ -298,5 +298,5 @@ class Cohort:
         if not self.skipped:
             return ""
         first = self.skipped[0]
-        more = f"; {len(self.skipped) - 1} more are not used" if len(self.skipped) > 1 else ""
+        more = f"; and {len(self.skipped) - 1} more" if len(self.skipped) > 1 else ""
         return f" ({first.path.name}: {first.text.rstrip('.')}{more})"

@@ -63,7 +63,8 @@ def spreadsheet_said(folder: Path, has_bags: bool) -> Iterator[Finding]:
 
 
 def _named(folder: Path, name: str) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.name.lower() == name]
+    paths = (path for path in sorted(folder.iterdir()) if path.name.lower() == name)
+    return [path for path in paths if path.is_file()]
 
 
 def _is_table(path: Path) -> bool:

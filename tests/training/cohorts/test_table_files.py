@@ -54,6 +54,14 @@ def test_a_list_of_classes_is_no_table(tmp_path):
     assert scan_annotated_folder(tmp_path).classes == ("a", "b")
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "Labels.csv", "labels.xlsx"])
+def test_a_folder_of_the_name_of_a_table_is_none(tmp_path, name):
+    for label in ("a", "b"):
+        put(tmp_path / label / "0.npy")
+    (tmp_path / name).mkdir()
+    assert len(scan_annotated_folder(tmp_path)) == 2
+
+
 @pytest.mark.parametrize("name", ["labels.xlsx", "Labels.xls", "labels.ods"])
 def test_a_spreadsheet_is_refused_with_what_to_do(bags, name):
     (bags / name).write_bytes(b"PK")
