@@ -66,14 +66,13 @@ def refuse_kinds_and_splits(root: Path, bags: Mapping[str, Sequence[Path]]) -> N
     for first, second in combinations(sorted(by_folder), 2):
         a = by_folder[first]
         b = by_folder[second]
-        shared = a.keys() & b.keys()
-        if _are_other_files(a, b) or (_name_kinds(first, second) and _is_most(shared, a, b)):
-            raise TrainingError(_kinds_text(root, first, second, shared, a, b))
+        if _are_other_files(a, b) or (_name_kinds(first, second) and _share_most(a, b)):
+            raise TrainingError(_kinds_text(root, first, second, a, b))
 
 
 def _refuse_splits(root: Path, folders: Sequence[str]) -> None:
     """Refuse folders of which several are named as splits."""
-    splits = [name for name in folders if name.lower() in {*SPLITS, *OTHER_SPLITS}]
+    splits = [name for name in folders if is_split(name)]
     if len({SPLITS.get(name.lower(), name.lower()) for name in splits}) > 1:
         raise TrainingError(
             f"{', '.join(splits)} in {root.name} are splits, not classes or bags; list the bags "
@@ -86,7 +85,9 @@ def _are_other_files(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
     return len(a) > 1 and a.keys() == b.keys() and all(a[name] != b[name] for name in a)
 
 
-def _is_most(shared: set[str], a: Mapping[str, str], b: Mapping[str, str]) -> bool:
+def _share_most(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
+    """Say whether most bags of the smaller folder lie in the other one too."""
+    shared = a.keys() & b.keys()
     return len(shared) > 1 and len(shared) >= LEAST_SHARED * min(len(a), len(b))
 
 
@@ -100,6 +101,11 @@ def _name_kinds(first: str, second: str) -> bool:
         and any(map(_is_kind, differing))
         and all(_is_kind(word) or word.isdecimal() for word in differing)
     )
+
+
+def is_split(name: str) -> bool:
+    """Say whether a folder has the name of a split."""
+    return name.lower() in SPLITS or name.lower() in OTHER_SPLITS
 
 
 def says_kind(folder: Path) -> bool:
@@ -116,11 +122,11 @@ def _kinds_text(
     root: Path,
     first: str,
     second: str,
-    shared: set[str],
     a: Mapping[str, str],
     b: Mapping[str, str],
 ) -> str:
     """Return the refusal of two kinds of files or features of the same bags."""
+    shared = a.keys() & b.keys()
     share = "hold the same" if a.keys() == b.keys() else "share"
     hold = f"{first} and {second} in {root.name} {share} {len(shared)} bags, {min(shared)} for one"
     if all(a[name] != b[name] for name in shared):

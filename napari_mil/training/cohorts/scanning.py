@@ -40,7 +40,7 @@ from napari_mil.training.cohorts.file_names import (
     refuse_unknown_characters,
     unknown_characters,
 )
-from napari_mil.training.cohorts.folder_kinds import refuse_kinds_and_splits, says_kind
+from napari_mil.training.cohorts.folder_kinds import is_split, refuse_kinds_and_splits, says_kind
 from napari_mil.training.cohorts.labels import is_guessed, ordered_classes
 from napari_mil.training.cohorts.patient_folders import bags_in_folder, patient_folders_said
 from napari_mil.training.cohorts.patients import barcode_of, own_name
@@ -152,7 +152,7 @@ def _entries_of_class(
     unknown = [path for path in paths if not is_utf8(path)]
     if unknown:
         skipped.append(unknown_characters(unknown))
-    known = (path for path in paths if path not in unknown)
+    known = filter(is_utf8, paths)
     for path in without_side_pictures(folder, one_of_each_series(known), warnings):
         if path.is_file() and path.suffix.lower() not in BAG_ENDINGS and not is_features(path):
             text = "It is neither a slide, nor a picture, nor a feature file."
@@ -160,7 +160,7 @@ def _entries_of_class(
         else:
             has_bags = True
             own = bags_in_folder(path, skipped) if path.is_dir() else []
-            if path.is_dir():
+            if path.is_dir() and (says_kind(path) or is_split(path.name)):
                 within[path.name] = own
             is_patient = bool(own) and not says_kind(path)
             if is_patient:
