@@ -225,7 +225,7 @@ def test_a_fine_tune_on_the_bags_of_its_start_says_so(
     said = remarks_of(cohort, config, tmp_path / "same", settings)
     assert any("24 of 24 bags were training data of first" in remark for remark in said)
     other = scan_annotated_folder(feature_folder(name="other", seed=1))
-    said = remarks_of(other, config, tmp_path / "other", settings)
+    said = remarks_of(other, config, tmp_path / "otherwise", settings)
     assert not any("training data" in remark for remark in said)
 
 
