@@ -51,6 +51,8 @@ class FindingKind(StrEnum):
     """Pages, planes or files count as one instance, or as several."""
     LEFT_OUT = "left out"
     """Part of a file is not used."""
+    UNCHECKED = "unchecked"
+    """A check did not look at all bags."""
     ANNOTATION = "annotation"
     """A file of annotated regions cannot be read, or part of it is not used."""
     REGION_CLASS = "region class"

@@ -23,7 +23,7 @@ from napari_mil.training.cohorts.patients import suggest_pattern
 from napari_mil.training.cohorts.region_classes import parse_mapping
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.evaluation.given_folds import GivenFolds, folds_of_table, read_folds
-from napari_mil.training.layout import CLASSIFIER, FIGURES, is_finished
+from napari_mil.training.layout import CLASSIFIER, FIGURES, is_finished, refuse_among_bags
 from napari_mil.training.recipes import Strategy
 
 if TYPE_CHECKING:
@@ -353,6 +353,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[TrainingConfig, Cohort]:
         for line in describe(cohort):
             print_line(line, sys.stderr)
     cohort.check()
+    refuse_among_bags(arguments.out, cohort)
     return config, cohort
 
 

@@ -1,26 +1,25 @@
 """What a run would meet, looked for before it starts.
 
-One bag of each kind is read whole, and of all others what a run depends on: annotation files,
-widths of features, scales of slides.
+Bags are read whole within bounds, one of each kind at least, and of all others what a run depends
+on: annotation files, widths of features, headers of pictures, scales of slides.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_mil.bags import TileSpec, open_image_bag, read_bag
 from napari_mil.encoders.catalogue import find_encoder_card
 from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.events import CancellationToken, OnEvent, Started, ignore
-from napari_mil.findings import Finding, FindingKind
+from napari_mil.findings import Finding
 from napari_mil.inference.classifier import load_classifier
 from napari_mil.inference.embedding import Progress
-from napari_mil.inference.planning import Mask, plan_tiles
+from napari_mil.inference.planning import plan_tiles
 from napari_mil.settings import Settings
-from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort, CohortBag
+from napari_mil.training.bag_checks import check_bags, mask_of, tiles_of
+from napari_mil.training.cohorts.cohort import FEATURES, SLIDES, Cohort
 from napari_mil.training.cohorts.region_classes import RegionClasses
 from napari_mil.training.cohorts.region_survey import survey_regions
 from napari_mil.training.config import TrainingConfig
@@ -118,7 +117,7 @@ def count_taught_tiles(
         cancel.raise_if_cancelled()
         try:
             with open_scaled(bag.path, config.slide_mpp, settings) as slide:
-                grid = plan_tiles(slide, _tiles(instances), _mask(config), cancel=cancel).grid
+                grid = plan_tiles(slide, tiles_of(instances), mask_of(config), cancel=cancel).grid
                 drawn = read_slide_regions(bag, slide.origin)
         except NapariMilError:
             cancel.raise_if_cancelled()
@@ -131,16 +130,6 @@ def count_taught_tiles(
         )
         on_event(progress.advance(1))
     return sum_taught(of_slides)
-
-
-def _tiles(instances: Instances) -> TileSpec:
-    assert instances.tile_px is not None
-    assert instances.mpp is not None
-    return TileSpec(instances.tile_px, instances.mpp, instances.overlap)
-
-
-def _mask(config: TrainingConfig) -> Mask:
-    return "auto" if config.mask == "auto" else None
 
 
 class _Rehearsal:
@@ -233,21 +222,23 @@ class _Rehearsal:
         return instances
 
     def _usable(self, cohort: Cohort, instances: Instances) -> Cohort:
-        """Read one bag of each kind; leave out what the run would leave out."""
+        """Look at the bags; leave out what the run would leave out."""
         self._refuse_widths(cohort)
         scales = check_scales(cohort, self._config.slide_mpp, instances.mpp)
         self._findings += scales.findings
         scales.refuse_if_useless(cohort.root.name)
-        kept = list(scales.usable)
-        for bag in _one_of_each_kind(kept):
-            self._check_cancelled()
-            try:
-                self._read(bag, instances)
-            except NapariMilError as error:
-                text = str(error).removeprefix(bag.path.name).strip()
-                self._findings.append(Finding(FindingKind.SKIPPED, bag.path, text))
-                kept.remove(bag)
-        usable = replace(cohort, bags=tuple(kept))
+        checks = check_bags(
+            cohort.root,
+            scales.usable,
+            self._config,
+            instances,
+            self._settings,
+            self._on_event,
+            self._cancel,
+        )
+        self._findings += checks.findings
+        self._sizes = checks.tiles
+        usable = replace(cohort, bags=tuple(checks.usable))
         usable.check()
         empty = [name for name, count in usable.counts.items() if not count]
         if empty:
@@ -268,27 +259,3 @@ class _Rehearsal:
             f"The feature files of {cohort.root.name} have several widths: {', '.join(words)}; "
             "extract all with one encoder, or move one kind elsewhere."
         )
-
-    def _read(self, bag: CohortBag, instances: Instances) -> None:
-        """Read a bag as the run does, but encode nothing."""
-        if bag.kind == FEATURES:
-            found = read_bag(bag.path)
-            self._findings += [replace(warning, path=bag.path) for warning in found.warnings]
-        elif bag.kind == IMAGES:
-            open_image_bag(bag.path).read(0)
-        else:
-            with open_scaled(bag.path, self._config.slide_mpp, self._settings) as slide:
-                plan = plan_tiles(
-                    slide, _tiles(instances), _mask(self._config), cancel=self._cancel
-                )
-                plan.grid.read(slide, 0)
-                self._sizes[bag.path] = len(plan.grid)
-                self._findings += slide.warnings
-
-
-def _one_of_each_kind(bags: Sequence[CohortBag]) -> list[CohortBag]:
-    """Return the first bag of each kind of file."""
-    first: dict[tuple[str, str], CohortBag] = {}
-    for bag in bags:
-        first.setdefault((bag.kind, bag.path.suffix.lower()), bag)
-    return list(first.values())

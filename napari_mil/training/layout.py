@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from napari_mil.errors import TrainingError
 from napari_mil.inference.card import CARD_FILE, RUN_FOLDER
 from napari_mil.training.cohorts.cohort import Cohort
 
@@ -36,6 +37,41 @@ def is_finished(folder: Path) -> bool:
 def is_unfinished(folder: Path) -> bool:
     """Say whether a run has a checkpoint but no classifier."""
     return (folder / CHECKPOINT).is_file() and not is_finished(folder)
+
+
+def is_run(folder: Path) -> bool:
+    """Say whether a folder is that of a run, an evaluation or a score."""
+    made = (HISTORY, CHECKPOINT, CLASSIFIER, EVALUATION, COHORT, FOLDS)
+    began = (folder / CONFIG).is_file() and any((folder / name).exists() for name in made)
+    return began or (folder / SCORE).is_file()
+
+
+def refuse_among_bags(out: Path, cohort: Cohort) -> None:
+    """Refuse a folder for results that lies among bags, and would be scanned with them.
+
+    Parameters
+    ----------
+    out
+        Where results would be written.
+    cohort
+        Bags in the folders of their classes, or of a table.
+
+    Raises
+    ------
+    TrainingError
+        If it is the cohort's own folder, that of a class, or lies in one.
+    """
+    folder = out.expanduser().resolve()
+    root = cohort.root.resolve()
+    is_among = folder == root
+    if cohort.in_class_folders and root in folder.parents:
+        classes = {bag.path.relative_to(cohort.root).parts[0] for bag in cohort.bags}
+        is_among = folder.relative_to(root).parts[0] in classes
+    if is_among:
+        raise TrainingError(
+            f"{out} lies among the bags of {cohort.root.name}; choose a folder for the results "
+            "that holds no bags."
+        )
 
 
 def kept_in(folder: Path) -> str:

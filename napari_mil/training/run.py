@@ -43,7 +43,7 @@ from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.evaluation.splits import split_of, why_none
 from napari_mil.training.fitting import Fitting, Row
 from napari_mil.training.instance_labels import taught_words
-from napari_mil.training.layout import COHORT, CONFIG, kept_in
+from napari_mil.training.layout import COHORT, CONFIG, kept_in, refuse_among_bags
 from napari_mil.training.network import Plan, encode_by_frozen_backbone, make_plan
 from napari_mil.training.run_folder import RunFolder
 from napari_mil.training.stages import Course
@@ -124,6 +124,7 @@ def train(
     on_event = on_event or ignore
     folder = RunFolder(Path(out))
     cohort.check()
+    refuse_among_bags(folder.path, cohort)
     asked = set(config.model_fields_set)
     with folder.locked():
         if resume and folder.finished:

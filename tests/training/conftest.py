@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import shapely
 import torch
 from PIL import Image
 
+from napari_mil.annotations import Region, write_geojson
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
@@ -108,6 +110,22 @@ def quick():
         )
 
     return make
+
+
+@pytest.fixture
+def slides(tmp_path):
+    """Six slides; those of one class have their left half annotated, under another name."""
+    root = tmp_path / "slides"
+    random = np.random.default_rng(0)
+    for name in ("benign", "malignant"):
+        (root / name).mkdir(parents=True)
+        for k in range(3):
+            pixels = random.integers(60, 200, (256, 256, 3), np.uint8)
+            write_pyramid(root / name / f"{name}_{k}.tif", pixels)
+    for k in range(2):
+        region = Region(shapely.box(0, 0, 128, 256), "Tumor")
+        write_geojson([region], root / "malignant" / f"malignant_{k}.geojson")
+    return root
 
 
 @pytest.fixture

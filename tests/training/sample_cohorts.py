@@ -13,6 +13,11 @@ def notes(cohort):
     return {path.name: what for path, what in cohort.warnings}
 
 
+def texts(found, kind):
+    """Return what a dry run says of a kind."""
+    return [finding.text for finding in found.findings if finding.kind is kind]
+
+
 def put(path, content=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(

@@ -12,27 +12,7 @@ from napari_mil.findings import FindingKind
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.dry_run import rehearse
 from napari_mil.training.instance_labels import TaughtTiles, Unreached
-from tests.conftest import write_pyramid
-
-
-def texts(found, kind):
-    return [finding.text for finding in found.findings if finding.kind is kind]
-
-
-@pytest.fixture
-def slides(tmp_path):
-    """Six slides; those of one class have their left half annotated, under another name."""
-    root = tmp_path / "slides"
-    random = np.random.default_rng(0)
-    for name in ("benign", "malignant"):
-        (root / name).mkdir(parents=True)
-        for k in range(3):
-            pixels = random.integers(60, 200, (256, 256, 3), np.uint8)
-            write_pyramid(root / name / f"{name}_{k}.tif", pixels)
-    for k in range(2):
-        region = Region(shapely.box(0, 0, 128, 256), "Tumor")
-        write_geojson([region], root / "malignant" / f"malignant_{k}.geojson")
-    return root
+from tests.training.sample_cohorts import texts
 
 
 def test_regions_of_another_name_are_named_and_teach_nothing(slides, quick, settings):

@@ -1,5 +1,8 @@
 import json
 
+import pytest
+
+from napari_mil.errors import TrainingError
 from napari_mil.inference.card import CARD_FILE
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.layout import (
@@ -7,13 +10,17 @@ from napari_mil.training.layout import (
     CHECKPOINT,
     CLASSIFIER,
     COHORT,
+    CONFIG,
     FOLDS,
     HISTORY,
+    SCORE,
     begun_with,
     is_finished,
     is_unfinished,
     kept_in,
+    refuse_among_bags,
 )
+from tests.training.sample_cohorts import with_patients
 
 
 def test_a_run_is_unfinished_between_its_first_checkpoint_and_its_classifier(tmp_path):
@@ -60,3 +67,35 @@ def test_answers_of_a_score_that_was_stopped_are_counted(tmp_path):
     for name in "ab":
         (tmp_path / ANSWERS / f"{name}.json").touch()
     assert kept_in(tmp_path) == f"2 answers are kept in {tmp_path.name}"
+
+
+@pytest.mark.parametrize("place", [".", "benign", "benign/run", "malignant/a/b", "new/../benign"])
+def test_a_run_among_the_bags_of_classes_is_refused(cohort, place):
+    out = cohort.root / place
+    with pytest.raises(TrainingError, match=r"lies among the bags of cohort; choose a folder"):
+        refuse_among_bags(out, cohort)
+
+
+@pytest.mark.parametrize("place", ["run", "../run", "benign2/run"])
+def test_a_run_beside_the_folders_of_classes_is_not(cohort, place):
+    refuse_among_bags(cohort.root / place, cohort)
+
+
+def test_beside_a_table_only_its_own_folder_is_refused(feature_folder):
+    cohort = with_patients(feature_folder(n=2), 2)
+    refuse_among_bags(cohort.root / "benign" / "run", cohort)
+    with pytest.raises(TrainingError, match="lies among the bags"):
+        refuse_among_bags(cohort.root, cohort)
+
+
+@pytest.mark.parametrize(
+    "files", [(CONFIG, HISTORY), (CONFIG, CHECKPOINT), (CONFIG, COHORT), (SCORE,)]
+)
+def test_a_run_beside_the_folders_of_classes_is_no_class(feature_folder, files):
+    root = feature_folder(n=2)
+    (root / "run").mkdir()
+    for name in files:
+        (root / "run" / name).write_text("{}")
+    found = scan_annotated_folder(root)
+    assert found.classes == ("benign", "malignant")
+    assert not found.skipped

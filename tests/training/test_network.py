@@ -51,7 +51,7 @@ def test_three_classes_start_from_two(feature_folder, quick, settings, tmp_path)
     result = train(
         three,
         quick(start_from=str(first.classifier), epochs=6),
-        out=tmp_path / "three",
+        out=tmp_path / "run",
         settings=settings,
         on_event=said.append,
     )

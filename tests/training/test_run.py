@@ -225,7 +225,7 @@ def test_a_fine_tune_on_the_bags_of_its_start_says_so(
     said = remarks_of(cohort, config, tmp_path / "same", settings)
     assert any("24 of 24 bags were training data of first" in remark for remark in said)
     other = scan_annotated_folder(feature_folder(name="other", seed=1))
-    said = remarks_of(other, config, tmp_path / "other", settings)
+    said = remarks_of(other, config, tmp_path / "otherwise", settings)
     assert not any("training data" in remark for remark in said)
 
 
@@ -261,3 +261,9 @@ def test_a_run_is_not_gone_on_with_when_its_encoder_was_adapted_anew(
         train(slide_cohort, config, **arguments, resume=True)
     write_adapted(folder)
     assert train(slide_cohort, config, **arguments, resume=True).epoch
+
+
+def test_a_run_among_its_bags_is_refused_and_leaves_nothing(cohort, quick, settings):
+    with pytest.raises(TrainingError, match="lies among the bags"):
+        train(cohort, quick(), out=cohort.root / "benign" / "run", settings=settings)
+    assert not (cohort.root / "benign" / "run").exists()

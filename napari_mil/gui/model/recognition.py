@@ -14,7 +14,7 @@ from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
 from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
-from napari_mil.training.cohorts.cohort import TABLE
+from napari_mil.training.cohorts.table_files import table_in
 from napari_mil.training.layout import CONFIG, EVALUATION, PREDICTIONS, SCORE
 from napari_mil.worklist.items import is_results_folder, is_worklist_table
 from napari_mil.worklist.records import WORKLIST_FILE
@@ -122,7 +122,7 @@ def _recognise_folder(folder: Path) -> list[Recognised]:
     slide = slide_in_folder(folder)
     if slide is not None:
         return [Recognised(PathKind.SLIDE, slide)]
-    if (folder / TABLE).is_file():
+    if table_in(folder) is not None:
         return [Recognised(PathKind.COHORT, folder)]
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
     if image_files(folder):

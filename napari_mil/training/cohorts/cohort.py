@@ -126,6 +126,8 @@ class Cohort:
     multi_label: bool = False
     source: Path | None = None
     """Folder or table that was scanned."""
+    in_class_folders: bool = False
+    """Whether the labels are the names of folders."""
 
     def __len__(self) -> int:
         return len(self.bags)
@@ -291,7 +293,8 @@ class Cohort:
             )
         if len(self.kinds) > 1:
             raise TrainingError(
-                f"{self.root.name} mixes {' and '.join(self.kinds)}; train on one kind at a time."
+                f"{self.root.name} mixes {self._kinds_words()}; train on one kind at a time, and "
+                "move the others elsewhere."
             )
         present = [name for name, count in self.counts.items() if count]
         if len(present) < 2 and not (self.multi_label and present):
@@ -302,15 +305,24 @@ class Cohort:
 
     def _advice(self) -> str:
         """Say what to do where there are no bags."""
+        if self.in_class_folders:
+            return f"make one folder per class, or a {TABLE}"
         source = self.source or self.root
-        table = source if source.is_file() else source / TABLE
-        if table.is_file():
-            return f"correct {table.name}" if self.skipped else f"list bags in {table.name}"
-        return f"make one folder per class, or a {TABLE}"
+        table = source.name if source.is_file() else TABLE
+        return f"correct {table}" if self.skipped else f"list bags in {table}"
+
+    def _kinds_words(self) -> str:
+        """Return how many bags are of each kind, and one for each."""
+        counts = Counter(bag.kind for bag in self.bags)
+        words = []
+        for kind, count in counts.most_common():
+            first = next(bag.path for bag in self.bags if bag.kind == kind)
+            words.append(f"{kind} ({count}, {first.parent.name}/{first.name} for one)")
+        return " and ".join(words)
 
     def _first_reason(self) -> str:
         if not self.skipped:
             return ""
         first = self.skipped[0]
-        more = f" and {len(self.skipped) - 1} more" if len(self.skipped) > 1 else ""
+        more = f"; and {len(self.skipped) - 1} more" if len(self.skipped) > 1 else ""
         return f" ({first.path.name}: {first.text.rstrip('.')}{more})"

@@ -1,6 +1,7 @@
 """Scans of annotated folders: bags, labels, patients, and what is left out.
 
 root/<class>/<slide>                     a slide a bag
+root/<class>/<patient>/<slide>           the same, with its patient; feature files too
 root/<class>/<folder>/*.png              a folder of images a bag
 root/<class>/<bag>.h5|pt|safetensors     features that were extracted already
 root/labels.csv                          slide,label[,patient][,split]; several labels of one bag
@@ -12,33 +13,41 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
 from pathlib import Path
 
 from napari_mil.annotations import AnnotationFiles
-from napari_mil.annotations.finding import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.annotations.finding import FOLDER as ANNOTATION_FOLDER
 from napari_mil.bags.images import image_files, open_image_bag
-from napari_mil.bags.names import bag_name
 from napari_mil.bags.readers import (
     fingerprint_features,
     is_features,
-    is_side_file,
     shape_of_bag,
 )
 from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
+from napari_mil.slides import open_slide
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohorts.annotation_files import stray_annotations
 from napari_mil.training.cohorts.bag_files import BAG_ENDINGS
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
+from napari_mil.training.cohorts.companions import (
+    is_companion,
+    is_hidden,
+    without_side_pictures,
+)
+from napari_mil.training.cohorts.file_names import (
+    is_utf8,
+    printable,
+    refuse_unknown_characters,
+    unknown_characters,
+)
+from napari_mil.training.cohorts.folder_kinds import is_split, refuse_kinds_and_splits, says_kind
 from napari_mil.training.cohorts.labels import GuessReason, guess_of, ordered_classes
+from napari_mil.training.cohorts.patient_folders import bags_in_folder, patient_folders_said
 from napari_mil.training.cohorts.patients import barcode_of, own_name
+from napari_mil.training.cohorts.table_files import spreadsheet_said, table_in
 from napari_mil.training.cohorts.tables import Entry, read_table, with_one_spelling
-
-SIDE_FILES = (".csv", ".md", ".txt")
-"""Endings of files that lie beside bags without being any."""
+from napari_mil.training.layout import is_run
 
 
 def scan_annotated_folder(
@@ -67,19 +76,21 @@ def scan_annotated_folder(
         If there is no such folder, or the table cannot be understood.
     """
     source = Path(root).expanduser().absolute()
-    table = source if source.is_file() else source / TABLE
-    folder = table.parent
+    folder = source.parent if source.is_file() else source
     if not folder.is_dir() or not source.exists():
         raise TrainingError(f"{source} is no folder with annotated bags; check the path.")
+    refuse_unknown_characters(source)
     skipped: list[Finding] = []
     warnings: list[Finding] = []
     try:
-        if table.is_file():
+        table = source if source.is_file() else table_in(folder)
+        if table is not None:
             entries = list(read_table(table, skipped, warnings))
         else:
-            entries = list(_entries_of_folders(folder, skipped))
-            _refuse_kinds_of_files(folder, entries)
+            entries = list(_entries_of_folders(folder, skipped, warnings))
+            refuse_kinds_and_splits(folder, _by_class(entries))
             entries = with_one_spelling(folder, entries, warnings)
+            skipped += spreadsheet_said(folder, has_bags=bool(entries))
     except OSError as error:
         raise TrainingError(
             f"{source} cannot be read ({error.strerror or error}); check the path."
@@ -112,79 +123,78 @@ def scan_annotated_folder(
         warnings=tuple(warnings),
         multi_label=multi_label,
         source=source,
+        in_class_folders=table is None,
     )
 
 
-def _entries_of_folders(root: Path, skipped: list[Finding]) -> Iterator[Entry]:
+def _entries_of_folders(
+    root: Path, skipped: list[Finding], warnings: list[Finding]
+) -> Iterator[Entry]:
     """Yield the bags in the folders of the classes."""
+    loose = []
+    patients: list[Path] = []
     for folder in sorted(root.iterdir()):
-        if folder.name.startswith(".") or folder.name.casefold() == ANNOTATION_FOLDER:
+        if is_hidden(folder) or folder.name.casefold() == ANNOTATION_FOLDER:
+            continue
+        if folder.is_dir() and is_run(folder):
             continue
         if folder.is_dir():
-            yield from _entries_of_class(folder, skipped)
+            refuse_unknown_characters(folder)
+            yield from _entries_of_class(folder, skipped, warnings, patients)
         elif folder.suffix.lower() in BAG_ENDINGS:
-            text = (
-                "It lies beside the folders of the classes; move it into one, "
-                f"or list it in a {TABLE}."
-            )
-            skipped.append(Finding(FindingKind.SKIPPED, folder, text))
+            loose.append(folder)
+    if loose:
+        skipped.append(_loose(loose))
+    warnings += patient_folders_said(root, patients)
 
 
-def _entries_of_class(folder: Path, skipped: list[Finding]) -> Iterator[Entry]:
+def _entries_of_class(
+    folder: Path, skipped: list[Finding], warnings: list[Finding], patients: list[Path]
+) -> Iterator[Entry]:
+    """Yield the bags of one class; folders that hold some go to `patients`."""
     has_bags = False
-    for path in one_of_each_series(sorted(folder.iterdir())):
-        if path.name.startswith(".") or path.name.endswith(".part") or _is_companion(path):
-            continue
+    within: dict[str, list[Path]] = {}
+    paths = [path for path in sorted(folder.iterdir()) if not is_companion(path)]
+    unknown = [path for path in paths if not is_utf8(path)]
+    if unknown:
+        skipped.append(unknown_characters(unknown))
+    known = filter(is_utf8, paths)
+    for path in without_side_pictures(folder, one_of_each_series(known), warnings):
         if path.is_file() and path.suffix.lower() not in BAG_ENDINGS and not is_features(path):
             text = "It is neither a slide, nor a picture, nor a feature file."
             skipped.append(Finding(FindingKind.SKIPPED, path, text))
         else:
             has_bags = True
-            yield Entry(path, (folder.name,))
+            own = bags_in_folder(path, skipped) if path.is_dir() else []
+            if path.is_dir() and (says_kind(path) or is_split(path.name)):
+                within[path.name] = own
+            is_patient = bool(own) and not says_kind(path)
+            if is_patient:
+                patients.append(path)
+            for bag in own or [path]:
+                patient = path.name if is_patient and barcode_of(bag) is None else None
+                yield Entry(bag, (folder.name,), patient)
+    refuse_kinds_and_splits(folder, within)
     if not has_bags:
         text = "The folder of this class holds no bag."
         skipped.append(Finding(FindingKind.SKIPPED, folder, text))
 
 
-def _is_companion(path: Path) -> bool:
-    """Say whether a path belongs to another bag.
-
-    Annotations, or the folder of a MIRAX slide.
-    """
-    if path.is_dir():
-        return path.name.casefold() == ANNOTATION_FOLDER or _is_beside_its_slide(path)
-    if is_side_file(path):
-        return True
-    name = path.name.lower()
-    return name.endswith((*ANNOTATION_ENDINGS, *SIDE_FILES)) and not is_features(path)
-
-
-def _is_beside_its_slide(folder: Path) -> bool:
-    """Say whether a slide has the name of a folder, which then holds what belongs to it."""
-    beside = (folder.with_name(f"{folder.name}{ending}") for ending in SLIDE_EXTENSIONS)
-    return any(path.is_file() for path in beside)
-
-
-def _refuse_kinds_of_files(root: Path, entries: Sequence[Entry]) -> None:
-    """Refuse folders that hold the same bags in several kinds of files: they are no classes.
-
-    Raises
-    ------
-    TrainingError
-        If two folders hold bags of the same names with other endings.
-    """
-    by_class: dict[str, dict[str, str]] = defaultdict(dict)
+def _by_class(entries: Sequence[Entry]) -> dict[str, list[Path]]:
+    """Return the bags by the folder of their class."""
+    bags: dict[str, list[Path]] = defaultdict(list)
     for entry in entries:
-        by_class[entry.labels[0]][bag_name(entry.path)] = entry.path.suffix.lower()
-    for first, second in combinations(sorted(by_class), 2):
-        a = by_class[first]
-        b = by_class[second]
-        if len(a) > 1 and a.keys() == b.keys() and all(a[name] != b[name] for name in a):
-            raise TrainingError(
-                f"{first} and {second} in {root.name} hold the same {len(a)} bags, "
-                f"{min(a)} for one: these are kinds of files, not classes; say the classes in a "
-                f"{TABLE} beside them."
-            )
+        bags[entry.labels[0]].append(entry.path)
+    return bags
+
+
+def _loose(files: Sequence[Path]) -> Finding:
+    """Say that files lie where the folders of the classes should."""
+    lie = "It lies" if len(files) == 1 else f"It and {len(files) - 1} other files lie"
+    move = "move it" if len(files) == 1 else "move each"
+    list_them = "list it" if len(files) == 1 else "list them"
+    text = f"{lie} beside the folders of the classes; {move} into one, or {list_them} in a {TABLE}."
+    return Finding(FindingKind.SKIPPED, files[0], text, len(files))
 
 
 def _inspect(
@@ -207,9 +217,21 @@ def _inspect(
         content = fingerprint_features(path)
         return bag.with_content(FEATURES, n, content, features=tuple(features))
     if path.is_dir() and not is_slide_folder(path):
+        inside = bags_in_folder(path, [])
+        if inside:
+            raise TrainingError(
+                f"It holds slides or feature files, {inside[0].name} for one; list each by its "
+                "path, with a column patient."
+            )
         if not image_files(path):
-            raise TrainingError("It is a folder without images.")
+            raise TrainingError("It is a folder without images, slides or feature files.")
         images = open_image_bag(path)
+        unknown = [file for file in images.files if not is_utf8(file)]
+        if unknown:
+            # Answers name each image, and could not be written.
+            raise TrainingError(
+                f"The name of its image {printable(unknown[0])} is not in UTF-8; rename it."
+            )
         warnings += images.findings
         return bag.with_content(IMAGES, len(images), images.fingerprint)
     with open_slide(path) as slide:

@@ -89,6 +89,7 @@ def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> 
     for row in _understood(table, cells, warnings):
         found.take(row, skipped, warnings)
     found.pass_over(cells, skipped)
+    warnings += files.remarks(table)
     entries = found.usable(skipped)
     _say_several_labels(table, entries, warnings)
     _refuse_no_classes(table, entries)

@@ -42,6 +42,7 @@ from napari_mil.training.layout import (
     FOLDS_TABLE,
     PREDICTIONS,
     VALIDATION,
+    refuse_among_bags,
 )
 from napari_mil.training.network import make_plan
 from napari_mil.training.run import fill_in_config
@@ -134,6 +135,8 @@ def cross_validate(
     if given is not None:
         given.check(cohort)
     folder = None if out is None else RunFolder(Path(out))
+    if folder is not None:
+        refuse_among_bags(folder.path, cohort)
     settings = settings or Settings()
     environment = _Environment(
         folder=folder,

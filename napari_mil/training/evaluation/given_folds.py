@@ -14,10 +14,11 @@ import numpy as np
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.bag_files import BagFiles
 from napari_mil.training.cohorts.cells import NamedCells, read_cells
-from napari_mil.training.cohorts.cohort import TABLE, Cohort
+from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.cohorts.columns import COLUMNS
 from napari_mil.training.cohorts.labels import is_missing
 from napari_mil.training.cohorts.spellings import key_of
+from napari_mil.training.cohorts.table_files import table_in
 
 if TYPE_CHECKING:
     from napari_mil.training.evaluation.answers import Answers
@@ -148,8 +149,10 @@ def folds_of_table(cohort: Cohort) -> GivenFolds | None:
         If the table cannot be read.
     """
     source = cohort.source or cohort.root
-    table = source if source.is_file() else source / TABLE
-    rows = _rows_of(read_cells(table, NAMES, (), [])) if table.is_file() else ()
+    table = source if source.is_file() else table_in(source)
+    if table is None:
+        return None
+    rows = _rows_of(read_cells(table, NAMES, (), []))
     return GivenFolds(table, rows, is_own=True) if rows else None
 
 

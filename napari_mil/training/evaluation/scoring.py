@@ -48,7 +48,7 @@ from napari_mil.training.evaluation.summaries import (
     estimate_figures,
     find_few_patients,
 )
-from napari_mil.training.layout import ANSWERS, EVALUATION, PREDICTIONS, SCORE
+from napari_mil.training.layout import ANSWERS, EVALUATION, PREDICTIONS, SCORE, refuse_among_bags
 from napari_mil.training.run_folder import RunFolder
 from napari_mil.training.slide_scales import check_scales
 
@@ -116,6 +116,7 @@ def score(
         multi_label=classifier.card.multi_label,
     )
     folder = RunFolder(Path(out))
+    refuse_among_bags(folder.path, cohort)
     with folder.locked():
         if (folder.path / EVALUATION).is_file():
             raise OutputError(

@@ -18,9 +18,10 @@ from napari_mil.errors import NapariMilError, TrainingError, UnreadableSlideErro
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS, open_slide
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
-from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
+from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.cohorts.patients import barcode_of, own_name
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from napari_mil.training.cohorts.table_files import table_in
 
 NO_LABEL = ""
 """Label of a bag that has none."""
@@ -114,7 +115,7 @@ def _cohort_at(path: Path) -> Cohort:
 
 def _cohort_in(folder: Path) -> Cohort:
     """Return the bags in a folder: by its table, its slides, its images or its folders."""
-    if (folder / TABLE).is_file():
+    if table_in(folder) is not None:
         return scan_annotated_folder(folder)
     slides = list(_slides_in(folder))
     if slides:

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -49,7 +50,10 @@ def test_slides_and_folders_of_images_are_bags(tmp_path, slide_path, noise):
         Image.fromarray(noise[i * 20 : i * 20 + 30, :40]).save(folder / f"{i}.png")
     found = scan_annotated_folder(tmp_path)
     assert [(bag.kind, bag.n) for bag in found.bags] == [(SLIDES, None), (IMAGES, 3)]
-    with pytest.raises(TrainingError, match="mixes slides and image folders"):
+    with pytest.raises(
+        TrainingError,
+        match=r"mixes slides \(1, a/one.svs for one\) and image folders \(1, b/protein",
+    ):
         found.check()
 
 
@@ -180,36 +184,6 @@ def test_a_positive_class_that_only_the_alphabet_chose_is_said(tmp_path):
     assert "luminal is taken for the positive class" in guess.text
 
 
-def test_folders_of_the_same_bags_in_other_files_are_no_classes(tmp_path):
-    for k in range(3):
-        put(tmp_path / "pt_files" / f"slide_{k}.npy")
-        (tmp_path / "h5_files").mkdir(exist_ok=True)
-        source = tmp_path / "pt_files" / f"slide_{k}.npy"
-        shutil.copy(source, tmp_path / "h5_files" / f"slide_{k}.h5")
-    with pytest.raises(TrainingError, match="kinds of files, not classes"):
-        scan_annotated_folder(tmp_path)
-    rows = "".join(f"slide_{k},{k % 2}\n" for k in range(3))
-    (tmp_path / "labels.csv").write_text(f"slide,label\n{rows}")
-    found = scan_annotated_folder(tmp_path)
-    assert [bag.path.suffix for bag in found.bags] == [".h5"] * 3
-
-
-def test_images_of_the_same_names_in_several_classes_are_bags_of_their_own(tmp_path):
-    for label in ("benign", "malignant"):
-        for k in range(2):
-            put(tmp_path / label / f"{k}.npy")
-    assert len(scan_annotated_folder(tmp_path)) == 4
-
-
-def test_a_folder_of_the_name_of_a_slide_is_not_a_bag(tmp_path, slide_path):
-    for label in ("benign", "malignant"):
-        (tmp_path / label / "S0").mkdir(parents=True)
-        Image.new("RGB", (30, 20)).save(tmp_path / label / "S0" / "thumbnail.png")
-        shutil.copy(slide_path, tmp_path / label / "S0.svs")
-    found = scan_annotated_folder(tmp_path)
-    assert [bag.path.name for bag in found.bags] == ["S0.svs", "S0.svs"]
-
-
 @pytest.mark.parametrize("classes", [("a", "b"), ("a", "b", "c")])
 def test_patients_with_several_labels_are_one_line(tmp_path, classes):
     rows = ["slide,label,patient"]
@@ -245,3 +219,47 @@ def test_folders_of_one_class_in_two_spellings_are_one_class_and_said(tmp_path, 
     assert found.counts[one] == 5
     (finding,) = [each for each in found.warnings if each.kind is FindingKind.SPELLING]
     assert "they differ in spelling alone" in finding.text
+
+
+def test_files_of_unknown_characters_are_one_line_each_class_and_not_used(feature_folder):
+    root = feature_folder(n=2)
+    for byte in (0xE4, 0xF6):
+        name = os.fsdecode(bytes([*b"s", byte, *b".npy"]))
+        shutil.copy(root / "benign" / "benign_00.npy", root / "benign" / name)
+    found = scan_annotated_folder(root)
+    assert len(found.bags) == 4
+    (finding,) = found.skipped
+    assert finding.path.name == "s\ufffd.npy"
+    assert finding.text == "2 files, this one for one, have names not in UTF-8; rename them."
+    str(finding.path).encode()
+
+
+@pytest.mark.parametrize("where", ["class", "cohort"])
+def test_a_folder_of_unknown_characters_is_refused(feature_folder, tmp_path, where):
+    root = feature_folder(n=2)
+    renamed = root / "benign" if where == "class" else root
+    other = renamed.rename(renamed.with_name(os.fsdecode(b"norm\xe4l")))
+    with pytest.raises(TrainingError, match="norm\ufffdl is not in UTF-8; rename it"):
+        scan_annotated_folder(root if where == "class" else other)
+
+
+def test_files_beside_the_folders_of_classes_are_one_line(tmp_path):
+    for k in range(10):
+        put(tmp_path / f"s{k}.npy")
+    (finding,) = scan_annotated_folder(tmp_path).skipped
+    assert finding.text.startswith("It and 9 other files lie beside the folders of the classes")
+    assert finding.number == 10
+
+
+def test_a_folder_with_an_image_of_unknown_characters_is_not_used(tmp_path):
+    for label in ("benign", "malignant"):
+        for k in range(2):
+            (tmp_path / label / f"bag{k}").mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / label / f"bag{k}" / "0.png")
+    first = tmp_path / "benign" / "bag0" / "0.png"
+    first.rename(first.with_name(os.fsdecode(b"\xe4.png")))
+    found = scan_annotated_folder(tmp_path)
+    assert len(found) == 3
+    assert reasons(found) == {
+        "bag0": "The name of its image \ufffd.png is not in UTF-8; rename it."
+    }

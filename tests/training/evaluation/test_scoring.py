@@ -256,3 +256,10 @@ def test_what_cannot_be_scored_at_all_is_one_sentence(
             request=request_here,
         )
     assert not (tmp_path / "s").exists()
+
+
+def test_a_score_among_the_bags_is_refused(classifier, elsewhere, request_here):
+    cohort = scan_annotated_folder(elsewhere)
+    with pytest.raises(TrainingError, match="lies among the bags"):
+        score(cohort, classifier, out=elsewhere / "benign" / "score", request=request_here)
+    assert not (elsewhere / "benign" / "score").exists()
