@@ -40,7 +40,7 @@ def run_dry(cohort: Cohort, config: TrainingConfig, *, as_json: bool) -> int:
 
 def describe_dry_run(found: DryRun) -> list[str]:
     """Return lines on what a run would meet, beyond what the scan said."""
-    from napari_mil.training.instance_labels import taught_words
+    from napari_mil.training.regions.targets import taught_words
 
     lines = [f"  note on {finding.path.name}: {finding.text}" for finding in found.findings]
     if any(finding.kind is FindingKind.REGION_CLASS for finding in found.findings):

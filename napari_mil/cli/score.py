@@ -15,9 +15,9 @@ from napari_mil.cli.progress import ProgressPrinter
 from napari_mil.cli.train import describe, metric_lines
 from napari_mil.inference.library import find_card
 from napari_mil.inference.results import ResultStore
-from napari_mil.training.cohorts.region_classes import parse_mapping
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.layout import FIGURES
+from napari_mil.training.regions.classes import parse_mapping
 
 if TYPE_CHECKING:
     from napari_mil.training.evaluation.score import Score

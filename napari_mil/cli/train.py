@@ -20,11 +20,11 @@ from napari_mil.inference.card import read_card
 from napari_mil.inference.results import ResultStore
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.cohorts.patients import suggest_pattern
-from napari_mil.training.cohorts.region_classes import parse_mapping
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.evaluation.given_folds import GivenFolds, folds_of_table, read_folds
 from napari_mil.training.layout import CLASSIFIER, FIGURES, is_finished, refuse_among_bags
 from napari_mil.training.recipes import Strategy
+from napari_mil.training.regions.classes import parse_mapping
 
 if TYPE_CHECKING:
     from napari_mil.training.config import TrainingConfig

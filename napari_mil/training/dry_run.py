@@ -20,18 +20,18 @@ from napari_mil.inference.planning import plan_tiles
 from napari_mil.settings import Settings
 from napari_mil.training.bag_checks import check_bags, mask_of, tiles_of
 from napari_mil.training.cohorts.cohort import FEATURES, SLIDES, Cohort
-from napari_mil.training.cohorts.region_classes import RegionClasses
-from napari_mil.training.cohorts.region_survey import survey_regions
 from napari_mil.training.config import TrainingConfig
 from napari_mil.training.evaluation.splits import split_of
-from napari_mil.training.instance_labels import (
+from napari_mil.training.instances import Instances, choose_instances
+from napari_mil.training.regions.classes import RegionClasses
+from napari_mil.training.regions.drawn import read_slide_regions
+from napari_mil.training.regions.survey import survey_regions
+from napari_mil.training.regions.targets import (
     TaughtTiles,
     count_taught,
     instance_targets,
     sum_taught,
 )
-from napari_mil.training.instances import Instances, choose_instances
-from napari_mil.training.slide_regions import read_slide_regions
 from napari_mil.training.slide_scales import check_scales, open_scaled
 from napari_mil.training.timing import TrainingTime, estimate_time
 

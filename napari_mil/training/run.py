@@ -42,9 +42,9 @@ from napari_mil.training.determinism import deterministic
 from napari_mil.training.evaluation.folds import Split
 from napari_mil.training.evaluation.splits import split_of, why_none
 from napari_mil.training.fitting import Fitting, Row
-from napari_mil.training.instance_labels import taught_words
 from napari_mil.training.layout import COHORT, CONFIG, kept_in, refuse_among_bags
 from napari_mil.training.network import Plan, encode_by_frozen_backbone, make_plan
+from napari_mil.training.regions.targets import taught_words
 from napari_mil.training.run_folder import RunFolder
 from napari_mil.training.stages import Course
 from napari_mil.training.store import BagStore

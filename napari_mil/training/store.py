@@ -24,19 +24,19 @@ from napari_mil.inference.embedding import Progress
 from napari_mil.networks.cards import BACKBONES
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.cohort import SLIDES, Cohort, CohortBag
-from napari_mil.training.cohorts.region_classes import RegionClasses
-from napari_mil.training.cohorts.region_survey import survey_regions
 from napari_mil.training.config import TrainingConfig
-from napari_mil.training.instance_labels import (
+from napari_mil.training.instances import choose_instances
+from napari_mil.training.memory import memory_budget
+from napari_mil.training.regions.classes import RegionClasses
+from napari_mil.training.regions.drawn import read_slide_regions
+from napari_mil.training.regions.survey import survey_regions
+from napari_mil.training.regions.targets import (
     TaughtTiles,
     TileTargets,
     count_taught,
     instance_targets,
     sum_taught,
 )
-from napari_mil.training.instances import choose_instances
-from napari_mil.training.memory import memory_budget
-from napari_mil.training.slide_regions import read_slide_regions
 from napari_mil.training.slide_scales import check_scales
 from napari_mil.training.sources import BagEncoder, BagSource
 

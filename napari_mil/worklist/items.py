@@ -20,9 +20,9 @@ from napari_mil.inference.stored_results import StoredResult, read_results
 from napari_mil.inference.targets import open_target
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
-from napari_mil.training.cohorts.bag_files import BagFiles
-from napari_mil.training.cohorts.columns import COLUMNS, plain_name
-from napari_mil.training.cohorts.text_tables import read_rows
+from napari_mil.training.cohorts.folders.bag_files import BagFiles
+from napari_mil.training.cohorts.tables.columns import COLUMNS, plain_name
+from napari_mil.training.cohorts.tables.text import read_rows
 from napari_mil.worklist.records import (
     NOTE,
     WORKLIST_FILE,

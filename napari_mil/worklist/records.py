@@ -11,7 +11,7 @@ from napari_mil.bags.names import bag_name
 from napari_mil.errors import OutputError
 from napari_mil.files import whole_or_nothing
 from napari_mil.inference.stored_results import StoredResult
-from napari_mil.training.cohorts.text_tables import read_rows
+from napari_mil.training.cohorts.tables.text import read_rows
 
 WORKLIST_FILE = "worklist.csv"
 PATH, STATE, CLASS, PROBABILITY, UNLIKE = "path", "state", "class", "probability", "unlike"

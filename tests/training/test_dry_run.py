@@ -11,7 +11,7 @@ from napari_mil.events import CancellationToken
 from napari_mil.findings import FindingKind
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
 from napari_mil.training.dry_run import rehearse
-from napari_mil.training.instance_labels import TaughtTiles, Unreached
+from napari_mil.training.regions.targets import TaughtTiles, Unreached
 from tests.training.sample_cohorts import texts
 
 

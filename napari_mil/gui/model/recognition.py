@@ -14,7 +14,7 @@ from napari_mil.inference.card import CARD_FILE, WEIGHTS_FILE
 from napari_mil.inference.prediction import PREDICTION_FILE
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
-from napari_mil.training.cohorts.table_files import table_in
+from napari_mil.training.cohorts.tables.finding import table_in
 from napari_mil.training.layout import CONFIG, EVALUATION, PREDICTIONS, SCORE
 from napari_mil.worklist.items import is_results_folder, is_worklist_table
 from napari_mil.worklist.records import WORKLIST_FILE

@@ -24,7 +24,7 @@ from napari_mil.gui.model.training_form import (
 )
 from napari_mil.inference.card import ClassifierCard
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort
-from napari_mil.training.cohorts.region_classes import RegionClasses, parse_mapping
+from napari_mil.training.regions.classes import RegionClasses, parse_mapping
 from napari_mil.training.watch_record import WatchRecord
 
 TOP_SHARE = 0.1

@@ -9,9 +9,9 @@ from typing import Any
 from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.mining.cards import KINDS, STRATEGIES
 from napari_mil.errors import NapariMilError
-from napari_mil.training.cohorts.region_classes import mapping_text
 from napari_mil.training.config import RECIPE_FIELDS, make_config
 from napari_mil.training.recipes import Recipe, RecipeKind, recipe_of
+from napari_mil.training.regions.classes import mapping_text
 
 PLAIN = "plain"
 DEFAULT_AGGREGATOR = "gated-abmil"

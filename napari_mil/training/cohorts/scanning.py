@@ -27,26 +27,26 @@ from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import open_slide
 from napari_mil.slides.folders import is_slide_folder, one_of_each_series
-from napari_mil.training.cohorts.annotation_files import stray_annotations
-from napari_mil.training.cohorts.bag_files import BAG_ENDINGS
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, TABLE, Cohort, CohortBag
-from napari_mil.training.cohorts.companions import (
+from napari_mil.training.cohorts.folders.bag_files import BAG_ENDINGS
+from napari_mil.training.cohorts.folders.companions import (
     is_companion,
     is_hidden,
     without_side_pictures,
 )
-from napari_mil.training.cohorts.file_names import (
+from napari_mil.training.cohorts.folders.file_names import (
     is_utf8,
     printable,
     refuse_unknown_characters,
     unknown_characters,
 )
-from napari_mil.training.cohorts.folder_kinds import is_split, refuse_kinds_and_splits, says_kind
+from napari_mil.training.cohorts.folders.kinds import is_split, refuse_kinds_and_splits, says_kind
+from napari_mil.training.cohorts.folders.patients import bags_in_folder, patient_folders_said
+from napari_mil.training.cohorts.folders.stray_annotations import stray_annotations
 from napari_mil.training.cohorts.labels import GuessReason, guess_of, ordered_classes
-from napari_mil.training.cohorts.patient_folders import bags_in_folder, patient_folders_said
 from napari_mil.training.cohorts.patients import barcode_of, own_name
-from napari_mil.training.cohorts.table_files import spreadsheet_said, table_in
-from napari_mil.training.cohorts.tables import Entry, read_table, with_one_spelling
+from napari_mil.training.cohorts.tables.finding import spreadsheet_said, table_in
+from napari_mil.training.cohorts.tables.listing import Entry, read_table, with_one_spelling
 from napari_mil.training.layout import is_run
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from napari_mil.errors import OptionError
 from napari_mil.training.cohorts.cohort import Cohort
 from napari_mil.training.cohorts.labels import negative_of
-from napari_mil.training.cohorts.region_classes import LEFT_OUT
 from napari_mil.training.cohorts.spellings import key_of
+from napari_mil.training.regions.classes import LEFT_OUT
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_mil.errors import TrainingError
-from napari_mil.training.cohorts.bag_files import BagFiles
-from napari_mil.training.cohorts.cells import NamedCells, read_cells
 from napari_mil.training.cohorts.cohort import Cohort
-from napari_mil.training.cohorts.columns import COLUMNS
+from napari_mil.training.cohorts.folders.bag_files import BagFiles
 from napari_mil.training.cohorts.labels import is_missing
 from napari_mil.training.cohorts.spellings import key_of
-from napari_mil.training.cohorts.table_files import table_in
+from napari_mil.training.cohorts.tables.cells import NamedCells, read_cells
+from napari_mil.training.cohorts.tables.columns import COLUMNS
+from napari_mil.training.cohorts.tables.finding import table_in
 
 if TYPE_CHECKING:
     from napari_mil.training.evaluation.answers import Answers

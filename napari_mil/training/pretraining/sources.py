@@ -21,7 +21,7 @@ from napari_mil.slides.folders import is_slide_folder, one_of_each_series
 from napari_mil.training.cohorts.cohort import FEATURES, IMAGES, SLIDES, Cohort, CohortBag
 from napari_mil.training.cohorts.patients import barcode_of, own_name
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
-from napari_mil.training.cohorts.table_files import table_in
+from napari_mil.training.cohorts.tables.finding import table_in
 
 NO_LABEL = ""
 """Label of a bag that has none."""

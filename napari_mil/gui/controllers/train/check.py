@@ -89,7 +89,7 @@ class CheckController:
 
 def lines_of(found: Any) -> tuple[str, ...]:
     """Return the sentences of a dry run: refusals, what regions teach, time, then the rest."""
-    labels = import_module("napari_mil.training.instance_labels")
+    labels = import_module("napari_mil.training.regions.targets")
     findings = (f"{finding.path.name}: {finding.text}" for finding in found.findings)
     words = () if found.time is None else (_sentence(found.time.words),)
     return (*found.refusals, *labels.taught_words(found.taught), *words, *findings)

@@ -17,7 +17,6 @@ from napari_mil.gui.model.snapshots.judging import judged_card
 from napari_mil.gui.model.words import count
 from napari_mil.gui.views.train.judging_view import JudgingView
 from napari_mil.settings import Settings
-from napari_mil.training.cohorts.region_classes import parse_mapping
 from napari_mil.training.layout import PREDICTIONS
 from napari_mil.training.process import (
     ChildDefectError,
@@ -25,6 +24,7 @@ from napari_mil.training.process import (
     ScoreRequest,
     work_beside,
 )
+from napari_mil.training.regions.classes import parse_mapping
 
 SCORE_JOB = "score"
 READ_JOB = "read figures"

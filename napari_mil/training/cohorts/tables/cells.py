@@ -8,9 +8,9 @@ from pathlib import Path
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.training.cohorts.columns import plain_name
 from napari_mil.training.cohorts.spellings import key_of
-from napari_mil.training.cohorts.text_tables import TextRow, TextTable, read_text_table
+from napari_mil.training.cohorts.tables.columns import plain_name
+from napari_mil.training.cohorts.tables.text import TextRow, TextTable, read_text_table
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_mil.bags.names import bag_name
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.cohort import TABLE
-from napari_mil.training.cohorts.tables import SPLITS
+from napari_mil.training.cohorts.tables.listing import SPLITS
 
 KIND_WORDS = frozenset(
     (

@@ -13,8 +13,8 @@ from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, is_zarr, one_of_each_series
 from napari_mil.slides.tiff.layout import LevelsError, levels_of
-from napari_mil.training.cohorts.companions import is_companion
-from napari_mil.training.cohorts.file_names import is_utf8, unknown_characters
+from napari_mil.training.cohorts.folders.companions import is_companion
+from napari_mil.training.cohorts.folders.file_names import is_utf8, unknown_characters
 
 TIFF_ENDINGS = (".tif", ".tiff")
 """Endings of files that may be slides as well as images of one bag."""

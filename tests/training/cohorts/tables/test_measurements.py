@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_mil.training.cohorts.measurements import (
+from napari_mil.training.cohorts.tables.measurements import (
     NoClasses,
     look_like_a_measurement,
     why_no_classes,

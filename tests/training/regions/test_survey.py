@@ -7,9 +7,9 @@ import shapely
 from napari_mil.annotations import Region, write_geojson
 from napari_mil.errors import OptionError
 from napari_mil.findings import FindingKind
-from napari_mil.training.cohorts.region_classes import parse_mapping
-from napari_mil.training.cohorts.region_survey import survey_regions
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from napari_mil.training.regions.classes import parse_mapping
+from napari_mil.training.regions.survey import survey_regions
 from tests.conftest import write_pyramid
 
 BOX = shapely.box(0, 0, 50, 100)

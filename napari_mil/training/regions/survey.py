@@ -10,15 +10,15 @@ from napari_mil.annotations import Annotations, Region, read_annotations
 from napari_mil.errors import AnnotationError, NoAnnotationsError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.cohort import Cohort, CohortBag
-from napari_mil.training.cohorts.region_classes import NOT_DRAWN, RegionClasses
-from napari_mil.training.cohorts.region_names import NamedRegions, RegionNames
-from napari_mil.training.cohorts.region_places import (
+from napari_mil.training.regions.classes import NOT_DRAWN, RegionClasses
+from napari_mil.training.regions.drawn import conflicting
+from napari_mil.training.regions.names import NamedRegions, RegionNames
+from napari_mil.training.regions.places import (
     OffSlide,
     extent_of,
     off_slide,
     off_slide_findings,
 )
-from napari_mil.training.slide_regions import conflicting
 
 
 @dataclass(frozen=True)

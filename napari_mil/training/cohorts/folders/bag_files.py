@@ -19,8 +19,8 @@ from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder
 from napari_mil.training.cohorts.cohort import TABLE
-from napari_mil.training.cohorts.companions import is_hidden, side_pictures
-from napari_mil.training.cohorts.file_names import is_utf8, unknown_characters
+from napari_mil.training.cohorts.folders.companions import is_hidden, side_pictures
+from napari_mil.training.cohorts.folders.file_names import is_utf8, unknown_characters
 
 BAG_ENDINGS = (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS, *IMAGE_ENDINGS)
 """Endings of files that can be bags."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from napari_mil.annotations import Region
 from napari_mil.errors import OptionError
-from napari_mil.training.cohorts.region_classes import (
+from napari_mil.training.regions.classes import (
     NOT_DRAWN,
     UNKNOWN,
     RegionClasses,

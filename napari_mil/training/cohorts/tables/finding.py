@@ -8,8 +8,8 @@ from pathlib import Path
 from napari_mil.errors import NapariMilError, TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.cohort import TABLE
-from napari_mil.training.cohorts.columns import COLUMNS, plain_name
-from napari_mil.training.cohorts.text_tables import read_rows
+from napari_mil.training.cohorts.tables.columns import COLUMNS, plain_name
+from napari_mil.training.cohorts.tables.text import read_rows
 
 OTHER_NAMES = ("labels.tsv", "labels.csv.txt", "labels.txt")
 """Other names that a table may have, in small letters, the first that is there first."""

@@ -4,7 +4,7 @@ import pytest
 
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
-from napari_mil.training.cohorts.table_files import table_in
+from napari_mil.training.cohorts.tables.finding import table_in
 from tests.training.sample_cohorts import put, reasons
 
 ROWS = "slide,label\n" + "".join(f"s{k},{'ab'[k % 2]}\n" for k in range(4))

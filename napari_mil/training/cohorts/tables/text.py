@@ -13,7 +13,7 @@ from pathlib import Path
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.training.cohorts.columns import COLUMNS, plain_name
+from napari_mil.training.cohorts.tables.columns import COLUMNS, plain_name
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 """Characters between cells, in words; of those that divide a header alike, the first is taken."""

@@ -6,9 +6,10 @@ import torch
 from napari_mil.aggregators import create_aggregator
 from napari_mil.annotations import Region, write_geojson
 from napari_mil.events import CancellationToken, ignore
-from napari_mil.training.cohorts.region_classes import RegionClasses
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
-from napari_mil.training.instance_labels import (
+from napari_mil.training.regions.classes import RegionClasses
+from napari_mil.training.regions.drawn import SlideRegions
+from napari_mil.training.regions.targets import (
     TaughtTiles,
     TileTargets,
     Unreached,
@@ -17,7 +18,6 @@ from napari_mil.training.instance_labels import (
     sum_taught,
     taught_words,
 )
-from napari_mil.training.slide_regions import SlideRegions
 from napari_mil.training.store import BagStore
 from tests.conftest import write_pyramid
 

@@ -7,7 +7,7 @@ import h5py
 import pytest
 
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.training.cohorts.bag_files import BagFiles
+from napari_mil.training.cohorts.folders.bag_files import BagFiles
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_mil.annotations import Region
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.cohort import CohortBag
-from napari_mil.training.cohorts.region_classes import UNKNOWN, RegionClasses, mapping_text
+from napari_mil.training.regions.classes import UNKNOWN, RegionClasses, mapping_text
 
 
 @dataclass

@@ -13,7 +13,7 @@ Elsewhere:
                            of another label: unknown
 
 A tile is negative only where that is known. Unknown are tiles in regions to be ignored
-(``Ignore*``), in regions of a name that is no class of the cohort (`region_classes`), in regions
+(``Ignore*``), in regions of a name that is no class of the cohort (`classes`), in regions
 of one outline and several classes, and in positive regions on a negative slide; tiles that a
 positive point or line touches, or a positive region of which no tile reaches half; and all tiles
 outside, where part of what was drawn could not be read or lies off the slide. A region without a
@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import shapely
 
-from napari_mil.training.cohorts.region_classes import UNKNOWN, RegionClasses
-from napari_mil.training.slide_regions import SlideRegions, TileCover, cover_tiles
+from napari_mil.training.regions.classes import UNKNOWN, RegionClasses
+from napari_mil.training.regions.drawn import SlideRegions, TileCover, cover_tiles
 
 OUTSIDE = -3
 """Number of no region."""

@@ -11,7 +11,7 @@ import shapely
 from napari_mil.annotations import Region, read_annotations, tile_cover
 from napari_mil.annotations.regions import same_outlines, tiles_of
 from napari_mil.training.cohorts.cohort import CohortBag
-from napari_mil.training.cohorts.region_classes import NOT_DRAWN, UNKNOWN, RegionClasses
+from napari_mil.training.regions.classes import NOT_DRAWN, UNKNOWN, RegionClasses
 
 MAJORITY = 0.5
 """Share of a tile in regions of its class."""

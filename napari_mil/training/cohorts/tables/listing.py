@@ -8,11 +8,8 @@ from pathlib import Path
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
-from napari_mil.training.cohorts.bag_files import BagFiles
-from napari_mil.training.cohorts.cells import NamedCells, read_cells
-from napari_mil.training.cohorts.columns import COLUMNS, plain_name
+from napari_mil.training.cohorts.folders.bag_files import BagFiles
 from napari_mil.training.cohorts.labels import is_minus, is_missing, minus_is_a_class
-from napari_mil.training.cohorts.measurements import NoClasses, why_no_classes
 from napari_mil.training.cohorts.patients import barcode_of
 from napari_mil.training.cohorts.spellings import (
     label_findings,
@@ -20,6 +17,9 @@ from napari_mil.training.cohorts.spellings import (
     spellings_of,
     used_spellings,
 )
+from napari_mil.training.cohorts.tables.cells import NamedCells, read_cells
+from napari_mil.training.cohorts.tables.columns import COLUMNS, plain_name
+from napari_mil.training.cohorts.tables.measurements import NoClasses, why_no_classes
 
 SPLITS = {
     "train": "train",

@@ -4,7 +4,7 @@ import pytest
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import FindingKind
-from napari_mil.training.cohorts.text_tables import read_rows, read_text_table
+from napari_mil.training.cohorts.tables.text import read_rows, read_text_table
 
 ROWS = [{"slide": "a", "label": "x"}, {"slide": "b", "label": "no, y"}]
 

@@ -1,0 +1,1 @@
+"""Folders of bags: which files are bags, and what lies beside them."""

@@ -1,0 +1,1 @@
+"""Tables of labelled bags: text, columns, cells, rows."""

@@ -1,0 +1,1 @@
+"""Regions drawn on slides: their classes, and what they teach of tiles."""
