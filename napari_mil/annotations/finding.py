@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
@@ -22,7 +23,7 @@ SURE_ENDINGS = (".geojson", ".geojson.gz", ".annotations")
 """Endings of files that are annotations and nothing else."""
 OME = ".ome"
 """What stands before the ending of an OME-TIFF and is no part of a slide's name."""
-TELLING = ('"feature', '"coordinates"', "<annotations", "<asap_annotations")
+TELLING = re.compile(r'"type"\s*:\s*"feature|"coordinates"\s*:\s*\[|<(?:asap_)?annotations\b')
 """What the first characters of annotations of another ending hold, casefolded."""
 LOOKED_INTO = 4096
 """Characters by which a file of another ending is known to hold annotations."""
@@ -162,4 +163,4 @@ def _holds_annotations(path: Path) -> bool:
     except (OSError, EOFError):
         return False
     text = start.decode(encoding_of(start[:4]) or "utf-8", "ignore").casefold()
-    return any(word in text for word in TELLING)
+    return TELLING.search(text) is not None

@@ -15,6 +15,7 @@ from shapely import Geometry
 from shapely.geometry import mapping
 
 from napari_mil.annotations.class_names import KIND_KEYS, TILE_KINDS, find_name
+from napari_mil.annotations.foreign import holds_outlines
 from napari_mil.annotations.regions import Annotations, Region
 from napari_mil.annotations.shapes import (
     RegionCollector,
@@ -24,7 +25,7 @@ from napari_mil.annotations.shapes import (
     points_of,
     polygon,
 )
-from napari_mil.annotations.texts import encoding_of, mentions_shapes
+from napari_mil.annotations.texts import encoding_of
 from napari_mil.errors import AnnotationError, NoAnnotationsError, short_cause
 from napari_mil.files import whole_or_nothing
 
@@ -49,9 +50,9 @@ def read_geojson(path: Path) -> Annotations:
         If it is JSON about something else.
     """
     try:
-        text = _text_of(path.read_bytes())
-        features = _features_in(json.loads(text))
-        if features is None and not mentions_shapes(text):
+        document = json.loads(_text_of(path.read_bytes()))
+        features = _features_in(document)
+        if features is None and not holds_outlines(document):
             raise NoAnnotationsError(f"{path.name} is JSON, but holds no regions.")
         if features is None:
             raise ShapeError("holds no features of GeoJSON")

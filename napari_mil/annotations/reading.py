@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from xml.etree import ElementTree
 
 from napari_mil.annotations import asap, layers
 from napari_mil.annotations.asap import read_asap
+from napari_mil.annotations.foreign import xml_holds_outlines
 from napari_mil.annotations.geojson import read_geojson
 from napari_mil.annotations.layers import read_layers
 from napari_mil.annotations.regions import Annotations
 from napari_mil.annotations.shapes import ShapeError
-from napari_mil.annotations.texts import first_character, mentions_shapes
+from napari_mil.annotations.texts import first_character
 from napari_mil.annotations.xml_files import parse_xml
 from napari_mil.errors import AnnotationError, NoAnnotationsError
 
@@ -79,7 +79,7 @@ def _read_xml(file: Path) -> Annotations:
             return read_layers(root)
     except ShapeError as error:
         raise AnnotationError(f"{file.name} {error}; export the annotations again.") from error
-    if not mentions_shapes(ElementTree.tostring(root, encoding="unicode")):
+    if not xml_holds_outlines(root):
         raise NoAnnotationsError(f"{file.name} is XML, but holds no regions.")
     raise AnnotationError(
         f"{file.name} is XML, but no annotations of ImageScope, HALO or ASAP; "

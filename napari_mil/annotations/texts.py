@@ -14,19 +14,6 @@ MARKS = (
 )
 """First bytes of a file that says its encoding by them; those of UTF-32 begin as UTF-16's."""
 
-SHAPE_WORDS = (
-    "annotation",
-    "coordinate",
-    "geometr",
-    "point",
-    "polygon",
-    "region",
-    "shape",
-    "vertex",
-    "vertices",
-)
-"""Words of which every format of annotations has one."""
-
 
 def encoding_of(start: bytes) -> str | None:
     """Return the encoding of a text by its first bytes; None where they say none.
@@ -53,9 +40,3 @@ def clean(name: str) -> str:
     """Return a name on one line that every terminal and file can write."""
     letters = (" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in name)
     return "".join(letters).strip()
-
-
-def mentions_shapes(text: str) -> bool:
-    """Say whether a text may hold regions, in whichever format."""
-    folded = text.casefold()
-    return any(word in folded for word in SHAPE_WORDS)

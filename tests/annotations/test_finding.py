@@ -94,3 +94,12 @@ def test_what_belongs_to_no_slide_is_a_stray(folder):
 def test_a_folder_that_cannot_be_listed_holds_nothing(tmp_path):
     assert find_annotations(tmp_path / "nowhere" / "a.tif") == ()
     assert AnnotationFiles().strays([tmp_path / "nowhere"]) == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"feature_extractor": "uni"}', '{"features": ["a"]}', '{"coordinates": {"x": 0, "y": 0}}'],
+)
+def test_files_about_features_are_no_stray_annotations(folder, content):
+    (folder / "metadata.json").write_text(content)
+    assert AnnotationFiles().strays([folder]) == ()

@@ -10,13 +10,15 @@ from napari_mil.training.cohorts.spellings import key_of, plain_characters
 
 MISSING = frozenset(
     (
-        *("", "-", "--", "?", ".", "na", "n/a", "n.a.", "n.d.", "n.k.", "nan", "-nan", "nat"),
+        *("", "-", "--", "?", ".", "na", "n/a", "n.a.", "n.d.", "n.k.", "nan", "-nan"),
         *("<na>", "#na", "#n/a", "#n/a n/a", "#nv", "none", "null", "nil"),
         *("unknown", "unk", "missing", "not available", "not reported", "not applicable"),
         *("[not available]", "[not applicable]", "[unknown]", "indeterminate", "not evaluated"),
     )
 )
 """Cells, in small letters, that say that something is not known."""
+NO_TIME = "NaT"
+"""Missing date of pandas; in capitals it is normal adjacent tissue."""
 SPREADSHEET_ERROR = re.compile(r"#[^\W_][^\s#]*[!?]")
 """What a spreadsheet writes where a formula failed, in any language: #VALUE!, #REF!, #NAME?."""
 MINUS_SIGNS = ("-", "--")
@@ -25,7 +27,7 @@ PLUS_SIGNS = re.compile(r"\++")
 """Names of the positive class beside one of minus signs."""
 NEGATIVE_WORD = re.compile(
     r"^(0|neg(ative)?|normal|benign|control|healthy|wild[ _-]?type|wt|low|absent|false|no|stable"
-    r"|mss|pmmr|msi[-_ ]?l)$",
+    r"|zero|mss|pmmr|mmrp|msi[-_ ]?l)$",
     re.IGNORECASE,
 )
 """Words of negative classes."""
@@ -35,8 +37,10 @@ NEGATIVE_FORM = re.compile(
     re.IGNORECASE,
 )
 """Forms of names of negative classes."""
-NEGATIVE_PREFIXES = ("un", "in")
+NEGATIVE_PREFIXES = ("un", "in", "no")
 """Prefixes that make the negative of the other class: unmethylated, inactive."""
+NEGATIVE_ENDINGS = (("0", "+"), ("wt", "mut"))
+"""Endings of a negative class and of the other one, behind the same name: N0, N+."""
 WEAK_PREFIX = "a"
 """Prefix that makes the negative of most classes (asymptomatic), but not by itself."""
 FINDINGS = ("atypi",)
@@ -57,7 +61,8 @@ class GuessReason(StrEnum):
 def is_missing(cell: str) -> bool:
     """Say whether a cell says that something is not known."""
     plain = plain_characters(cell).strip()
-    return plain.casefold() in MISSING or bool(SPREADSHEET_ERROR.fullmatch(plain))
+    is_word = plain.casefold() in MISSING or plain == NO_TIME
+    return is_word or bool(SPREADSHEET_ERROR.fullmatch(plain))
 
 
 def minus_is_a_class(labels: Iterable[str]) -> bool:
@@ -128,10 +133,16 @@ def is_negative(name: str, other: str) -> bool:
     written = plain_characters(name).strip()
     if NEGATIVE_WORD.match(written) or NEGATIVE_FORM.match(written):
         return True
-    if any(key_of(name) == f"{prefix}{key_of(other)}" for prefix in NEGATIVE_PREFIXES):
+    own, others = key_of(name), key_of(other)
+    if any(
+        own.endswith(ending) and others == f"{own.removesuffix(ending)}{opposite}"
+        for ending, opposite in NEGATIVE_ENDINGS
+    ):
         return True
-    differing = _differing_words(name, other)
-    return differing is not None and bool(NEGATIVE_WORD.match(differing[0]))
+    own_word, other_word = _differing_words(name, other) or (own, others)
+    if any(own_word == f"{prefix}{other_word}" for prefix in NEGATIVE_PREFIXES):
+        return True
+    return own_word != own and bool(NEGATIVE_WORD.match(own_word))
 
 
 def _differing_words(name: str, other: str) -> tuple[str, str] | None:

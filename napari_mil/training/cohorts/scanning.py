@@ -169,7 +169,7 @@ def _entries_of_class(
             if path.is_dir() and (says_kind(path) or is_split(path.name)):
                 within[path.name] = own
             is_patient = bool(own) and not says_kind(path)
-            if is_patient:
+            if is_patient and any(barcode_of(bag) is None for bag in own):
                 patients.append(path)
             for bag in own or [path]:
                 patient = path.name if is_patient and barcode_of(bag) is None else None

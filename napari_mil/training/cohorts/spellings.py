@@ -11,8 +11,10 @@ from pathlib import Path
 
 from napari_mil.findings import Finding, FindingKind
 
-PLAIN_NUMBER = re.compile(r"([+-]?)0*(\d+)(?:[.,](\d+))?", re.ASCII)
+PLAIN_NUMBER = re.compile(r"([+-]?)0*(\d+)(?:([.,])(\d+))?", re.ASCII)
 """A number without an exponent: 12E3 may be a name."""
+THOUSAND = 3
+"""Digits behind a comma that may divide thousands."""
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -87,7 +89,9 @@ def key_of(name: str) -> str:
     number = PLAIN_NUMBER.fullmatch(key)
     if number is None:
         return key
-    sign, whole, fraction = number.groups(default="")
+    sign, whole, mark, fraction = number.groups(default="")
+    if mark == "," and len(fraction) == THOUSAND:
+        return key  # 1,000 may be a thousand
     # 1.10 and 1.1 may be two: only a fraction of nothing but zeros is dropped.
     rest = f".{fraction}" if fraction.strip("0") else ""
     is_zero = not (whole.strip("0") or rest)

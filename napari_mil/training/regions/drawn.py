@@ -154,9 +154,9 @@ def _numbered(
 def _too_small(
     regions: Sequence[Region], tiles: shapely.STRtree, inside: np.ndarray
 ) -> list[np.ndarray]:
-    """Return the tiles of each region that touches none of those inside."""
+    """Return the tiles of each region that touches some, but none of those inside."""
     touching = [_touching(tiles, region) for region in regions if not region.ignored]
-    return [found for found in touching if not inside[found].any()]
+    return [found for found in touching if len(found) and not inside[found].any()]
 
 
 def _touching(tree: shapely.STRtree, region: Region) -> np.ndarray:

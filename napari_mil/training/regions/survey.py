@@ -102,8 +102,7 @@ class _Surveyor:
             ]
             off = None
             if extent is not None:
-                drawn = self._drawn((*found.regions, *found.marks), bag)
-                off = off_slide(path, drawn, extent)
+                off = off_slide(path, self._drawn(found.regions, bag), extent)
             if off is not None:
                 self.off_slide.append(off)
                 is_complete = False

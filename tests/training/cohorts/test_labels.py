@@ -34,7 +34,7 @@ def test_cells_that_say_nothing_are_missing(cell):
 
 
 @pytest.mark.parametrize(
-    "cell", ["0", "no", "negative", "normal", "NAD", "unknown primary", "ND", "#1", "#HER2"]
+    "cell", ["0", "no", "negative", "normal", "NAT", "NAD", "unknown primary", "ND", "#1", "#HER2"]
 )
 def test_cells_that_say_something_are_not(cell):
     assert not is_missing(cell)
@@ -53,6 +53,12 @@ def test_cells_that_say_something_are_not(cell):
         ("HER2-", "HER2+"),
         ("WT", "mutant"),
         ("BRAF_wt", "BRAF_V600E"),
+        ("IDHwt", "IDHmut"),
+        ("N0", "N+"),
+        ("pN0", "pN+"),
+        ("MGMT-unmeth", "MGMT-meth"),
+        ("nomet", "met"),
+        ("MMRp", "MMRd"),
         ("tumor_free", "tumor"),
         ("disease-free", "disease"),
         ("negative for malignancy", "malignant"),
@@ -119,3 +125,11 @@ def test_a_minus_is_a_class_beside_plus_signs_alone():
     assert not minus_is_a_class(["-", "1+", "positive"])
     assert is_minus("\N{MINUS SIGN}")
     assert not is_minus("n-")
+
+
+def test_of_two_negative_names_the_positive_class_is_a_guess():
+    assert guess_of(("HER2-low", "HER2-zero"), multi_label=False) is GuessReason.ALPHABET
+
+
+def test_a_missing_date_of_pandas_is_missing():
+    assert is_missing("NaT")

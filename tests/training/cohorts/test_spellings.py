@@ -100,3 +100,8 @@ def test_what_may_be_two_stays_two(one, other):
 def test_every_label_keeps_one_spelling(labels):
     merged = used_spellings(spellings_of(labels))
     assert not set(merged) & set(merged.values())
+
+
+def test_a_comma_between_thousands_is_no_decimal_comma():
+    assert key_of("1,000") != key_of("1")
+    assert key_of("1,00") == key_of("1")

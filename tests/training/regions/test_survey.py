@@ -189,3 +189,49 @@ def test_positive_regions_on_a_negative_slide_are_said(annotated):
     survey = survey_regions(scan_annotated_folder(annotated), {"Tumor": "malignant"})
     (text,) = texts(survey, FindingKind.REGION_CLASS)
     assert text.startswith("1 of its regions are malignant, its slide is benign; check the label.")
+
+
+def malignant_targets(root, extra):
+    """Return what a survey says after files are added beside a slide with a region."""
+    for name, content in extra.items():
+        (root / "malignant" / name).write_text(content)
+    return survey_regions(scan_annotated_folder(root), {"Tumor": "malignant"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("malignant_0.json", '{"slide": "x", "coordinates": {"x": 0, "y": 0}, "features": "uni"}'),
+        ("malignant_0.json", '{"wsi": "x", "tissue_polygons": 3, "points": 12, "regions": 1}'),
+        ("malignant_0.xml", "<Scan><Regions><Region X='1' Y='2' W='3'/></Regions></Scan>"),
+    ],
+)
+def test_a_side_file_about_something_else_leaves_the_regions_complete(annotated, name, content):
+    survey = malignant_targets(annotated, {name: content})
+    assert all(bag.regions_complete for bag in survey.cohort.bags)
+    (text,) = texts(survey, FindingKind.ANNOTATION)
+    assert text.endswith("but holds no regions. It is left out.")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("malignant_0.json", '{"shapes": [{"points": [[0, 0], [9, 0], [9, 9]]}]}'),
+        (
+            "malignant_0.json",
+            '[[{"x": 0, "y": 0}, {"x": 9, "y": 0}, {"y": 9, "x": 9}]]',
+        ),
+        ("malignant_0.xml", "<A><S><p x='0' y='0'/><p x='9' y='0'/><p x='9' y='9'/></S></A>"),
+    ],
+)
+def test_outlines_in_a_format_that_is_not_read_leave_what_is_outside_unknown(
+    annotated, name, content
+):
+    survey = malignant_targets(annotated, {name: content})
+    assert [bag.regions_complete for bag in survey.cohort.bags] == [True, True, False, True]
+
+
+def test_a_mark_on_the_border_of_a_slide_is_not_off_it(annotated):
+    line = {"type": "LineString", "coordinates": [[0, 0], [50, 0]]}
+    survey = malignant_targets(annotated, {"malignant_0.json": json.dumps(line)})
+    assert all(bag.regions_complete for bag in survey.cohort.bags)

@@ -50,20 +50,24 @@ class BagFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        beside = _bags_in(folder, BAG_ENDINGS)
-        self.beside: tuple[Path, ...] = tuple(filter(is_utf8, beside))
-        """Bags in the folder itself."""
-        below = tuple(_below(folder, FOLDERS_BELOW))
-        self._unknown = [path for path in (*beside, *below) if not is_utf8(path)]
+        every = [_bags_in(folder, BAG_ENDINGS), *_below(folder, FOLDERS_BELOW)]
+        side = {path for bags in every for path in side_pictures(bags)}
+        self.beside: tuple[Path, ...] = tuple(
+            path for path in every[0] if path not in side and is_utf8(path)
+        )
+        """Bags in the folder itself, but for pictures of other bags."""
+        self._unknown = [path for bags in every for path in bags if not is_utf8(path)]
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_number: dict[int, list[Path]] = defaultdict(list)
-        self._folders = {path.parent for path in below}
+        self._pictures: dict[str, list[Path]] = defaultdict(list)
+        self._folders = {bags[0].parent for bags in every[1:]}
         self._several: dict[Path, list[Path]] = {}
         self._cut: dict[str, Path] = {}
-        for path in filter(is_utf8, (*self.beside, *below)):
+        for path in (path for bags in every for path in bags if is_utf8(path)):
             name = _plain(bag_name(path))
-            self._by_name[name].append(path)
-            if name.isdecimal():
+            of_kind = self._pictures if path in side else self._by_name
+            of_kind[name].append(path)
+            if name.isdecimal() and path not in side:
                 self._by_number[int(name)].append(path)
 
     def find(self, name: str) -> Path | Finding:
@@ -144,6 +148,8 @@ class BagFiles:
         number = plain.removesuffix(".0")
         if not candidates and number.isdecimal():
             candidates = self._by_number.get(int(number), [])
+        # A picture of another bag counts where the table names it.
+        candidates = candidates or self._pictures.get(plain, [])
         return self._below_its_folder(name, candidates or self._cut_at_a_dot(plain))
 
     def _cut_at_a_dot(self, plain: str) -> list[Path]:
@@ -226,25 +232,25 @@ def _holds_coordinates_alone(path: Path) -> bool:
 
 
 def _bags_in(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    """Return the bags in a folder but for pictures of other bags."""
-    paths = [path for path in sorted(folder.iterdir()) if not is_hidden(path)]
-    side = side_pictures(paths)
+    """Return the bags in a folder, and pictures of them."""
     return [
         path
-        for path in paths
+        for path in sorted(folder.iterdir())
+        if not is_hidden(path)
         if (path.suffix.lower() in endings and path.is_file() and not is_side_file(path))
         or is_slide_folder(path)
-        if path not in side
     ]
 
 
-def _below(folder: Path, depth: int) -> Iterator[Path]:
-    """Yield slides and features in folders below; pictures there are instances of bags."""
+def _below(folder: Path, depth: int) -> Iterator[list[Path]]:
+    """Yield slides and features in each folder below; pictures there are instances of bags."""
     if depth == 0:
         return
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not is_hidden(path) and not is_slide_folder(path):
-            yield from _bags_in(path, (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS))
+            bags = _bags_in(path, (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS))
+            if bags:
+                yield bags
             yield from _below(path, depth - 1)
 
 

@@ -13,14 +13,18 @@ from napari_mil.bags.names import bag_name
 from napari_mil.bags.readers import FEATURE_ENDINGS, is_features, is_side_file
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS
+from napari_mil.training.cohorts.folders.slide_files import TIFF_ENDINGS, is_slide_file
 
 SIDE_FILES = (".csv", ".md", ".txt")
 """Endings of files that lie beside bags without being any."""
 LEFT_BY_SYSTEMS = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 """Files and folders that systems leave among others, in small letters."""
+PICTURE_WORDS = "thumb(?:nail)?|preview|overview|macro|label|tissue"
+"""What pictures of slides show, which slides may be of too."""
+MASK_WORDS = "mask|overlay|stitch|heatmap|contour|segmentation"
+"""What pictures show that are never slides, even where they have levels."""
 SIDE_PICTURE = re.compile(
-    r"(?P<stem>.+?)(?:[ _.-]+(?:thumb(?:nail)?|preview|overview|macro|label|tissue|mask|overlay"
-    r"|stitch|heatmap|contour|segmentation)s?)+"
+    rf"(?P<stem>.+?)(?:[ _.-]+(?:{PICTURE_WORDS}|(?P<mask>{MASK_WORDS}))s?)+", re.IGNORECASE
 )
 """Name of a picture of a slide: the slide's own and what is shown."""
 
@@ -95,6 +99,7 @@ def side_pictures(paths: Sequence[Path]) -> dict[Path, None]:
         elif _is_picture(path):
             shows = SIDE_PICTURE.fullmatch(stems[path])
             belongs = shows is not None and shows["stem"] in bags | pictures
+            belongs &= shows is None or bool(shows["mask"]) or not _is_slide(path)
             belongs |= path.suffix.lower() not in SLIDE_EXTENSIONS and stems[path] in bags
         else:
             belongs = False
@@ -105,6 +110,10 @@ def side_pictures(paths: Sequence[Path]) -> dict[Path, None]:
 
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_ENDINGS and path.is_file()
+
+
+def _is_slide(path: Path) -> bool:
+    return path.suffix.lower() in TIFF_ENDINGS and is_slide_file(path)
 
 
 def _stem(path: Path) -> str:

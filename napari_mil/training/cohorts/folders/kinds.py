@@ -32,8 +32,10 @@ ENCODER_WORDS = frozenset(
     )
 )
 """Words of encoders' names."""
-MEASURE = re.compile(r"\d+(x|px|mpp|um)|v\d+|overlap")
-"""Words that say a magnification, the size of tiles or a version."""
+MEASURE = re.compile(r"\d+(x|px|mpp|um)|overlap")
+"""Words that say a magnification or the size of tiles."""
+VERSION = re.compile(r"v?\d+")
+"""Words that number kinds of files, or patients."""
 LEAST_SHARED = 0.75
 """Share of the smaller folder's bags that lie in another kind of files too."""
 OTHER_SPLITS = frozenset(("testing", "holdout", "dev"))
@@ -66,7 +68,9 @@ def refuse_kinds_and_splits(root: Path, bags: Mapping[str, Sequence[Path]]) -> N
     for first, second in combinations(sorted(by_folder), 2):
         a = by_folder[first]
         b = by_folder[second]
-        if _are_other_files(a, b) or (_name_kinds(first, second) and _share_most(a, b)):
+        says = has_kind(first) or has_kind(second)
+        is_kinds = _name_kinds(first, second) and _share_most(a, b)
+        if is_kinds or (says and _are_other_files(a, b)):
             raise TrainingError(_kinds_text(root, first, second, a, b))
 
 
@@ -93,13 +97,13 @@ def _share_most(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
 
 def _name_kinds(first: str, second: str) -> bool:
     """Say whether the names of two folders differ in the kind of their files alone."""
-    a, b = (set(re.split(r"[\W_]+", name.lower())) - {""} for name in (first, second))
+    a, b = map(_words, (first, second))
     differing = a ^ b
     return (
         any(map(_is_kind, a))
         and any(map(_is_kind, b))
-        and any(map(_is_kind, differing))
-        and all(_is_kind(word) or word.isdecimal() for word in differing)
+        and any(_is_kind(word) or not word.isdecimal() for word in differing)
+        and all(_is_kind(word) or VERSION.fullmatch(word) for word in differing)
     )
 
 
@@ -110,8 +114,20 @@ def is_split(name: str) -> bool:
 
 def says_kind(folder: Path) -> bool:
     """Say whether the name of a folder says a kind of files and nothing else."""
-    words = set(re.split(r"[\W_]+", folder.name.lower())) - {""}
-    return any(map(_is_kind, words)) and all(_is_kind(word) or word.isdecimal() for word in words)
+    # "Slides 1" may be a patient's.
+    words = _words(folder.name)
+    is_version = any(word.startswith("v") and VERSION.fullmatch(word) for word in words)
+    known = (word for word in words if not (is_version and VERSION.fullmatch(word)))
+    return has_kind(folder.name) and all(map(_is_kind, known))
+
+
+def has_kind(name: str) -> bool:
+    """Say whether the name of a folder holds a word for a kind of files."""
+    return any(map(_is_kind, _words(name)))
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[\W_]+", name.lower())) - {""}
 
 
 def _is_kind(word: str) -> bool:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import tifffile
-
 from napari_mil.bags.images import IMAGE_ENDINGS
 from napari_mil.bags.readers import FEATURE_ENDINGS
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.slides import SLIDE_EXTENSIONS
 from napari_mil.slides.folders import is_slide_folder, is_zarr, one_of_each_series
-from napari_mil.slides.tiff.layout import LevelsError, levels_of
-from napari_mil.training.cohorts.folders.companions import is_companion
+from napari_mil.training.cohorts.folders.companions import is_companion, side_pictures
 from napari_mil.training.cohorts.folders.file_names import is_utf8, unknown_characters
+from napari_mil.training.cohorts.folders.slide_files import TIFF_ENDINGS, is_slide_file
 
-TIFF_ENDINGS = (".tif", ".tiff")
-"""Endings of files that may be slides as well as images of one bag."""
 NEVER_IMAGES = tuple(
     ending for ending in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS) if ending not in IMAGE_ENDINGS
 )
@@ -27,7 +23,8 @@ NEVER_IMAGES = tuple(
 def bags_in_folder(folder: Path, skipped: list[Finding]) -> list[Path]:
     """Return the slides and feature files of a folder that is no bag itself.
 
-    Of TIFF files, which may be instances too, the first one is looked at.
+    Of TIFF files, which may be instances too, the largest one is looked at. Feature files beside
+    images are about the images, and are no bags.
 
     Parameters
     ----------
@@ -44,26 +41,19 @@ def bags_in_folder(folder: Path, skipped: list[Finding]) -> list[Path]:
     if is_zarr(folder) or is_slide_folder(folder):
         return []
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and not is_companion(path)]
+    side = side_pictures(files)
+    files = [path for path in files if path not in side]
     bags = [path for path in files if path.suffix.lower() in NEVER_IMAGES]
     tiffs = [path for path in files if path.suffix.lower() in TIFF_ENDINGS]
-    if tiffs and is_slide_file(tiffs[0]):
+    if tiffs and is_slide_file(max(tiffs, key=lambda path: path.stat().st_size)):
         bags += tiffs
+    has_images = any(path.suffix.lower() in IMAGE_ENDINGS for path in files if path not in bags)
+    if has_images and all(path.suffix.lower() in FEATURE_ENDINGS for path in bags):
+        return []
     unknown = [path for path in bags if not is_utf8(path)]
     if unknown:
         skipped.append(unknown_characters(unknown))
     return list(one_of_each_series(sorted(filter(is_utf8, bags))))
-
-
-def is_slide_file(path: Path) -> bool:
-    """Say whether a TIFF is a slide rather than a picture: tiled, with levels or a scanner's."""
-    try:
-        with tifffile.TiffFile(path) as file:
-            if not file.pages.first.is_tiled:
-                return False
-            scanner = file.is_svs or file.is_ndpi or file.is_scn or file.is_bif or file.is_qpi
-            return bool(scanner) or len(levels_of(file)) > 1
-    except (OSError, ValueError, LookupError, tifffile.TiffFileError, LevelsError):
-        return False
 
 
 def patient_folders_said(root: Path, folders: Iterable[Path]) -> Iterator[Finding]:

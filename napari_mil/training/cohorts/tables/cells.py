@@ -10,6 +10,7 @@ from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.spellings import key_of
 from napari_mil.training.cohorts.tables.columns import plain_name
+from napari_mil.training.cohorts.tables.measurements import look_like_a_measurement
 from napari_mil.training.cohorts.tables.text import TextRow, TextTable, read_text_table
 
 
@@ -101,7 +102,7 @@ def _unused(table: TextTable, places: Sequence[int]) -> list[Finding]:
     differing = [
         table.header[other]
         for other in others
-        if any(key_of(row.cells[used]) != key_of(row.cells[other]) for row in table.rows)
+        if _say_otherwise([(row.cells[used], row.cells[other]) for row in table.rows])
     ]
     if not differing:
         return []
@@ -110,3 +111,13 @@ def _unused(table: TextTable, places: Sequence[int]) -> list[Finding]:
         "which says otherwise."
     )
     return [Finding(FindingKind.COLUMN, table.path, text)]
+
+
+def _say_otherwise(cells: Sequence[tuple[str, str]]) -> bool:
+    """Say whether two columns tell rows apart otherwise, and are of one kind."""
+    pairs = {(key_of(one), key_of(other)) for one, other in cells}
+    ones, others = ({pair[k] for pair in pairs} for k in (0, 1))
+    # 0 and 1 beside normal and tumor say the same.
+    is_renamed = len(pairs) == len(ones) == len(others) and not ones & others
+    is_renamed |= all(one == other for one, other in pairs)
+    return not is_renamed and not look_like_a_measurement([other for _, other in cells])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
@@ -197,31 +198,29 @@ def _understood(table: Path, cells: NamedCells, warnings: list[Finding]) -> list
     if 0 < missing < len(rows):
         text = f"{missing} of {len(rows)} rows name no patient; each counts as its own."
         warnings.append(Finding(FindingKind.MISSING, table, text))
-    labels = spellings_of(label for row in rows for label in row.labels)
-    patients = spellings_of(row.patient for row in rows if row.patient is not None)
-    warnings += label_findings(table, labels)
-    warnings += patient_findings(table, patients)
+    return with_one_spelling(table, rows, warnings)
+
+
+Labelled = TypeVar("Labelled", Entry, _Row)
+"""What has labels and a patient."""
+
+
+def with_one_spelling(
+    source: Path, entries: Sequence[Labelled], warnings: list[Finding]
+) -> list[Labelled]:
+    """Return bags with one spelling for each class and patient; what is merged is said."""
+    labels = spellings_of(label for entry in entries for label in entry.labels)
+    patients = spellings_of(entry.patient for entry in entries if entry.patient is not None)
+    warnings += label_findings(source, labels)
+    warnings += patient_findings(source, patients)
     used_labels = used_spellings(labels)
     used_patients = used_spellings(patients)
     return [
         replace(
-            row,
-            labels=tuple(dict.fromkeys(used_labels.get(label, label) for label in row.labels)),
-            patient=None if row.patient is None else used_patients.get(row.patient, row.patient),
+            entry,
+            labels=tuple(dict.fromkeys(used_labels.get(label, label) for label in entry.labels)),
+            patient=entry.patient and used_patients.get(entry.patient, entry.patient),
         )
-        for row in rows
-    ]
-
-
-def with_one_spelling(
-    source: Path, entries: Sequence[Entry], warnings: list[Finding]
-) -> list[Entry]:
-    """Return bags with one spelling for each class; what is merged is said."""
-    spellings = spellings_of(label for entry in entries for label in entry.labels)
-    used = used_spellings(spellings)
-    warnings += label_findings(source, spellings)
-    return [
-        replace(entry, labels=tuple(used.get(label, label) for label in entry.labels))
         for entry in entries
     ]
 

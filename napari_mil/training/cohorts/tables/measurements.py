@@ -21,6 +21,10 @@ LARGEST_GRADE = 20
 """Number above which no grading begins."""
 WIDEST_STEP = 10
 """Average step between numbers, above which they may be codes rather than ages."""
+OLDEST = 120
+"""Number above which no age is."""
+LONGEST_GRADING = 10
+"""Numbers from 0 or 1 on that may be grades."""
 YEARS = range(1900, 2100)
 """Numbers that are years where there are several."""
 FEWEST_YEARS = 3
@@ -62,21 +66,27 @@ def why_no_classes(labels: Sequence[str]) -> NoClasses | None:
 def look_like_a_measurement(labels: Sequence[str]) -> bool:
     """Say whether labels are numbers of a scale rather than names of classes.
 
-    At least five different numbers, with fractions, for more than half of the bags, or close
-    together above what a grading begins with; many numbers of few bags each; a few with fractions
-    in uneven steps; several years.
+    At least five different numbers, with fractions, for more than half of the bags; many numbers of
+    few bags each, or close together as ages are; a few with fractions in uneven steps; several
+    years. Numbers that count on from 0 or 1, with two bags each, are none.
     """
     numbers = _numbers(set(labels))
     if numbers is None:
         return False
     n = len(numbers)
     has_fractions = any(number != int(number) for number in numbers)
+    follow = sorted(numbers) in (list(range(n)), list(range(1, n + 1)))
+    if follow and n <= LONGEST_GRADING and len(labels) >= 2 * n:
+        return False  # grades, numbered classes
     if n < FEWEST_NUMBERS:
         if has_fractions:
             return _are_uneven(numbers)
         return n >= FEWEST_YEARS and all(number in YEARS for number in numbers)
     is_sparse = n >= MANY_NUMBERS and len(labels) < FEWEST_BAGS * n
-    is_dense = min(numbers) > LARGEST_GRADE and max(numbers) - min(numbers) < WIDEST_STEP * n
+    extent = max(numbers) - min(numbers)
+    are_ages = min(numbers) > LARGEST_GRADE and max(numbers) < OLDEST
+    # A few numbers that follow on each other are codes, of hospitals for one.
+    is_dense = are_ages and extent < WIDEST_STEP * n and (n >= MANY_NUMBERS or extent >= 2 * n)
     return has_fractions or is_sparse or is_dense or n > len(labels) / 2
 
 

@@ -206,3 +206,11 @@ def test_a_file_of_unknown_characters_is_said_and_no_bag(touch, tmp_path):
     assert [path.name for path in files.beside] == ["a.h5"]
     (text,) = remarks(files, tmp_path).values()
     assert "not in UTF-8" in text
+
+
+@pytest.mark.parametrize("folder", ["", "slides/"])
+def test_a_picture_of_another_bag_counts_where_the_table_names_it(touch, folder):
+    files = touch(f"{folder}case0.tif", f"{folder}case0_mask.tif")
+    assert found(files, "case0") == "case0.tif"
+    assert found(files, "case0_mask") == "case0_mask.tif"
+    assert "case0_mask.tif" not in [path.name for path in files.beside]

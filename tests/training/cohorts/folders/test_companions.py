@@ -85,3 +85,14 @@ def test_what_systems_leave_is_passed_over(tmp_path, name):
     found = scan_annotated_folder(tmp_path)
     assert len(found) == 2
     assert not found.skipped
+
+
+@pytest.mark.parametrize("what", ["tissue", "macro", "overview"])
+def test_slides_that_are_named_like_pictures_are_slides(tmp_path, noise, what):
+    for label in ("benign", "malignant"):
+        (tmp_path / label).mkdir()
+        write_pyramid(tmp_path / label / "S0.tif", noise, (1, 2))
+        write_pyramid(tmp_path / label / f"S0_{what}.tif", noise, (1, 2))
+        write_pyramid(tmp_path / label / "S0_tissue_mask.tif", noise, (1, 2))
+    found = scan_annotated_folder(tmp_path)
+    assert {bag.path.name for bag in found.bags} == {"S0.tif", f"S0_{what}.tif"}

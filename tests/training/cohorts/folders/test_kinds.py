@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -64,6 +65,8 @@ def test_features_of_the_same_bags_are_no_classes(tmp_path, folders):
         ("tiles_0", "tiles_1"),
         ("0", "1"),
         ("uni", "multi"),
+        ("v1", "v2"),
+        ("grade v1", "grade v2"),
     ],
 )
 def test_classes_whose_bags_are_numbered_from_one_are_classes(tmp_path, folders):
@@ -131,3 +134,12 @@ def test_splits_in_a_class_are_no_bags(tmp_path, bag):
             Image.new("RGB", (8, 8)).save(path) if path.suffix == ".png" else put(path)
     with pytest.raises(TrainingError, match="in benign are splits"):
         scan_annotated_folder(tmp_path)
+
+
+def test_classes_from_two_scanners_are_classes(tmp_path):
+    for k in range(3):
+        put(tmp_path / "benign" / f"{k}.npy")
+        source = put(tmp_path / "malignant" / f"{k}.npy")
+        np.savez(source.with_suffix(".npz"), features=np.load(source))
+        source.unlink()
+    assert len(scan_annotated_folder(tmp_path)) == 6

@@ -395,3 +395,17 @@ def test_splits_in_other_words_and_missing_ones(tmp_path):
 def test_columns_of_patients_of_other_archives_are_known(tmp_path, column):
     found = labelled(tmp_path, ["x,1", "y,1"], f"slide,label,{column}")
     assert found.n_patients == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("slide,label,diagnosis", ["0,normal", "1,tumor", "0,normal", "1,tumor"]),
+        ("slide,label,y", ["a,0.5", "b,17.25", "a,3.75", "b,101.5", "a,8.5", "b,9.25"]),
+        ("slide,patient,case_id,label", ["0,C0,a", "1,C1,b", "0,C0,b", "1,C1,a"]),
+    ],
+)
+def test_columns_that_say_the_same_or_something_else_entirely_are_not_named(
+    tmp_path, header, cells
+):
+    assert not texts(labelled(tmp_path, cells, header), FindingKind.COLUMN)

@@ -38,6 +38,10 @@ from napari_mil.training.cohorts.tables.measurements import (
         (["0", "0.5", "1"] * 5, False),
         (["3", "3.5", "4", "4.5"] * 5, False),
         (["8140", "8500", "8520", "8480", "8575"] * 10, False),
+        (["101", "102", "103", "104", "105"] * 6, False),
+        (["8480", "8500", "8503", "8510", "8520"] * 6, False),
+        ([str(k) for k in range(7)] * 4, False),
+        ([str(k) for k in range(8)], True),
         (["3+3", "3+4", "4+3", "4+4", "4+5"] * 3, False),
     ],
 )
