@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_mil.bags.names import bag_name
 from napari_mil.errors import TrainingError
 from napari_mil.training.cohorts.cohort import TABLE
+from napari_mil.training.cohorts.tables.columns import plain_name
 from napari_mil.training.cohorts.tables.listing import SPLITS
 
 KIND_WORDS = frozenset(
@@ -38,8 +39,6 @@ VERSION = re.compile(r"v?\d+")
 """Words that number kinds of files, or patients."""
 LEAST_SHARED = 0.75
 """Share of the smaller folder's bags that lie in another kind of files too."""
-OTHER_SPLITS = frozenset(("testing", "holdout", "dev"))
-"""Names of folders that are splits, beside those that a table may have."""
 
 
 def refuse_kinds_and_splits(root: Path, bags: Mapping[str, Sequence[Path]]) -> None:
@@ -68,16 +67,16 @@ def refuse_kinds_and_splits(root: Path, bags: Mapping[str, Sequence[Path]]) -> N
     for first, second in combinations(sorted(by_folder), 2):
         a = by_folder[first]
         b = by_folder[second]
-        says = has_kind(first) or has_kind(second)
-        is_kinds = _name_kinds(first, second) and _share_most(a, b)
-        if is_kinds or (says and _are_other_files(a, b)):
+        are_kinds = _name_kinds(first, second) and _share_most(a, b)
+        has_kinds = has_kind(first) or has_kind(second)
+        if are_kinds or (has_kinds and _are_other_files(a, b)):
             raise TrainingError(_kinds_text(root, first, second, a, b))
 
 
 def _refuse_splits(root: Path, folders: Sequence[str]) -> None:
     """Refuse folders of which several are named as splits."""
     splits = [name for name in folders if is_split(name)]
-    if len({SPLITS.get(name.lower(), name.lower()) for name in splits}) > 1:
+    if len({SPLITS[plain_name(name)] for name in splits}) > 1:
         raise TrainingError(
             f"{', '.join(splits)} in {root.name} are splits, not classes or bags; list the bags "
             f"in a {TABLE} (slide,label,split) instead."
@@ -109,7 +108,7 @@ def _name_kinds(first: str, second: str) -> bool:
 
 def is_split(name: str) -> bool:
     """Say whether a folder has the name of a split."""
-    return name.lower() in SPLITS or name.lower() in OTHER_SPLITS
+    return plain_name(name) in SPLITS
 
 
 def says_kind(folder: Path) -> bool:
