@@ -175,7 +175,8 @@ class TransMIL(Aggregator):
         blocks = [recompute_in_backward(self.projection, block) for block in bag.split(BLOCK)]
         warm_up = None
         if target is not None:
-            warm_up = torch.cat([self.classifier(self.norm(block)) for block in blocks])
+            scored = [recompute_in_backward(self.score_alone, block) for block in blocks]
+            warm_up = torch.cat(scored)
         order = self.random_order(n).to(bag.device) if self.order == "random" else None
         if order is not None:
             blocks = [torch.cat(blocks)[order]]
@@ -202,6 +203,10 @@ class TransMIL(Aggregator):
             warm_up_logits=warm_up,
             losses=losses,
         )
+
+    def score_alone(self, h: Tensor) -> Tensor:
+        """Classify each projected instance as if it were the class token: (n, hidden) -> (n, C)."""
+        return self.classifier(self.norm(h))
 
     def encode_positions(self, h: Tensor, side: int) -> Tensor:
         """Apply PPEG over the grid of tokens: (N, hidden) -> (N, hidden)."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from pathlib import Path
 
-from napari_mil.annotations.texts import encoding_of
+from napari_mil.annotations.texts import encoding_of, folded
+from napari_mil.slides import SLIDE_EXTENSIONS
 
 ENDINGS = (".geojson", ".geojson.gz", ".json", ".json.gz", ".xml", ".annotations")
 FOLDER = "annotations"
@@ -29,7 +30,7 @@ LOOKED_INTO = 4096
 """Characters by which a file of another ending is known to hold annotations."""
 
 
-class Spelling(Enum):
+class Agreement(Enum):
     """How a file's name and a slide's agree, the surest first."""
 
     EXACT = auto()
@@ -40,16 +41,11 @@ class Spelling(Enum):
     @property
     def is_folded(self) -> bool:
         """Whether they agree without regard to case alone."""
-        return self in (Spelling.FOLDED, Spelling.SHORT_FOLDED)
+        return self in (Agreement.FOLDED, Agreement.SHORT_FOLDED)
 
 
-Names = dict[Spelling, dict[str, set[str]]]
+Names = dict[Agreement, dict[str, set[str]]]
 """Names of what stands in a folder, by how they are spelled."""
-
-
-def find_annotations(slide: Path) -> tuple[Path, ...]:
-    """Return all annotation files of a slide; see `AnnotationFiles`."""
-    return AnnotationFiles().of(slide)
 
 
 class AnnotationFiles:
@@ -89,14 +85,20 @@ class AnnotationFiles:
 
     def _owners_in(self, folder: Path) -> dict[str, list[Path]]:
         """Return the annotation files of each name in a folder."""
-        names: Names = {spelling: {} for spelling in Spelling}
+        slides = _empty_names()
+        others = _empty_names()
         for name in self._names(folder):
-            if not name.casefold().endswith(ENDINGS):
-                for spelling, spelled in _spellings(name):
-                    names[spelling].setdefault(spelled, set()).add(name)
+            if name.casefold().endswith(ENDINGS):
+                continue
+            # Folders may be slides, notes beside one are none.
+            suffix = Path(name).suffix.lower()
+            names = slides if not suffix or suffix in SLIDE_EXTENSIONS else others
+            for agreement, spelled in _spellings(name):
+                names[agreement].setdefault(spelled, set()).add(name)
         owned: dict[str, list[Path]] = {}
         for path in self._annotations_of(folder):
-            for name in sorted(_owners_of(path.name, names)):
+            owners = _owners_of(path.name, slides) or _owners_of(path.name, others)
+            for name in sorted(owners):
                 owned.setdefault(name, []).append(path)
         return owned
 
@@ -119,33 +121,33 @@ class AnnotationFiles:
         return self._listed[folder]
 
 
-def _spellings(name: str) -> Iterator[tuple[Spelling, str]]:
+def _empty_names() -> Names:
+    return {agreement: {} for agreement in Agreement}
+
+
+def _spellings(name: str) -> Iterator[tuple[Agreement, str]]:
     """Yield the names that annotation files of a slide may have, with how sure each is."""
     stem = Path(name).stem
     for spelled in {name, stem}:
-        yield Spelling.EXACT, spelled
-        yield Spelling.FOLDED, _folded(spelled)
+        yield Agreement.EXACT, spelled
+        yield Agreement.FOLDED, folded(spelled)
     if stem.casefold().endswith(OME):
-        yield Spelling.SHORT, stem[: -len(OME)]
-        yield Spelling.SHORT_FOLDED, _folded(stem[: -len(OME)])
+        yield Agreement.SHORT, stem[: -len(OME)]
+        yield Agreement.SHORT_FOLDED, folded(stem[: -len(OME)])
 
 
 def _owners_of(file: str, names: Names) -> set[str]:
     """Return the slides that an annotation file belongs to by its name."""
     stems = [file[: -len(e)] for e in (DRAWN, *ENDINGS) if file.casefold().endswith(e)]
-    for spelling in Spelling:
+    for agreement in Agreement:
         owners: set[str] = set()
         for stem in stems:
-            wanted = _folded(stem) if spelling.is_folded else stem
-            owners |= names[spelling].get(wanted, set())
+            wanted = folded(stem) if agreement.is_folded else stem
+            owners |= names[agreement].get(wanted, set())
         if owners:
             spelled = {Path(owner).stem for owner in owners}
-            return set() if spelling.is_folded and len(spelled) > 1 else owners
+            return set() if agreement.is_folded and len(spelled) > 1 else owners
     return set()
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _order(name: str) -> tuple[bool, str]:
@@ -160,7 +162,7 @@ def _holds_annotations(path: Path) -> bool:
     try:
         with gzip.open(path) if path.name.casefold().endswith(".gz") else path.open("rb") as file:
             start = file.read(LOOKED_INTO)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False
     text = start.decode(encoding_of(start[:4]) or "utf-8", "ignore").casefold()
     return TELLING.search(text) is not None

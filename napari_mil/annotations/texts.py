@@ -36,6 +36,11 @@ def first_character(start: bytes) -> str:
     return start.decode(encoding, "ignore").lstrip()[:1]
 
 
+def folded(name: str) -> str:
+    """Return a name as names of classes and files are compared: without case, composed."""
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
 def clean(name: str) -> str:
     """Return a name on one line that every terminal and file can write."""
     letters = (" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in name)

@@ -1,7 +1,7 @@
 """Which bags a run would leave out, looked for without encoding anything.
 
 What takes as long as opening a bag is looked at for every bag: headers of pictures. Tissue, pixels
-and features are looked at within bounds, the bags of the smallest classes first.
+and features are looked at within bounds, the classes in turn.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a run would meet, looked for before it starts.
 
-Bags are read whole within bounds, one of each kind at least, and of all others what a run depends
-on: annotation files, widths of features, headers of pictures, scales of slides.
+Bags are read whole within bounds, and of all others what a run depends on: annotation files, widths
+of features, headers of pictures, scales of slides.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from napari_mil.encoders.catalogue import find_encoder_card
 from napari_mil.errors import NapariMilError, TrainingError
@@ -178,7 +179,7 @@ class _Rehearsal:
         if self._refusals:
             return None
         read = [size for size in self._sizes.values() if size]
-        typical = max(read) if read else 1
+        typical = round(median(read)) if read else 1
         split = split_of(cohort, self._config)
         parts = (split.training, split.validation)
         training, validation = (

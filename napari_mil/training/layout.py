@@ -63,11 +63,11 @@ def refuse_among_bags(out: Path, cohort: Cohort) -> None:
     """
     folder = out.expanduser().resolve()
     root = cohort.root.resolve()
-    is_among = folder == root
-    if cohort.in_class_folders and root in folder.parents:
-        classes = {bag.path.relative_to(cohort.root).parts[0] for bag in cohort.bags}
-        is_among = folder.relative_to(root).parts[0] in classes
-    if is_among:
+    classes: set[Path] = set()
+    if cohort.in_class_folders:
+        names = {bag.path.relative_to(cohort.root).parts[0] for bag in cohort.bags}
+        classes = {(root / name).resolve() for name in names}
+    if folder == root or classes.intersection((folder, *folder.parents)):
         raise TrainingError(
             f"{out} lies among the bags of {cohort.root.name}; choose a folder for the results "
             "that holds no bags."

@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from napari_mil.annotations.finding import AnnotationFiles, find_annotations
+from napari_mil.annotations.finding import AnnotationFiles
 from tests.annotations.documents import write_document
 
 
@@ -12,6 +12,10 @@ def folder(tmp_path):
     for name in ("TCGA-1.2.svs", "b.tif", "B.tif", "c.ome.tif", "D.ome.tif"):
         (tmp_path / name).touch()
     return tmp_path
+
+
+def find_annotations(slide):
+    return AnnotationFiles().of(slide)
 
 
 def names(paths):
@@ -102,4 +106,17 @@ def test_a_folder_that_cannot_be_listed_holds_nothing(tmp_path):
 )
 def test_files_about_features_are_no_stray_annotations(folder, content):
     (folder / "metadata.json").write_text(content)
+    assert AnnotationFiles().strays([folder]) == ()
+
+
+@pytest.mark.parametrize("note", ["c.csv", "c.txt", "c.png"])
+def test_notes_beside_a_slide_do_not_take_its_annotations(folder, note):
+    (folder / note).touch()
+    path = write_document(folder, name="c.geojson")
+    assert find_annotations(folder / "c.ome.tif") == (path,)
+
+
+def test_a_damaged_compressed_file_is_no_stray_annotation(folder):
+    whole = gzip.compress(b'{"type": "FeatureCollection"}' * 99)
+    (folder / "x.json.gz").write_bytes(whole[:20] + b"\xff" * 40)
     assert AnnotationFiles().strays([folder]) == ()

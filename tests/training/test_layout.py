@@ -99,3 +99,14 @@ def test_a_run_beside_the_folders_of_classes_is_no_class(feature_folder, files):
     found = scan_annotated_folder(root)
     assert found.classes == ("benign", "malignant")
     assert not found.skipped
+
+
+def test_a_linked_folder_of_a_class_is_among_the_bags(feature_folder, tmp_path):
+    root = feature_folder(n=2)
+    elsewhere = tmp_path / "elsewhere"
+    (root / "malignant").rename(elsewhere)
+    (root / "malignant").symlink_to(elsewhere)
+    cohort = scan_annotated_folder(root)
+    with pytest.raises(TrainingError, match="among the bags"):
+        refuse_among_bags(root / "malignant" / "run", cohort)
+    refuse_among_bags(root / "run", cohort)

@@ -62,7 +62,7 @@ class CohortBag:
     content: str = ""
     """Identifier of the content, equal for copies."""
     patient_known: bool = True
-    """Whether a table, a barcode or a pattern names the patient."""
+    """Whether a table, a barcode, a folder or a pattern names the patient."""
     features: tuple[int, ...] = ()
     """Shape of an instance in a feature file."""
 

@@ -56,7 +56,8 @@ def scan_annotated_folder(
     """Scan an annotated folder, or a table of labelled bags.
 
     The folder holds one folder per class, or ``labels.csv``. Slides are opened and feature files
-    looked into, but neither is read whole. TCGA barcodes give the patient where a table does not.
+    looked into, but neither is read whole. The patient comes from a table, a TCGA barcode, or a
+    folder of one patient.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def scan_annotated_folder(
     TrainingError
         If there is no such folder, or the table cannot be understood.
     """
-    source = Path(root).expanduser().absolute()
+    source = Path(os.path.abspath(Path(root).expanduser()))
     folder = source.parent if source.is_file() else source
     if not folder.is_dir() or not source.exists():
         raise TrainingError(f"{source} is no folder with annotated bags; check the path.")
@@ -165,10 +166,16 @@ def _entries_of_class(
             skipped.append(Finding(FindingKind.SKIPPED, path, text))
         else:
             has_bags = True
-            own = bags_in_folder(path, skipped) if path.is_dir() else []
-            if path.is_dir() and (says_kind(path) or is_split(path.name)):
+            try:
+                own = bags_in_folder(path, skipped) if path.is_dir() else []
+            except OSError as error:
+                text = f"It cannot be read ({error.strerror or error})."
+                skipped.append(Finding(FindingKind.SKIPPED, path, text))
+                continue
+            is_no_patient = says_kind(path) or is_split(path.name)
+            if path.is_dir() and is_no_patient:
                 within[path.name] = own
-            is_patient = bool(own) and not says_kind(path)
+            is_patient = bool(own) and not is_no_patient
             if is_patient and any(barcode_of(bag) is None for bag in own):
                 patients.append(path)
             for bag in own or [path]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from napari_mil.annotations import Region
+from napari_mil.annotations.texts import folded
 from napari_mil.errors import OptionError
 
 LEFT_OUT = ""
@@ -75,7 +75,7 @@ class RegionClasses:
         for part in (name, *name.split(": ")):
             found = self._own(part)
             if found is None:
-                found = self._mapped.get(_folded(part))
+                found = self._mapped.get(folded(part))
             if found is not None:
                 number = found
                 break
@@ -91,15 +91,15 @@ class RegionClasses:
         mapped = {}
         for name, wanted in self.mapping.items():
             number = NOT_DRAWN if wanted == LEFT_OUT else self._own(wanted)
-            mapped[_folded(name)] = UNKNOWN if number is None else number
+            mapped[folded(name)] = UNKNOWN if number is None else number
         return mapped
 
     def _own(self, name: str) -> int | None:
         """Return the number of the class of that name, exactly or without regard to case."""
         if name in self.classes:
             return self.classes.index(name)
-        folded = [_folded(own) for own in self.classes]
-        return folded.index(_folded(name)) if _folded(name) in folded else None
+        alike = [folded(own) for own in self.classes]
+        return alike.index(folded(name)) if folded(name) in alike else None
 
 
 def parse_mapping(text: str, what: str = "Regions") -> dict[str, str]:
@@ -159,7 +159,3 @@ def _unquoted(pieces: Sequence[str]) -> str:
 def _quoted(name: str) -> str:
     """Return a name as it stands in a mapping."""
     return '"{}"'.format(name.replace('"', '""')) if re.search('[,;="]', name) else name
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip().casefold()

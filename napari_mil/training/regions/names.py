@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_mil.annotations import Region
+from napari_mil.annotations.texts import folded
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.cohort import CohortBag
 from napari_mil.training.regions.classes import UNKNOWN, RegionClasses, mapping_text
@@ -83,11 +84,9 @@ class RegionNames:
     def _unused(self, classes: RegionClasses, root: Path) -> list[Finding]:
         """Name the entries of a mapping that no region has."""
         parts = {
-            part.casefold()
-            for named in self.named
-            for part in (named.name, *named.name.split(": "))
+            folded(part) for named in self.named for part in (named.name, *named.name.split(": "))
         }
-        unused = [name for name in classes.mapping if name.strip().casefold() not in parts]
+        unused = [name for name in classes.mapping if folded(name) not in parts]
         if not unused:
             return []
         there = ", ".join(named.name for named in self.named) or "none"

@@ -13,11 +13,11 @@ Elsewhere:
                            of another label: unknown
 
 A tile is negative only where that is known. Unknown are tiles in regions to be ignored
-(``Ignore*``), in regions of a name that is no class of the cohort (`classes`), in regions
-of one outline and several classes, and in positive regions on a negative slide; tiles that a
-positive point or line touches, or a positive region of which no tile reaches half; and all tiles
-outside, where part of what was drawn could not be read or lies off the slide. A region without a
-name belongs to the slide's own class.
+(``Ignore*``), in regions of a name that is no class of the cohort (`classes`), in regions of one
+outline and several classes, and in positive regions on a negative slide; tiles that a positive
+point or line touches, or a positive region of which no tile reaches half; and on a positive slide
+all tiles outside, where part of what was drawn could not be read or lies off it. A region without
+a name belongs to the slide's own class.
 """
 
 from __future__ import annotations

@@ -263,3 +263,28 @@ def test_a_folder_with_an_image_of_unknown_characters_is_not_used(tmp_path):
     assert reasons(found) == {
         "bag0": "The name of its image \ufffd.png is not in UTF-8; rename it."
     }
+
+
+def test_folders_of_splits_within_classes_are_no_patients(tmp_path):
+    for label in ("benign", "malignant"):
+        for k in range(2):
+            put(tmp_path / label / "train" / f"{label}{k}.npy")
+    found = scan_annotated_folder(tmp_path)
+    assert len(found) == 4
+    assert found.n_patients == 4
+    assert not found.patients_known
+
+
+def test_a_folder_that_cannot_be_read_is_one_bag_less(tmp_path, monkeypatch):
+    for label in ("benign", "malignant"):
+        for k in range(2):
+            put(tmp_path / label / f"{label}{k}.npy")
+    (tmp_path / "benign" / "closed").mkdir()
+
+    def refuse(folder, skipped):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("napari_mil.training.cohorts.scanning.bags_in_folder", refuse)
+    found = scan_annotated_folder(tmp_path)
+    assert len(found) == 4
+    assert reasons(found)["closed"] == "It cannot be read (Permission denied)."

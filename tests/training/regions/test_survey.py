@@ -235,3 +235,11 @@ def test_a_mark_on_the_border_of_a_slide_is_not_off_it(annotated):
     line = {"type": "LineString", "coordinates": [[0, 0], [50, 0]]}
     survey = malignant_targets(annotated, {"malignant_0.json": json.dumps(line)})
     assert all(bag.regions_complete for bag in survey.cohort.bags)
+
+
+def test_a_mapping_in_composed_letters_is_used_where_the_regions_are_not_composed(annotated):
+    for k in range(2):
+        regions = [Region(BOX, "Tumo\u0308r")]
+        write_geojson(regions, annotated / "malignant" / f"malignant_{k}.geojson")
+    survey = survey_regions(scan_annotated_folder(annotated), {"Tum\u00f6r": "malignant"})
+    assert survey.findings == ()

@@ -49,6 +49,7 @@ class BagFiles:
     """
 
     def __init__(self, folder: Path) -> None:
+        folder = Path(os.path.abspath(folder))
         self._folder = folder
         every = [_bags_in(folder, BAG_ENDINGS), *_below(folder, FOLDERS_BELOW)]
         side = {path for bags in every for path in side_pictures(bags)}
@@ -59,6 +60,7 @@ class BagFiles:
         self._unknown = [path for bags in every for path in bags if not is_utf8(path)]
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_number: dict[int, list[Path]] = defaultdict(list)
+        self._by_beginning: dict[str, list[Path]] = defaultdict(list)
         self._pictures: dict[str, list[Path]] = defaultdict(list)
         self._folders = {bags[0].parent for bags in every[1:]}
         self._several: dict[Path, list[Path]] = {}
@@ -67,6 +69,9 @@ class BagFiles:
             name = _plain(bag_name(path))
             of_kind = self._pictures if path in side else self._by_name
             of_kind[name].append(path)
+            if path not in side:
+                for dot in re.finditer(r"\.", name):
+                    self._by_beginning[name[: dot.start()]].append(path)
             if name.isdecimal() and path not in side:
                 self._by_number[int(name)].append(path)
 
@@ -80,16 +85,15 @@ class BagFiles:
         """
         if PureWindowsPath(name).is_absolute() or (Path(name).is_absolute() and not exists(name)):
             name = PureWindowsPath(name).name
-        path = self._folder / name
+        path = Path(os.path.normpath(self._folder / name))
         if "\\" in name and not exists(path):
             name = name.replace("\\", "/")
-            path = self._folder / name
+            path = Path(os.path.normpath(self._folder / name))
 
         def skip(text: str) -> Finding:
             return Finding(FindingKind.SKIPPED, path, text)
 
-        within = Path(os.path.normpath(path)).is_relative_to(self._folder)
-        if not Path(name).is_absolute() and not within:
+        if not Path(name).is_absolute() and not path.is_relative_to(self._folder):
             return skip(
                 f"It lies outside the folder of {TABLE}; give an absolute path, or move it."
             )
@@ -154,12 +158,7 @@ class BagFiles:
 
     def _cut_at_a_dot(self, plain: str) -> list[Path]:
         """Return the bags whose name goes on after a dot, as with GDC's own identifiers."""
-        return [
-            path
-            for own, paths in self._by_name.items()
-            if own.startswith(f"{plain}.")
-            for path in paths
-        ]
+        return self._by_beginning.get(plain, [])
 
     def _note_cut(self, name: str, path: Path) -> None:
         """Remember a name that goes on after a dot, but for a slide's ending and GDC's addition."""
@@ -247,7 +246,8 @@ def _below(folder: Path, depth: int) -> Iterator[list[Path]]:
     if depth == 0:
         return
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not is_hidden(path) and not is_slide_folder(path):
+        is_open = path.is_dir() and os.access(path, os.R_OK | os.X_OK)
+        if is_open and not is_hidden(path) and not is_slide_folder(path):
             bags = _bags_in(path, (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS))
             if bags:
                 yield bags

@@ -92,13 +92,14 @@ def side_pictures(paths: Sequence[Path]) -> dict[Path, None]:
         if path.suffix.lower() in (*SLIDE_EXTENSIONS, *FEATURE_ENDINGS) and path.is_file()
     }
     pictures = {stems[path] for path in paths if _is_picture(path)}
+    shown = bags | pictures
     side: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             belongs = path.name.casefold() in bags
         elif _is_picture(path):
             shows = SIDE_PICTURE.fullmatch(stems[path])
-            belongs = shows is not None and shows["stem"] in bags | pictures
+            belongs = shows is not None and shows["stem"] in shown
             belongs &= shows is None or bool(shows["mask"]) or not _is_slide(path)
             belongs |= path.suffix.lower() not in SLIDE_EXTENSIONS and stems[path] in bags
         else:

@@ -64,12 +64,15 @@ def refuse_kinds_and_splits(root: Path, bags: Mapping[str, Sequence[Path]]) -> N
         for folder, paths in bags.items()
     }
     _refuse_splits(root, list(by_folder))
-    for first, second in combinations(sorted(by_folder), 2):
+    kinds = {name for name in by_folder if has_kind(name)}
+    pairs = combinations(sorted(by_folder), 2) if kinds else ()
+    for first, second in pairs:
+        if first not in kinds and second not in kinds:
+            continue
         a = by_folder[first]
         b = by_folder[second]
         are_kinds = _name_kinds(first, second) and _share_most(a, b)
-        has_kinds = has_kind(first) or has_kind(second)
-        if are_kinds or (has_kinds and _are_other_files(a, b)):
+        if are_kinds or _are_other_files(a, b):
             raise TrainingError(_kinds_text(root, first, second, a, b))
 
 

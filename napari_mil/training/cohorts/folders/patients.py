@@ -47,7 +47,8 @@ def bags_in_folder(folder: Path, skipped: list[Finding]) -> list[Path]:
     tiffs = [path for path in files if path.suffix.lower() in TIFF_ENDINGS]
     if tiffs and is_slide_file(max(tiffs, key=lambda path: path.stat().st_size)):
         bags += tiffs
-    has_images = any(path.suffix.lower() in IMAGE_ENDINGS for path in files if path not in bags)
+    known = set(bags)
+    has_images = any(path.suffix.lower() in IMAGE_ENDINGS for path in files if path not in known)
     if has_images and all(path.suffix.lower() in FEATURE_ENDINGS for path in bags):
         return []
     unknown = [path for path in bags if not is_utf8(path)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from napari_mil.errors import NapariMilError, TrainingError
@@ -33,8 +34,9 @@ def table_in(folder: Path) -> Path | None:
         return None
     if (folder / TABLE).is_file():
         return folder / TABLE
+    files = _files_of(folder, (TABLE, *OTHER_NAMES))
     for name in (TABLE, *OTHER_NAMES):
-        found = [path for path in _named(folder, name) if name != SAYS_ITSELF or _is_table(path)]
+        found = [path for path in files[name] if name != SAYS_ITSELF or _is_table(path)]
         if len(found) > 1:
             raise TrainingError(
                 f"{folder.name} holds {' and '.join(path.name for path in found)}; leave one of "
@@ -53,7 +55,8 @@ def spreadsheet_said(folder: Path, has_bags: bool) -> Iterator[Finding]:
     TrainingError
         If there are no folders of classes either.
     """
-    path = next((path for name in SPREADSHEETS for path in _named(folder, name)), None)
+    files = _files_of(folder, SPREADSHEETS)
+    path = next((path for name in SPREADSHEETS for path in files[name]), None)
     if path is None:
         return
     remedy = f"save it as {TABLE} (CSV in UTF-8)"
@@ -63,9 +66,14 @@ def spreadsheet_said(folder: Path, has_bags: bool) -> Iterator[Finding]:
     yield Finding(FindingKind.SKIPPED, path, text)
 
 
-def _named(folder: Path, name: str) -> list[Path]:
-    paths = (path for path in sorted(folder.iterdir()) if path.name.lower() == name)
-    return [path for path in paths if path.is_file()]
+def _files_of(folder: Path, names: Sequence[str]) -> dict[str, list[Path]]:
+    """Return the files in a folder by their names in small letters."""
+    files: dict[str, list[Path]] = {name: [] for name in names}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.lower() in files and entry.is_file():
+                files[entry.name.lower()].append(Path(entry.path))
+    return {name: sorted(paths) for name, paths in files.items()}
 
 
 def _is_table(path: Path) -> bool:

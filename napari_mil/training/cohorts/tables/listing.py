@@ -70,8 +70,8 @@ class _Row:
     @property
     def says_unknown(self) -> bool:
         """Whether the cell of labels says that they are not known."""
-        cell = self.cells["label"]
-        return bool(cell) and not self.labels and is_missing(cell)
+        parts = _parts(self.cells["label"])
+        return not self.labels and any(part and is_missing(part) for part in parts)
 
 
 def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> Iterator[Entry]:

@@ -214,3 +214,17 @@ def test_a_picture_of_another_bag_counts_where_the_table_names_it(touch, folder)
     assert found(files, "case0") == "case0.tif"
     assert found(files, "case0_mask") == "case0_mask.tif"
     assert "case0_mask.tif" not in [path.name for path in files.beside]
+
+
+def test_a_path_that_goes_up_and_down_again_stays_in_the_folder(touch, tmp_path):
+    touch("slides/S0.h5")
+    (tmp_path / "other").mkdir()
+    files = BagFiles(tmp_path / "other" / ".." / "slides")
+    assert found(files, "S0") == "S0.h5"
+    assert files.find("x/../S0.h5") == files.find("S0") == tmp_path / "slides" / "S0.h5"
+
+
+def test_a_name_that_goes_on_after_any_of_its_dots_is_found(touch):
+    files = touch("a.b.c.svs", "ab.svs")
+    assert found(files, "a") == found(files, "a.b") == "a.b.c.svs"
+    assert found(files, "a.bc") == "There is no such file."

@@ -409,3 +409,9 @@ def test_columns_that_say_the_same_or_something_else_entirely_are_not_named(
     tmp_path, header, cells
 ):
     assert not texts(labelled(tmp_path, cells, header), FindingKind.COLUMN)
+
+
+def test_a_bag_of_which_every_label_is_unknown_is_not_one_of_no_class(tmp_path):
+    found = labelled(tmp_path, ["x;y", "NA;unknown", "y", ";", "x"])
+    assert [bag.path.stem for bag in found.bags] == ["s0", "s2", "s3", "s4"]
+    assert "which says that it is not known" in reasons(found)["s1.npy"]
