@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from napari_mil.aggregators.cards import AGGREGATORS
 from napari_mil.aggregators.mining.cards import STRATEGIES
 from napari_mil.encoders.cards import ENCODERS
 from napari_mil.exports.glyphs import MASK_GLYPHS, Glyph
-from napari_mil.findings import FindingKind
+from napari_mil.findings import Finding, FindingKind
 from napari_mil.gui.model.session import SessionState
 from napari_mil.gui.model.snapshots.adapt import AdaptSnapshot, adapt_snapshot
 from napari_mil.gui.model.snapshots.choices import Choice, Choices
@@ -216,7 +216,7 @@ def _found(training: Training) -> FoundSnapshot:
     if known:
         facts.append(count(sum(known), "instance"))
     if cohort.skipped:
-        facts.append(f"{len(cohort.skipped)} skipped")
+        facts.append(f"{_number_of(cohort.skipped)} skipped")
     pattern = training.suggested_pattern
     if training.form.patient_pattern:
         pattern = ""
@@ -258,24 +258,30 @@ def findings_words(cohort: Cohort) -> str:
     """Return one line about what was skipped or is odd; all of it stands in the details."""
     parts = []
     if cohort.skipped:
-        more = f" and {len(cohort.skipped) - 1} more" if len(cohort.skipped) > 1 else ""
+        n_more = _number_of(cohort.skipped) - 1
+        more = f" and {n_more} more" if n_more else ""
         parts.append(f"Skipped: {cohort.skipped[0].path.name}{more}.")
-    numbers = Counter[FindingKind]()
+    by_kind: dict[FindingKind, list[Finding]] = defaultdict(list)
     for finding in cohort.warnings:
-        numbers[finding.kind] += finding.number
-    copies = numbers.pop(FindingKind.COPY, 0)
-    conflicts = numbers.pop(FindingKind.PATIENT_CONFLICT, 0)
-    others = numbers.total()
+        by_kind[finding.kind].append(finding)
+    copies = _number_of(by_kind.pop(FindingKind.COPY, []))
+    conflicts = _number_of(by_kind.pop(FindingKind.PATIENT_CONFLICT, []))
+    others = sum(map(len, by_kind.values()))
     words = []
     if copies:
         words.append(f"{copies} {'copy' if copies == 1 else 'copies'} of other bags")
     if conflicts:
         words.append(f"{count(conflicts, 'patient')} with several labels or splits")
     if others:
-        words.append(count(others, "other note"))
+        alone = f"{count(others, 'note')}, see Details"
+        words.append(count(others, "other note") if words else alone)
     if words:
         parts.append(f"Odd: {', '.join(words)}.")
     return " ".join(parts)
+
+
+def _number_of(findings: Iterable[Finding]) -> int:
+    return sum(finding.number for finding in findings)
 
 
 def _setup(state: SessionState, training: Training) -> SetupSnapshot:

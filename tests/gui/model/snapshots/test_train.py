@@ -85,6 +85,13 @@ class TestFound:
         for words in ("**b.txt**: No image.", "**c.svs**: Is copy.", "- Slow."):
             assert words in details
 
+    def test_a_finding_on_many_files_counts_them_where_they_are_skipped_and_is_one_note(self):
+        skipped = (Finding(FindingKind.SKIPPED, Path("a.tif"), "It and 11 others.", 12),)
+        warnings = (Finding(FindingKind.GROUPING, Path("root"), "58 folders.", 58),)
+        found = snapshot(replace(build.cohort(), skipped=skipped, warnings=warnings)).found
+        assert found.facts.endswith("12 skipped")
+        assert found.remark == "Skipped: a.tif and 11 more. Odd: 1 note, see Details."
+
 
 class TestSetup:
     def test_folds_by_bag_are_never_called_by_patient(self):
