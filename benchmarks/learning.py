@@ -367,7 +367,7 @@ instances are known, beside logistic regression and beside torchmil 1.0.2 where 
   of least validation loss. Its TransMIL is left out, since a seed would take three quarters of an
   hour, and its CLAM on sets with bags of two instances, where it fails.
 - With 1 % of positive instances, 96 training bags do not always suffice. `clam-sb` learns on every
-  seed (bag AUC 0.65 to 0.87), as does `abmil, r-ham` (0.75 to 0.91 on four), `dtfd` and
+  seed (bag AUC 0.65 to 0.87), as does `abmil, r-ham` (0.67 to 0.91), `dtfd` and
   `gated-abmil, r-ham` on four of five, `abmil`, `gated-abmil` and `dsmil-released` on two or three;
   logistic regression reaches 0.70 on one. `transmil` and `gnn-mil` do not learn there.
 - `instance-max`, `deepmiml` and, on most seeds, `dsmil`, which a highest instance leads, do not
