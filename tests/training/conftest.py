@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-import shapely
 import torch
 from PIL import Image
 
-from napari_mil.annotations import Region, write_geojson
 from napari_mil.events import CancellationToken, ignore
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
@@ -16,6 +14,7 @@ from napari_mil.training.fitting import Fitting
 from napari_mil.training.network import build, make_plan
 from napari_mil.training.store import BagStore
 from tests.conftest import write_pyramid
+from tests.training.sample_cohorts import write_annotated_slides
 
 CPU = torch.device("cpu")
 DIM = 8
@@ -114,18 +113,8 @@ def quick():
 
 @pytest.fixture
 def slides(tmp_path):
-    """Six slides; those of one class have their left half annotated, under another name."""
-    root = tmp_path / "slides"
-    random = np.random.default_rng(0)
-    for name in ("benign", "malignant"):
-        (root / name).mkdir(parents=True)
-        for k in range(3):
-            pixels = random.integers(60, 200, (256, 256, 3), np.uint8)
-            write_pyramid(root / name / f"{name}_{k}.tif", pixels)
-    for k in range(2):
-        region = Region(shapely.box(0, 0, 128, 256), "Tumor")
-        write_geojson([region], root / "malignant" / f"malignant_{k}.geojson")
-    return root
+    """Six slides; the left half of two is annotated, under another name."""
+    return write_annotated_slides(tmp_path / "slides", per_class=3, n_annotated=2)
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Small annotated folders, and what a scan says about them."""
 
 import numpy as np
+import shapely
 
+from napari_mil.annotations import Region, write_geojson
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
+from tests.conftest import write_pyramid
 
 
 def reasons(cohort):
@@ -41,3 +44,17 @@ def with_patients(root, per_patient):
     ]
     (root / "labels.csv").write_text("slide,label,patient\n" + "\n".join(rows))
     return scan_annotated_folder(root)
+
+
+def write_annotated_slides(root, per_class, n_annotated):
+    """Write slides of two classes; the left half of some is annotated, under another name."""
+    random = np.random.default_rng(0)
+    for name in ("benign", "malignant"):
+        (root / name).mkdir(parents=True)
+        for k in range(per_class):
+            pixels = random.integers(60, 200, (256, 256, 3), np.uint8)
+            write_pyramid(root / name / f"{name}_{k}.tif", pixels)
+    region = Region(shapely.box(0, 0, 128, 256), "Tumor")
+    for k in range(n_annotated):
+        write_geojson([region], root / "malignant" / f"malignant_{k}.geojson")
+    return root

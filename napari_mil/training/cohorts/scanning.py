@@ -40,7 +40,7 @@ from napari_mil.training.cohorts.folders.file_names import (
     refuse_unknown_characters,
     unknown_characters,
 )
-from napari_mil.training.cohorts.folders.kinds import is_split, refuse_kinds_and_splits, says_kind
+from napari_mil.training.cohorts.folders.kinds import refuse_kinds_and_splits, says_patient
 from napari_mil.training.cohorts.folders.patients import bags_in_folder, patient_folders_said
 from napari_mil.training.cohorts.folders.stray_annotations import stray_annotations
 from napari_mil.training.cohorts.labels import GuessReason, guess_of, ordered_classes
@@ -154,6 +154,7 @@ def _entries_of_class(
 ) -> Iterator[Entry]:
     """Yield the bags of one class; folders that hold some go to `patients`."""
     has_bags = False
+    labels = (folder.name,)
     within: dict[str, list[Path]] = {}
     paths = [path for path in sorted(folder.iterdir()) if not is_companion(path)]
     unknown = [path for path in paths if not is_utf8(path)]
@@ -164,27 +165,38 @@ def _entries_of_class(
         if path.is_file() and path.suffix.lower() not in BAG_ENDINGS and not is_features(path):
             text = "It is neither a slide, nor a picture, nor a feature file."
             skipped.append(Finding(FindingKind.SKIPPED, path, text))
-        else:
-            has_bags = True
-            try:
-                own = bags_in_folder(path, skipped) if path.is_dir() else []
-            except OSError as error:
-                text = f"It cannot be read ({error.strerror or error})."
-                skipped.append(Finding(FindingKind.SKIPPED, path, text))
-                continue
-            is_no_patient = says_kind(path) or is_split(path.name)
-            if path.is_dir() and is_no_patient:
-                within[path.name] = own
-            is_patient = bool(own) and not is_no_patient
-            if is_patient and any(barcode_of(bag) is None for bag in own):
+            continue
+        has_bags = True
+        own = _bags_inside(path, skipped)
+        if own is None:
+            continue
+        if own and says_patient(path):
+            if any(barcode_of(bag) is None for bag in own):
                 patients.append(path)
-            for bag in own or [path]:
-                patient = path.name if is_patient and barcode_of(bag) is None else None
-                yield Entry(bag, (folder.name,), patient)
+            yield from (_entry_of_patient(bag, labels, path.name) for bag in own)
+            continue
+        if path.is_dir() and not says_patient(path):
+            within[path.name] = own
+        yield from (Entry(bag, labels) for bag in own or [path])
     refuse_kinds_and_splits(folder, within)
     if not has_bags:
         text = "The folder of this class holds no bag."
         skipped.append(Finding(FindingKind.SKIPPED, folder, text))
+
+
+def _bags_inside(path: Path, skipped: list[Finding]) -> list[Path] | None:
+    """Return the bags in a folder, none in a file; None in a folder that cannot be read."""
+    try:
+        return bags_in_folder(path, skipped) if path.is_dir() else []
+    except OSError as error:
+        text = f"It cannot be read ({error.strerror or error})."
+        skipped.append(Finding(FindingKind.SKIPPED, path, text))
+        return None
+
+
+def _entry_of_patient(bag: Path, labels: tuple[str, ...], patient: str) -> Entry:
+    """Return a bag in the folder of a patient; a barcode knows better."""
+    return Entry(bag, labels, patient if barcode_of(bag) is None else None)
 
 
 def _by_class(entries: Sequence[Entry]) -> dict[str, list[Path]]:
@@ -224,12 +236,6 @@ def _inspect(
         content = fingerprint_features(path)
         return bag.with_content(FEATURES, n, content, features=tuple(features))
     if path.is_dir() and not is_slide_folder(path):
-        inside = bags_in_folder(path, [])
-        if inside:
-            raise TrainingError(
-                f"It holds slides or feature files, {inside[0].name} for one; list each by its "
-                "path, with a column patient."
-            )
         if not image_files(path):
             raise TrainingError("It is a folder without images, slides or feature files.")
         images = open_image_bag(path)

@@ -12,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 import h5py
 
+from napari_mil.annotations.texts import folded
 from napari_mil.bags.images import IMAGE_ENDINGS
 from napari_mil.bags.names import bag_name
 from napari_mil.bags.readers import FEATURE_ENDINGS, is_side_file
@@ -66,7 +67,7 @@ class BagFiles:
         self._several: dict[Path, list[Path]] = {}
         self._cut: dict[str, Path] = {}
         for path in (path for bags in every for path in bags if is_utf8(path)):
-            name = _plain(bag_name(path))
+            name = folded(bag_name(path))
             of_kind = self._pictures if path in side else self._by_name
             of_kind[name].append(path)
             if path not in side:
@@ -145,10 +146,10 @@ class BagFiles:
 
     def _named(self, name: str) -> list[Path]:
         """Return the bags of a name, with or without an ending, or of a number."""
-        plain = _plain(bag_name(Path(name), is_folder=False))
+        plain = folded(bag_name(Path(name), is_folder=False))
         candidates: list[Path] = []
         for spelling in (plain, Path(name).name, _without_foreign_ending(Path(name).name)):
-            candidates = candidates or self._by_name.get(_plain(spelling), [])
+            candidates = candidates or self._by_name.get(folded(spelling), [])
         number = plain.removesuffix(".0")
         if not candidates and number.isdecimal():
             candidates = self._by_number.get(int(number), [])
@@ -162,8 +163,8 @@ class BagFiles:
 
     def _note_cut(self, name: str, path: Path) -> None:
         """Remember a name that goes on after a dot, but for a slide's ending and GDC's addition."""
-        plain = _plain(bag_name(Path(name), is_folder=False))
-        own = _plain(bag_name(path))
+        plain = folded(bag_name(Path(name), is_folder=False))
+        own = folded(bag_name(path))
         if not own.startswith(f"{plain}."):
             return
         added = own.removeprefix(plain)
@@ -265,8 +266,3 @@ def _without_foreign_ending(name: str) -> str:
 def _composed(name: str) -> str:
     """Return a name with composed characters."""
     return unicodedata.normalize("NFC", name)
-
-
-def _plain(name: str) -> str:
-    """Return a name as it is compared: composed characters, whatever their case."""
-    return _composed(name).casefold()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_mil.annotations.finding import ENDINGS as ANNOTATION_ENDINGS
 from napari_mil.annotations.finding import FOLDER as ANNOTATION_FOLDER
+from napari_mil.annotations.texts import folded
 from napari_mil.bags.images import IMAGE_ENDINGS
 from napari_mil.bags.names import bag_name
 from napari_mil.bags.readers import FEATURE_ENDINGS, is_features, is_side_file
@@ -96,7 +97,7 @@ def side_pictures(paths: Sequence[Path]) -> dict[Path, None]:
     side: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            belongs = path.name.casefold() in bags
+            belongs = folded(path.name) in bags
         elif _is_picture(path):
             shows = SIDE_PICTURE.fullmatch(stems[path])
             belongs = shows is not None and shows["stem"] in shown
@@ -119,4 +120,4 @@ def _is_slide(path: Path) -> bool:
 
 def _stem(path: Path) -> str:
     """Return the name of a bag as it is compared."""
-    return bag_name(path).casefold()
+    return folded(bag_name(path))

@@ -114,6 +114,11 @@ def is_split(name: str) -> bool:
     return plain_name(name) in SPLITS
 
 
+def says_patient(folder: Path) -> bool:
+    """Say whether the name of a folder within a class may be a patient's."""
+    return not (says_kind(folder) or is_split(folder.name))
+
+
 def says_kind(folder: Path) -> bool:
     """Say whether the name of a folder says a kind of files and nothing else."""
     # "Slides 1" may be a patient's.

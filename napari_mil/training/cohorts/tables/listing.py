@@ -10,6 +10,7 @@ from typing import TypeVar
 from napari_mil.errors import TrainingError
 from napari_mil.findings import Finding, FindingKind
 from napari_mil.training.cohorts.folders.bag_files import BagFiles
+from napari_mil.training.cohorts.folders.patients import bags_in_folder
 from napari_mil.training.cohorts.labels import is_minus, is_missing, minus_is_a_class
 from napari_mil.training.cohorts.patients import barcode_of
 from napari_mil.training.cohorts.spellings import (
@@ -72,6 +73,10 @@ class _Row:
         """Whether the cell of labels says that they are not known."""
         parts = _parts(self.cells["label"])
         return not self.labels and any(part and is_missing(part) for part in parts)
+
+
+Labelled = TypeVar("Labelled", Entry, _Row)
+"""What has labels and a patient."""
 
 
 def read_table(table: Path, skipped: list[Finding], warnings: list[Finding]) -> Iterator[Entry]:
@@ -139,6 +144,13 @@ class _Listed:
         if isinstance(path, Finding):
             return path
         self._named.add(path)
+        inside = bags_in_folder(path, []) if path.is_dir() else []
+        if inside:
+            text = (
+                f"It holds slides or feature files, {inside[0].name} for one; list each by its "
+                "path, with a column patient."
+            )
+            return Finding(FindingKind.SKIPPED, path, text)
         split = None if is_missing(cells["split"]) else cells["split"]
         if split is not None and plain_name(split) not in SPLITS:
             text = f"Its split is {split!r}; train, validation and test are known."
@@ -199,10 +211,6 @@ def _understood(table: Path, cells: NamedCells, warnings: list[Finding]) -> list
         text = f"{missing} of {len(rows)} rows name no patient; each counts as its own."
         warnings.append(Finding(FindingKind.MISSING, table, text))
     return with_one_spelling(table, rows, warnings)
-
-
-Labelled = TypeVar("Labelled", Entry, _Row)
-"""What has labels and a patient."""
 
 
 def with_one_spelling(

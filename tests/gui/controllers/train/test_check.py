@@ -4,19 +4,16 @@ from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
-import numpy as np
 import pytest
-import shapely
 
-from napari_mil.annotations import Region, write_geojson
 from napari_mil.gui.controllers.train.check import CHECK_JOB, CheckController
 from napari_mil.gui.model import training as actions
 from napari_mil.gui.model.session import Session, SessionState
 from napari_mil.gui.model.snapshots.train import details_text, train_snapshot
 from napari_mil.settings import Settings
 from napari_mil.training.cohorts.scanning import scan_annotated_folder
-from tests.conftest import write_pyramid
 from tests.gui.training import TILES, FakeJobs, emit, features
+from tests.training.sample_cohorts import write_annotated_slides
 
 
 @pytest.fixture
@@ -33,15 +30,7 @@ def room(tmp_path):
 @pytest.fixture
 def annotated(tmp_path):
     """Four slides of two classes; the left half of one is annotated, under another name."""
-    root = tmp_path / "slides"
-    random = np.random.default_rng(0)
-    for name in ("benign", "malignant"):
-        (root / name).mkdir(parents=True)
-        for k in range(2):
-            pixels = random.integers(60, 200, (256, 256, 3), np.uint8)
-            write_pyramid(root / name / f"{name}_{k}.tif", pixels)
-    region = Region(shapely.box(0, 0, 128, 256), "Tumor")
-    write_geojson([region], root / "malignant" / "malignant_0.geojson")
+    root = write_annotated_slides(tmp_path / "slides", per_class=2, n_annotated=1)
     return scan_annotated_folder(root)
 
 
