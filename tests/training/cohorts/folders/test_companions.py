@@ -96,3 +96,12 @@ def test_slides_that_are_named_like_pictures_are_slides(tmp_path, noise, what):
         write_pyramid(tmp_path / label / "S0_tissue_mask.tif", noise, (1, 2))
     found = scan_annotated_folder(tmp_path)
     assert {bag.path.name for bag in found.bags} == {"S0.tif", f"S0_{what}.tif"}
+
+
+def test_a_thumbnail_belongs_to_its_slide_however_its_letters_are_composed(tmp_path):
+    for label in ("benign", "malignant"):
+        put(tmp_path / label / "M\u00fcller.npy")
+        _picture(tmp_path / label / "Mu\u0308ller_thumbnail.png")
+    found = scan_annotated_folder(tmp_path)
+    assert [bag.path.name for bag in found.bags] == ["M\u00fcller.npy"] * 2
+    assert [finding.number for finding in _left_out(found)] == [1, 1]
